@@ -1,0 +1,57 @@
+"""Errors meant for people: each says what was wrong, where, what is allowed and what to do.
+
+AtlasError              exit code 1   some targets failed, or a check found faults
+├── ConfigError         exit code 2   usage or configuration
+│   └── TargetError                   a target that cannot be read, or does not fit its layer or recipe
+├── WeightsError        exit code 3   weights that cannot be found, reached or read
+└── StoreError          exit code 4   a file or folder that cannot be read or written
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class AtlasError(Exception):
+    """Base of every error that the program raises on purpose; its message is shown without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(AtlasError):
+    """A configuration file, a preset or an option of the command line is wrong."""
+
+    exit_code = 2
+
+
+class TargetError(ConfigError):
+    """A target is not in the notation, or names something that the network does not have."""
+
+
+class WeightsError(AtlasError):
+    """Weights are missing, unreachable, altered or of another shape."""
+
+    exit_code = 3
+
+
+class StoreError(AtlasError):
+    """The store or the site cannot be read or written."""
+
+    exit_code = 4
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """The end of an error message: the closest allowed word, or all of them.
+
+    Args:
+        word: what was given.
+        choices: what is allowed.
+
+    Returns:
+        `did you mean "…"?` where something is close, else `allowed: …`.
+    """
+    allowed = list(choices)
+    by_lower = {choice.lower(): choice for choice in allowed}
+    close = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{by_lower[close[0]]}"?'
+    return f"allowed: {', '.join(allowed)}"

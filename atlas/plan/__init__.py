@@ -1,0 +1,1 @@
+"""What to make: layers, targets, recipes, configuration and jobs. Standard library only."""

@@ -1,0 +1,248 @@
+"""Settings of an atlas: a TOML file or preset → frozen `Config`; unknown keys and wrong types are errors."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast
+from urllib.parse import urlsplit
+
+from atlas.errors import ConfigError, did_you_mean
+from atlas.plan import layers
+from atlas.plan.features import Features, parse_features
+from atlas.plan.recipes import GRADIENTS, METRICS, Gradient, Metric, Octave, Recipe
+from atlas.plan.tables import Table
+
+PRESETS = ("article", "demo")
+BUILT_IN_WEIGHTS = ("imagenet", "demo")
+LARGEST_SIZE = 4096  # pixels: more is a slip, and would ask for hundreds of gigabytes
+LARGEST_SEED = 2**63 - 1
+_FOLDER = Path(__file__).parent / "presets"
+_RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What an atlas is made of; every field is in the `article` preset, and files and flags replace some."""
+
+    title: str
+    weights: str  # "imagenet", "demo" or the path of a file
+    seed: int
+    store: Path
+    site: Path
+    base_url: str  # where the site will be published, ends in "/"; "" if unknown
+    layers: tuple[str, ...]  # in the network's order
+    features: Features
+    recipe: str  # of the features
+    recipes: Mapping[str, Recipe]
+    recipe_is_chosen: bool  # whether a file or flag, and not the article's preset, named the recipe
+
+    def get_recipe(self, name: str) -> Recipe:
+        """A recipe by name.
+
+        Raises:
+            ConfigError: no such recipe; names the closest.
+        """
+        if name not in self.recipes:
+            raise ConfigError(f'no recipe is called "{name}"; {did_you_mean(name, self.recipes)}')
+        return self.recipes[name]
+
+
+def load_config(name: str = "article") -> Config:
+    """Read a configuration.
+
+    Args:
+        name: a preset ("article", "demo") or the path of a TOML file.
+
+    Raises:
+        ConfigError: the file, one of its keys or one of its values is wrong.
+    """
+    if name in PRESETS:
+        return _preset(name)
+    file = Path(name)
+    if not file.exists():
+        raise ConfigError(f'configuration "{name}": no such file, and the presets are {", ".join(PRESETS)}')
+    return _extend(Table.load(file), file.parent)
+
+
+def override(
+    config: Config,
+    *,
+    layer_names: str | None = None,
+    features: str | None = None,
+    recipe: str | None = None,
+    weights: str | None = None,
+    seed: int | None = None,
+    store: Path | None = None,
+    site: Path | None = None,
+    base_url: str | None = None,
+) -> Config:
+    """The configuration with the flags that were given put in; each is text as on the command line.
+
+    Raises:
+        ConfigError: a flag's value is wrong.
+    """
+    if layer_names is not None:
+        config = replace(config, layers=_layer_names(layer_names))
+    if features is not None:
+        config = replace(config, features=parse_features(features, "--features"))
+    if recipe is not None:
+        config = replace(config, recipe=config.get_recipe(recipe).name, recipe_is_chosen=True)
+    if seed is not None:
+        config = replace(config, seed=seed)
+    if weights is not None:
+        config = replace(config, weights=weights)
+    if base_url is not None:
+        config = replace(config, base_url=_base_url(base_url, "--base-url"))
+    config = replace(config, store=store or config.store, site=site or config.site)
+    _check_features(config, "--features")
+    return config
+
+
+def _preset(name: str) -> Config:
+    return _extend(Table.load(_FOLDER / f"{name}.toml", name=f"preset {name}"), Path(), is_article=name == "article")
+
+
+def _extend(table: Table, folder: Path, *, is_article: bool = False) -> Config:
+    """The configuration that a file makes of the preset which it extends."""
+    base = None if is_article else _preset(table.choice("extends", PRESETS, "article"))
+    atlas, features = table.table("atlas"), table.table("features")
+    recipes = {**(base.recipes if base else {}), **_read_recipes(table.table("recipes"))}
+    chosen = base is not None and (features.has("recipe") or base.recipe_is_chosen)
+    table.done()
+    config = Config(
+        title=atlas.text("title", base.title if base else None),
+        weights=_read_weights(atlas, folder, base),
+        seed=atlas.integer("seed", base.seed if base else None, least=0, most=LARGEST_SEED),
+        store=_read_path(atlas, "store", folder, base.store if base else None),
+        site=_read_path(atlas, "site", folder, base.site if base else None),
+        base_url=_read_base_url(atlas, base),
+        layers=_read_layers(features, base),
+        features=_read_features(features, base),
+        recipe=features.choice("recipe", recipes, base.recipe if base else None),
+        recipes=MappingProxyType(recipes),
+        recipe_is_chosen=chosen,
+    )
+    atlas.done()
+    features.done()
+    if features.has("count") or features.has("layers"):
+        _check_features(config, f"{table.name}: features.count")
+    return config
+
+
+def _read_weights(table: Table, folder: Path, base: Config | None) -> str:
+    if not table.has("weights") and base:
+        return base.weights
+    weights = table.text("weights")
+    if not weights:
+        table.fail("weights", f"must be {', '.join(BUILT_IN_WEIGHTS)} or a file")
+    return weights if weights in BUILT_IN_WEIGHTS else str(folder / weights)
+
+
+def _read_path(table: Table, key: str, folder: Path, default: Path | None) -> Path:
+    if not table.has(key) and default:
+        return default
+    text = table.text(key)
+    if not text or "\0" in text:
+        table.fail(key, "must be the path of a folder")
+    return folder / text
+
+
+def _read_base_url(table: Table, base: Config | None) -> str:
+    if not table.has("base_url") and base:
+        return base.base_url
+    return _base_url(table.text("base_url"), f"{table.name}: atlas.base_url")
+
+
+def _base_url(text: str, where: str) -> str:
+    if not text:
+        return ""
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ConfigError(f'{where} = "{text}": {error}') from None
+    plain = not (parts.query or parts.fragment) and not re.search(r"\s", text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or not plain:
+        raise ConfigError(f'{where} = "{text}": must be like "https://name.github.io/atlas/"')
+    return text if text.endswith("/") else text + "/"
+
+
+def _read_layers(table: Table, base: Config | None) -> tuple[str, ...]:
+    if not table.has("layers") and base:
+        return base.layers
+    value = table.raw("layers")
+    if value == "all":
+        return tuple(layer.name for layer in layers.LAYERS)
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        table.fail("layers", 'must be "all" or a list of layer names')
+    for name in value:
+        if not any(layer.name == name for layer in layers.LAYERS):
+            table.fail("layers", f'"{name}": {did_you_mean(name, [layer.name for layer in layers.LAYERS])}')
+    return _in_order(value)
+
+
+def _layer_names(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["all"]:
+        return tuple(layer.name for layer in layers.LAYERS)
+    if not names:
+        raise ConfigError("--layers is empty; name layers, separated by commas, or say all")
+    return _in_order([layers.get_layer(name).name for name in names])
+
+
+def _in_order(names: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(names), key=layers.depth))
+
+
+def _read_features(table: Table, base: Config | None) -> Features:
+    if not table.has("count") and base:
+        return base.features
+    where = f"{table.name}: features.count"
+    value = table.raw("count")
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return parse_features(str(value), where)
+    is_list = isinstance(value, list) and value and all(type(item) in (int, str) for item in value)
+    if not is_list:
+        table.fail("count", 'must be a number, "all", or a list such as [0, "5-9", 654]')
+    return parse_features(",".join(str(item) for item in value) + ",", where)
+
+
+def _check_features(config: Config, where: str) -> None:
+    """A feature that no layer of the configuration has is a slip; one that some layers lack is left out there."""
+    widest = max((layers.get_layer(name) for name in config.layers), key=lambda layer: layer.features)
+    too_high = config.features.last_named >= widest.features
+    if too_high:
+        raise ConfigError(
+            f"{where}: no layer here has a feature {config.features.last_named}; "
+            f"the widest, {widest.name}, has 0 to {widest.features - 1}"
+        )
+
+
+def _read_recipes(table: Table) -> dict[str, Recipe]:
+    return {name: _read_recipe(name, table, table.table(name)) for name in list(table.keys())}
+
+
+def _read_recipe(name: str, parent: Table, table: Table) -> Recipe:
+    if not _RECIPE_NAME.fullmatch(name):
+        parent.fail(name, "a recipe's name is made of a-z, 0-9, _ and -, at most 40 of them")
+    recipe = Recipe(
+        name=name,
+        octaves=tuple(_read_octave(octave) for octave in table.tables("octaves")),
+        metric=cast(Metric, table.choice("metric", METRICS, "l1")),
+        constant=table.number("constant", 200.0),
+        gradient=cast(Gradient, table.choice("gradient", GRADIENTS, "sum")),
+    )
+    table.done()
+    return recipe
+
+
+def _read_octave(table: Table) -> Octave:
+    octave = Octave(
+        size=table.integer("size", least=layers.MIN_SIZE, most=LARGEST_SIZE),
+        steps=table.integer("steps", least=1, most=1_000_000),
+        lr=table.pair("lr"),
+        sigma=table.pair("sigma", above=0) if table.has("sigma") else None,
+    )
+    table.done()
+    return octave

@@ -1,0 +1,175 @@
+"""What is to be rendered, in which order and at what cost: `Config` → jobs → batches → rounds."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import PurePosixPath
+
+from atlas.errors import ConfigError, TargetError
+from atlas.plan import layers, targets
+from atlas.plan.config import Config
+from atlas.plan.recipes import Recipe
+from atlas.plan.targets import Target
+
+DEFAULT_SEED = 999  # the article's; any other is spelled in a master's path
+PNG_BYTES_PER_PIXEL = 1.95  # measured on renderings: about 276 KB at 380 px
+SITE_BYTES_PER_FEATURE = 56_000  # three web copies, a page and a record
+
+# Rows in a batch, chosen once by measurement, so that a rendering's numerics do not depend on a stopwatch.
+_BATCH_SIZES = {
+    "cpu": {"entry-convolutions": 2, "early-mixed": 4, "middle-mixed": 4, "late-mixed": 4},
+    "cuda": {"entry-convolutions": 16, "early-mixed": 32, "middle-mixed": 32, "late-mixed": 32},
+    "mps": {"entry-convolutions": 4, "early-mixed": 8, "middle-mixed": 8, "late-mixed": 8},
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One rendering to make: a target, a recipe and the noise that it starts from."""
+
+    target: Target
+    recipe: Recipe
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check that target and recipe fit together.
+
+        Raises:
+            TargetError: a position lies outside its map, or the recipe shrinks under a target with positions.
+        """
+        self.target.check_positions(self.recipe.first_size)
+        if self.target.has_positions and self.recipe.shrinks:
+            raise TargetError(
+                f'target "{self.target}" names positions, and recipe "{self.recipe.name}" goes to a smaller size, '
+                "where they would be lost; use a recipe whose sizes do not decrease, such as raster"
+            )
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Where the master lies under its weights' folder; different for different jobs."""
+        seed = "" if self.seed == DEFAULT_SEED else f"~s{self.seed}"
+        return PurePosixPath(f"{self.recipe.name}-{self.recipe.digest}", f"{self.target.slug}{seed}.png")
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the descent."""
+        deepest = self.target.deepest
+        return sum(o.steps * layers.step_flops(deepest, (o.size, o.size)) for o in self.recipe.octaves)
+
+    @property
+    def master_bytes(self) -> int:
+        """Expected size of the master."""
+        return round(PNG_BYTES_PER_PIXEL * self.recipe.octaves[-1].size ** 2)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs of one recipe and one deepest layer that are rendered together."""
+
+    jobs: tuple[Job, ...]
+    size: int  # rows; where there are fewer jobs the rest is padding
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that all jobs share."""
+        return self.jobs[0].recipe
+
+    @property
+    def deepest(self) -> str:
+        """The last layer that must run."""
+        return self.jobs[0].target.deepest
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations, padding included."""
+        return self.jobs[0].flops * self.size
+
+
+def feature_jobs(config: Config) -> tuple[Job, ...]:
+    """The jobs of an atlas: the chosen features of each layer, in the network's order."""
+    recipe = config.get_recipe(config.recipe)
+    return tuple(
+        Job(targets.feature_target(layer, feature), recipe, config.seed)
+        for layer in config.layers
+        for feature in config.features.of(layer)
+    )
+
+
+def target_jobs(config: Config, texts: Iterable[str]) -> tuple[Job, ...]:
+    """The jobs of targets given one by one, in their order, each once.
+
+    The recipe is the one that a file or flag named, else `raster` for targets with positions and `octaves` for others.
+
+    Raises:
+        TargetError: a text is no target, or does not fit its recipe.
+    """
+    jobs = []
+    for text in texts:
+        target = targets.parse(text)
+        default = "raster" if target.has_positions else "octaves"
+        recipe = config.get_recipe(config.recipe if config.recipe_is_chosen else default)
+        jobs.append(Job(target, recipe, config.seed))
+    return tuple(dict.fromkeys(jobs))
+
+
+def batch_size(layer: str, device: str) -> int:
+    """Rows that `--batch-size auto` means for a deepest layer on a kind of device ("cpu", "cuda" or "mps")."""
+    return _BATCH_SIZES[device][layers.get_layer(layer).region]
+
+
+def rounds(jobs: Iterable[Job], device: str, size: int | None = None) -> list[list[Batch]]:
+    """Order jobs so that every layer shows something early.
+
+    Args:
+        jobs: what to render, in the order of the atlas.
+        device: kind of device, for the batch size.
+        size: rows in a batch; None for the table's.
+
+    Returns:
+        Rounds of batches: the first round has the first batch of each recipe and layer, and so on.
+    """
+    groups: dict[tuple[Recipe, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.recipe, job.target.deepest), []).append(job)
+    lanes = []
+    for (_, layer), members in groups.items():
+        rows = size or batch_size(layer, device)
+        lanes.append([Batch(tuple(chunk), rows) for chunk in _chunks(members, rows)])
+    return [[batch for batch in column if batch] for column in zip_longest(*lanes)]
+
+
+def shard(jobs: Sequence[Job], index: int, count: int) -> tuple[Job, ...]:
+    """The part of a plan that one of several machines renders; the parts are disjoint and cost about the same.
+
+    Args:
+        jobs: the whole plan, the same on every machine, fresh ones included.
+        index: which part, 1 ≤ index ≤ count.
+        count: number of machines.
+    """
+    load = [0] * count
+    mine = set()
+    for job in sorted(jobs, key=lambda job: -job.flops):
+        lightest = load.index(min(load))
+        load[lightest] += job.flops
+        if lightest == index - 1:
+            mine.add(job)
+    return tuple(job for job in jobs if job in mine)
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read `I/N`.
+
+    Raises:
+        ConfigError: not of that form, or not 1 ≤ I ≤ N.
+    """
+    match = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(
+            f'--shard "{text}": write I/N with 1 ≤ I ≤ N, for instance 2/4 on the second of four machines'
+        )
+    return int(match[1]), int(match[2])
+
+
+def _chunks(jobs: Sequence[Job], size: int) -> Iterable[Sequence[Job]]:
+    return (jobs[start : start + size] for start in range(0, len(jobs), size))

@@ -1,0 +1,398 @@
+"""The network's frozen table: 16 layers in four regions, their branches, grids, receptive fields and cost.
+
+Everything here follows from one description of InceptionV3 as data (Szegedy et al. 2015, in torchvision's
+spelling): a layer is a tuple of branches, a branch a path of convolutions and pools. The renderer runs the same table.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from atlas.errors import TargetError, did_you_mean
+
+Size = tuple[int, int]  # (height, width) in pixels, or (rows, cols) in neurons
+
+MIN_SIZE = 75  # pixels: the smallest side whose Mixed_7 maps are not empty
+IMAGE_CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution with its batch norm and ReLU (torchvision's `BasicConv2d`)."""
+
+    name: str  # attribute inside its block, "" where the layer is the convolution itself
+    out: int
+    kernel: Size = (1, 1)
+    stride: int = 1
+    padding: Size = (0, 0)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool over 3×3 neurons: "max" with stride 2, or "avg" with stride 1 and padding 1."""
+
+    kind: str
+    kernel: Size = (3, 3)
+    stride: int = 1
+    padding: Size = (0, 0)
+
+
+Op = Conv | Pool
+
+MAX_POOL = Pool("max", stride=2)
+AVG_POOL = Pool("avg", padding=(1, 1))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One path through a block; its output is a range of the layer's features."""
+
+    name: str
+    ops: tuple[Op, ...]
+    first: int  # first feature of the range
+    features: int
+
+    @property
+    def range(self) -> range:
+        """The features that this branch makes."""
+        return range(self.first, self.first + self.features)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A named output of the network."""
+
+    name: str
+    region: str
+    before: Pool | None  # a pool between the previous layer and this one
+    inputs: int  # features of the previous layer
+    branches: tuple[Branch, ...]
+
+    @property
+    def features(self) -> int:
+        """Number of features (channels of the output)."""
+        return sum(branch.features for branch in self.branches)
+
+    def branch_of(self, feature: int) -> Branch:
+        """The branch that makes a feature, 0 ≤ feature < features."""
+        return next(branch for branch in self.branches if feature in branch.range)
+
+    def parameter(self, conv: Conv) -> str:
+        """Prefix of a convolution's tensors in torchvision's state dict."""
+        return f"{self.name}.{conv.name}" if conv.name else self.name
+
+
+@dataclass(frozen=True)
+class Region:
+    """One of the four parts of the network."""
+
+    slug: str
+    title: str
+    layers: tuple[str, ...]
+
+
+REGIONS = (
+    Region(
+        "entry-convolutions",
+        "Entry convolutions",
+        ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+    ),
+    Region("early-mixed", "Early mixed", ("Mixed_5b", "Mixed_5c", "Mixed_5d")),
+    Region("middle-mixed", "Middle mixed", ("Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e")),
+    Region("late-mixed", "Late mixed", ("Mixed_7a", "Mixed_7b", "Mixed_7c")),
+)
+
+
+def _square(name: str, out: int, side: int, stride: int = 1, padding: int = 0) -> Conv:
+    return Conv(name, out, (side, side), stride, (padding, padding))
+
+
+def _wide(name: str, out: int, length: int) -> Conv:
+    return Conv(name, out, (1, length), padding=(0, length // 2))
+
+
+def _tall(name: str, out: int, length: int) -> Conv:
+    return Conv(name, out, (length, 1), padding=(length // 2, 0))
+
+
+Paths = list[tuple[str, tuple[Op, ...]]]
+
+
+def _inception_a(pool_features: int) -> Paths:
+    return [
+        ("branch1x1", (Conv("branch1x1", 64),)),
+        ("branch5x5", (Conv("branch5x5_1", 48), _square("branch5x5_2", 64, 5, padding=2))),
+        (
+            "branch3x3dbl",
+            (
+                Conv("branch3x3dbl_1", 64),
+                _square("branch3x3dbl_2", 96, 3, padding=1),
+                _square("branch3x3dbl_3", 96, 3, padding=1),
+            ),
+        ),
+        ("branch_pool", (AVG_POOL, Conv("branch_pool", pool_features))),
+    ]
+
+
+def _inception_b() -> Paths:
+    return [
+        ("branch3x3", (_square("branch3x3", 384, 3, stride=2),)),
+        (
+            "branch3x3dbl",
+            (
+                Conv("branch3x3dbl_1", 64),
+                _square("branch3x3dbl_2", 96, 3, padding=1),
+                _square("branch3x3dbl_3", 96, 3, stride=2),
+            ),
+        ),
+        ("branch_pool", (MAX_POOL,)),
+    ]
+
+
+def _inception_c(inner: int) -> Paths:
+    return [
+        ("branch1x1", (Conv("branch1x1", 192),)),
+        (
+            "branch7x7",
+            (Conv("branch7x7_1", inner), _wide("branch7x7_2", inner, 7), _tall("branch7x7_3", 192, 7)),
+        ),
+        (
+            "branch7x7dbl",
+            (
+                Conv("branch7x7dbl_1", inner),
+                _tall("branch7x7dbl_2", inner, 7),
+                _wide("branch7x7dbl_3", inner, 7),
+                _tall("branch7x7dbl_4", inner, 7),
+                _wide("branch7x7dbl_5", 192, 7),
+            ),
+        ),
+        ("branch_pool", (AVG_POOL, Conv("branch_pool", 192))),
+    ]
+
+
+def _inception_d() -> Paths:
+    return [
+        ("branch3x3", (Conv("branch3x3_1", 192), _square("branch3x3_2", 320, 3, stride=2))),
+        (
+            "branch7x7x3",
+            (
+                Conv("branch7x7x3_1", 192),
+                _wide("branch7x7x3_2", 192, 7),
+                _tall("branch7x7x3_3", 192, 7),
+                _square("branch7x7x3_4", 192, 3, stride=2),
+            ),
+        ),
+        ("branch_pool", (MAX_POOL,)),
+    ]
+
+
+def _inception_e() -> Paths:
+    b3 = Conv("branch3x3_1", 384)
+    dbl = (Conv("branch3x3dbl_1", 448), _square("branch3x3dbl_2", 384, 3, padding=1))
+    return [
+        ("branch1x1", (Conv("branch1x1", 320),)),
+        ("branch3x3_2a", (b3, _wide("branch3x3_2a", 384, 3))),
+        ("branch3x3_2b", (b3, _tall("branch3x3_2b", 384, 3))),
+        ("branch3x3dbl_3a", (*dbl, _wide("branch3x3dbl_3a", 384, 3))),
+        ("branch3x3dbl_3b", (*dbl, _tall("branch3x3dbl_3b", 384, 3))),
+        ("branch_pool", (AVG_POOL, Conv("branch_pool", 192))),
+    ]
+
+
+def _plain(out: int, side: int, stride: int = 1, padding: int = 0) -> Paths:
+    return [("", (_square("", out, side, stride, padding),))]
+
+
+_PATHS: dict[str, Paths] = {
+    "Conv2d_1a_3x3": _plain(32, 3, stride=2),
+    "Conv2d_2a_3x3": _plain(32, 3),
+    "Conv2d_2b_3x3": _plain(64, 3, padding=1),
+    "Conv2d_3b_1x1": _plain(80, 1),
+    "Conv2d_4a_3x3": _plain(192, 3),
+    "Mixed_5b": _inception_a(32),
+    "Mixed_5c": _inception_a(64),
+    "Mixed_5d": _inception_a(64),
+    "Mixed_6a": _inception_b(),
+    "Mixed_6b": _inception_c(128),
+    "Mixed_6c": _inception_c(160),
+    "Mixed_6d": _inception_c(160),
+    "Mixed_6e": _inception_c(192),
+    "Mixed_7a": _inception_d(),
+    "Mixed_7b": _inception_e(),
+    "Mixed_7c": _inception_e(),
+}
+_POOL_BEFORE = {"Conv2d_3b_1x1", "Mixed_5b"}
+
+
+def _branches(paths: Paths, inputs: int) -> Iterator[Branch]:
+    first = 0
+    for name, ops in paths:
+        last = ops[-1]
+        features = last.out if isinstance(last, Conv) else inputs
+        yield Branch(name, ops, first, features)
+        first += features
+
+
+def _table() -> Iterator[Layer]:
+    inputs = IMAGE_CHANNELS
+    for region in REGIONS:
+        for name in region.layers:
+            before = MAX_POOL if name in _POOL_BEFORE else None
+            layer = Layer(name, region.slug, before, inputs, tuple(_branches(_PATHS[name], inputs)))
+            yield layer
+            inputs = layer.features
+
+
+LAYERS: tuple[Layer, ...] = tuple(_table())
+_BY_NAME = {layer.name: layer for layer in LAYERS}
+_DEPTH = {layer.name: depth for depth, layer in enumerate(LAYERS)}
+
+
+def get_layer(name: str) -> Layer:
+    """Look a layer up by name.
+
+    Raises:
+        TargetError: no such layer; names the closest.
+    """
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise TargetError(f'no layer is called "{name}"; {did_you_mean(name, _BY_NAME)}') from None
+
+
+def depth(name: str) -> int:
+    """Position of a layer in the network, 0 (Conv2d_1a_3x3) to 15 (Mixed_7c)."""
+    return _DEPTH[get_layer(name).name]
+
+
+def get_region(slug: str) -> Region:
+    """Look a region up by its slug, such as "early-mixed"."""
+    return next(region for region in REGIONS if region.slug == slug)
+
+
+def _shrink(size: Size, op: Op) -> Size:
+    height, width = (
+        (side + 2 * pad - kernel) // op.stride + 1
+        for side, pad, kernel in zip(size, op.padding, op.kernel, strict=True)
+    )
+    return height, width
+
+
+@cache
+def grid(name: str, size: Size) -> Size:
+    """Size of a layer's feature maps.
+
+    Args:
+        name: the layer.
+        size: (height, width) of the image in pixels, each at least 75.
+
+    Returns:
+        (rows, cols) of the feature map; every branch of a block has the same.
+    """
+    for layer in LAYERS[: depth(name) + 1]:
+        if layer.before:
+            size = _shrink(size, layer.before)
+        for op in layer.branches[0].ops:
+            size = _shrink(size, op)
+    return size
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What part of the image can reach a neuron, in pixels, before it is cut off at the image's border."""
+
+    size: Size  # (height, width)
+    jump: int  # pixels from one neuron to the next
+    centre: float  # pixel coordinate of the centre of neuron (0, 0)'s field, 0 being the first pixel's middle
+
+    def box(self, row: int, col: int) -> tuple[float, float, float, float]:
+        """(top, left, bottom, right) edges of neuron (row, col)'s field, in pixels from the image's corner."""
+        middle_row, middle_col = (self.centre + 0.5 + position * self.jump for position in (row, col))
+        half_height, half_width = self.size[0] / 2, self.size[1] / 2
+        return middle_row - half_height, middle_col - half_width, middle_row + half_height, middle_col + half_width
+
+
+def _widen(field: ReceptiveField, op: Op) -> ReceptiveField:
+    height, width = (side + (kernel - 1) * field.jump for side, kernel in zip(field.size, op.kernel, strict=True))
+    shift = ((op.kernel[0] - 1) / 2 - op.padding[0]) * field.jump
+    return ReceptiveField((height, width), field.jump * op.stride, field.centre + shift)
+
+
+@cache
+def receptive_field(name: str, feature: int | None = None) -> ReceptiveField:
+    """The theoretical receptive field of a feature's neurons (Araujo et al. 2019).
+
+    Args:
+        name: the layer.
+        feature: whose branch counts; None for the widest of the layer.
+    """
+    layer = get_layer(name)
+    below = depth(name) - 1
+    start = receptive_field(LAYERS[below].name) if below >= 0 else ReceptiveField((1, 1), 1, 0.0)
+    branches = layer.branches if feature is None else (layer.branch_of(feature),)
+    fields = []
+    for branch in branches:
+        field = start
+        for op in ((layer.before,) if layer.before else ()) + branch.ops:
+            field = _widen(field, op)
+        fields.append(field)
+    size = max(field.size[0] for field in fields), max(field.size[1] for field in fields)
+    return ReceptiveField(size, fields[0].jump, fields[0].centre)
+
+
+def _multiplications(layer: Layer, size: Size) -> int:
+    """Multiply-adds of one layer's forward pass; `size` is that of the maps which enter its branches."""
+    total = 0
+    counted = set()
+    for branch in layer.branches:
+        channels, maps = layer.inputs, size
+        for position, op in enumerate(branch.ops):
+            maps = _shrink(maps, op)
+            if not isinstance(op, Conv):
+                continue
+            if branch.ops[: position + 1] not in counted:
+                counted.add(branch.ops[: position + 1])
+                total += maps[0] * maps[1] * op.out * channels * op.kernel[0] * op.kernel[1]
+            channels = op.out
+    return total
+
+
+@cache
+def step_flops(name: str, size: Size) -> int:
+    """Floating-point operations of one step on one image: forward to the layer, and the gradient back to the image.
+
+    A multiply-add is two operations, and the input gradient of a convolution costs what its forward pass does.
+    """
+    total = 0
+    for layer in LAYERS[: depth(name) + 1]:
+        if layer.before:
+            size = _shrink(size, layer.before)
+        total += _multiplications(layer, size)
+        for op in layer.branches[0].ops:
+            size = _shrink(size, op)
+    return 4 * total
+
+
+def convolutions() -> Iterator[tuple[str, Conv, int]]:
+    """Every convolution once, in the order of the layers.
+
+    Yields:
+        (prefix of its tensors in torchvision's state dict, the convolution, its input channels).
+    """
+    seen = set()
+    for layer in LAYERS:
+        for branch in layer.branches:
+            inputs = layer.inputs
+            for op in branch.ops:
+                if not isinstance(op, Conv):
+                    continue
+                name = layer.parameter(op)
+                if name not in seen:
+                    seen.add(name)
+                    yield name, op, inputs
+                inputs = op.out
+
+
+def total_features(names: Iterable[str]) -> int:
+    """Number of features of several layers together; 10,448 for all 16."""
+    return sum(get_layer(name).features for name in names)

@@ -1,0 +1,148 @@
+"""A TOML table read key by key: file → typed values, with errors that name file, key, value and what is allowed."""
+
+import math
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from atlas.errors import ConfigError, did_you_mean
+
+
+class Table:
+    """One table of a TOML file. Read its keys, then call `done`, which refuses keys that nobody read."""
+
+    def __init__(self, data: dict[str, Any], file: str, path: str = "") -> None:
+        self._data = data
+        self._file = file
+        self._path = path
+        self._known: dict[str, None] = {}  # in the order of reading
+
+    @classmethod
+    def load(cls, file: Path, name: str | None = None) -> "Table":
+        """Read a TOML file.
+
+        Args:
+            file: the file.
+            name: what to call it in messages; default: its path.
+
+        Raises:
+            ConfigError: the file cannot be read or is not TOML.
+        """
+        name = name or str(file)
+        try:
+            return cls(tomllib.loads(file.read_bytes().decode()), name)
+        except OSError as error:
+            raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{name}: not UTF-8 text, at byte {error.start}; a configuration is TOML") from None
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise ConfigError(f"{name}: not valid TOML: {error}") from None
+
+    @property
+    def name(self) -> str:
+        """The file, for messages."""
+        return self._file
+
+    def has(self, key: str) -> bool:
+        """Whether a key is given; asking makes it a known one."""
+        self._known[key] = None
+        return key in self._data
+
+    def keys(self) -> Iterable[str]:
+        """The keys given, in order; reading them by this marks them as known."""
+        self._known.update(dict.fromkeys(self._data))
+        return self._data.keys()
+
+    def fail(self, key: str, why: str) -> NoReturn:
+        """Refuse the value of a key."""
+        raise ConfigError(f"{self._file}: {self._name(key)} = {_show(self._data.get(key))}: {why}")
+
+    def raw(self, key: str, default: Any = None) -> Any:
+        """A value of any type, or the default; None as a default means that the key is required."""
+        self._known[key] = None
+        if key in self._data:
+            return self._data[key]
+        if default is None:
+            raise ConfigError(f"{self._file}: {self._name(key)} is missing")
+        return default
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A string."""
+        value = self.raw(key, default)
+        if not isinstance(value, str):
+            self.fail(key, "must be a string, in quotes")
+        return value
+
+    def choice(self, key: str, choices: Iterable[str], default: str | None = None) -> str:
+        """A string out of a few."""
+        value = self.text(key, default)
+        choices = list(choices)
+        if value not in choices:
+            self.fail(key, did_you_mean(value, choices))
+        return value
+
+    def integer(self, key: str, default: int | None = None, *, least: int, most: int) -> int:
+        """A whole number, least ≤ value ≤ most."""
+        value = self.raw(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            self.fail(key, f"must be a whole number from {least} to {most}")
+        return value
+
+    def number(self, key: str, default: float | None = None, *, above: float = -math.inf) -> float:
+        """A finite number greater than `above`."""
+        value = self.raw(key, default)
+        if not _is_number(value, above):
+            self.fail(key, f"must be {_number_words(above)}")
+        return float(value)
+
+    def pair(self, key: str, *, above: float = -math.inf) -> tuple[float, float]:
+        """A list of two finite numbers, each greater than `above`."""
+        value = self.raw(key)
+        if not (isinstance(value, list) and len(value) == 2 and all(_is_number(v, above) for v in value)):
+            self.fail(key, f"must be two numbers [first, last], each {_number_words(above)}")
+        return float(value[0]), float(value[1])
+
+    def table(self, key: str) -> "Table":
+        """A table inside; an empty one if it is not given."""
+        value = self.raw(key, {})
+        if not isinstance(value, dict):
+            self.fail(key, f"must be a table, [{self._name(key)}]")
+        return Table(value, self._file, self._name(key))
+
+    def tables(self, key: str) -> list["Table"]:
+        """A list of at least one table."""
+        value = self.raw(key)
+        if not (isinstance(value, list) and value and all(isinstance(item, dict) for item in value)):
+            self.fail(key, "must be a list of at least one table { … }")
+        return [Table(item, self._file, f"{self._name(key)}[{n}]") for n, item in enumerate(value)]
+
+    def done(self) -> None:
+        """Refuse the keys that nobody read."""
+        for key in self._data:
+            if key not in self._known:
+                raise ConfigError(
+                    f"{self._file}: {self._name(key)} = {_show(self._data[key])}: no such key; "
+                    f"{did_you_mean(key, self._known)}"
+                )
+
+    def _name(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key
+
+
+def _is_number(value: object, above: float) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value) and value > above
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _number_words(above: float) -> str:
+    return "a finite number" if above == -math.inf else f"a finite number above {above:g}"
+
+
+def _show(value: object) -> str:
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else text[:77] + "…"

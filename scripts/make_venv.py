@@ -1,0 +1,78 @@
+"""Make the project's virtual environment and install the project into it; run by the Makefile with the Python to use.
+
+With `--keep-torch`, a torch and torchvision that already work in that Python are used instead of installed again.
+"""
+
+import argparse
+import site
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+WORKS = "import torch, torchvision; print(f'torch=={torch.__version__}\\ntorchvision=={torchvision.__version__}')"
+TORCH_NOTE = "its-torch.txt"  # constraints on the kept pair, inside the environment
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="the virtual environment")
+    parser.add_argument("--keep-torch", action="store_true", help="use the torch of this Python, if it works")
+    parser.add_argument("--dev", action="store_true", help="add the tools for tests, lint and types to it")
+    options = parser.parse_args()
+    if sys.version_info < OLDEST:
+        sys.exit(
+            f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: make PYTHON=python3.12 …"
+        )
+    if not options.dev:
+        create(options.folder, keep_torch=options.keep_torch)
+    install(options.folder, "[dev]" if options.dev else "")
+
+
+def create(folder: Path, *, keep_torch: bool) -> None:
+    """Make the environment anew."""
+    pair = working_torch() if keep_torch else None
+    print(f"making {folder} with {sys.executable}, {'keeping its torch' if pair else 'with a torch of its own'}")
+    venv.create(folder, with_pip=True, clear=True)
+    if pair:
+        (folder / TORCH_NOTE).write_text(pair)
+        # a .pth file rather than --system-site-packages, which would miss the packages of a virtual environment
+        packages = [path for path in {*site.getsitepackages(), sysconfig.get_path("purelib")} if Path(path).is_dir()]
+        (library(folder) / "host.pth").write_text("\n".join(sorted(packages)) + "\n")
+
+
+def working_torch() -> str | None:
+    """`torch==…` and `torchvision==…` of this Python, if both can be imported together."""
+    result = subprocess.run([sys.executable, "-c", WORKS], capture_output=True, text=True, check=False)
+    return result.stdout if result.returncode == 0 else None
+
+
+def library(folder: Path) -> Path:
+    """The environment's folder of packages."""
+    return Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}, scheme="venv"))
+
+
+def install(folder: Path, extra: str) -> None:
+    """Install the project, editable, with the versions of constraints.txt."""
+    constraints = ROOT / "constraints.txt"
+    kept = folder / TORCH_NOTE
+    if kept.exists():
+        pins = [
+            line for line in constraints.read_text().splitlines() if not line.startswith(("torch==", "torchvision=="))
+        ]
+        constraints = folder / "constraints.txt"
+        constraints.write_text("\n".join([*pins, kept.read_text()]))
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    print(
+        "installing; the first time this takes some minutes and several GB for torch"
+        if not extra
+        else "installing tools"
+    )
+    subprocess.run([*pip, "--constraint", str(constraints), "--editable", f"{ROOT}{extra}"], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Configuration files and presets → Config; mistakes → messages that name file, key, value and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atlas.errors import AtlasError, ConfigError
+from atlas.plan.config import load_config, override
+from atlas.plan.features import parse_features
+from atlas.plan.layers import LAYERS
+
+
+@pytest.fixture
+def load(tmp_path):
+    def write(text):
+        file = tmp_path / "mine.toml"
+        file.write_text(text)
+        return load_config(str(file))
+
+    return write
+
+
+def test_article_preset_is_the_articles():
+    config = load_config("article")
+    assert (config.weights, config.seed, config.recipe) == ("imagenet", 999, "octaves")
+    assert [(o.size, o.steps, o.lr, o.sigma) for o in config.recipes["octaves"].octaves] == [
+        (299, 100, (0.4, 0.3), (2.4, 0.8)),
+        (340, 100, (0.3, 0.2), (1.5, 0.4)),
+        (380, 100, (0.2, 0.1), (1.1, 0.3)),
+    ]
+    assert config.recipes["raster"].octaves == config.recipes["octaves"].octaves[:1]
+    raw = config.recipes["raw"].octaves
+    assert [(o.size, o.steps, o.lr, o.sigma) for o in raw] == [(299, 300, (0.4, 0.1), None)]
+    assert all(r.constant == 200 and r.metric == "l1" for r in config.recipes.values())
+
+
+def test_demo_preset_extends_the_article():
+    config = load_config("demo")
+    assert (config.weights, config.recipe, config.store) == ("demo", "quick", Path("renders/demo"))
+    assert [len(config.features.of(layer.name)) for layer in LAYERS] == [8] * 16
+    assert config.recipes["octaves"] == load_config("article").recipes["octaves"]
+
+
+def test_a_file_changes_what_it_names_and_keeps_the_rest(load, tmp_path):
+    config = load('[atlas]\ntitle = "Mine"\nweights = "own.pth"\n[features]\ncount = [0, "5-7", 654]\n')
+    assert (config.title, config.seed) == ("Mine", 999)
+    assert config.weights == str(tmp_path / "own.pth")
+    assert config.store == Path("renders")
+    assert config.features.of("Mixed_6b") == (0, 5, 6, 7, 654)
+    assert config.features.of("Conv2d_1a_3x3") == (0, 5, 6, 7)
+
+
+def test_paths_are_relative_to_the_file(load, tmp_path):
+    config = load('[atlas]\nstore = "here"\nsite = "/there"\n')
+    assert (config.store, config.site) == (tmp_path / "here", Path("/there"))
+
+
+def test_a_recipe_replaces_the_one_of_its_name_whole(load):
+    config = load('extends = "demo"\n[recipes.quick]\noctaves = [{ size = 100, steps = 5, lr = [1, 0.5] }]\n')
+    recipe = config.recipes["quick"]
+    assert recipe.gradient == "sum"
+    assert (recipe.octaves[0].lr, recipe.octaves[0].sigma) == ((1.0, 0.5), None)
+    assert recipe.digest != load_config("demo").recipes["quick"].digest
+    assert config.weights == "demo"
+
+
+def test_whether_the_recipe_was_chosen(load):
+    assert not load_config("article").recipe_is_chosen
+    assert load_config("demo").recipe_is_chosen
+    assert not load("[features]\ncount = 3\n").recipe_is_chosen
+    assert load('[features]\nrecipe = "raw"\n').recipe_is_chosen
+    assert override(load_config(), recipe="raw").recipe_is_chosen
+
+
+MISTAKES = {
+    "[atlas]\ntitel = 'x'": ("atlas.titel", 'did you mean "title"?'),
+    "[atlsa]\n": ("atlsa", 'did you mean "atlas"?'),
+    "[atlas]\ntitle = 3": ("atlas.title = 3", "must be a string"),
+    "[atlas]\nseed = -1": ("atlas.seed = -1", "whole number from 0"),
+    "[atlas]\nseed = true": ("atlas.seed = True", "whole number"),
+    "[atlas]\nbase_url = 'ftp://x'": ("atlas.base_url", "https://"),
+    "[atlas]\nbase_url = 'https://[x'": ("atlas.base_url", "IPv6"),
+    "[atlas]\nstore = ''": ("atlas.store", "path of a folder"),
+    "atlas = 3": ("atlas = 3", "[atlas]"),
+    "extends = 'demmo'": ("extends", 'did you mean "demo"?'),
+    "[features]\ncount = 0": ("features.count", "above 0"),
+    "[features]\ncount = []": ("features.count", "a list"),
+    "[features]\ncount = [1.5]": ("features.count", "a list"),
+    "[features]\ncount = ['9-5']": ("features.count", "runs backwards"),
+    "[features]\ncount = [2048]": ("features.count", "no layer here has a feature 2048"),
+    "[features]\nlayers = ['Conv2d_1a_3x3']\ncount = [32]": ("features.count", "Conv2d_1a_3x3, has 0 to 31"),
+    "[features]\nlayers = []": ("features.layers", '"all" or a list'),
+    "[features]\nlayers = ['Mixed_6z']": ("features.layers", "did you mean"),
+    "[features]\nrecipe = 'octave'": ("features.recipe", 'did you mean "octaves"?'),
+    "[recipes.raw]\noctaves = []": ("recipes.raw.octaves", "at least one table"),
+    "[recipes.raw]": ("recipes.raw.octaves", "is missing"),
+    "[recipes.raw]\noctaves = [{ size = 74, steps = 1, lr = [1, 1] }]": ("octaves[0].size = 74", "from 75"),
+    "[recipes.raw]\noctaves = [{ size = 75, steps = 0, lr = [1, 1] }]": ("octaves[0].steps = 0", "from 1"),
+    "[recipes.raw]\noctaves = [{ size = 75, steps = 1, lr = [1] }]": ("octaves[0].lr", "two numbers"),
+    "[recipes.raw]\noctaves = [{ size = 75, steps = 1, lr = [1, inf] }]": ("octaves[0].lr", "finite"),
+    "[recipes.raw]\noctaves = [{ size = 75, steps = 1, lr = [1, 1], sigma = [1, 0] }]": ("sigma", "above 0"),
+    "[recipes.raw]\noctaves = [{ size = 75, steps = 1, lr = [1, 1], sgima = [1, 1] }]": ("sgima", '"sigma"?'),
+    "[recipes.raw]\nmetric = 'L1'\noctaves = [{ size = 75, steps = 1, lr = [1, 1] }]": ("metric", '"l1"?'),
+    "[recipes.'../x']\noctaves = [{ size = 75, steps = 1, lr = [1, 1] }]": ("recipes.../x", "a-z"),
+    "= 3": ("not valid TOML", "line 1"),
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_mistakes_are_named(text, load):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    message = str(caught.value)
+    assert "mine.toml" in message
+    for words in MISTAKES[text]:
+        assert words in message
+
+
+def test_a_missing_file_is_named_with_the_presets():
+    with pytest.raises(ConfigError, match="article, demo"):
+        load_config("nowhere.toml")
+
+
+def test_a_folder_and_bytes_are_no_configuration(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(str(tmp_path))
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_config(str(tmp_path / "b.toml"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"layer_names": "Mixed_6b,Mixed_9z"}, "no layer is called"),
+        ({"layer_names": ","}, "--layers is empty"),
+        ({"features": "x"}, "--features"),
+        ({"features": "2048,"}, "no layer here"),
+        ({"recipe": "octave"}, 'did you mean "octaves"?'),
+        ({"base_url": "nope"}, "--base-url"),
+    ],
+)
+def test_flags_that_are_wrong(flags, words):
+    with pytest.raises(ConfigError, match=words):
+        override(load_config(), **flags)
+
+
+def test_flags_override():
+    config = override(
+        load_config(),
+        layer_names="Mixed_7c,Mixed_6b",
+        features="3",
+        seed=7,
+        base_url="https://a.org/b",
+        store=Path("s"),
+    )
+    assert config.layers == ("Mixed_6b", "Mixed_7c")
+    assert (config.features.of("Mixed_6b"), config.seed, config.store) == ((0, 1, 2), 7, Path("s"))
+    assert config.base_url == "https://a.org/b/"
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [("2", (0, 1)), ("654,", (654,)), ("654-654", (654,)), ("0-2,654", (0, 1, 2, 654)), ("2,2,1-2", (1, 2))],
+)
+def test_features_of_the_command_line(text, chosen):
+    assert parse_features(text, "--features").of("Mixed_6b") == chosen
+
+
+def test_all_features_and_more_than_there_are():
+    assert len(parse_features("all", "").of("Mixed_7c")) == 2048
+    assert len(parse_features("100", "").of("Conv2d_1a_3x3")) == 32
+
+
+@given(st.text(max_size=20))
+def test_any_features_parse_or_say_why(text):
+    try:
+        assert isinstance(parse_features(text, "--features").of("Mixed_6b"), tuple)
+    except ConfigError as error:
+        assert "--features" in str(error)
+
+
+keys = st.sampled_from(
+    ["atlas", "features", "recipes", "extends", "title", "seed", "count", "layers", "octaves", "raw"]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def _toml(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items() if v is not None) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(v) for v in value if v is not None) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + "".join(c for c in value if c.isalnum()) + '"'
+    return repr(value)
+
+
+@given(st.dictionaries(keys, values, max_size=4))
+def test_any_toml_loads_or_says_why(tmp_path_factory, data):
+    file = tmp_path_factory.mktemp("any") / "any.toml"
+    file.write_text("".join(f"{k} = {_toml(v)}\n" for k, v in data.items() if v is not None))
+    try:
+        load_config(str(file))
+    except AtlasError as error:
+        assert str(file) in str(error)

@@ -1,0 +1,120 @@
+"""Plans: order, batches, rounds, shards, paths and cost."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atlas.errors import ConfigError, TargetError
+from atlas.plan import jobs as planning
+from atlas.plan.config import load_config, override
+from atlas.plan.jobs import Job
+from atlas.plan.targets import parse
+
+
+def plan(**flags):
+    return planning.feature_jobs(override(load_config("demo"), **flags))
+
+
+def test_an_atlas_is_every_layers_features_in_order():
+    jobs = plan(features="2")
+    assert [str(job.target) for job in jobs[:4]] == [
+        "Conv2d_1a_3x3[0]",
+        "Conv2d_1a_3x3[1]",
+        "Conv2d_2a_3x3[0]",
+        "Conv2d_2a_3x3[1]",
+    ]
+    assert len(jobs) == 32
+    assert len(plan(features="all")) == 10_448
+
+
+def test_rounds_show_something_of_every_layer_first():
+    rounds = planning.rounds(plan(features="9"), "cpu", 4)
+    assert [len(batches) for batches in rounds] == [16, 16, 16]
+    assert [batch.deepest for batch in rounds[0]] == [job.target.deepest for job in plan(features="1")]
+    assert [len(batch.jobs) for batch in rounds[2]] == [1] * 16
+    assert all(batch.size == 4 for batches in rounds for batch in batches)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+def test_automatic_batch_sizes_come_from_a_table(device):
+    sizes = {batch.deepest: batch.size for batch in planning.rounds(plan(features="40"), device)[0]}
+    assert sizes == {layer: planning.batch_size(layer, device) for layer in sizes}
+    assert len(sizes) == 16
+
+
+def test_a_batch_has_one_recipe_and_one_deepest_layer():
+    recipes = load_config().recipes
+    texts = ["Mixed_6b[1]", "Mixed_5b[1]", "Mixed_6b[2]", "Mixed_5b[3] + Mixed_6b[4]"]
+    jobs = [Job(parse(text), recipes[name], 999) for text in texts for name in ("raw", "octaves")]
+    batches = [batch for batches in planning.rounds(jobs, "cpu", 8) for batch in batches]
+    assert sorted(len(batch.jobs) for batch in batches) == [1, 1, 3, 3]
+    for batch in batches:
+        assert {(job.recipe, job.target.deepest) for job in batch.jobs} == {(batch.recipe, batch.deepest)}
+
+
+@given(st.integers(1, 9), st.integers(1, 6))
+def test_shards_are_disjoint_whole_and_balanced(features, count):
+    jobs = plan(features=str(features), layer_names="Mixed_5b,Mixed_6b,Mixed_7c")
+    shards = [planning.shard(jobs, index, count) for index in range(1, count + 1)]
+    assert sorted(str(j.target) for shard in shards for j in shard) == sorted(str(j.target) for j in jobs)
+    loads = [sum(job.flops for job in shard) for shard in shards]
+    assert max(loads) - min(loads) <= max(job.flops for job in jobs)
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "a/b", "-1/2", "1/99999", "²/³", "1/2/3"])
+def test_shards_that_are_none(text):
+    with pytest.raises(ConfigError, match="write I/N"):
+        planning.parse_shard(text)
+
+
+def test_paths():
+    recipe = load_config().recipes["octaves"]
+    assert str(Job(parse("Mixed_6b[654]"), recipe, 999).path) == f"octaves-{recipe.digest}/Mixed_6b_0654.png"
+    assert str(Job(parse("Mixed_6b[654]"), recipe, 7).path) == f"octaves-{recipe.digest}/Mixed_6b_0654~s7.png"
+
+
+def test_no_two_renderings_share_a_path():
+    recipes = load_config().recipes
+    texts = ["Mixed_6b[6]", "Mixed_6b[6, 0, :]", "Mixed_6b[6, 0, 0]", "Mixed_6b[6, :1]", "Mixed_6b[:]"]
+    jobs = [
+        Job(parse(t), recipes[r], seed) for t in texts for r in ("octaves", "raw", "raster") for seed in (999, 0, 1)
+    ]
+    assert len({job.path for job in jobs}) == len(jobs)
+
+
+def test_recipe_of_a_target():
+    jobs = planning.target_jobs(load_config(), ["Mixed_6b[654]", "Mixed_6b[654, 3, :]"])
+    assert [job.recipe.name for job in jobs] == ["octaves", "raster"]
+    chosen = override(load_config(), recipe="raw")
+    assert [job.recipe.name for job in planning.target_jobs(chosen, ["Mixed_6b[654, 3, :]"])] == ["raw"]
+    assert [job.recipe.name for job in planning.target_jobs(load_config("demo"), ["Mixed_6b[654]"])] == ["quick"]
+
+
+def test_a_target_given_twice_is_one_job():
+    assert len(planning.target_jobs(load_config(), ["Mixed_6b[654]", "Mixed_6b[654, :, :]"])) == 1
+
+
+def test_positions_outside_the_map_and_shrinking_recipes_are_refused():
+    recipes = load_config().recipes
+    with pytest.raises(TargetError, match="rows are 0 to 16"):
+        Job(parse("Mixed_6b[654, 17, :]"), recipes["raster"], 999)
+    shrinking = type(recipes["raster"])("down", recipes["octaves"].octaves[::-1])
+    with pytest.raises(TargetError, match="sizes do not decrease"):
+        Job(parse("Mixed_6b[654, 3, :]"), shrinking, 999)
+    Job(parse("Mixed_6b[654]"), shrinking, 999)
+
+
+def test_work_of_the_articles_atlas():
+    config = load_config()
+    everything = planning.feature_jobs(override(config, features="all"))
+    assert sum(job.flops for job in everything) / 1e15 == pytest.approx(70.8, abs=0.05)
+    assert sum(job.flops for job in planning.feature_jobs(config)) / 1e15 == pytest.approx(1.08, abs=0.005)
+    raster = Job(parse("Mixed_6b[654, :289]"), config.recipes["raster"], 999)
+    assert 289 * raster.flops / 1e15 == pytest.approx(0.36, abs=0.005)
+
+
+def test_digests_ignore_the_name_and_nothing_else():
+    octaves = load_config().recipes["octaves"]
+    digests = {octaves.digest, octaves.scaled(75, 100).digest, octaves.scaled(299, 99).digest}
+    assert len(digests) == 3
+    assert type(octaves)("other", octaves.octaves).digest == octaves.digest
