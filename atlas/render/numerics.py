@@ -1,0 +1,158 @@
+"""Where and how exactly the arithmetic runs: flags → `Numerics`, and a context that applies and restores them."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from atlas.errors import ConfigError
+from atlas.store.records import Numerics
+
+PRECISIONS = ("fp64", "fp32", "tf32", "bf16")
+_AUTO_PRECISION = {"cpu": "fp32", "cuda": "tf32", "mps": "fp32"}
+_ALLOWED = {"cpu": ("fp64", "fp32", "bf16"), "cuda": PRECISIONS, "mps": ("fp32", "bf16")}
+_NETWORK_SHARE = 0.6  # of the speed of one good convolution that a whole step reaches
+
+
+def resolve_device(text: str) -> torch.device:
+    """The device that a `--device` names.
+
+    Args:
+        text: "auto", "cpu", "cuda", "cuda:N" or "mps"; auto takes a CUDA GPU, then Apple's, then the CPU.
+
+    Raises:
+        ConfigError: no such device here; says why.
+    """
+    if text == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if text == "cpu":
+        return torch.device("cpu")
+    if text == "mps":
+        if not torch.backends.mps.is_available():
+            raise ConfigError("--device mps: Apple's GPU is not available to this torch; use --device cpu")
+        return torch.device("mps")
+    kind, _, number = text.partition(":")
+    if kind == "cuda" and (not number or (number.isascii() and number.isdecimal())):
+        return _cuda_device(text, int(number or 0))
+    raise ConfigError(f'--device "{text}": allowed: auto, cpu, cuda, cuda:N, mps')
+
+
+def _cuda_device(text: str, number: int) -> torch.device:
+    if not torch.cuda.is_available():
+        raise ConfigError(f"--device {text}: {why_no_gpu()}; use --device cpu")
+    if number >= torch.cuda.device_count():
+        raise ConfigError(f"--device {text}: this machine has GPUs cuda:0 to cuda:{torch.cuda.device_count() - 1}")
+    return torch.device("cuda", number)
+
+
+def why_no_gpu() -> str:
+    """Why no CUDA GPU can be used, in words: no build, no driver, too old a driver, or simply no GPU."""
+    if torch.version.cuda is None:
+        return "this torch is built without CUDA"
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # torch has no annotation there
+    except (RuntimeError, AssertionError) as error:
+        return _driver_trouble(str(error))
+    return "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
+
+
+def _driver_trouble(message: str) -> str:
+    if "too old" in message:
+        return f"the NVIDIA driver is too old for this torch, which needs CUDA {torch.version.cuda}: update the driver"
+    if "no NVIDIA driver" in message:
+        has_card = any(_is_nvidia_display(device) for device in Path("/sys/bus/pci/devices").glob("*"))
+        return "there is an NVIDIA GPU, but no driver for it: install one" if has_card else "this machine has no GPU"
+    if "No CUDA GPUs" in message:
+        return "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
+    return f"CUDA does not start: {message.splitlines()[0]}"
+
+
+def _is_nvidia_display(device: Path) -> bool:
+    try:
+        vendor, kind = (device / "vendor").read_text(), (device / "class").read_text()
+    except OSError:
+        return False
+    return vendor.startswith("0x10de") and kind.startswith("0x03")
+
+
+def resolve_numerics(device: torch.device, precision: str, threads: int | None) -> Numerics:
+    """Numerics without a batch size, which each batch sets.
+
+    Args:
+        device: where to run.
+        precision: "auto" or one of `PRECISIONS`.
+        threads: of the CPU; None for the cores.
+
+    Raises:
+        ConfigError: the device has no such precision.
+    """
+    kind = device.type
+    chosen = _AUTO_PRECISION[kind] if precision == "auto" else precision
+    if chosen not in _ALLOWED[kind]:
+        raise ConfigError(f"--precision {precision}: on {kind}, allowed: auto, {', '.join(_ALLOWED[kind])}")
+    return Numerics(device=kind, precision=chosen, batch_size=1, threads=threads or _cores())
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def applied(numerics: Numerics) -> Iterator[None]:
+    """Run a block with these numerics: threads, deterministic algorithms, TF32 or not; restored afterwards."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it deterministic cuBLAS refuses to run
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(numerics.threads)
+    torch.use_deterministic_algorithms(True)
+    tf32 = numerics.precision == "tf32"
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
+
+
+def in_float32(numerics: Numerics) -> Numerics:
+    """The same numerics in plain float32, in which `score_shown` is measured."""
+    return replace(numerics, precision="fp32")
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """Type of the network's weights and activations; the image is never below float32."""
+    return {"fp64": torch.float64, "bf16": torch.bfloat16}.get(precision, torch.float32)
+
+
+def measure_speed(device: torch.device, numerics: Numerics) -> float:
+    """Floating-point operations a second that a descent may expect here, from half a second of one convolution.
+
+    It only tells a person how long a run will take; nothing that is rendered depends on it.
+    """
+    dtype = dtype_of(numerics.precision)
+    rows = 64 if device.type == "cuda" else 4
+    maps = torch.ones(rows, 96, 35, 35, device=device, dtype=dtype, requires_grad=True)
+    kernel = torch.ones(96, 96, 3, 3, device=device, dtype=dtype)
+    flops = 4 * rows * 35 * 35 * 96 * 96 * 9
+    with applied(numerics):
+        best = min(_seconds(maps, kernel, device) for _ in range(6))
+    return _NETWORK_SHARE * flops / best
+
+
+def _seconds(maps: torch.Tensor, kernel: torch.Tensor, device: torch.device) -> float:
+    start = time.perf_counter()
+    torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+    return time.perf_counter() - start

@@ -1,0 +1,156 @@
+"""Where weights come from: a source's name → `Weights`, checked tensor by tensor and never silently another."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from atlas.errors import WeightsError
+from atlas.plan.layers import convolutions
+from atlas.render.seeded import seeded_tensors
+from atlas.store.masters import weights_name
+from atlas.store.records import WeightsId
+
+IMAGENET_NOTE = "torchvision's Inception_V3_Weights.IMAGENET1K_V1, trained on ImageNet"
+DEMO_NOTE = (
+    "demo weights: seeded and untrained, their batch norms calibrated on generated pictures; "
+    "what they respond to was never learned"
+)
+_BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A state dict in torchvision's spelling, of which only the tensors of `expected_shapes` are used."""
+
+    id: WeightsId
+    tensors: Mapping[str, Tensor]
+
+
+def load_weights(source: str) -> Weights:
+    """Load weights.
+
+    Args:
+        source: "imagenet", "demo", or the path of a .pth, .pt or .safetensors file.
+
+    Raises:
+        WeightsError: not reachable, not readable, or not InceptionV3's.
+    """
+    if source == "imagenet":
+        return _imagenet()
+    if source == "demo":
+        tensors = seeded_tensors()
+        return Weights(WeightsId("demo", tensors_sha256(tensors), DEMO_NOTE), tensors)
+    return _file(Path(source))
+
+
+def expected_shapes() -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors that the network needs, in the order of its layers."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, conv, inputs in convolutions():
+        shapes[f"{name}.conv.weight"] = (conv.out, inputs, *conv.kernel)
+        for part in _BATCH_NORM:
+            shapes[f"{name}.bn.{part}"] = (conv.out,)
+    return shapes
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Hash of names, types, shapes and values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _imagenet() -> Weights:
+    from torchvision.models import Inception_V3_Weights  # a second to import, and needed here only
+
+    weights = Inception_V3_Weights.IMAGENET1K_V1
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        tensors = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (URLError, OSError) as error:
+        raise WeightsError(
+            f"the ImageNet weights are not in {file.parent} and {weights.url} cannot be reached ({_reason(error)}). "
+            "Three ways on: --weights FILE with a state dict of your own; the file from that address, put into that "
+            "folder from another machine; or --weights demo, which needs no download"
+        ) from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise WeightsError(
+            f"{file}: not the file that torchvision published: {error}; delete it and try again"
+        ) from None
+    return Weights(WeightsId("imagenet", _file_sha256(file), IMAGENET_NOTE), _checked(tensors, str(file)))
+
+
+def _reason(error: OSError) -> str:
+    return str(getattr(error, "reason", None) or error.strerror or error)
+
+
+def _file(file: Path) -> Weights:
+    try:
+        sha256 = _file_sha256(file)
+    except OSError as error:
+        raise WeightsError(
+            f"weights {file}: {error.strerror}; allowed: imagenet, demo, or a file that exists"
+        ) from None
+    tensors: object
+    if file.suffix == ".safetensors":
+        tensors = _read_safetensors(file)
+    elif file.suffix in (".pth", ".pt"):
+        tensors = _read_state_dict(file)
+    else:
+        raise WeightsError(f"weights {file}: a file of weights ends in .pth, .pt or .safetensors")
+    note = f"weights from the file {file.name}"
+    return Weights(WeightsId(weights_name(file), sha256, note), _checked(tensors, f"weights {file}"))
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(file)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"weights {file}: not a whole safetensors file: {error}") from None
+
+
+def _read_state_dict(file: Path) -> object:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise WeightsError(
+            f"weights {file}: not a plain state dict of tensors, and anything else could run code when it is read; "
+            "save model.state_dict() instead"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise WeightsError(f"weights {file}: not a whole torch file: {str(error).splitlines()[0]}") from None
+
+
+def _checked(tensors: object, where: str) -> dict[str, Tensor]:
+    """The tensors that the network needs, each of the right shape."""
+    if not isinstance(tensors, dict):
+        raise WeightsError(f"{where}: holds a {type(tensors).__name__}, not a state dict; save model.state_dict()")
+    faults = []
+    for name, shape in expected_shapes().items():
+        tensor = tensors.get(name)
+        if not isinstance(tensor, Tensor):
+            faults.append(f"{name} is missing")
+        elif tuple(tensor.shape) != shape:
+            faults.append(f"{name} is {tuple(tensor.shape)}, not {shape}")
+        elif not tensor.is_floating_point():
+            faults.append(f"{name} is {tensor.dtype}, not a floating-point type")
+    if faults:
+        first = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
+        raise WeightsError(f"{where}: not InceptionV3 in torchvision's spelling, {len(faults)} tensors differ: {first}")
+    return {name: tensors[name] for name in expected_shapes()}
+
+
+def _file_sha256(file: Path) -> str:
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Keeping what was rendered: PNG masters with their provenance inside. Loads without torch."""

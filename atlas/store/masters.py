@@ -1,0 +1,146 @@
+"""PNG masters with their provenance inside: pixels and `Record` ↔ one file, fresh by content and never half there."""
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from PIL import Image, PngImagePlugin
+
+from atlas.errors import StoreError
+from atlas.plan.jobs import Job
+from atlas.store.files import write_atomically
+from atlas.store.records import Record, WeightsId
+
+KEY = "atlas"  # of the PNG's iTXt chunk
+WEIGHTS_FILE = "weights.json"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def master_path(store: Path, weights: WeightsId, job: Job) -> Path:
+    """Where a job's master lies: `<store>/<weights>-<sha8>/<recipe>-<digest8>/<slug>.png`."""
+    return store / weights.folder / job.path
+
+
+def pixels_sha256(pixels: bytes) -> str:
+    """Hash of RGB bytes."""
+    return hashlib.sha256(pixels).hexdigest()
+
+
+def write_master(path: Path, pixels: bytes, record: Record) -> None:
+    """Write a master, atomically.
+
+    Args:
+        path: where.
+        pixels: RGB bytes, row by row, 3·width·height of them.
+        record: its provenance.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt(KEY, record.to_json())
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", (record.width, record.height), pixels).save(buffer, "PNG", pnginfo=info)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_record(path: Path) -> Record:
+    """Read a master's record and check that the file has its end; the pixels are not looked at.
+
+    Raises:
+        StoreError: not there, not a master, or cut off.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _record_of(path, file)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def open_master(path: Path) -> tuple[Image.Image, Record]:
+    """Read a master whole and check its pixels against its record.
+
+    Returns:
+        The picture (RGB) and the record.
+
+    Raises:
+        StoreError: not there, damaged, or edited.
+    """
+    record = read_record(path)
+    try:
+        with Image.open(path) as image:
+            image.load()
+            picture = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise StoreError(f"{path}: damaged: {error}; render it again") from None
+    expected = (record.width, record.height, record.pixels_sha256)
+    if (picture.width, picture.height, pixels_sha256(picture.tobytes())) != expected:
+        raise StoreError(f"{path}: its pixels are not those of its record, so it was edited; render it again")
+    return picture, record
+
+
+def find_record(path: Path, job: Job, weights_sha256: str, precision: str | None = None) -> Record | None:
+    """The record of a job's master if that is fresh, else None. Mere existence is not freshness."""
+    try:
+        record = read_record(path)
+    except StoreError:
+        return None
+    return record if record.is_of(job, weights_sha256, precision) else None
+
+
+def list_masters(store: Path) -> Iterator[Path]:
+    """Every file of a store that carries a master's name, sorted."""
+    return (path for path in sorted(store.glob("*/*/*.png")) if not path.name.startswith("."))
+
+
+def write_weights_id(store: Path, weights: WeightsId) -> None:
+    """Note in a store which weights a folder of masters belongs to.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    data = {"name": weights.name, "sha256": weights.sha256, "note": weights.note}
+    path = store / weights.folder / WEIGHTS_FILE
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode())
+
+
+def find_weights_ids(store: Path, name: str) -> list[WeightsId]:
+    """All weights of a name that a store has masters of, sorted by hash."""
+    found = []
+    for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
+        try:
+            weights = WeightsId(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            continue  # not ours, or damaged: `atlas check` names it
+        if name in (weights.name, weights.folder):
+            found.append(weights)
+    return found
+
+
+def weights_name(file: Path) -> str:
+    """The name of weights from a file: its stem, in characters that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", file.stem).strip(".-")[:60] or "weights"
+
+
+def _record_of(path: Path, file: IO[bytes]) -> Record:
+    """The record in an open master; its text chunk stands before the pixels, so that reading it is quick."""
+    try:
+        with Image.open(file, formats=["PNG"]) as image:
+            text = image.info.get(KEY)
+        file.seek(-len(_PNG_END), 2)
+        is_whole = file.read() == _PNG_END
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise StoreError(f"{path}: not a whole PNG file; render it again") from None
+    if not is_whole:
+        raise StoreError(f"{path}: cut off; render it again")
+    if not isinstance(text, str):
+        raise StoreError(f"{path}: carries no record of the atlas; render it again")
+    try:
+        return Record.from_json(text)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}; render it again") from None

@@ -1,0 +1,170 @@
+"""The provenance of a rendering: `Record` ↔ JSON. Nothing in it depends on the clock, a path or the order of work."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from atlas.errors import StoreError
+from atlas.plan.jobs import Job
+
+FORMAT = 1
+NOISE = "noise"
+Status = Literal["ok", "no_gradient", "not_raised", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True)
+class WeightsId:
+    """Which weights: a name for people and the hash that decides."""
+
+    name: str
+    sha256: str  # of the file, or of the tensors where there is no file
+    note: str  # what they are, in a sentence for pages
+
+    @property
+    def folder(self) -> str:
+        """Name of the weights' folder in a store."""
+        return f"{self.name}-{self.sha256[:8]}"
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """What the last bits of a rendering depend on: equal numerics give equal bytes."""
+
+    device: str  # kind: "cpu", "cuda" or "mps"
+    precision: str  # "fp64", "fp32", "tf32" or "bf16"
+    batch_size: int
+    threads: int  # of the CPU
+
+
+@dataclass(frozen=True)
+class OctaveScores:
+    """What one octave did; None where a number was not finite."""
+
+    size: int  # pixels
+    score_start: float | None
+    score_end: float | None
+
+
+@dataclass(frozen=True)
+class FailedStep:
+    """Where an image went non-finite, both counted from 0."""
+
+    octave: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that is known of one rendering.
+
+    Scores are weighted mean activations of the target's neurons. `score_start` is the start's, resized to the last
+    octave's size, and `score_shown` that of the stored 8-bit picture, both in float32.
+    """
+
+    target: str
+    recipe_name: str
+    recipe: dict[str, Any]
+    recipe_digest: str
+    start: str  # "noise", or the SHA-256 of a photograph
+    seed: int
+    weights: WeightsId
+    torch: str
+    torchvision: str
+    numerics: Numerics
+    status: Status
+    failed_at: FailedStep | None
+    octaves: tuple[OctaveScores, ...]
+    score_start: float | None
+    score_shown: float | None
+    gradient_norm: float | None  # L2 norm of the first step's gradient
+    width: int  # pixels
+    height: int
+    pixels_sha256: str  # of the RGB bytes, row by row
+    format: int = FORMAT
+
+    def is_of(self, job: Job, weights_sha256: str, precision: str | None = None) -> bool:
+        """Whether this is the rendering that a job asks for.
+
+        Args:
+            job: target, recipe and seed.
+            weights_sha256: the weights' hash.
+            precision: resolved precision; None if any will do.
+        """
+        wanted = (str(job.target), job.recipe.digest, NOISE, job.seed, weights_sha256)
+        found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256)
+        return wanted == found and precision in (None, self.numerics.precision)
+
+    def to_json(self) -> str:
+        """The record as JSON, keys in the order of the fields."""
+        return json.dumps(asdict(self), allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record":
+        """Read a record.
+
+        Raises:
+            StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise StoreError("its record is not JSON") from None
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise StoreError(f"its record is not of format {FORMAT}, the one that this version reads")
+        if data.keys() != {field.name for field in fields(cls)}:
+            raise StoreError("its record has missing or additional fields")
+        return _read(data)
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where JSON has no number for it."""
+    return value if math.isfinite(value) else None
+
+
+def _read(data: dict[str, Any]) -> Record:
+    try:
+        record = Record(
+            **{
+                **data,
+                "weights": WeightsId(**data["weights"]),
+                "numerics": Numerics(**data["numerics"]),
+                "failed_at": FailedStep(**data["failed_at"]) if data["failed_at"] else None,
+                "octaves": tuple(OctaveScores(**octave) for octave in data["octaves"]),
+            }
+        )
+    except TypeError:
+        raise StoreError("its record has missing or additional fields") from None
+    _check_types(record)
+    return record
+
+
+_TEXTS = ("target", "recipe_name", "recipe_digest", "start", "torch", "torchvision", "pixels_sha256")
+_NUMBERS = ("score_start", "score_shown", "gradient_norm")
+
+
+def _check_types(record: Record) -> None:
+    weights, numerics = record.weights, record.numerics
+    texts = [getattr(record, name) for name in _TEXTS]
+    texts += [weights.name, weights.sha256, weights.note, numerics.device, numerics.precision]
+    counts = [record.seed, record.width, record.height, numerics.batch_size, numerics.threads]
+    numbers = [getattr(record, name) for name in _NUMBERS]
+    for octave in record.octaves:
+        counts.append(octave.size)
+        numbers += [octave.score_start, octave.score_end]
+    if record.failed_at:
+        counts += [record.failed_at.octave, record.failed_at.step]
+    sound = (
+        all(isinstance(text, str) for text in texts)
+        and all(type(count) is int and count >= 0 for count in counts)
+        and all(number is None or _is_finite_number(number) for number in numbers)
+        and record.status in STATUSES
+        and isinstance(record.recipe, dict)
+    )
+    if not sound:
+        raise StoreError("its record has a field of the wrong type")
+
+
+def _is_finite_number(value: object) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))

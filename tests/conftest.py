@@ -1,0 +1,53 @@
+"""Weights, networks and files that many tests share."""
+
+from pathlib import Path
+
+import oracle
+import pytest
+import safetensors.torch
+import torch
+
+from atlas.plan.config import load_config
+from atlas.render.network import Network
+from atlas.render.weights import Weights, load_weights
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads():
+    """Float32 results depend on the number of threads."""
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def weights() -> Weights:
+    return load_weights("demo")
+
+
+@pytest.fixture(scope="session")
+def weights_file(weights, tmp_path_factory) -> Path:
+    """The weights as a file, which loads faster than they calibrate."""
+    file = tmp_path_factory.mktemp("weights") / "trial.safetensors"
+    safetensors.torch.save_file({name: t.contiguous() for name, t in weights.tensors.items()}, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def network64(weights) -> Network:
+    return Network(weights, CPU, torch.float64)
+
+
+@pytest.fixture(scope="session")
+def network32(weights) -> Network:
+    return Network(weights, CPU, torch.float32)
+
+
+@pytest.fixture(scope="session")
+def model64(weights):
+    return oracle.torchvision_model(dict(weights.tensors), torch.float64)
+
+
+@pytest.fixture(scope="session")
+def recipes():
+    return load_config().recipes

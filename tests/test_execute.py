@@ -1,0 +1,117 @@
+"""Runs: what is fresh stays, what is missing is made, and memory that runs out halves the batch."""
+
+import random
+
+import pytest
+import torch
+
+from atlas.plan import jobs as planning
+from atlas.plan.config import load_config
+from atlas.plan.jobs import Job
+from atlas.plan.targets import parse
+from atlas.render.execute import Report, run_batches, split_fresh
+from atlas.render.numerics import resolve_numerics
+from atlas.render.renderer import Renderer
+from atlas.store.masters import list_masters, read_record
+
+CPU = torch.device("cpu")
+RECIPE = load_config().recipes["quick"].scaled(75, 2)
+JOBS = [Job(parse(f"{layer}[{f}]"), RECIPE, 999) for layer in ("Conv2d_2a_3x3", "Mixed_5b") for f in range(5)]
+
+
+@pytest.fixture
+def renderer(weights):
+    return Renderer(weights, CPU, resolve_numerics(CPU, "auto", 2))
+
+
+def run(jobs, renderer, store, size=2, *, force=False):
+    fresh, pending = split_fresh(jobs, renderer, store, force=force)
+    report = Report(list(fresh))
+    for batches in planning.rounds(pending, "cpu", size):
+        run_batches(batches, renderer, store, report, lambda outcome: None)
+    return report
+
+
+def contents(store):
+    return {path.relative_to(store): path.read_bytes() for path in list_masters(store)}
+
+
+def test_a_second_run_renders_nothing_and_force_renders_all(renderer, tmp_path):
+    first = run(JOBS, renderer, tmp_path)
+    assert (first.rendered, first.failures) == (len(JOBS), [])
+    assert run(JOBS, renderer, tmp_path).rendered == 0
+    before = contents(tmp_path)
+    assert run(JOBS, renderer, tmp_path, force=True).rendered == len(JOBS)
+    assert contents(tmp_path) == before
+
+
+def test_only_what_is_missing_or_spoilt_is_rendered(renderer, tmp_path):
+    run(JOBS, renderer, tmp_path)
+    before = contents(tmp_path)
+    paths = list(list_masters(tmp_path))
+    paths[1].unlink()
+    paths[7].write_bytes(paths[7].read_bytes()[:-9])
+    assert run(JOBS, renderer, tmp_path).rendered == 2
+    assert contents(tmp_path) == before
+
+
+def test_order_and_company_change_no_byte(renderer, tmp_path):
+    run(JOBS, renderer, tmp_path / "one")
+    run(random.Random(1).sample(JOBS, len(JOBS)), renderer, tmp_path / "two")
+    for job in JOBS[::3]:
+        run([job], renderer, tmp_path / "three")
+    one = contents(tmp_path / "one")
+    assert contents(tmp_path / "two") == one
+    assert contents(tmp_path / "three").items() <= one.items()
+
+
+class Cramped:
+    """A renderer with memory for a few rows only."""
+
+    def __init__(self, renderer, rows, error):
+        self.renderer, self.rows, self.error = renderer, rows, error
+        self.weights, self.numerics = renderer.weights, renderer.numerics
+
+    def render(self, jobs, size):
+        if size > self.rows:
+            raise self.error
+        return self.renderer.render(jobs, size)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=["cuda", "host", "allocator"],
+)
+def test_out_of_memory_halves_the_batch_and_the_record_says_so(error, renderer, tmp_path):
+    report = run(JOBS[:5], Cramped(renderer, 2, error), tmp_path, size=8)
+    assert report.rendered == 5
+    assert {read_record(path).numerics.batch_size for path in list_masters(tmp_path)} == {2}
+
+
+def test_out_of_memory_even_alone_is_a_failure_without_a_master(renderer, tmp_path):
+    report = run(JOBS[:3], Cramped(renderer, 0, MemoryError()), tmp_path, size=2)
+    assert [outcome.record for outcome in report.failures] == [None] * 3
+    assert "out of memory" in report.failures[0].failure
+    assert list(list_masters(tmp_path)) == []
+    assert run(JOBS[:3], renderer, tmp_path).rendered == 3
+
+
+def test_any_other_error_is_not_hidden(renderer, tmp_path):
+    with pytest.raises(RuntimeError, match="cuDNN"):
+        run(JOBS[:1], Cramped(renderer, 0, RuntimeError("cuDNN broke")), tmp_path)
+
+
+def test_a_failed_rendering_is_stored_named_and_the_rest_goes_on(renderer, tmp_path):
+    wild = type(RECIPE)("wild", (type(RECIPE.octaves[0])(75, 3, (1e38, 1e38)),))
+    jobs = [Job(parse("Mixed_5b[3]"), wild, 999), JOBS[0]]
+    report = run(jobs, renderer, tmp_path)
+    assert [str(outcome.job.target) for outcome in report.failures] == ["Mixed_5b[3]"]
+    assert "non-finite at step" in report.failures[0].failure
+    assert report.rendered == 2
+    again = run(jobs, renderer, tmp_path)
+    assert (again.rendered, len(again.failures)) == (0, 1)
