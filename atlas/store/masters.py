@@ -114,7 +114,7 @@ def find_weights_ids(store: Path, name: str) -> list[WeightsId]:
     found = []
     for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
         try:
-            weights = WeightsId(**json.loads(path.read_text()))
+            weights = WeightsId(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             continue  # not ours, or damaged: `atlas check` names it
         if name in (weights.name, weights.folder):

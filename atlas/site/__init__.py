@@ -1,0 +1,1 @@
+"""Showing what was rendered: store → static pages. Loads without torch."""

@@ -1,0 +1,169 @@
+"""Page models → files: gathers every page's data first, then fills the templates and writes every page."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from atlas.errors import ConfigError, StoreError
+from atlas.plan.config import BUILT_IN_WEIGHTS, Config
+from atlas.site import words
+from atlas.site.catalogue import Atlas, gather_atlas
+from atlas.site.models import Link, Page
+from atlas.site.output import Output
+from atlas.site.pages import HOME, METHOD, MISSING, make_pages, missing_page, region_link
+from atlas.site.pictures import encode_all
+from atlas.store.masters import find_weights_ids, weights_name
+from atlas.store.records import Record, WeightsId
+
+STYLE = "static/style.css"
+_READ = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """What a build of the site came to."""
+
+    pages: int
+    pictures: int  # web copies in the site
+    encoded: int  # of them, this time
+    pending: int  # features that are planned and not in the store
+    bytes: int  # of the whole site
+    damaged: tuple[str, ...]  # one message for each master that cannot be read; its feature is pending
+
+
+def build_site(
+    config: Config, weights: WeightsId | None, *, on_progress: Callable[[int, int], None] | None = None
+) -> SiteReport:
+    """Write the site of an atlas from its store, or bring it up to date.
+
+    Args:
+        config: what is shown, the store, and the site's folder.
+        weights: with which weights; None if nothing is rendered with them yet, so that everything is pending.
+        on_progress: called with the number of web copies made so far and how many there are to make.
+
+    Raises:
+        StoreError: the site's folder holds something else, or cannot be written.
+    """
+    output = Output(config.site)
+    spoilt: dict[Path, str] = {}
+    count = 0
+    while True:  # again, if a master turned out to be damaged when it was opened: its feature is pending then
+        atlas = gather_atlas(config, weights, spoilt)
+        encoded = encode_all(atlas, output, on_progress)
+        count += encoded.count
+        if not encoded.spoilt:
+            break
+        spoilt.update(encoded.spoilt)
+    pages = make_pages(atlas)
+    files = _render_files(atlas, pages)
+    output.keep(encoded.paths)
+    output.claim(files)
+    for path, data in files.items():
+        output.write(path, data)
+    return SiteReport(
+        pages=sum(path.endswith(".html") for path in files),
+        pictures=len(encoded.paths),
+        encoded=count,
+        pending=sum(feature.record is None for feature in atlas.features),
+        bytes=output.finish(),
+        damaged=atlas.damaged,
+    )
+
+
+def resolve_weights(config: Config) -> WeightsId | None:
+    """The weights that a configuration means, as far as its store knows them.
+
+    Returns:
+        Their name and hash; None if nothing is rendered with them yet.
+
+    Raises:
+        ConfigError: the store has several weights of that name, and the configuration does not tell which.
+    """
+    is_built_in = config.weights in BUILT_IN_WEIGHTS
+    file = Path(config.weights)
+    found = find_weights_ids(config.store, config.weights if is_built_in else weights_name(file))
+    found = found or find_weights_ids(config.store, file.name)  # the name of a weights folder
+    if not is_built_in and file.is_file():
+        digest = _file_sha256(file)
+        return next((weights for weights in found if weights.sha256 == digest), None)
+    if len(found) > 1:
+        folders = ", ".join(weights.folder for weights in found)
+        raise ConfigError(
+            f'weights "{config.weights}": {config.store} has renderings with several weights of that name: {folders}; '
+            f"set weights to one of them, for instance --weights {found[0].folder}"
+        )
+    return found[0] if found else None
+
+
+def templates_folder() -> Path:
+    """Where the templates lie: inside an installed package, or at the root of the repository.
+
+    Raises:
+        StoreError: at neither place.
+    """
+    package = Path(__file__).parent.parent
+    for folder in (package / "templates", package.parent / "templates"):
+        if folder.is_dir():
+            return folder
+    raise StoreError(f"{package / 'templates'}: the templates of the site are missing; install the package again")
+
+
+def _file_sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open(file, "rb") as stream:
+            while chunk := stream.read(_READ):
+                digest.update(chunk)
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def _render_files(atlas: Atlas, pages: list[Page]) -> dict[str, bytes]:
+    """Every file of the site but its web copies: path → bytes."""
+    folder = templates_folder()
+    environment = _environment(folder, atlas)
+    files = {page.path: _render_page(environment, page).encode() for page in pages}
+    for feature in atlas.features:
+        if feature.record:
+            files[f"{feature.folder}/record.json"] = _json(feature.record).encode()
+    for static in sorted((folder / "static").iterdir()):
+        files[f"static/{static.name}"] = static.read_bytes()
+    files[".nojekyll"] = b""
+    if atlas.base_url:
+        urls = [atlas.base_url + page.path.removesuffix(HOME) for page in pages]
+        files["sitemap.xml"] = environment.get_template("sitemap.xml").render(urls=urls).encode()
+        files[MISSING] = _render_page(environment, missing_page(atlas), atlas.base_url).encode()
+    return files
+
+
+def _environment(folder: Path, atlas: Atlas) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    regions = [region_link(region.region.slug) for region in atlas.regions if region.planned]
+    menu = [Link("Home", HOME), *regions, Link("Method", METHOD)]
+    environment.globals.update(atlas=atlas, menu=menu, words=words, style=STYLE)
+    return environment
+
+
+def _render_page(environment: Environment, page: Page, base_url: str = "") -> str:
+    """A page as HTML; with a base URL its links are absolute."""
+
+    def link(target: str) -> str:
+        return base_url + target if base_url else page.link(target)
+
+    return environment.get_template(page.template).render(page=page, body=page.body, link=link)
+
+
+def _json(record: Record) -> str:
+    return json.dumps(asdict(record), indent=2, allow_nan=False, ensure_ascii=False) + "\n"

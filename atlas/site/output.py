@@ -1,0 +1,157 @@
+"""The site's folder: paths and bytes → files, each written once, with a manifest of what is the site's own."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from atlas.errors import StoreError
+from atlas.store.files import write_if_changed
+
+MANIFEST = ".atlas-site.json"
+FORMAT = 1
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what an interrupted write leaves behind
+
+
+class Output:
+    """A site being written. Every write of the site goes through here.
+
+    The manifest lists the files that are the site's; of a web copy also its size and what it was made from. A file
+    that the manifest does not list is never touched: it may be someone's own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open a folder for a site.
+
+        Raises:
+            StoreError: it holds something else, or its manifest is damaged.
+        """
+        self._folder = folder
+        self._known = _read_manifest(folder)  # of an earlier build and of this one
+        self._claimed: set[str] = set()  # to be written, and not written yet
+        self._kept: set[str] = set()  # what the finished site has
+
+    def has_copy(self, path: str, source: str) -> bool:
+        """Whether a web copy made from this source is there, whole."""
+        entry = self._known.get(path, {})
+        return entry.get("source") == source and _size(self._folder / path) == entry.get("bytes")
+
+    def claim(self, paths: Iterable[str]) -> None:
+        """List files before they are written, so that after an interruption they are known to be the site's."""
+        self._claimed.update(paths)
+        self.save()
+
+    def write_copy(self, path: str, data: bytes, source: str) -> None:
+        """Write a web copy and note what it was made from; `keep` makes it part of the finished site."""
+        write_if_changed(self._folder / path, data)
+        self._note(path, {"bytes": len(data), "source": source})
+
+    def keep(self, paths: Iterable[str]) -> None:
+        """Make web copies part of the finished site."""
+        self._kept.update(paths)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file that is claimed already, and make it part of the finished site."""
+        write_if_changed(self._folder / path, data)
+        self._note(path, {})
+        self._kept.add(path)
+
+    def save(self) -> None:
+        """Write the manifest of everything so far; of a claimed file it does not say what it is made from."""
+        files = {**self._known, **{path: {} for path in self._claimed}}
+        text = json.dumps({"format": FORMAT, "files": files}, sort_keys=True, indent=0)
+        write_if_changed(self._folder / MANIFEST, text.encode())
+
+    def finish(self) -> int:
+        """Remove what an earlier build left, and write the manifest.
+
+        Returns:
+            Bytes of all files of the site.
+
+        Raises:
+            StoreError: a file cannot be removed or written.
+        """
+        root = self._folder.resolve()
+        try:
+            for path in sorted((self._known.keys() | self._claimed) - self._kept):
+                _remove(root, path)
+            _remove_temporaries(root)
+        except OSError as error:
+            raise StoreError(f"{error.filename}: cannot be removed: {error.strerror}; remove it by hand") from None
+        self._known = {path: self._known[path] for path in self._kept}
+        self._claimed.clear()
+        self.save()
+        return sum(_size(root / path) or 0 for path in (*self._kept, MANIFEST))
+
+    def _note(self, path: str, entry: dict[str, Any]) -> None:
+        self._known[path] = entry
+        self._claimed.discard(path)
+
+
+def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / MANIFEST
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder}: is a file, and the site needs a folder; choose another with --out")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        _refuse_foreign(folder)
+        return {}
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}; remove it and the site beside it") from None
+    try:
+        files = json.loads(text)["files"]
+        is_sound = all(_is_inside(name) and isinstance(entry, dict) for name, entry in files.items())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        is_sound = False
+    if not is_sound:
+        raise StoreError(f"{path}: damaged; remove it and the site beside it, and build again")
+    return dict(files)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A folder without a manifest must be empty but for dotfiles, else it is someone's own."""
+    try:
+        others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be used for the site: {error.strerror}; choose another folder") from None
+    if others:
+        raise StoreError(
+            f'{folder}: holds "{others[0]}" and no site of this program, so nothing is written there; '
+            "choose an empty folder with --out"
+        )
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+
+
+def _remove(root: Path, name: str) -> None:
+    """Remove a file of an earlier build and the folders that become empty; never through a link out of the site."""
+    path = root / name
+    if path.parent.resolve() != path.parent or not path.is_file():
+        return
+    path.unlink()
+    for folder in path.parents:
+        if folder == root or any(folder.iterdir()):
+            return
+        folder.rmdir()
+
+
+def _remove_temporaries(root: Path) -> None:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            if _TEMPORARY.fullmatch(name):
+                Path(folder, name).unlink()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,142 @@
+"""The preview server: a site's folder → HTTP on this machine only, with the byte ranges that videos need."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from pathlib import Path
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.http import parse_range_header
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.utils import redirect, send_file
+from werkzeug.wrappers import Request, Response
+
+from atlas.errors import ConfigError, StoreError
+
+HOST = "127.0.0.1"
+INDEX = "index.html"
+_BACKLOG = 128
+
+# Named here, since what the operating system calls a type differs from machine to machine.
+_TYPES = {
+    ".avif": "image/avif",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".mp4": "video/mp4",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".webm": "video/webm",
+    ".xml": "application/xml",
+    ".zip": "application/zip",
+}
+
+
+def serve(folder: Path, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve a site until interrupted.
+
+    Args:
+        folder: the site.
+        port: of 127.0.0.1; 0 takes any free one.
+        on_ready: called with the address once it answers.
+
+    Raises:
+        StoreError: there is no site in the folder.
+        ConfigError: the port is taken, or may not be used.
+    """
+    if not (folder / INDEX).is_file():
+        raise StoreError(
+            f"{folder}: no {INDEX} there, so there is no site to show; run atlas build or atlas site first"
+        )
+    with _listen(port) as listener:
+        number = listener.getsockname()[1]
+        app = _App(folder.resolve())
+        server = make_server(HOST, number, app, threaded=True, request_handler=_Quiet, fd=listener.fileno())
+        on_ready(f"http://{HOST}:{number}/")
+        server.serve_forever()
+
+
+class _Quiet(WSGIRequestHandler):
+    """Prints no line for a request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+class _App:
+    """WSGI application: the files of one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._answer(Request(environ))(environ, start_response)
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            return self._send(request)
+        except NotFound:
+            return self._missing(request)
+        except HTTPException as error:
+            return Response(f"{error.code} {error.name}\n", error.code, error.get_headers(), mimetype="text/plain")
+
+    def _send(self, request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(["GET", "HEAD"])
+        path = self._find(request.path)
+        if path.is_dir():
+            if not request.path.endswith("/"):
+                # made from the path that was found: "//name" taken as it came would lead to another host
+                inside = path.relative_to(self._root).as_posix()
+                return redirect(f"/{inside}/", HTTPStatus.PERMANENT_REDIRECT)
+            path = path / INDEX
+        if not path.is_file() or not path.resolve().is_relative_to(self._root):
+            raise NotFound
+        return self._file(path, request)
+
+    def _find(self, path: str) -> Path:
+        """The file or folder of an address; never one outside the site, not through a link either."""
+        try:
+            found = (self._root / path.lstrip("/")).resolve()
+            found.stat()
+        except (OSError, ValueError):  # not there, or a name too long or with a NUL
+            raise NotFound from None
+        if not found.is_relative_to(self._root):
+            raise NotFound
+        return found
+
+    def _file(self, path: Path, request: Request) -> Response:
+        environ = dict(request.environ)
+        ranges = parse_range_header(environ.get("HTTP_RANGE"))
+        if ranges is None or ranges.units != "bytes" or len(ranges.ranges) != 1:
+            environ.pop("HTTP_RANGE", None)  # malformed, unknown or several: RFC 9110 lets these be ignored
+        kind = _TYPES.get(path.suffix, "application/octet-stream")
+        return send_file(path, environ, mimetype=kind)  # without an age: Cache-Control: no-cache
+
+    def _missing(self, request: Request) -> Response:
+        page = self._root / "404.html"
+        if not page.is_file():
+            return Response(f"404: this site has no {request.path}\n", HTTPStatus.NOT_FOUND, mimetype="text/plain")
+        return Response(page.read_bytes(), HTTPStatus.NOT_FOUND, mimetype="text/html")
+
+
+def _listen(port: int) -> socket.socket:
+    """An open socket. Opened here, since werkzeug ends the program where a port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere it would let two programs share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "is taken by another program" if taken else f"cannot be used: {error}"
+        raise ConfigError(f"port {port} of {HOST} {why}; choose another with --port, or 0 for any free one") from None
+    return listener

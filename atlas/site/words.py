@@ -1,0 +1,119 @@
+"""Words and numbers for people: scores, statuses, recipes and records → text."""
+
+import shlex
+from functools import cache
+
+from atlas.plan.config import load_config
+from atlas.plan.jobs import Job
+from atlas.plan.layers import get_layer, receptive_field
+from atlas.plan.recipes import Recipe
+from atlas.site.catalogue import PENDING
+from atlas.store.records import Record
+
+GRADIENTS = {
+    "sum": "taken as it is",
+    "per_feature": "divided by the number of features summed",
+    "rms": "divided by its root mean square",
+}
+STATUSES = {
+    "ok": "The picture scores higher than the noise that it began as.",
+    "no_gradient": (
+        "The gradient was exactly 0 at every step of the first octave: no neuron of this feature could be moved from "
+        "this start, so there was no way to go."
+    ),
+    "not_raised": "The descent did not raise the score above that of the noise that it began as.",
+    "failed": "The image stopped being finite. The last finite image is kept.",
+    PENDING: "Planned, and not rendered yet.",
+}
+REGIONS = {
+    "entry-convolutions": "Five convolutions, one after another. A neuron sees a few pixels at first, then a patch.",
+    "early-mixed": "Three blocks. Each has four branches side by side, joined into one stack of features.",
+    "middle-mixed": "Five blocks on a 17 × 17 grid. Long, thin convolutions widen the view of some branches.",
+    "late-mixed": "Three blocks on an 8 × 8 grid. What can reach a neuron is wider than the image.",
+}
+METRICS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning and a full stop at its end."""
+    text = text.strip()
+    return text[:1].upper() + text[1:].removesuffix(".") + "." if text else ""
+
+
+def number(value: float | None) -> str:
+    """A score in four significant digits, with a true minus sign; what is not finite is said so."""
+    if value is None:
+        return "not finite"
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+
+
+def span(ends: tuple[float, float] | None) -> str:
+    """The first and last value of a rate or of a blur."""
+    return "none" if ends is None else f"{ends[0]:g} → {ends[1]:g}"
+
+
+def field_of(layer: str, feature: int | None = None) -> str:
+    """The theoretical receptive field of a feature, or of the widest branch of a layer, in pixels."""
+    height, width = receptive_field(layer, feature).size
+    return f"{height} × {width} px"
+
+
+def branch_of(layer: str, feature: int) -> str:
+    """The branch of the block that makes a feature, and its range."""
+    branch = get_layer(layer).branch_of(feature)
+    if not branch.name:
+        return "none: the layer is one convolution"
+    return f"{branch.name}, features {branch.first} to {branch.range[-1]}"
+
+
+def status_sentence(status: str, record: Record | None) -> str:
+    """What a status means, for a reader who sees it for the first time."""
+    if record and record.failed_at:
+        octave, step = record.failed_at.octave, record.failed_at.step
+        return (
+            f"The image stopped being finite in octave {octave}, at step {step} (both counted from 0). "
+            "The last finite image is kept."
+        )
+    return STATUSES[status]
+
+
+def command(job: Job, record: Record | None, weights: str) -> tuple[str, ...]:
+    """The command that makes a rendering, for a shell; with the numerics of the record, makes it again.
+
+    Args:
+        job: target, recipe and seed.
+        record: of the rendering, if there is one.
+        weights: what `--weights` takes.
+
+    Returns:
+        Its parts, to be joined by spaces; an option and its value stay together.
+    """
+    parts = ["atlas render", f'"{job.target}"']
+    if not is_preset(job.recipe):
+        parts.append("--config atlas.toml")
+    parts += [f"--weights {shlex.quote(weights)}", f"--recipe {job.recipe.name}", f"--seed {job.seed}"]
+    if record:
+        numerics = record.numerics
+        parts += [f"--device {shlex.quote(numerics.device)}", f"--precision {shlex.quote(numerics.precision)}"]
+        parts += [f"--batch-size {numerics.batch_size}", f"--threads {numerics.threads}"]
+    return tuple(parts)
+
+
+def is_preset(recipe: Recipe) -> bool:
+    """Whether the package itself has this recipe under this name."""
+    return _preset_digests().get(recipe.name) == recipe.digest
+
+
+@cache
+def _preset_digests() -> dict[str, str]:
+    return {name: recipe.digest for name, recipe in load_config().recipes.items()}
+
+
+def toml(recipe: Recipe) -> str:
+    """A recipe as a table of a configuration file, ready to be pasted."""
+    lines = [f"[recipes.{recipe.name}]", f'metric = "{recipe.metric}"', f"constant = {recipe.constant!r}"]
+    lines += [f'gradient = "{recipe.gradient}"', "octaves = ["]
+    for octave in recipe.octaves:
+        sigma = f", sigma = {list(octave.sigma)}" if octave.sigma else ""
+        lines.append(f"  {{ size = {octave.size}, steps = {octave.steps}, lr = {list(octave.lr)}{sigma} }},")
+    return "\n".join([*lines, "]"]) + "\n"

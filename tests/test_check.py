@@ -1,0 +1,233 @@
+"""The check: sound stores and sites pass, and each kind of damage is named."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from atlas import check
+from atlas.check import check_site, check_store
+from atlas.errors import StoreError
+from atlas.plan.config import Config, load_config, override
+from atlas.plan.jobs import feature_jobs, target_jobs
+from atlas.site.build import build_site
+from atlas.store.masters import write_master, write_weights_id
+from stores import WEIGHTS, fill, picture, put, record
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    folder = tmp_path_factory.mktemp("check")
+    config = override(load_config("demo"), layer_names="Mixed_5b,Mixed_5c", features="2")
+    config = replace(config, store=folder / "store", site=folder / "site")
+    fill(config, statuses=("ok", "ok", None, "ok"))
+    build_site(config, WEIGHTS)
+    return config
+
+
+@pytest.fixture
+def config(original: Config, tmp_path: Path) -> Config:
+    copy = replace(original, store=tmp_path / "store", site=tmp_path / "site")
+    shutil.copytree(original.store, copy.store)
+    shutil.copytree(original.site, copy.site)
+    return copy
+
+
+def masters(config: Config) -> list[Path]:
+    return sorted(config.store.rglob("*.png"))
+
+
+def only_fault(faults: list[str] | tuple[str, ...]) -> str:
+    assert len(faults) == 1, faults
+    return faults[0]
+
+
+def test_a_sound_store_has_no_faults(config: Config) -> None:
+    assert check_store(config.store) == []
+
+
+def test_seeds_and_positions_are_understood(config: Config) -> None:
+    for job in target_jobs(override(config, seed=7, recipe="raster"), ["Mixed_6b[654, 3, :]", "Mixed_6b[415, 9, 9]"]):
+        put(config.store, job)
+    assert check_store(config.store) == []
+
+
+def test_a_missing_or_empty_store_is_a_fault(tmp_path: Path) -> None:
+    assert "no such folder" in only_fault(check_store(tmp_path / "none"))
+    assert "holds no masters" in only_fault(check_store(tmp_path))
+
+
+def test_a_truncated_master_is_found(config: Config) -> None:
+    path = masters(config)[1]
+    path.write_bytes(path.read_bytes()[:-40])
+    fault = only_fault(check_store(config.store))
+    assert fault.startswith(str(path))
+    assert "render it again" in fault
+
+
+def test_an_edited_master_is_found(config: Config) -> None:
+    path = masters(config)[0]
+    job = feature_jobs(config)[0]
+    size = job.recipe.octaves[-1].size
+    write_master(path, picture("forged", size), record(job, picture("true", size)))
+    assert "edited" in only_fault(check_store(config.store))
+
+
+@pytest.mark.parametrize("place", ["Mixed_5b_0007.png", "../other-00000000/Mixed_5b_0000.png"])
+def test_a_master_in_the_wrong_place_is_found(config: Config, place: str) -> None:
+    path = masters(config)[0]
+    target = path.parent / place
+    target.parent.mkdir(exist_ok=True)
+    path.rename(target)
+    fault = only_fault(check_store(config.store))
+    assert f"belongs to {path}" in fault
+
+
+def test_a_recipe_that_is_not_its_digests_is_found(config: Config) -> None:
+    path, job = masters(config)[0], feature_jobs(config)[0]
+    pixels = picture("any", job.recipe.octaves[-1].size)
+    honest = record(job, pixels)
+    write_master(path, pixels, replace(honest, recipe={**honest.recipe, "constant": 100.0}))
+    assert "recipe" in only_fault(check_store(config.store))
+
+
+def test_a_target_that_cannot_be_read_is_found(config: Config) -> None:
+    path, job = masters(config)[0], feature_jobs(config)[0]
+    pixels = picture("any", job.recipe.octaves[-1].size)
+    write_master(path, pixels, replace(record(job, pixels), target="Mixed_5b[9999]"))
+    assert str(path) in only_fault(check_store(config.store))
+
+
+def test_weights_folders_are_checked(config: Config) -> None:
+    note = next(config.store.rglob("weights.json"))
+    note.write_text("{")
+    assert only_fault(check_store(config.store)).startswith(str(note))
+    write_weights_id(config.store, WEIGHTS)
+    assert check_store(config.store) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads every folder")
+def test_an_unreadable_folder_is_an_error(config: Config) -> None:
+    folder = masters(config)[0].parent
+    folder.chmod(0)
+    try:
+        with pytest.raises(StoreError, match="cannot be read"):
+            check_store(config.store)
+    finally:
+        folder.chmod(0o755)
+
+
+def test_a_sound_site_has_no_faults(config: Config) -> None:
+    result = check_site(config.site)
+    assert result.faults == ()
+    assert result.links > 100
+
+
+def test_a_folder_without_a_site_is_a_fault(tmp_path: Path) -> None:
+    assert "atlas build or atlas site" in only_fault(check_site(tmp_path).faults)
+
+
+def test_a_missing_picture_is_found(config: Config) -> None:
+    (config.site / "Mixed_5b/0/thumb.jpg").unlink()
+    faults = check_site(config.site).faults
+    assert any("Mixed_5b/0/thumb.jpg: missing" in fault for fault in faults)
+    assert any("leads to no file" in fault and "Mixed_5b/index.html" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("name", ["thumb.jpg", "picture.avif"])
+@pytest.mark.parametrize("keep", [0, 100, -20])
+def test_a_cut_picture_is_found_even_without_a_manifest(config: Config, name: str, keep: int) -> None:
+    path = config.site / "Mixed_5b/0" / name
+    path.write_bytes(path.read_bytes()[:keep])
+    found = [fault for fault in check_site(config.site).faults if fault.startswith(f"{path}:")]
+    assert len(found) == 2
+    assert any("cut off" in fault or "not a picture" in fault for fault in found)
+    assert any("bytes, and" in fault for fault in found)
+
+
+def change(config: Config, page: str, old: str, new: str) -> None:
+    path = config.site / page
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("new", "fault"),
+    [
+        ('href="Mixed_5z/index.html"', "leads to no file"),
+        ('href="Mixed_5b"', "leads to a folder"),
+        ('href="Mixed_5b/"', "leads to a folder"),
+        ('href="../../etc/passwd"', "leads out of the site"),
+        ('href="/Mixed_5b/index.html"', "not relative"),
+        ('href="https://example.org/"', "not relative"),
+        ('href="//example.org/x"', "not relative"),
+        ('href="http://[x/"', "no address"),
+        ('href="javascript:alert(1)"', "not relative"),
+        ('href="Mixed_5b/index.html?x=1"', "not relative"),
+        ('href="method/index.html#nowhere"', "does not have"),
+        ('href="#nowhere"', "does not have"),
+        ('href=""', "not relative"),
+    ],
+)
+def test_each_kind_of_bad_link_is_found(config: Config, new: str, fault: str) -> None:
+    change(config, "index.html", 'href="Mixed_5b/index.html"', new)
+    found = only_fault(check_site(config.site).faults)
+    assert fault in found
+    assert found.startswith(str(config.site / "index.html"))
+
+
+def test_good_fragments_pass(config: Config) -> None:
+    change(config, "index.html", 'href="Mixed_5b/index.html"', 'href="method/index.html#score"')
+    assert check_site(config.site).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (' width="160"', "", "lacks width, height or alt"),
+        (' alt=""', "", "lacks width, height or alt"),
+        ("thumb.avif", "none.avif", "leads to no file"),
+        ("</html>", "", "cut off"),
+        ('class="tiles">', 'class="tiles">' + '<li><a class="tile" href="#main">0</a></li>' * 63, "65 features"),
+    ],
+)
+def test_bad_markup_is_found(config: Config, old: str, new: str, fault: str) -> None:
+    change(config, "Mixed_5b/index.html", old, new)
+    assert fault in only_fault(check_site(config.site).faults)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("{")])
+def test_a_missing_or_damaged_record_is_found(config: Config, damage: Callable[[Path], object]) -> None:
+    damage(config.site / "Mixed_5b/0/record.json")
+    assert any("record.json is missing or damaged" in fault for fault in check_site(config.site).faults)
+
+
+def test_a_missing_manifest_is_found(config: Config) -> None:
+    (config.site / ".atlas-site.json").unlink()
+    assert "missing or damaged" in only_fault(check_site(config.site).faults)
+
+
+def test_a_file_that_only_the_manifest_names_is_missed(config: Config) -> None:
+    path = config.site / ".atlas-site.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["videos/none.mp4"] = {}
+    path.write_text(json.dumps(manifest))
+    assert "videos/none.mp4: missing" in only_fault(check_site(config.site).faults)
+
+
+def test_a_site_too_large_for_its_host_is_found(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "LARGEST_SITE", 10_000)
+    assert "GitHub Pages takes 10,000" in only_fault(check_site(config.site).faults)
+
+
+def test_a_picture_that_is_none_is_found(config: Config) -> None:
+    Image.new("RGB", (4, 4)).save(config.site / "extra.png")
+    assert check_site(config.site).faults == ()
+    (config.site / "extra.png").write_text("not a picture")
+    assert "not a picture" in only_fault(check_site(config.site).faults)

@@ -1,0 +1,68 @@
+"""Web copies: sizes, colours, stability, and region sheets."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from atlas.plan.config import load_config, override
+from atlas.site.build import build_site
+from atlas.site.pictures import JPEG, SHEET_TILE, Encoder, fit
+from stores import WEIGHTS, fill, picture
+
+
+def test_a_picture_is_shrunk_and_never_enlarged() -> None:
+    assert fit((380, 380), 160) == (160, 160)
+    assert fit((160, 160), 160) == (160, 160)
+    assert fit((96, 96), 160) == (96, 96)
+    assert fit((400, 100), 160) == (160, 40)
+    assert fit((1000, 1), 160) == (160, 1)
+
+
+@pytest.mark.parametrize("encoder", [Encoder("AVIF", 60), JPEG])
+def test_a_copy_keeps_the_colours(encoder: Encoder) -> None:
+    """Red and blue columns one pixel wide: with chroma subsampling they become one purple."""
+    stripes = Image.new("RGB", (64, 64))
+    stripes.putdata([((220, 30, 30), (30, 30, 220))[at % 2] for at in range(64 * 64)])
+    back = Image.open(io.BytesIO(encoder.encode(stripes))).convert("RGB")
+    error = ImageStat.Stat(ImageChops.difference(stripes, back)).mean
+    assert max(error) < 16
+
+
+@pytest.mark.parametrize("encoder", [Encoder("AVIF", 60), JPEG])
+def test_equal_pictures_give_equal_bytes(encoder: Encoder) -> None:
+    image = Image.frombytes("RGB", (96, 96), picture("a", 96))
+    assert encoder.encode(image) == encoder.encode(image.copy())
+
+
+def test_sizes_in_the_site_are_those_of_the_pages(tmp_path: Path) -> None:
+    config = override(load_config("article"), layer_names="Conv2d_1a_3x3,Mixed_5b", features="1", weights="demo")
+    config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
+    fill(config)
+    build_site(config, WEIGHTS)
+    folder = config.site / "Mixed_5b/0"
+    sizes = {}
+    for name in ("picture.avif", "thumb.avif", "thumb.jpg"):
+        with Image.open(folder / name) as image:
+            sizes[name] = image.size
+    assert sizes == {"picture.avif": (380, 380), "thumb.avif": (160, 160), "thumb.jpg": (160, 160)}
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert 'srcset="picture.avif"><img src="thumb.jpg" width="380" height="380"' in page
+    fine = config.site / "Conv2d_1a_3x3/0/picture.avif"
+    with Image.open(tmp_path / "store" / next((tmp_path / "store").rglob("Conv2d_1a_3x3_0000.png"))) as master:
+        assert fine.read_bytes() == Encoder("AVIF", 75).encode(master.convert("RGB"))
+
+
+def test_a_sheet_has_a_row_for_each_layer_and_grey_for_what_is_pending(tmp_path: Path) -> None:
+    config = override(load_config("demo"), layer_names="Mixed_5b,Mixed_5c,Mixed_7a", features="3")
+    config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
+    fill(config, statuses=("ok", "ok", "ok", None, "ok", "ok", None, None, None))
+    build_site(config, WEIGHTS)
+    with Image.open(config.site / "region/early-mixed/sheet.jpg") as sheet:
+        assert sheet.size == (3 * (SHEET_TILE + 4) + 4, 2 * (SHEET_TILE + 4) + 4)
+        spread = [ImageStat.Stat(sheet.crop((8, top, 92, top + 84))).stddev for top in (8, 108)]
+    assert min(spread[0]) > 20  # a picture
+    assert max(spread[1]) < 3  # the pending feature below it
+    assert not (config.site / "region/late-mixed/sheet.jpg").exists()  # nothing to show

@@ -1,0 +1,392 @@
+"""The site as a whole: store → files, their words, their links and their stability."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from atlas.check import check_site
+from atlas.errors import ConfigError, StoreError
+from atlas.plan.config import Config, load_config, override
+from atlas.plan.jobs import feature_jobs
+from atlas.plan.recipes import Octave, Recipe
+from atlas.site import words
+from atlas.site.build import SiteReport, build_site, resolve_weights
+from atlas.store.masters import master_path, write_weights_id
+from atlas.store.records import WeightsId
+from stores import WEIGHTS, fill, put
+
+LAYERS = "Conv2d_1a_3x3,Mixed_5b,Mixed_5c"
+
+
+def small(folder: Path, **changes: str) -> Config:
+    """Two features of three layers in two regions."""
+    flags = {"layer_names": LAYERS, "features": "2", **changes}
+    return override(load_config("demo"), store=folder / "store", site=folder / "site", **flags)
+
+
+def files_of(site: Path) -> dict[str, bytes]:
+    return {path.relative_to(site).as_posix(): path.read_bytes() for path in site.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, SiteReport]:
+    config = small(tmp_path_factory.mktemp("atlas"))
+    fill(config, statuses=("ok", "ok", "no_gradient", None, "failed", "ok"))
+    return config, build_site(config, WEIGHTS)
+
+
+def text(config: Config, path: str) -> str:
+    return (config.site / path).read_text(encoding="utf-8")
+
+
+def commands(page: str) -> list[str]:
+    """What stands in a page to be copied."""
+    return [re.sub("<[^>]+>", "", block) for block in re.findall("<pre>(.*?)</pre>", page, re.S)]
+
+
+def test_every_layer_region_and_feature_has_its_page(built: tuple[Config, SiteReport]) -> None:
+    config, report = built
+    pages = {path for path in files_of(config.site) if path.endswith(".html")}
+    features = {f"{job.target.terms[0].layer}/{job.target.terms[0].feature}/index.html" for job in feature_jobs(config)}
+    layers = {f"{layer}/index.html" for layer in LAYERS.split(",")}
+    regions = {f"region/{slug}/index.html" for slug in ("entry-convolutions", "early-mixed")}
+    assert pages == {"index.html", "method/index.html"} | features | layers | regions
+    assert report.pages == len(pages)
+    assert report.pending == 1
+    assert report.pictures == report.encoded == 5 * 3 + 2 * 2
+    assert report.bytes == sum(len(data) for data in files_of(config.site).values())
+
+
+def test_the_check_finds_nothing_in_a_built_site(built: tuple[Config, SiteReport]) -> None:
+    config, report = built
+    result = check_site(config.site)
+    assert result.faults == ()
+    assert (result.pages, result.bytes) == (report.pages, report.bytes)
+
+
+def test_home_has_all_layers_and_links_to_those_that_are_planned(built: tuple[Config, SiteReport]) -> None:
+    home = text(built[0], "index.html")
+    assert len(re.findall(r'<li class="card', home)) == 16
+    assert 'href="Mixed_5b/index.html"' in home
+    assert 'href="Mixed_7c/index.html"' not in home
+    assert "5 of 6 features rendered" in home
+
+
+def test_a_feature_page_says_how_its_picture_was_made(built: tuple[Config, SiteReport]) -> None:
+    page = text(built[0], "Mixed_5c/1/index.html")
+    command = (
+        "atlas render &#34;Mixed_5c[1]&#34; --weights demo --recipe quick --seed 999 --device cpu --precision fp32 "
+        "--batch-size 4 --threads 2"
+    )
+    assert command in commands(page)
+    rates = [words.span(octave.lr) for octave in built[0].get_recipe("quick").octaves]
+    for fact in ("0.01235", "3.142", "0.1 → 1.1", *rates, WEIGHTS.sha256, "branch1x1", "63 × 63 px"):
+        assert fact in page
+    assert 'rel="prev" href="../0/index.html"' in page
+    assert 'rel="next"' not in page
+
+
+def test_each_status_is_named_and_explained(built: tuple[Config, SiteReport]) -> None:
+    config, _ = built
+    for path, status in (("Mixed_5b/0", "no_gradient"), ("Mixed_5b/1", "pending"), ("Mixed_5c/0", "failed")):
+        page = text(config, f"{path}/index.html")
+        assert f'data-status="{status}"' in page
+        assert f'<span class="status {status}">{status}</span>' in page
+    assert "octave 1, at step 12" in text(config, "Mixed_5c/0/index.html")
+    assert '<span class="status no_gradient">' in text(config, "Mixed_5b/index.html")
+    assert '<span class="status pending">' in text(config, "index.html")
+
+
+def test_a_pending_feature_has_a_page_without_picture_or_record(built: tuple[Config, SiteReport]) -> None:
+    config, _ = built
+    assert [path.name for path in (config.site / "Mixed_5b/1").iterdir()] == ["index.html"]
+    page = text(config, "Mixed_5b/1/index.html")
+    assert "<img" not in page
+    assert "record.json" not in page
+    assert commands(page) == ["atlas render &#34;Mixed_5b[1]&#34; --weights demo --recipe quick --seed 999"]
+
+
+def test_every_page_names_the_weights(built: tuple[Config, SiteReport]) -> None:
+    config, _ = built
+    for path in config.site.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert page.count(WEIGHTS.note) == 2, path  # the banner of the demo weights, and the footer
+        assert f'title="{WEIGHTS.sha256}"' in page
+
+
+def test_no_page_has_an_absolute_address_or_a_script(built: tuple[Config, SiteReport]) -> None:
+    for path in built[0].site.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert "http:" not in page.replace("http-equiv", "")
+        assert "https:" not in page
+        assert "<script" not in page
+        assert "style=" not in page
+        assert page.startswith("<!DOCTYPE html>")
+        assert page.count("<h1>") == 1
+        assert "Content-Security-Policy\" content=\"default-src 'none';" in page
+        assert len(re.findall(r"<a ", page.split("<main")[0])) <= 12  # links that repeat on every page
+
+
+def test_the_record_beside_a_page_is_the_masters(built: tuple[Config, SiteReport]) -> None:
+    config, _ = built
+    record = json.loads(text(config, "Mixed_5c/1/record.json"))
+    assert record["target"] == "Mixed_5c[1]"
+    assert record["weights"]["sha256"] == WEIGHTS.sha256
+
+
+def test_a_rebuild_writes_nothing_and_encodes_nothing(built: tuple[Config, SiteReport]) -> None:
+    config, report = built
+    times = {path: path.stat().st_mtime_ns for path in config.site.rglob("*")}
+    again = build_site(config, WEIGHTS)
+    assert again == replace(report, encoded=0)
+    assert {path: path.stat().st_mtime_ns for path in config.site.rglob("*")} == times
+
+
+def test_a_build_elsewhere_has_the_same_bytes(built: tuple[Config, SiteReport], tmp_path: Path) -> None:
+    config, _ = built
+    other = replace(config, site=tmp_path / "other")
+    build_site(other, WEIGHTS)
+    assert files_of(other.site) == files_of(config.site)
+
+
+def test_only_what_changed_is_encoded_again(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    fill(config)
+    build_site(config, WEIGHTS)
+    before = files_of(config.site)
+    job = feature_jobs(config)[0]
+    put(config.store, job, seed="another")
+    report = build_site(config, WEIGHTS)
+    after = files_of(config.site)
+    changed = {path for path in after if after[path] != before.get(path)}
+    assert report.encoded == 3 + 2  # the picture, and the sheet of its region
+    assert {path for path in changed if path.endswith((".avif", ".jpg"))} == {
+        "Conv2d_1a_3x3/0/picture.avif",
+        "Conv2d_1a_3x3/0/thumb.avif",
+        "Conv2d_1a_3x3/0/thumb.jpg",
+        "region/entry-convolutions/sheet.avif",
+        "region/entry-convolutions/sheet.jpg",
+    }
+
+
+def test_a_lost_or_cut_web_copy_is_made_again(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    fill(config)
+    build_site(config, WEIGHTS)
+    before = files_of(config.site)
+    (config.site / "Mixed_5b/0/thumb.jpg").unlink()
+    copy = config.site / "Mixed_5b/1/picture.avif"
+    copy.write_bytes(copy.read_bytes()[:-10])
+    assert build_site(config, WEIGHTS).encoded == 2
+    assert files_of(config.site) == before
+
+
+def test_files_of_an_earlier_build_go_and_others_stay(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    fill(config)
+    build_site(config, WEIGHTS)
+    (config.site / "CNAME").write_text("atlas.example.org")
+    (config.site / "Mixed_5b/notes.txt").write_text("mine")
+    leftover = config.site / "Mixed_5c" / ".0123456789abcdef.tmp"
+    leftover.write_bytes(b"half")
+    fewer = override(config, layer_names="Conv2d_1a_3x3,Mixed_5c")
+    build_site(fewer, WEIGHTS)
+    left = files_of(config.site)
+    assert {path for path in left if "Mixed_5b" in path} == {"Mixed_5b/notes.txt"}
+    assert "CNAME" in left
+    assert not leftover.exists()
+    assert check_site(config.site).faults == ()
+
+
+def test_a_folder_of_someone_else_is_refused(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    config.site.mkdir()
+    (config.site / ".gitkeep").touch()
+    build_site(config, None)  # dotfiles alone are no obstacle
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "letters.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"letters\.txt.*--out"):
+        build_site(replace(config, site=home), None)
+    assert [path.name for path in home.iterdir()] == ["letters.txt"]
+
+
+def test_a_file_where_the_site_should_be_is_refused(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    config.site.write_text("mine")
+    with pytest.raises(StoreError, match=r"is a file.*--out"):
+        build_site(config, None)
+
+
+def test_a_manifest_that_points_outside_is_refused(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    build_site(config, None)
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    manifest = config.site / ".atlas-site.json"
+    manifest.write_text(json.dumps({"format": 1, "files": {"../victim.txt": {}}}))
+    with pytest.raises(StoreError, match="damaged"):
+        build_site(config, None)
+    assert victim.exists()
+
+
+def test_nothing_is_removed_through_a_link_out_of_the_site(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    fill(config)
+    build_site(config, WEIGHTS)
+    outside = tmp_path / "outside"
+    (config.site / "Mixed_5b").rename(outside)
+    (config.site / "Mixed_5b").symlink_to(outside)
+    before = files_of(outside)
+    build_site(override(config, layer_names="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS)
+    assert files_of(outside) == before
+
+
+def test_nothing_rendered_yet_still_makes_a_whole_site(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    report = build_site(config, None)
+    assert (report.pending, report.pictures) == (6, 0)
+    assert check_site(config.site).faults == ()
+    assert "Nothing is rendered with them yet" in text(config, "index.html")
+
+
+def test_masters_of_another_provenance_are_not_shown(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    fill(config)
+    other = override(config, seed=1)
+    assert build_site(other, WEIGHTS).pending == 6
+    stranger = WeightsId("demo", "f" * 64, "others")
+    assert build_site(config, stranger).pending == 6
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool) -> None:
+    config = small(tmp_path)
+    paths = fill(config)
+    data = bytearray(paths[2].read_bytes())
+    if is_cut:
+        data = data[: len(data) // 2]
+    else:
+        data[-60] ^= 255  # in the pixels, before the end that shows a file to be whole
+    paths[2].write_bytes(data)
+    report = build_site(config, WEIGHTS)
+    assert report.pending == 1
+    assert len(report.damaged) == 1
+    assert report.damaged[0].startswith(str(paths[2]))
+    assert 'data-status="pending"' in text(config, "Mixed_5b/0/index.html")
+    assert check_site(config.site).faults == ()
+    assert build_site(config, WEIGHTS) == replace(report, encoded=0)
+
+
+def test_a_layer_of_many_features_is_cut_into_pages(tmp_path: Path) -> None:
+    config = small(tmp_path, layer_names="Mixed_7c", features="0-1300")
+    build_site(config, None)
+    first, middle = text(config, "Mixed_7c/index.html"), text(config, "Mixed_7c/page/10/index.html")
+    assert first.count('class="tile"') == middle.count('class="tile"') == 64
+    assert text(config, "Mixed_7c/page/21/index.html").count('class="tile"') == 1301 - 20 * 64
+    navigation = re.findall(r'<nav class="pages".*?</nav>', middle, re.S)[0]
+    assert navigation.count("<li>") <= 12
+    assert 'href="../../index.html"' in navigation
+    assert 'href="../21/index.html"' in navigation
+    assert 'href="../page/10/index.html">Mixed_7c' in text(config, "Mixed_7c/600/index.html")
+
+
+def test_hostile_words_are_escaped(tmp_path: Path) -> None:
+    weights = WeightsId("it's-<b>", "a" * 64, "<script>alert(1)</script> & more")
+    config = replace(small(tmp_path), title='<script>alert("title")</script>', weights="it's-<b>.pth")
+    fill(config, weights=weights)
+    build_site(config, weights)
+    for path in config.site.rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        assert "<script" not in page
+        assert "<b>" not in page
+    # quoted for a shell, and then for HTML
+    assert "--weights &#39;it&#39;&#34;&#39;&#34;&#39;s-&lt;b&gt;.pth&#39;" in text(config, "Mixed_5b/0/index.html")
+
+
+def test_absolute_addresses_come_with_a_base_url_alone(tmp_path: Path) -> None:
+    config = small(tmp_path, base_url="https://example.org/atlas")
+    fill(config)
+    build_site(config, WEIGHTS)
+    feature = text(config, "Mixed_5b/0/index.html")
+    assert '<link rel="canonical" href="https://example.org/atlas/Mixed_5b/0/">' in feature
+    assert '<meta property="og:image" content="https://example.org/atlas/Mixed_5b/0/thumb.jpg">' in feature
+    assert "<loc>https://example.org/atlas/Mixed_5b/0/</loc>" in text(config, "sitemap.xml")
+    assert 'href="https://example.org/atlas/static/style.css"' in text(config, "404.html")
+    assert check_site(config.site).faults == ()
+    build_site(replace(config, base_url=""), WEIGHTS)
+    assert not (config.site / "404.html").exists()
+    assert not (config.site / "sitemap.xml").exists()
+    assert "example.org" not in text(config, "Mixed_5b/0/index.html")
+
+
+def test_a_recipe_of_ones_own_is_shown_to_be_pasted(tmp_path: Path) -> None:
+    own = Recipe("quick", (Octave(80, 3, (0.5, 0.25)), Octave(96, 2, (0.2, 0.1), (1.0, 0.5))), gradient="rms")
+    config = small(tmp_path, features="1")
+    config = replace(config, recipes={**config.recipes, "quick": own})
+    fill(config)
+    build_site(config, WEIGHTS)
+    page = text(config, "Mixed_5b/0/index.html")
+    assert "--config atlas.toml --weights demo --recipe quick" in commands(page)[0]
+    assert "[recipes.quick]" in commands(page)[1]
+    file = tmp_path / "atlas.toml"
+    file.write_text(words.toml(own))
+    assert load_config(str(file)).get_recipe("quick") == own
+
+
+def test_weights_are_found_by_name_and_by_folder(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    assert resolve_weights(config) is None
+    one, two = WeightsId("demo", "1" * 64, "one"), WeightsId("demo", "2" * 64, "two")
+    write_weights_id(config.store, one)
+    assert resolve_weights(config) == one
+    write_weights_id(config.store, two)
+    with pytest.raises(ConfigError, match=r"demo-11111111, demo-22222222; .*--weights demo-11111111"):
+        resolve_weights(config)
+    assert resolve_weights(replace(config, weights=str(tmp_path / "demo-22222222"))) == two
+
+
+def test_weights_of_a_file_are_chosen_by_its_hash(tmp_path: Path) -> None:
+    file = tmp_path / "mine.pth"
+    file.write_bytes(b"tensors")
+    config = replace(small(tmp_path), weights=str(file))
+    write_weights_id(config.store, WeightsId("mine", "1" * 64, "older"))
+    assert resolve_weights(config) is None
+    right = WeightsId("mine", hashlib.sha256(b"tensors").hexdigest(), "newer")
+    write_weights_id(config.store, right)
+    assert resolve_weights(config) == right
+
+
+def test_numbers_read_well() -> None:
+    assert words.number(-0.000123456) == "−0.0001235"
+    assert words.number(None) == "not finite"
+    assert words.sentence("seeded weights") == "Seeded weights."
+
+
+def test_site_store_and_check_load_without_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['torchvision'] = None; sys.modules['numpy'] = None\n"
+        "import atlas.check, atlas.site.build, atlas.site.serve"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_the_stylesheet_is_small_and_neutral() -> None:
+    style = (Path(__file__).parent.parent / "templates/static/style.css").read_bytes()
+    assert len(style) < 20_000
+    assert b"url(" not in style
+    assert b"@import" not in style
+
+
+def test_masters_lie_where_the_catalogue_looks(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    job = feature_jobs(config)[0]
+    assert put(config.store, job) == master_path(config.store, WEIGHTS, job)
