@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import oracle
 import pytest
 import safetensors.torch
 import torch
 
+import oracle
 from atlas.plan.config import load_config
 from atlas.render.network import Network
 from atlas.render.weights import Weights, load_weights

@@ -1,11 +1,14 @@
 """The folded, truncated network against torchvision's, and the layer table against both."""
 
-import oracle
+import copy
+
 import pytest
 import torch
+import torch.nn.functional as F
 
+import oracle
 from atlas.plan import layers
-from atlas.plan.layers import LAYERS
+from atlas.plan.layers import LAYERS, Pool
 from atlas.render.weights import expected_shapes
 
 IMAGE = torch.rand(2, 3, 80, 107, generator=torch.Generator().manual_seed(3)).double()
@@ -111,13 +114,7 @@ def test_receptive_field_is_where_the_gradient_reaches(name, feature, at, networ
 
 
 def _opened(network):
-    """A copy whose weights are all positive, so that every ReLU is open, and whose max pools pass all of their window."""
-    import copy
-
-    import torch.nn.functional as F
-
-    from atlas.plan.layers import Pool
-
+    """A copy in which every path is open: positive weights, and max pools that pass all of their window."""
     opened = copy.copy(network)
     opened._folded = {
         k: (w.abs() / w.abs().sum((1, 2, 3), keepdim=True), b.abs() + 1e-3) for k, (w, b) in network._folded.items()

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import oracle
 import pytest
 import torch
 
+import oracle
 from atlas.plan import targets
 from atlas.plan.jobs import Job
 from atlas.plan.layers import REGIONS

@@ -94,7 +94,7 @@ def test_printed_form(text, printed):
     ],
 )
 def test_errors_say_what_is_wrong(text, words):
-    with pytest.raises(TargetError, match="target|layer|feature") as caught:
+    with pytest.raises(TargetError, match=r"target|layer|feature") as caught:
         parse(text)
     assert words in str(caught.value)
     assert len(str(caught.value)) < 400

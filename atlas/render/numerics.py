@@ -17,6 +17,7 @@ PRECISIONS = ("fp64", "fp32", "tf32", "bf16")
 _AUTO_PRECISION = {"cpu": "fp32", "cuda": "tf32", "mps": "fp32"}
 _ALLOWED = {"cpu": ("fp64", "fp32", "bf16"), "cuda": PRECISIONS, "mps": ("fp32", "bf16")}
 _NETWORK_SHARE = 0.6  # of the speed of one good convolution that a whole step reaches
+_SLOWEST_CORE = 30e9  # FLOP/s: a core that measures slower is busy with something else just now
 
 
 def resolve_device(text: str) -> torch.device:
@@ -145,7 +146,8 @@ def measure_speed(device: torch.device, numerics: Numerics) -> float:
     flops = 4 * rows * 35 * 35 * 96 * 96 * 9
     with applied(numerics):
         best = min(_seconds(maps, kernel, device) for _ in range(6))
-    return _NETWORK_SHARE * flops / best
+    measured = _NETWORK_SHARE * flops / best
+    return max(measured, _SLOWEST_CORE * numerics.threads) if device.type == "cpu" else measured
 
 
 def _seconds(maps: torch.Tensor, kernel: torch.Tensor, device: torch.device) -> float:

@@ -76,6 +76,10 @@ def _imagenet() -> Weights:
 
     weights = Inception_V3_Weights.IMAGENET1K_V1
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    if file.exists():  # torchvision checks the hash of what it downloads, and trusts what it finds
+        published = file.stem.rpartition("-")[2]
+        if not _file_sha256(file).startswith(published):
+            raise WeightsError(f"{file}: not the file that torchvision published, by its hash; delete it and try again")
     try:
         tensors = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (URLError, OSError) as error:

@@ -1,0 +1,103 @@
+"""What is left to render and what it will cost: jobs and store → `Forecast`, without torch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.plan.config import BUILT_IN_WEIGHTS
+from atlas.plan.jobs import SITE_BYTES_PER_FEATURE, Job
+from atlas.plan.layers import LAYERS
+from atlas.store.masters import find_record, find_weights_ids, master_path, weights_name
+from atlas.store.records import WeightsId
+
+
+@dataclass(frozen=True)
+class LayerForecast:
+    """The jobs whose deepest layer is this one."""
+
+    layer: str
+    jobs: tuple[Job, ...]
+    pending: tuple[Job, ...]
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the pending jobs."""
+        return sum(job.flops for job in self.pending)
+
+    @property
+    def master_bytes(self) -> int:
+        """Expected size of the pending masters."""
+        return sum(job.master_bytes for job in self.pending)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A plan by layer, in the network's order, without layers that have no job."""
+
+    layers: tuple[LayerForecast, ...]
+
+    @property
+    def jobs(self) -> int:
+        """Renderings that are wanted."""
+        return sum(len(layer.jobs) for layer in self.layers)
+
+    @property
+    def pending(self) -> tuple[Job, ...]:
+        """Jobs without a fresh master."""
+        return tuple(job for layer in self.layers for job in layer.pending)
+
+    @property
+    def fresh(self) -> int:
+        """Renderings that the store already has."""
+        return self.jobs - len(self.pending)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the pending jobs."""
+        return sum(layer.flops for layer in self.layers)
+
+    @property
+    def master_bytes(self) -> int:
+        """Expected size of the pending masters."""
+        return sum(layer.master_bytes for layer in self.layers)
+
+    @property
+    def site_bytes(self) -> int:
+        """Expected size of the site of all jobs."""
+        return self.jobs * SITE_BYTES_PER_FEATURE
+
+
+def forecast(
+    jobs: Sequence[Job], store: Path, weights: str, *, precision: str | None = None, force: bool = False
+) -> Forecast:
+    """Look at a plan before anything is loaded.
+
+    Args:
+        jobs: the plan.
+        store: folder of masters.
+        weights: "imagenet", "demo" or a file; a master by any weights of that name counts, since the hash is known
+            only once they are loaded.
+        precision: resolved precision; None if any will do.
+        force: count nothing as fresh.
+    """
+    known = [] if force else find_weights_ids(store, source_name(weights))
+    fresh = {job for job in jobs if _is_fresh(job, store, known, precision)}
+    by_layer: dict[str, list[Job]] = {layer.name: [] for layer in LAYERS}
+    for job in jobs:
+        by_layer[job.target.deepest].append(job)
+    return Forecast(
+        tuple(
+            LayerForecast(layer, tuple(members), tuple(job for job in members if job not in fresh))
+            for layer, members in by_layer.items()
+            if members
+        )
+    )
+
+
+def source_name(weights: str) -> str:
+    """The name that weights from a source carry in records and paths."""
+    return weights if weights in BUILT_IN_WEIGHTS else weights_name(Path(weights))
+
+
+def _is_fresh(job: Job, store: Path, known: Iterable[WeightsId], precision: str | None) -> bool:
+    return any(find_record(master_path(store, ids, job), job, ids.sha256, precision) for ids in known)

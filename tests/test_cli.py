@@ -1,0 +1,371 @@
+"""The command line: help, messages, exit codes, and whole runs on real weights at small sizes."""
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+import typer.main
+from typer.testing import CliRunner
+
+import oracle
+from atlas import __version__
+from atlas.cli import app
+from atlas.render.descent import to_pixels
+from atlas.store.masters import list_masters, open_master
+
+COMMANDS = ["layers", "plan", "render", "site", "serve", "check", "build"]
+TINY = """
+[atlas]
+title = "Tiny"
+weights = {weights!r}
+store = "store"
+site = "out"
+[features]
+layers = ["Conv2d_2a_3x3", "Mixed_5b", "Mixed_6b", "Mixed_7a"]
+count = 3
+recipe = "tiny"
+[recipes.tiny]
+gradient = "rms"
+octaves = [
+  {{ size = 75, steps = 3, lr = [0.05, 0.02], sigma = [1, 0.5] }},
+  {{ size = 80, steps = 2, lr = [0.02, 0.01] }},
+]
+"""
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def config(weights_file, tmp_path):
+    file = tmp_path / "atlas.toml"
+    file.write_text(TINY.format(weights=str(weights_file)))
+    return file
+
+
+def parameters(command):
+    return typer.main.get_command(app).commands[command].params
+
+
+def test_the_commands_are_these():
+    assert sorted(typer.main.get_command(app).commands) == sorted(COMMANDS)
+    assert run("--version").output.strip() == f"atlas {__version__}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_option_has_help(command):
+    assert run(command, "--help").exit_code == 0
+    assert typer.main.get_command(app).commands[command].help
+    assert [p.name for p in parameters(command) if not getattr(p, "help", None)] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme(command):
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert f"atlas {command}" in readme
+
+
+def test_layers():
+    rows = json.loads(run("layers", "--json").stdout)
+    assert len(rows) == 16
+    assert rows[9] == {
+        "layer": "Mixed_6b",
+        "region": "middle-mixed",
+        "features": 768,
+        "grid": [17, 17],
+        "gflop_per_step": 12.46,
+    }
+    assert re.search(r"Mixed_7c\s+late-mixed\s+2,048\s+8×8\s+22.84", run("layers").stdout)
+
+
+def test_plan_counts_without_loading_weights(tmp_path):
+    output = run("plan", "--store", tmp_path / "none", "--features", "0-15,654").stdout
+    assert re.search(r"Mixed_6b\s+17\s+0\s+17", output)
+    assert re.search(r"Conv2d_1a_3x3\s+16\s+0\s+16", output)
+    assert re.search(r"all\s+264\s+0\s+264\s+\d\.\d\d PFLOP", output)
+
+
+USAGE = [
+    (["render", "Mixed_6b[654]", "--features", "3"], "exclude each other"),
+    (["render", "Mixed_6b[654]", "--layers", "Mixed_6b"], "exclude each other"),
+    (["render", "Mixed_6b[768]"], "its 768 features are 0 to 767"),
+    (["render", "Mixed_6b[654, 17, :]"], "rows are 0 to 16"),
+    (["render", "Mixed_6b[1]", "--recipe", "octave"], 'did you mean "octaves"?'),
+    (["render", "Mixed_6b[1]", "--batch-size", "none"], '--batch-size "none"'),
+    (["render", "Mixed_6b[1]", "--batch-size", "0"], '--batch-size "0"'),
+    (["render", "Mixed_6b[1]", "--device", "tpu"], "allowed: auto, cpu, cuda"),
+    (["render", "Mixed_6b[1]", "--device", "cpu", "--precision", "tf32"], "on cpu, allowed: auto, fp64, fp32, bf16"),
+    (["render", "Mixed_6b[1]", "--shard", "0/3"], "write I/N"),
+    (["render", "--config", "nowhere.toml"], "the presets are article, demo"),
+    (["plan", "--layers", "Mixed_5z"], "no layer is called"),
+    (["plan", "--seed", "-1"], "--seed"),
+    (["nonsense"], "nonsense"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), USAGE, ids=[" ".join(a) for a, _ in USAGE])
+def test_mistakes_of_usage_exit_2_and_say_what(arguments, words):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert "Traceback" not in result.output
+
+
+def test_without_a_gpu_hours_are_refused_unless_meant(tmp_path):
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("this machine has a GPU")
+    result = run("build", "--features", "all", "--store", tmp_path / "store", "--out", tmp_path / "site")
+    assert result.exit_code == 2
+    assert "70.78 PFLOP" in result.output
+    assert "no GPU can be used" in result.output
+    assert "--device cpu" in result.output
+    assert not (tmp_path / "site").exists()
+
+
+def test_cuda_that_is_not_there_is_refused():
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    result = run("render", "Mixed_6b[1]", "--device", "cuda:1")
+    assert result.exit_code == 2
+    assert "use --device cpu" in result.output
+
+
+def test_a_target_in_fp64_is_the_articles_picture(config, weights_file, model64, tmp_path):
+    """The whole way from the command line to the master, against the article's code with the same file."""
+    result = run("render", "Mixed_6b[654]", "--config", config, "--precision", "fp64", "--recipe", "octaves_small")
+    assert result.exit_code == 2
+    assert "octaves" in result.output
+    config.write_text(
+        config.read_text()
+        + "[recipes.octaves_small]\noctaves = [\n"
+        + "{ size = 75, steps = 5, lr = [0.4, 0.3], sigma = [2.4, 0.8] },\n"
+        + "{ size = 85, steps = 5, lr = [0.3, 0.2], sigma = [1.5, 0.4] },\n"
+        + "{ size = 95, steps = 5, lr = [0.2, 0.1], sigma = [1.1, 0.3] },\n]\n"
+    )
+    result = run("render", "Mixed_6b[654]", "--config", config, "--precision", "fp64", "--recipe", "octaves_small")
+    assert result.exit_code == 0
+    picture, record = open_master(Path(result.stdout.strip()))
+    recipe = _recipe_of(record)
+    expected = to_pixels(oracle.article_render(model64, [(1, "Mixed_6b", (654, "whole"))], recipe))
+    assert picture.tobytes() == expected.permute(1, 2, 0).contiguous().numpy().tobytes()
+    assert record.weights.name == "trial"
+    assert record.numerics.precision == "fp64"
+
+
+def _recipe_of(record):
+    from atlas.plan.recipes import Octave, Recipe
+
+    octaves = [Octave(o["size"], o["steps"], tuple(o["lr"]), tuple(o["sigma"])) for o in record.recipe["octaves"]]
+    return Recipe(record.recipe_name, tuple(octaves))
+
+
+def test_every_kind_of_target_renders_and_paths_are_printed_in_order(config):
+    texts = [
+        "Mixed_6b[654]",
+        "Mixed_5b[7, 3, :]",
+        "Mixed_5b[7, 3, 3]",
+        "Mixed_5b[7, :10]",
+        "Mixed_6b[:]",
+        "Mixed_6a[199] + Mixed_6b[201]",
+        "0.3*Mixed_6a[199] + 0.7*Mixed_6b[201]",
+    ]
+    result = run("render", *texts, "--config", config, "--batch-size", "2", "--seed", "7")
+    assert result.exit_code == 0
+    paths = [Path(line) for line in result.stdout.splitlines()]
+    assert [open_master(path)[1].target for path in paths] == texts
+    assert all(path.stem.endswith("~s7") for path in paths)
+    again = run("render", *texts, "--config", config, "--batch-size", "2", "--seed", "7")
+    assert "rendered 0, 7 were fresh" in again.stderr
+    assert again.stdout == result.stdout
+
+
+def test_shards_render_disjoint_parts(config, tmp_path):
+    stores = [tmp_path / "one", tmp_path / "two"]
+    for number, store in enumerate(stores, 1):
+        assert run("render", "--config", config, "--store", store, "--shard", f"{number}/2").exit_code == 0
+    one, two = ({path.name for path in list_masters(store)} for store in stores)
+    assert not one & two
+    assert len(one | two) == 12
+
+
+def test_a_failed_target_exits_1_and_the_rest_is_there(config):
+    config.write_text(config.read_text() + "[recipes.wild]\noctaves = [{ size = 75, steps = 3, lr = [1e38, 1e38] }]\n")
+    result = run("render", "Mixed_5b[3]", "Mixed_5b[1]", "--config", config, "--recipe", "wild")
+    assert result.exit_code == 1
+    assert "failed: Mixed_5b[3]: the image went non-finite at step" in result.stderr
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_build_check_and_rebuild(config, tmp_path):
+    result = run("build", "--config", config)
+    assert result.exit_code == 0
+    assert "12 to make" in result.stderr
+    assert (tmp_path / "out" / "Mixed_6b" / "2" / "index.html").is_file()
+    assert run("check", "--config", config).exit_code == 0
+    files = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    again = run("build", "--config", config)
+    assert "rendered 0, 12 were fresh" in again.stderr
+    assert "(0 encoded)" in again.stderr
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == files
+    assert run("site", "--config", config).exit_code == 0
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == files
+    victim = next(list_masters(tmp_path / "store"))
+    victim.write_bytes(victim.read_bytes()[:-30])
+    (tmp_path / "out" / "Mixed_6b" / "1" / "index.html").unlink()
+    spoilt = run("check", "--config", config)
+    assert spoilt.exit_code == 1
+    assert str(victim) in spoilt.stdout
+    assert "Mixed_6b/1/index.html" in spoilt.stdout
+
+
+def test_the_first_round_is_shown_while_the_rest_is_pending(config, tmp_path, monkeypatch):
+    from atlas.site import build as site_build
+
+    seen = []
+    original = site_build.build_site
+
+    def spy(*arguments, **options):
+        report = original(*arguments, **options)
+        seen.append(report.pending)
+        return report
+
+    monkeypatch.setattr("atlas.pipeline.build_site", spy)
+    assert run("build", "--config", config, "--batch-size", "2").exit_code == 0
+    assert seen == [4, 0]
+
+
+def test_interrupting_says_how_to_go_on(config, monkeypatch):
+    def interrupt(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("atlas.render.execute.write_master", interrupt)
+    result = run("render", "Mixed_5b[1]", "--config", config)
+    assert result.exit_code == 130
+    assert "goes on from there" in result.output
+
+
+def test_a_store_that_cannot_be_written_exits_4(config, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    result = run("render", "Mixed_5b[1]", "--config", config, "--store", tmp_path / "taken")
+    assert result.exit_code == 4
+    assert str(tmp_path / "taken") in result.output
+
+
+def test_weights_that_are_wrong_exit_3(config, tmp_path, weights):
+    def message(weights_path):
+        result = run("render", "Mixed_5b[1]", "--config", config, "--weights", weights_path)
+        assert result.exit_code == 3
+        return result.output
+
+    assert "No such file" in message(tmp_path / "none.pth")
+    (tmp_path / "net.bin").write_bytes(b"x")
+    assert "ends in .pth, .pt or .safetensors" in message(tmp_path / "net.bin")
+    (tmp_path / "net.safetensors").write_bytes(b"not one")
+    assert "not a whole safetensors file" in message(tmp_path / "net.safetensors")
+    (tmp_path / "net.pth").write_bytes(b"not one either")
+    assert "net.pth" in message(tmp_path / "net.pth")
+    torch.save({"model": Evil()}, tmp_path / "evil.pth")
+    assert "could run code" in message(tmp_path / "evil.pth")
+    assert not Evil.ran
+    torch.save([1, 2], tmp_path / "list.pth")
+    assert "not a state dict" in message(tmp_path / "list.pth")
+    short = {k: v for k, v in weights.tensors.items() if not k.startswith("Mixed_7c")}
+    short["Mixed_5b.branch1x1.conv.weight"] = torch.zeros(3, 3)
+    torch.save(short, tmp_path / "short.pth")
+    told = message(tmp_path / "short.pth")
+    assert "Mixed_5b.branch1x1.conv.weight is (3, 3), not (64, 192, 1, 1)" in told
+    assert "tensors differ" in told
+
+
+class Evil:
+    """Would leave a trace if its pickle were trusted."""
+
+    ran = False
+
+    def __reduce__(self):
+        return setattr, (Evil, "ran", True)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
+def test_weights_in_half_precision_and_with_fc_are_read(suffix, weights, tmp_path):
+    tensors = {name: tensor.half() for name, tensor in weights.tensors.items()}
+    tensors |= {"fc.weight": torch.zeros(1000, 2048).half(), "AuxLogits.fc.bias": torch.zeros(1000).half()}
+    file = tmp_path / f"half{suffix}"
+    safetensors.torch.save_file(tensors, file) if suffix == ".safetensors" else torch.save(tensors, file)
+    arguments = ["--weights", file, "--store", tmp_path / "store", "--recipe", "quick", "--batch-size", "1"]
+    result = run("render", "Conv2d_1a_3x3[0]", *arguments)
+    assert result.exit_code == 0
+    assert Path(result.stdout.strip()).parent.parent.name.startswith("half-")
+
+
+def test_imagenet_weights_that_cannot_be_reached_exit_3_with_three_ways_on(tmp_path, monkeypatch):
+    from urllib.error import URLError
+
+    def refuse(*_arguments, **_options):
+        raise URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    result = run("render", "Conv2d_1a_3x3[0]", "--recipe", "quick", "--store", tmp_path / "store", "--device", "cpu")
+    assert result.exit_code == 3
+    for way in ("--weights FILE", "folder", "--weights demo", "no network"):
+        assert way in result.output
+    assert not list(list_masters(tmp_path / "store"))
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch, weights):
+    """Publish a file under the name of its hash, as torchvision does, at a file:// address."""
+    from torchvision.models import Inception_V3_Weights
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+
+    def publish(digest=None):
+        file = tmp_path / "net.pth"
+        torch.save(dict(weights.tensors), file)
+        digest = digest or hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+        named = file.rename(tmp_path / f"net-{digest}.pth")
+        member = Inception_V3_Weights.IMAGENET1K_V1
+        monkeypatch.setattr(member, "_value_", replace(member.value, url=named.as_uri()))
+        return tmp_path / "home" / "hub" / "checkpoints" / named.name
+
+    return publish
+
+
+IMAGENET = ["render", "Conv2d_1a_3x3[0]", "--recipe", "quick", "--device", "cpu", "--batch-size", "1"]
+
+
+def test_imagenet_weights_are_downloaded_once_and_named_by_their_hash(published, tmp_path, monkeypatch):
+    cached = published()
+    result = run(*IMAGENET, "--store", tmp_path / "store")
+    assert result.exit_code == 0
+    digest = hashlib.sha256(cached.read_bytes()).hexdigest()
+    assert f"imagenet-{digest[:8]}" in result.stdout
+    monkeypatch.setattr("torch.hub.urlopen", None)
+    assert run(*IMAGENET, "--store", tmp_path / "other").exit_code == 0
+
+
+def test_a_download_with_another_hash_is_refused(published, tmp_path):
+    published("00000000")
+    result = run(*IMAGENET, "--store", tmp_path / "store")
+    assert result.exit_code == 3
+    assert "invalid hash" in result.output
+
+
+def test_a_cached_file_with_another_hash_is_refused_before_it_is_read(published, tmp_path):
+    cached = published()
+    cached.parent.mkdir(parents=True)
+    torch.save({"model": Evil()}, cached)
+    result = run(*IMAGENET, "--store", tmp_path / "store")
+    assert result.exit_code == 3
+    assert "delete it and try again" in result.output
+    assert not Evil.ran
