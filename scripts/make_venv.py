@@ -13,7 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
-WORKS = "import torch, torchvision; print(f'torch=={torch.__version__}\\ntorchvision=={torchvision.__version__}')"
+WORKS = """
+import torch, torchvision
+from importlib.metadata import version
+for name in ("torch", "torchvision"):
+    print(f"{name}=={version(name)}")
+"""
 TORCH_NOTE = "its-torch.txt"  # constraints on the kept pair, inside the environment
 
 
@@ -66,12 +71,10 @@ def install(folder: Path, extra: str) -> None:
         constraints = folder / "constraints.txt"
         constraints.write_text("\n".join([*pins, kept.read_text()]))
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    print(
-        "installing; the first time this takes some minutes and several GB for torch"
-        if not extra
-        else "installing tools"
-    )
-    subprocess.run([*pip, "--constraint", str(constraints), "--editable", f"{ROOT}{extra}"], check=True)
+    print("installing the tools" if extra else "installing" if kept.exists() else "installing; torch is some 5 GB")
+    command = [*pip, "--constraint", str(constraints), "--editable", f"{ROOT}{extra}"]
+    if subprocess.run(command, check=False).returncode:
+        sys.exit(f"pip could not install the project into {folder}; the lines above say why")
 
 
 if __name__ == "__main__":
