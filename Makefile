@@ -1,10 +1,17 @@
 # What a person types. `make help` lists the targets; variables are passed on only if they are set:
 #   PYTHON VENV CONFIG FEATURES LAYERS WEIGHTS DEVICE STORE SITE BASE_URL PORT
 
-VENV ?= .venv
+VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+
+# another PYTHON than the one that the environment was made with makes it anew
+ifdef PYTHON
+ifneq ($(PYTHON),$(shell cat '$(VENV)/.made-with' 2>/dev/null))
+.PHONY: $(READY)
+endif
+endif
 
 PLAN_FLAGS := $(if $(FEATURES),--features '$(FEATURES)') $(if $(LAYERS),--layers '$(LAYERS)') \
 	$(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(STORE),--store '$(STORE)')
@@ -45,11 +52,13 @@ types: $(READY_DEV) ## Check types
 	$(BIN)/mypy
 
 clean: ## Remove the environment and what tools left; the store and the site stay
-	rm -rf '$(VENV)' build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	test ! -e '$(VENV)/.made-by-atlas' || rm -rf '$(VENV)'
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find atlas scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt scripts/make_venv.py
 	$(or $(PYTHON),python3) scripts/make_venv.py '$(VENV)' $(if $(PYTHON),--keep-torch)
+	@echo '$(PYTHON)' > '$(VENV)/.made-with'
 	@touch $@
 
 $(READY_DEV): $(READY)

@@ -127,13 +127,15 @@ def plan_command(
     weights: _Weights = None,
     seed: _Seed = None,
     store: _Store = None,
+    precision: _Precision = "auto",
 ) -> None:
-    """Print what would be rendered: counts, work, room, and what is already fresh."""
+    """Print what would be rendered: counts, work, room, and what is already fresh (in --precision, if given)."""
     from atlas.console import plan_table
     from atlas.forecast import forecast
 
     settings = _settings(config, layers, features, recipe, weights, seed, store)
-    ahead = forecast(planning.feature_jobs(settings), settings.store, settings.weights)
+    wanted = None if precision == "auto" else precision
+    ahead = forecast(planning.feature_jobs(settings), settings.store, settings.weights, precision=wanted)
     typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
     Console().print(plan_table(ahead))
 
@@ -197,10 +199,18 @@ def site_command(
     base_url: _BaseUrl = None,
 ) -> None:
     """Write the site of a configuration from what the store has; needs neither network nor weights."""
-    from atlas.site.build import build_site, resolve_weights
+    from atlas.site.build import build_site
+    from atlas.site.output import has_pictures
+    from atlas.store.weights_ids import resolve_weights
 
     settings = _settings(config, layers, features, recipe, weights, seed, store, out, base_url)
-    _finish(_site_lines(settings, build_site(settings, resolve_weights(settings))), failed=False)
+    found = resolve_weights(settings.store, settings.weights)
+    if found is None and has_pictures(settings.site):
+        raise ConfigError(
+            f"{settings.store} holds nothing rendered with weights {settings.weights}, and the site in {settings.site} "
+            "would lose its pictures; name the --store, --weights or --config that it was made from, or another --out"
+        )
+    _finish(_site_lines(settings, build_site(settings, found)), failed=False)
 
 
 @app.command("serve")
@@ -309,7 +319,7 @@ def _site_lines(settings: Config, site: Any) -> list[str]:
     pending = f", {site.pending} features pending" if site.pending else ""
     pictures = f"{site.pictures} pictures ({site.encoded} encoded)"
     lines.append(f"site: {site.pages} pages, {pictures}, {site.bytes / 1e6:.1f} MB{pending}")
-    return [*lines, f"open {settings.site / 'index.html'}, or see it with: atlas serve {settings.site}"]
+    return [*lines, f"open {settings.site / 'index.html'} in a browser, or run: {sys.argv[0]} serve {settings.site}"]
 
 
 def _finish(lines: list[str], *, failed: bool) -> None:

@@ -1,5 +1,6 @@
 """What a person sees of a run: expectations, progress and results → lines on the terminal."""
 
+import time
 from types import TracebackType
 from typing import Self
 
@@ -7,9 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from atlas.forecast import Forecast
+from atlas.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds
 from atlas.pipeline import Expectation
 from atlas.render.execute import Outcome, Report
+
+SECONDS_BETWEEN_LINES = 10
 
 
 class RunConsole:
@@ -27,7 +30,8 @@ class RunConsole:
         )
         self._rendering: TaskID | None = None
         self._site: TaskID | None = None
-        self.finished = 0  # masters written by this run
+        self._wanted = self._finished = 0
+        self._told = time.monotonic()  # when a line was printed last, where there is no terminal for a bar
 
     def __enter__(self) -> Self:
         return self
@@ -44,13 +48,17 @@ class RunConsole:
 
     def starts(self, wanted: int, fresh: int) -> None:
         """Start the progress bar."""
+        self._wanted, self._finished = wanted, fresh
         self._progress.start()
         self._rendering = self._progress.add_task("rendering", total=wanted, completed=fresh)
 
     def renders(self, outcome: Outcome) -> None:
         """Move the progress bar; name a failure at once."""
         assert self._rendering is not None, "a run starts before it renders"
-        self.finished += outcome.record is not None
+        self._finished += 1
+        if not self._console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
+            self._progress.print(f"{self._finished} of {self._wanted}: {outcome.job.target}", markup=False)
+            self._told = time.monotonic()
         self._progress.update(self._rendering, advance=1, description=f"rendering {outcome.job.target.deepest}")
         if outcome.failure:
             self._progress.print(f"failed: {outcome.job.target}: {outcome.failure}", soft_wrap=True, markup=False)
@@ -69,7 +77,7 @@ def expectation_lines(expectation: Expectation) -> list[str]:
     """What a run says first."""
     ahead, numerics = expectation.forecast, expectation.numerics
     lines = [
-        f"device     {expectation.device_name}, {numerics.precision}, {_count(numerics.threads, 'thread')}",
+        f"device     {expectation.device_name}, {numerics.precision}, {count_of(numerics.threads, 'thread')}",
         f"renderings {len(ahead.pending):,} to make, {ahead.fresh:,} already in the store",
         f"work       {format_flops(expectation.flops)}, about {format_seconds(expectation.seconds)}",
         f"room       {format_bytes(ahead.master_bytes)} for masters, {format_bytes(ahead.site_bytes)} for the site",
@@ -110,29 +118,3 @@ def plan_table(ahead: Forecast) -> Table:
         "all", *(f"{n:,}" for n in total), format_flops(ahead.flops), format_bytes(ahead.master_bytes), style="bold"
     )
     return table
-
-
-def format_flops(flops: float) -> str:
-    """Work in PFLOP or, where that would be small, TFLOP."""
-    return f"{flops / 1e15:,.2f} PFLOP" if flops >= 1e14 else f"{flops / 1e12:,.2f} TFLOP"
-
-
-def format_bytes(count: float) -> str:
-    """Room in GB, MB or KB."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if count >= size:
-            return f"{count / size:,.1f} {unit}"
-    return f"{count / 1e3:,.0f} KB"
-
-
-def format_seconds(seconds: float) -> str:
-    """A time in the unit that a person would take."""
-    if seconds < 90:
-        return _count(max(1, round(seconds)), "second")
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.plan.config import BUILT_IN_WEIGHTS
 from atlas.plan.jobs import SITE_BYTES_PER_FEATURE, Job
 from atlas.plan.layers import LAYERS
-from atlas.store.masters import find_record, find_weights_ids, master_path, weights_name
+from atlas.store.masters import find_record, master_path
 from atlas.store.records import WeightsId
+from atlas.store.weights_ids import find_weights_ids
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ def forecast(
     Args:
         jobs: the plan.
         store: folder of masters.
-        weights: "imagenet", "demo" or a file; a master by any weights of that name counts, since the hash is known
-            only once they are loaded.
+        weights: "imagenet", "demo" or a file. A file counts by its hash; of the others a master by any weights of
+            that name counts, since their hash is known only once they are loaded.
         precision: resolved precision; None if any will do.
         force: count nothing as fresh.
     """
-    known = [] if force else find_weights_ids(store, source_name(weights))
+    known = [] if force else find_weights_ids(store, weights)
     fresh = {job for job in jobs if _is_fresh(job, store, known, precision)}
     by_layer: dict[str, list[Job]] = {layer.name: [] for layer in LAYERS}
     for job in jobs:
@@ -94,10 +94,32 @@ def forecast(
     )
 
 
-def source_name(weights: str) -> str:
-    """The name that weights from a source carry in records and paths."""
-    return weights if weights in BUILT_IN_WEIGHTS else weights_name(Path(weights))
-
-
 def _is_fresh(job: Job, store: Path, known: Iterable[WeightsId], precision: str | None) -> bool:
     return any(find_record(master_path(store, ids, job), job, ids.sha256, precision) for ids in known)
+
+
+def format_flops(flops: float) -> str:
+    """Work in PFLOP or, where that would be small, TFLOP."""
+    return f"{flops / 1e15:,.2f} PFLOP" if flops >= 1e14 else f"{flops / 1e12:,.2f} TFLOP"
+
+
+def format_bytes(count: float) -> str:
+    """Room in GB, MB or KB."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count / 1e3:,.0f} KB"
+
+
+def format_seconds(seconds: float) -> str:
+    """A time in the unit that a person would take."""
+    if seconds < 90:
+        return count_of(max(1, round(seconds)), "second")
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def count_of(number: int, thing: str) -> str:
+    """A number and a thing, with an s where there are several."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

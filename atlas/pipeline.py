@@ -1,13 +1,13 @@
 """The whole way in one call: configuration → forecast → renderings in the store → site."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 
 from atlas.errors import ConfigError
-from atlas.forecast import Forecast, forecast
+from atlas.forecast import Forecast, forecast, format_seconds
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
@@ -16,7 +16,9 @@ from atlas.render.numerics import measure_speed, resolve_device, resolve_numeric
 from atlas.render.renderer import Renderer
 from atlas.render.weights import load_weights
 from atlas.site.build import SiteReport, build_site
+from atlas.site.output import Output
 from atlas.store.records import Numerics
+from atlas.store.weights_ids import write_weights_id
 
 LONGEST_UNASKED = 30 * 60  # seconds that a run may take on a CPU which nobody asked for
 
@@ -85,9 +87,9 @@ def refuse_long_cpu_run(expectation: Expectation, options: RunOptions) -> None:
     is_meant = options.device != "auto" or expectation.device.type != "cpu"
     if is_meant or expectation.seconds <= LONGEST_UNASKED:
         return
-    hours = expectation.seconds / 3600
     raise ConfigError(
-        f"this would take about {hours:.1f} hours on the CPU, and no GPU can be used: {why_no_gpu()}. "
+        f"this would take about {format_seconds(expectation.seconds)} on the CPU, and no GPU can be used: "
+        f"{why_no_gpu()}. "
         "Say --device cpu if you mean it, ask for fewer features (--features 1), or try --config demo"
     )
 
@@ -110,6 +112,7 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> tuple[Report
     Raises:
         AtlasError: as `render`, or the site cannot be written.
     """
+    check_folders(config)
     reports: list[SiteReport] = []
 
     def write_site(renderer: Renderer) -> None:
@@ -135,6 +138,11 @@ def _run(
     renderer = Renderer(load_weights(config.weights), expectation.device, expectation.numerics)
     fresh, pending = split_fresh(jobs, renderer, config.store, force=options.force)
     report = Report(list(fresh))
+    if len(pending) > len(expectation.forecast.pending):  # masters of other weights, or damaged, looked fresh
+        expectation = expect(config, pending, replace(options, force=True))
+        watcher.expects(expectation)
+        refuse_long_cpu_run(expectation, options)
+    write_weights_id(config.store, renderer.weights.id)
     watcher.starts(len(jobs), len(fresh))
     rounds = planning.rounds(pending, expectation.device.type, options.batch_size)
     for number, batches in enumerate(rounds):
@@ -143,6 +151,19 @@ def _run(
             show(renderer)
     show(renderer)
     return report
+
+
+def check_folders(config: Config) -> None:
+    """Refuse, before anything is rendered, a site's folder that could not be written in the end.
+
+    Raises:
+        ConfigError: store and site contain each other.
+        StoreError: the site's folder holds something else.
+    """
+    store, site = config.store.resolve(), config.site.resolve()
+    if store == site or store in site.parents or site in store.parents:
+        raise ConfigError(f"the store {config.store} and the site {config.site} contain each other; choose two folders")
+    Output(config.site)
 
 
 def _device_name(device: torch.device) -> str:

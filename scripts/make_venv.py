@@ -3,6 +3,8 @@
 With `--keep-torch`, a torch and torchvision that already work in that Python are used instead of installed again.
 """
 
+from __future__ import annotations  # so that an old Python gets as far as the message about its age
+
 import argparse
 import site
 import subprocess
@@ -19,6 +21,7 @@ from importlib.metadata import version
 for name in ("torch", "torchvision"):
     print(f"{name}=={version(name)}")
 """
+OURS = ".made-by-atlas"  # marks an environment that may be cleared and removed
 TORCH_NOTE = "its-torch.txt"  # constraints on the kept pair, inside the environment
 
 
@@ -38,10 +41,18 @@ def main() -> None:
 
 
 def create(folder: Path, *, keep_torch: bool) -> None:
-    """Make the environment anew."""
+    """Make the environment anew, but never out of a folder that is something else."""
+    if folder.exists() and not (folder / OURS).exists() and any(folder.iterdir()):
+        sys.exit(f"{folder} is not an environment that this program made, so it is left alone; choose another VENV")
     pair = working_torch() if keep_torch else None
     print(f"making {folder} with {sys.executable}, {'keeping its torch' if pair else 'with a torch of its own'}")
-    venv.create(folder, with_pip=True, clear=True)
+    try:
+        venv.create(folder, with_pip=True, clear=True)
+    except subprocess.CalledProcessError:
+        sys.exit(
+            f"{sys.executable} cannot make an environment with pip; on Debian and Ubuntu: apt install python3-venv"
+        )
+    (folder / OURS).touch()
     if pair:
         (folder / TORCH_NOTE).write_text(pair)
         # a .pth file rather than --system-site-packages, which would miss the packages of a virtual environment

@@ -10,8 +10,9 @@ from PIL import Image
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job, feature_jobs
-from atlas.store.masters import master_path, pixels_sha256, write_master, write_weights_id
+from atlas.store.masters import master_path, pixels_sha256, write_master
 from atlas.store.records import FailedStep, Numerics, OctaveScores, Record, Status, WeightsId
+from atlas.store.weights_ids import write_weights_id
 
 WEIGHTS = WeightsId("demo", hashlib.sha256(b"demo").hexdigest(), "Seeded, untrained weights: patterns, not objects.")
 

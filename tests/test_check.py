@@ -16,7 +16,8 @@ from atlas.errors import StoreError
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs, target_jobs
 from atlas.site.build import build_site
-from atlas.store.masters import write_master, write_weights_id
+from atlas.store.masters import write_master
+from atlas.store.weights_ids import write_weights_id
 from stores import WEIGHTS, fill, picture, put, record
 
 

@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 import typer.main
+from PIL import Image, PngImagePlugin
 from typer.testing import CliRunner
 
 import oracle
@@ -106,7 +107,7 @@ USAGE = [
     (["render", "Mixed_6b[1]", "--device", "cpu", "--precision", "tf32"], "on cpu, allowed: auto, fp64, fp32, bf16"),
     (["render", "Mixed_6b[1]", "--shard", "0/3"], "write I/N"),
     (["render", "--config", "nowhere.toml"], "the presets are article, demo"),
-    (["plan", "--layers", "Mixed_5z"], "no layer is called"),
+    (["plan", "--layers", "Mixed_5z"], '--layers "Mixed_5z": no such layer'),
     (["plan", "--seed", "-1"], "--seed"),
     (["nonsense"], "nonsense"),
 ]
@@ -201,7 +202,7 @@ def test_a_failed_target_exits_1_and_the_rest_is_there(config):
     config.write_text(config.read_text() + "[recipes.wild]\noctaves = [{ size = 75, steps = 3, lr = [1e38, 1e38] }]\n")
     result = run("render", "Mixed_5b[3]", "Mixed_5b[1]", "--config", config, "--recipe", "wild")
     assert result.exit_code == 1
-    assert "failed: Mixed_5b[3]: the image went non-finite at step" in result.stderr
+    assert "failed: Mixed_5b[3]: the image went non-finite in octave 1, step" in result.stderr
     assert len(result.stdout.splitlines()) == 2
 
 
@@ -225,6 +226,80 @@ def test_build_check_and_rebuild(config, tmp_path):
     assert spoilt.exit_code == 1
     assert str(victim) in spoilt.stdout
     assert "Mixed_6b/1/index.html" in spoilt.stdout
+
+
+def test_what_check_says_to_render_again_is_rendered_again(config, tmp_path):
+    assert run("build", "--config", config).exit_code == 0
+    victim = next(list_masters(tmp_path / "store"))
+    whole = victim.read_bytes()
+    with Image.open(victim) as image:
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("atlas", image.info["atlas"])
+        image.putpixel((3, 3), (1, 2, 3))
+        image.save(victim, pnginfo=info)
+    told = run("check", "--config", config)
+    assert (told.exit_code, "was edited; render it again" in told.stdout) == (1, True)
+    again = run("build", "--config", config)
+    assert "rendered 1, 11 were fresh" in again.stderr
+    assert victim.read_bytes() == whole
+    assert run("check", "--config", config).exit_code == 0
+
+
+def test_other_weights_in_the_same_file_are_not_taken_for_fresh(config, weights, weights_file, tmp_path):
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(weights_file.read_bytes())
+    assert run("render", "--config", config, "--weights", mine).exit_code == 0
+    other = {name: tensor.clone() for name, tensor in weights.tensors.items()}
+    other["Conv2d_1a_3x3.conv.weight"] *= -1
+    safetensors.torch.save_file(other, mine)
+    assert re.search(r"all\s+12\s+0\s+12", run("plan", "--config", config, "--weights", mine).stdout)
+    assert "rendered 12, 0 were fresh" in run("render", "--config", config, "--weights", mine).stderr
+
+
+def test_a_lost_note_of_the_weights_comes_back(config, tmp_path):
+    assert run("build", "--config", config).exit_code == 0
+    (note,) = (tmp_path / "store").glob("*/weights.json")
+    before = note.read_bytes()
+    note.unlink()
+    assert run("check", "--config", config).exit_code == 1
+    assert "rendered 0, 12 were fresh" in run("build", "--config", config).stderr
+    assert note.read_bytes() == before
+
+
+def test_a_site_is_not_replaced_by_an_empty_one(config, tmp_path):
+    assert run("build", "--config", config).exit_code == 0
+    pictures = sorted((tmp_path / "out").rglob("*.avif"))
+    result = run("site", "--config", config, "--weights", "typo.pth")
+    assert result.exit_code == 2
+    assert "would lose its pictures" in result.output
+    assert sorted((tmp_path / "out").rglob("*.avif")) == pictures
+
+
+def test_a_bad_folder_for_the_site_is_refused_before_anything_is_rendered(config, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years of work")
+    assert run("build", "--config", config, "--out", tmp_path / "taken").exit_code == 4
+    for inside in (tmp_path / "store", tmp_path / "store" / "site", tmp_path):
+        result = run("build", "--config", config, "--out", inside)
+        assert result.exit_code == 2
+        assert "contain each other" in result.output
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_bare_check_finds_a_store_inside_the_store(config, tmp_path, monkeypatch):
+    """As after `make demo`, whose store is renders/demo."""
+    arguments = ["--store", tmp_path / "renders" / "demo", "--out", tmp_path / "site"]
+    assert run("build", "--config", config, *arguments).exit_code == 0
+    monkeypatch.chdir(tmp_path)
+    assert run("check").exit_code == 0
+    next(list_masters(tmp_path / "renders")).write_bytes(b"")
+    assert run("check").exit_code == 1
+
+
+def test_many_threads_do_not_talk_the_refusal_away(tmp_path):
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("this machine has a GPU")
+    assert run("build", "--features", "all", "--threads", "1000", "--store", tmp_path).exit_code == 2
 
 
 def test_the_first_round_is_shown_while_the_rest_is_pending(config, tmp_path, monkeypatch):
@@ -266,13 +341,16 @@ def test_weights_that_are_wrong_exit_3(config, tmp_path, weights):
         assert result.exit_code == 3
         return result.output
 
-    assert "No such file" in message(tmp_path / "none.pth")
+    assert "no such file" in message(tmp_path / "none.pth")
     (tmp_path / "net.bin").write_bytes(b"x")
     assert "ends in .pth, .pt or .safetensors" in message(tmp_path / "net.bin")
     (tmp_path / "net.safetensors").write_bytes(b"not one")
     assert "not a whole safetensors file" in message(tmp_path / "net.safetensors")
-    (tmp_path / "net.pth").write_bytes(b"not one either")
-    assert "net.pth" in message(tmp_path / "net.pth")
+    for content in (b"not one either", b"", b"PK", b"PK\x03\x04" + b"x" * 99, b"\x80\x02", b"<html>404</html>"):
+        (tmp_path / "net.pth").write_bytes(content)
+        assert "net.pth: not a " in message(tmp_path / "net.pth")
+    torch.save({"state_dict": dict(weights.tensors)}, tmp_path / "nested.pth")
+    assert "it has state_dict" in message(tmp_path / "nested.pth")
     torch.save({"model": Evil()}, tmp_path / "evil.pth")
     assert "could run code" in message(tmp_path / "evil.pth")
     assert not Evil.ran

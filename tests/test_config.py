@@ -96,6 +96,12 @@ MISTAKES = {
     "[features]\nrecipe = 'octave'": ("features.recipe", 'did you mean "octaves"?'),
     "[recipes.raw]\noctaves = []": ("recipes.raw.octaves", "at least one table"),
     "[recipes.raw]": ("recipes.raw.octaves", "is missing"),
+    "[recipes.raw]\noctave = []": ("recipes.raw.octaves is missing", 'is "octave" meant?'),
+    "[recipes.raw]\noctaves = [{ size = 75, step = 1, lr = [1, 1] }]": (
+        "octaves[0].steps is missing",
+        'is "step" meant?',
+    ),
+    "[atlas]\ntitle = ' '": ("atlas.title", "must not be empty"),
     "[recipes.raw]\noctaves = [{ size = 74, steps = 1, lr = [1, 1] }]": ("octaves[0].size = 74", "from 75"),
     "[recipes.raw]\noctaves = [{ size = 75, steps = 0, lr = [1, 1] }]": ("octaves[0].steps = 0", "from 1"),
     "[recipes.raw]\noctaves = [{ size = 75, steps = 1, lr = [1] }]": ("octaves[0].lr", "two numbers"),
@@ -134,7 +140,8 @@ def test_a_folder_and_bytes_are_no_configuration(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"layer_names": "Mixed_6b,Mixed_9z"}, "no layer is called"),
+        ({"layer_names": "Mixed_6b,Mixed_9z"}, r'--layers "Mixed_9z": no such layer'),
+        ({"layer_names": "Mixed_6b Mixed_6c"}, "separate layers by commas"),
         ({"layer_names": ","}, "--layers is empty"),
         ({"features": "x"}, "--features"),
         ({"features": "2048,"}, "no layer here"),

@@ -36,14 +36,21 @@ def test_kills_at_random_moments_lose_nothing(weights_file, tmp_path):
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
 
     calm, killed = tmp_path / "calm", tmp_path / "killed"
+    began = time.monotonic()
     assert start(calm).wait(timeout=120) == 0
+    duration = time.monotonic() - began
     expected = contents(calm)
     moments = random.Random(5)
     complete: dict[Path, tuple[str, int]] = {}
-    for _ in range(KILLS):
+    kills = 0
+    while kills < KILLS:
         process = start(killed)
-        _wait_for_a_new_master(killed, len(complete), process)
-        time.sleep(moments.random() * 0.06)
+        if kills % 2:  # while masters are being made and written
+            _wait_for_a_new_master(killed, len(complete), process)
+            time.sleep(moments.random() * 0.06)
+        else:  # at any moment, loading included
+            time.sleep(moments.random() * duration)
+        kills += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
         now = _stamps(killed)

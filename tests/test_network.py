@@ -88,7 +88,7 @@ def test_work_of_a_step(name):
 
 
 def test_facts_of_the_network():
-    assert layers.total_features(NAMES) == 10_448
+    assert sum(layer.features for layer in LAYERS) == 10_448
     assert [layers.grid(name, (299, 299))[0] for name in NAMES] == [149, 147, 147, 73, 71, 35, 35, 35] + [17] * 5 + [
         8
     ] * 3

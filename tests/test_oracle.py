@@ -10,7 +10,6 @@ from atlas.plan import targets
 from atlas.plan.jobs import Job
 from atlas.plan.layers import REGIONS
 from atlas.render.descent import descend, start_noise, to_pixels
-from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.objectives import compile_objective, losses
 from atlas.render.renderer import Renderer
@@ -143,7 +142,3 @@ def test_float32_scores_agree_with_float64(network32, network64, recipes):
     ):
         assert fast.octaves[0].score_start == pytest.approx(exact.octaves[0].score_start, rel=1e-4)
         assert fast.octaves[-1].score_end == pytest.approx(exact.octaves[-1].score_end, rel=0.1)
-
-
-def test_no_hook_and_no_gradient_is_left_behind(network64: Network):
-    assert all(not tensor.requires_grad for pair in network64._folded.values() for tensor in pair)

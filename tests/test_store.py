@@ -1,5 +1,6 @@
 """Masters: whole or not there, fresh by content, and found out when cut off or edited."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from atlas.plan.targets import parse
 from atlas.store import masters
 from atlas.store.files import write_atomically, write_if_changed
 from atlas.store.records import FailedStep, Numerics, OctaveScores, Record, WeightsId
+from atlas.store.weights_ids import find_weights_ids, weights_name, write_weights_id
 
 WEIGHTS = WeightsId("trial", "ab" * 32, "made up")
 JOB = Job(parse("Mixed_6b[654]"), load_config().recipes["octaves"], 999)
@@ -139,20 +141,46 @@ def test_writing_what_is_there_already_touches_nothing(tmp_path):
 def test_weights_ids_are_found_by_name_and_by_folder(tmp_path):
     other = replace(WEIGHTS, sha256="cd" * 32)
     for weights in (WEIGHTS, other, replace(WEIGHTS, name="else")):
-        masters.write_weights_id(tmp_path, weights)
-    assert masters.find_weights_ids(tmp_path, "trial") == [WEIGHTS, other]
-    assert masters.find_weights_ids(tmp_path, "trial-cdcdcdcd") == [other]
+        write_weights_id(tmp_path, weights)
+    assert find_weights_ids(tmp_path, "trial") == [WEIGHTS, other]
+    assert find_weights_ids(tmp_path, "trial-cdcdcdcd") == [other]
     (tmp_path / "trial-abababab" / "weights.json").write_text("{")
-    assert masters.find_weights_ids(tmp_path, "trial") == [other]
-    assert masters.find_weights_ids(tmp_path / "nowhere", "trial") == []
+    assert find_weights_ids(tmp_path, "trial") == [other]
+    (tmp_path / "trial-abababab" / "weights.json").write_text('{"name": "trial", "sha256": 5, "note": ""}')
+    assert find_weights_ids(tmp_path, "trial") == [other]
+    assert find_weights_ids(tmp_path / "nowhere", "trial") == []
+
+
+def test_the_name_of_a_folder_goes_before_the_stem_of_a_file(tmp_path):
+    dotted, plain = replace(WEIGHTS, name="net.v2"), replace(WEIGHTS, name="net")
+    for weights in (dotted, plain):
+        write_weights_id(tmp_path, weights)
+    assert find_weights_ids(tmp_path, "net.v2-abababab") == [dotted]
+    assert find_weights_ids(tmp_path, "net.v2.pth") == [dotted]
+    assert find_weights_ids(tmp_path, "net.pth") == [plain]
+
+
+def test_a_file_that_is_there_counts_by_its_hash(tmp_path):
+    file = tmp_path / "net.pth"
+    file.write_bytes(b"one")
+    right = WeightsId("net", hashlib.sha256(b"one").hexdigest(), "")
+    for weights in (right, replace(WEIGHTS, name="net")):
+        write_weights_id(tmp_path, weights)
+    assert find_weights_ids(tmp_path, str(file)) == [right]
+    file.write_bytes(b"two")
+    assert find_weights_ids(tmp_path, str(file)) == []
+
+
+def test_a_file_never_passes_for_built_in_weights():
+    assert weights_name("imagenet.pth") == "imagenet-file"
+    assert weights_name("demo.safetensors") == "demo-file"
+    assert weights_name("imagenet") == "imagenet"
 
 
 def test_names_of_weights_are_safe_in_paths(tmp_path):
-    from pathlib import Path
-
     names = ["my net.pth", "../../x.pt", "a<b>.safetensors", ".pth", "ümlaut.pth", "v" * 300 + ".pt"]
     for name in names:
-        safe = masters.weights_name(Path(name))
+        safe = weights_name(name)
         assert safe
         assert len(safe) <= 60
         assert not set(safe) & set("/\\<> ")

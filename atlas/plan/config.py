@@ -38,14 +38,18 @@ class Config:
     recipes: Mapping[str, Recipe]
     recipe_is_chosen: bool  # whether a file or flag, and not the article's preset, named the recipe
 
-    def get_recipe(self, name: str) -> Recipe:
+    def get_recipe(self, name: str, where: str = "") -> Recipe:
         """A recipe by name.
+
+        Args:
+            name: of the recipe.
+            where: what to begin the message with, such as "--recipe ".
 
         Raises:
             ConfigError: no such recipe; names the closest.
         """
         if name not in self.recipes:
-            raise ConfigError(f'no recipe is called "{name}"; {did_you_mean(name, self.recipes)}')
+            raise ConfigError(f'{where}"{name}": no such recipe; {did_you_mean(name, self.recipes)}')
         return self.recipes[name]
 
 
@@ -88,7 +92,7 @@ def override(
     if features is not None:
         config = replace(config, features=parse_features(features, "--features"))
     if recipe is not None:
-        config = replace(config, recipe=config.get_recipe(recipe).name, recipe_is_chosen=True)
+        config = replace(config, recipe=config.get_recipe(recipe, "--recipe ").name, recipe_is_chosen=True)
     if seed is not None:
         config = replace(config, seed=seed)
     if weights is not None:
@@ -96,7 +100,8 @@ def override(
     if base_url is not None:
         config = replace(config, base_url=_base_url(base_url, "--base-url"))
     config = replace(config, store=store or config.store, site=site or config.site)
-    _check_features(config, "--features")
+    if layer_names is not None or features is not None:
+        _check_features(config, "--features" if features is not None else "--layers")
     return config
 
 
@@ -112,7 +117,7 @@ def _extend(table: Table, folder: Path, *, is_article: bool = False) -> Config:
     chosen = base is not None and (features.has("recipe") or base.recipe_is_chosen)
     table.done()
     config = Config(
-        title=atlas.text("title", base.title if base else None),
+        title=_read_title(atlas, base),
         weights=_read_weights(atlas, folder, base),
         seed=atlas.integer("seed", base.seed if base else None, least=0, most=LARGEST_SEED),
         store=_read_path(atlas, "store", folder, base.store if base else None),
@@ -131,13 +136,20 @@ def _extend(table: Table, folder: Path, *, is_article: bool = False) -> Config:
     return config
 
 
+def _read_title(table: Table, base: Config | None) -> str:
+    title = table.text("title", base.title if base else None)
+    if not title.strip():
+        table.fail("title", "must not be empty")
+    return title
+
+
 def _read_weights(table: Table, folder: Path, base: Config | None) -> str:
     if not table.has("weights") and base:
         return base.weights
     weights = table.text("weights")
     if not weights:
         table.fail("weights", f"must be {', '.join(BUILT_IN_WEIGHTS)} or a file")
-    return weights if weights in BUILT_IN_WEIGHTS else str(folder / weights)
+    return weights if weights in BUILT_IN_WEIGHTS else str(folder / Path(weights).expanduser())
 
 
 def _read_path(table: Table, key: str, folder: Path, default: Path | None) -> Path:
@@ -146,7 +158,7 @@ def _read_path(table: Table, key: str, folder: Path, default: Path | None) -> Pa
     text = table.text(key)
     if not text or "\0" in text:
         table.fail(key, "must be the path of a folder")
-    return folder / text
+    return folder / Path(text).expanduser()
 
 
 def _read_base_url(table: Table, base: Config | None) -> str:
@@ -188,7 +200,12 @@ def _layer_names(text: str) -> tuple[str, ...]:
         return tuple(layer.name for layer in layers.LAYERS)
     if not names:
         raise ConfigError("--layers is empty; name layers, separated by commas, or say all")
-    return _in_order([layers.get_layer(name).name for name in names])
+    known = [layer.name for layer in layers.LAYERS]
+    for name in names:
+        if name not in known:
+            hint = "separate layers by commas" if " " in name else did_you_mean(name, known)
+            raise ConfigError(f'--layers "{name}": no such layer; {hint}')
+    return _in_order(names)
 
 
 def _in_order(names: list[str]) -> tuple[str, ...]:

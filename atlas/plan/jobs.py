@@ -19,7 +19,7 @@ SITE_BYTES_PER_FEATURE = 56_000  # three web copies, a page and a record
 # Rows in a batch, chosen once by measurement, so that a rendering's numerics do not depend on a stopwatch.
 _BATCH_SIZES = {
     "cpu": {"entry-convolutions": 2, "early-mixed": 4, "middle-mixed": 4, "late-mixed": 4},
-    "cuda": {"entry-convolutions": 16, "early-mixed": 32, "middle-mixed": 32, "late-mixed": 32},
+    "cuda": {"entry-convolutions": 16, "early-mixed": 16, "middle-mixed": 16, "late-mixed": 16},
     "mps": {"entry-convolutions": 4, "early-mixed": 8, "middle-mixed": 8, "late-mixed": 8},
 }
 

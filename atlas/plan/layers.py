@@ -4,7 +4,7 @@ Everything here follows from one description of InceptionV3 as data (Szegedy et 
 spelling): a layer is a tuple of branches, a branch a path of convolutions and pools. The renderer runs the same table.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -391,8 +391,3 @@ def convolutions() -> Iterator[tuple[str, Conv, int]]:
                     seen.add(name)
                     yield name, op, inputs
                 inputs = op.out
-
-
-def total_features(names: Iterable[str]) -> int:
-    """Number of features of several layers together; 10,448 for all 16."""
-    return sum(get_layer(name).features for name in names)

@@ -61,11 +61,6 @@ class Recipe:
         return self.octaves[0].size, self.octaves[0].size
 
     @property
-    def steps(self) -> int:
-        """Steps of all octaves together."""
-        return sum(octave.steps for octave in self.octaves)
-
-    @property
     def shrinks(self) -> bool:
         """Whether some octave is smaller than the one before it."""
         sizes = [octave.size for octave in self.octaves]

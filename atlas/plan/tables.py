@@ -3,6 +3,7 @@
 import math
 import tomllib
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -64,7 +65,9 @@ class Table:
         if key in self._data:
             return self._data[key]
         if default is None:
-            raise ConfigError(f"{self._file}: {self._name(key)} is missing")
+            close = [f'"{given}"' for given in self._data if get_close_matches(given, [key], cutoff=0.5)]
+            hint = f"; is {close[0]} meant?" if close else ""
+            raise ConfigError(f"{self._file}: {self._name(key)} is missing{hint}")
         return default
 
     def text(self, key: str, default: str | None = None) -> str:

@@ -1,6 +1,7 @@
 """Runs jobs into the store on one device: rounds of batches → masters; resumes, and halves batches out of memory."""
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from atlas.plan.jobs import Batch, Job
 from atlas.render.renderer import Renderer
-from atlas.store.masters import find_record, master_path, write_master, write_weights_id
+from atlas.store.masters import find_record, master_path, write_master
 from atlas.store.records import Record
 
 OUT_OF_MEMORY = "out of memory even alone; nothing was stored, and the next run tries again"
@@ -31,7 +32,7 @@ class Outcome:
         if self.record.failed_at is None:
             return None
         at = self.record.failed_at
-        return f"the image went non-finite at step {at.step} of octave {at.octave}; the last finite one is stored"
+        return f"the image went non-finite in octave {at.octave + 1}, step {at.step + 1}; the last finite one is stored"
 
 
 @dataclass
@@ -65,16 +66,17 @@ def split_fresh(
     Returns:
         Outcomes of the fresh jobs, and the jobs that are left to render.
     """
-    fresh, pending = [], []
     weights, precision = renderer.weights.id, renderer.numerics.precision
-    for job in jobs:
+
+    def look(job: Job) -> Outcome:
         path = master_path(store, weights, job)
-        record = None if force else find_record(path, job, weights.sha256, precision)
-        if record:
-            fresh.append(Outcome(job, path, record, was_fresh=True))
-        else:
-            pending.append(job)
-    return fresh, pending
+        record = None if force else find_record(path, job, weights.sha256, precision, look_at_pixels=True)
+        return Outcome(job, path, record, was_fresh=record is not None)
+
+    with ThreadPoolExecutor() as pool:  # decoding a picture holds no lock
+        outcomes = list(pool.map(look, jobs))
+    fresh = [outcome for outcome in outcomes if outcome.was_fresh]
+    return fresh, [outcome.job for outcome in outcomes if not outcome.was_fresh]
 
 
 def run_batches(
@@ -92,7 +94,6 @@ def run_batches(
     Raises:
         StoreError: a master cannot be written; those before it are whole.
     """
-    write_weights_id(store, renderer.weights.id)
     for batch in batches:
         for outcome in _run(batch.jobs, batch.size, renderer, store):
             report.outcomes.append(outcome)

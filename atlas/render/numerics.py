@@ -147,7 +147,7 @@ def measure_speed(device: torch.device, numerics: Numerics) -> float:
     with applied(numerics):
         best = min(_seconds(maps, kernel, device) for _ in range(6))
     measured = _NETWORK_SHARE * flops / best
-    return max(measured, _SLOWEST_CORE * numerics.threads) if device.type == "cpu" else measured
+    return max(measured, _SLOWEST_CORE * min(numerics.threads, _cores())) if device.type == "cpu" else measured
 
 
 def _seconds(maps: torch.Tensor, kernel: torch.Tensor, device: torch.device) -> float:

@@ -21,12 +21,16 @@ L2_FACTOR = 5.0  # of the longer article's L2 metric
 
 @dataclass(frozen=True)
 class TermGroup:
-    """Terms of one layer, at most one of each row: n of them."""
+    """Terms of one layer, at most one of each row: n of them.
+
+    Sums run over all rows of the batch and are picked afterwards, since the order of a sum depends on the shape: so
+    the bits of a row do not depend on how many others have such a term.
+    """
 
     layer: str
-    rows: Tensor  # [n] int64: of the batch
-    features: Tensor | None  # [n] int64; None: all features of the layer
-    masks: Tensor  # [n, 1, rows, cols]: which neurons count, 0 or 1
+    rows: Tensor  # [n] int64: rows of the batch that have a term here
+    features: Tensor | None  # [B] int64, 0 for rows without a term; None: all features of the layer
+    masks: Tensor  # [B, 1, rows, cols]: which neurons count, 0 or 1; all 0 for rows without a term
     coefficients: Tensor  # [n]
 
 
@@ -60,7 +64,7 @@ def compile_objective(
         for slot, term in enumerate(target.terms):
             # by slot, so that no group names a row twice: adding up stays in one order, and so deterministic
             grouped.setdefault((slot, term.layer, term.feature is None), []).append((row, term))
-    groups = tuple(_group(key, grouped[key], first_size, size, device, dtype) for key in sorted(grouped))
+    groups = tuple(_group(key, grouped[key], len(targets), first_size, size, device, dtype) for key in sorted(grouped))
     return Objective(groups, len(targets))
 
 
@@ -78,8 +82,8 @@ def losses(objective: Objective, activations: Mapping[str, Tensor], metric: Metr
     """
     total = _zeros(objective)
     for group in objective.groups:
-        gap = constant - _pick(group, activations)  # [n, F, rows, cols]
-        total = total.index_add(0, group.rows, group.coefficients * _distance(gap, group.masks, metric))
+        gap = constant - _pick(group, activations)  # [B, F, rows, cols]
+        total = total.index_add(0, group.rows, group.coefficients * _distance(gap, group, metric))
     return total
 
 
@@ -96,8 +100,8 @@ def scores(objective: Objective, activations: Mapping[str, Tensor]) -> Tensor:
     total = _zeros(objective)
     for group in objective.groups:
         picked = _pick(group, activations)
-        neurons = group.masks.sum((1, 2, 3)) * picked.shape[1]
-        mean = (group.masks * picked).sum((1, 2, 3)) / neurons
+        neurons = group.masks.sum((1, 2, 3))[group.rows] * picked.shape[1]
+        mean = (group.masks * picked).sum((1, 2, 3))[group.rows] / neurons
         total = total.index_add(0, group.rows, group.coefficients * mean)
     return total
 
@@ -142,39 +146,43 @@ def resize_mask(mask: Tensor, grid: Size) -> Tensor:
 def _group(
     key: tuple[int, str, bool],
     members: list[tuple[int, Term]],
+    batch_size: int,
     first_size: Size,
     size: Size,
     device: torch.device,
     dtype: torch.dtype,
 ) -> TermGroup:
     _, layer, takes_all = key
-    terms = [term for _, term in members]
     first_grid, grid = layers.grid(layer, first_size), layers.grid(layer, size)
-    masks = torch.stack([resize_mask(position_mask(term.position, first_grid), grid) for term in terms])
-    features = None if takes_all else torch.tensor([term.feature for term in terms], device=device)
+    masks = torch.zeros(batch_size, 1, *grid, dtype=torch.float64)
+    features = torch.zeros(batch_size, dtype=torch.int64)
+    for row, term in members:
+        masks[row, 0] = resize_mask(position_mask(term.position, first_grid), grid)
+        features[row] = term.feature or 0
     return TermGroup(
         layer,
         torch.tensor([row for row, _ in members], device=device),
-        features,
-        masks[:, None].to(device, dtype),  # [n, rows, cols] -> [n, 1, rows, cols]
-        torch.tensor([term.coefficient for term in terms], dtype=torch.float64).to(device, dtype),
+        None if takes_all else features.to(device),
+        masks.to(device, dtype),
+        torch.tensor([term.coefficient for _, term in members], dtype=torch.float64).to(device, dtype),
     )
 
 
 def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:
-    """A group's feature maps, [n, F, rows, cols] with F = 1 or all features, in the type of its masks."""
+    """Every row's feature maps, [B, F, rows, cols] with F = 1 or all features, in the type of the masks."""
     maps = activations[group.layer]
-    picked = maps[group.rows] if group.features is None else maps[group.rows, group.features][:, None]
-    return picked.to(group.masks.dtype)
+    if group.features is not None:
+        maps = maps[torch.arange(len(maps), device=maps.device), group.features][:, None]
+    return maps.to(group.masks.dtype)
 
 
-def _distance(gap: Tensor, masks: Tensor, metric: Metric) -> Tensor:
-    """[n, F, rows, cols] -> [n]."""
+def _distance(gap: Tensor, group: TermGroup, metric: Metric) -> Tensor:
+    """[B, F, rows, cols] -> [n]; rows without a term go before the root, whose slope at 0 is infinite."""
     if metric == "l1":
-        return (masks * gap).sum((1, 2, 3))
+        return (group.masks * gap).sum((1, 2, 3))[group.rows]
     if metric == "l2":
-        return L2_FACTOR * (masks * gap**2).sum((1, 2, 3)).sqrt()
-    return (masks * gap.abs()).amax((1, 2, 3))
+        return L2_FACTOR * (group.masks * gap**2).sum((1, 2, 3))[group.rows].sqrt()
+    return (group.masks * gap.abs()).amax((1, 2, 3))[group.rows]
 
 
 def _zeros(objective: Objective) -> Tensor:

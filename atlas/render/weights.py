@@ -15,8 +15,8 @@ from torch import Tensor
 from atlas.errors import WeightsError
 from atlas.plan.layers import convolutions
 from atlas.render.seeded import seeded_tensors
-from atlas.store.masters import weights_name
 from atlas.store.records import WeightsId
+from atlas.store.weights_ids import file_sha256, weights_name
 
 IMAGENET_NOTE = "torchvision's Inception_V3_Weights.IMAGENET1K_V1, trained on ImageNet"
 DEMO_NOTE = (
@@ -78,7 +78,7 @@ def _imagenet() -> Weights:
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     if file.exists():  # torchvision checks the hash of what it downloads, and trusts what it finds
         published = file.stem.rpartition("-")[2]
-        if not _file_sha256(file).startswith(published):
+        if not file_sha256(file).startswith(published):
             raise WeightsError(f"{file}: not the file that torchvision published, by its hash; delete it and try again")
     try:
         tensors = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
@@ -92,7 +92,7 @@ def _imagenet() -> Weights:
         raise WeightsError(
             f"{file}: not the file that torchvision published: {error}; delete it and try again"
         ) from None
-    return Weights(WeightsId("imagenet", _file_sha256(file), IMAGENET_NOTE), _checked(tensors, str(file)))
+    return Weights(WeightsId("imagenet", file_sha256(file), IMAGENET_NOTE), _checked(tensors, str(file)))
 
 
 def _reason(error: OSError) -> str:
@@ -100,12 +100,9 @@ def _reason(error: OSError) -> str:
 
 
 def _file(file: Path) -> Weights:
-    try:
-        sha256 = _file_sha256(file)
-    except OSError as error:
-        raise WeightsError(
-            f"weights {file}: {error.strerror}; allowed: imagenet, demo, or a file that exists"
-        ) from None
+    if not file.is_file():
+        raise WeightsError(f"weights {file}: no such file; allowed: imagenet, demo, or a file that exists")
+    sha256 = file_sha256(file)
     tensors: object
     if file.suffix == ".safetensors":
         tensors = _read_safetensors(file)
@@ -114,7 +111,7 @@ def _file(file: Path) -> Weights:
     else:
         raise WeightsError(f"weights {file}: a file of weights ends in .pth, .pt or .safetensors")
     note = f"weights from the file {file.name}"
-    return Weights(WeightsId(weights_name(file), sha256, note), _checked(tensors, f"weights {file}"))
+    return Weights(WeightsId(weights_name(str(file)), sha256, note), _checked(tensors, f"weights {file}"))
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
@@ -127,13 +124,20 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 def _read_state_dict(file: Path) -> object:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise WeightsError(
-            f"weights {file}: not a plain state dict of tensors, and anything else could run code when it is read; "
-            "save model.state_dict() instead"
-        ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        raise WeightsError(f"weights {file}: not a whole torch file: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # a damaged pickle can raise anything
+        if isinstance(error, pickle.UnpicklingError) and _is_archive(file):
+            raise WeightsError(
+                f"weights {file}: not a plain state dict of tensors, and anything else could run code when it is read; "
+                "save model.state_dict() instead"
+            ) from None
+        why = str(error).partition("\n")[0] or "empty or cut off"
+        raise WeightsError(f"weights {file}: not a whole torch file: {why}") from None
+
+
+def _is_archive(file: Path) -> bool:
+    """Whether a file begins as what torch saves: a zip archive or a bare pickle."""
+    with open(file, "rb") as handle:
+        return handle.read(2) in (b"PK", b"\x80\x02")
 
 
 def _checked(tensors: object, where: str) -> dict[str, Tensor]:
@@ -149,12 +153,13 @@ def _checked(tensors: object, where: str) -> dict[str, Tensor]:
             faults.append(f"{name} is {tuple(tensor.shape)}, not {shape}")
         elif not tensor.is_floating_point():
             faults.append(f"{name} is {tensor.dtype}, not a floating-point type")
+    if faults and not any(name in tensors for name in expected_shapes()):
+        found = ", ".join(str(name) for name in list(tensors)[:3]) or "nothing"
+        raise WeightsError(
+            f"{where}: has none of InceptionV3's tensors in torchvision's spelling, such as "
+            f"{next(iter(expected_shapes()))}; it has {found}. Save the state dict alone, without prefixes"
+        )
     if faults:
         first = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
         raise WeightsError(f"{where}: not InceptionV3 in torchvision's spelling, {len(faults)} tensors differ: {first}")
     return {name: tensors[name] for name in expected_shapes()}
-
-
-def _file_sha256(file: Path) -> str:
-    with open(file, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Page models → files: gathers every page's data first, then fills the templates and writes every page."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -8,19 +7,17 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from atlas.errors import ConfigError, StoreError
-from atlas.plan.config import BUILT_IN_WEIGHTS, Config
+from atlas.errors import StoreError
+from atlas.plan.config import Config
 from atlas.site import words
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.models import Link, Page
 from atlas.site.output import Output
 from atlas.site.pages import HOME, METHOD, MISSING, make_pages, missing_page, region_link
 from atlas.site.pictures import encode_all
-from atlas.store.masters import find_weights_ids, weights_name
 from atlas.store.records import Record, WeightsId
 
 STYLE = "static/style.css"
-_READ = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -74,31 +71,6 @@ def build_site(
     )
 
 
-def resolve_weights(config: Config) -> WeightsId | None:
-    """The weights that a configuration means, as far as its store knows them.
-
-    Returns:
-        Their name and hash; None if nothing is rendered with them yet.
-
-    Raises:
-        ConfigError: the store has several weights of that name, and the configuration does not tell which.
-    """
-    is_built_in = config.weights in BUILT_IN_WEIGHTS
-    file = Path(config.weights)
-    found = find_weights_ids(config.store, config.weights if is_built_in else weights_name(file))
-    found = found or find_weights_ids(config.store, file.name)  # the name of a weights folder
-    if not is_built_in and file.is_file():
-        digest = _file_sha256(file)
-        return next((weights for weights in found if weights.sha256 == digest), None)
-    if len(found) > 1:
-        folders = ", ".join(weights.folder for weights in found)
-        raise ConfigError(
-            f'weights "{config.weights}": {config.store} has renderings with several weights of that name: {folders}; '
-            f"set weights to one of them, for instance --weights {found[0].folder}"
-        )
-    return found[0] if found else None
-
-
 def templates_folder() -> Path:
     """Where the templates lie: inside an installed package, or at the root of the repository.
 
@@ -110,17 +82,6 @@ def templates_folder() -> Path:
         if folder.is_dir():
             return folder
     raise StoreError(f"{package / 'templates'}: the templates of the site are missing; install the package again")
-
-
-def _file_sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with open(file, "rb") as stream:
-            while chunk := stream.read(_READ):
-                digest.update(chunk)
-    except OSError as error:
-        raise StoreError(f"{file}: cannot be read: {error.strerror}") from None
-    return digest.hexdigest()
 
 
 def _render_files(atlas: Atlas, pages: list[Page]) -> dict[str, bytes]:

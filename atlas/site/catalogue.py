@@ -12,11 +12,11 @@ from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.layers import Layer, Region
 from atlas.plan.recipes import Recipe
-from atlas.store.masters import find_record, master_path, read_record, weights_name
+from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.records import STATUSES, Record, WeightsId
+from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
 
 PENDING = "pending"  # planned, and not in the store
-WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})
 
 Statuses = tuple[tuple[str, int], ...]  # status and number of features
@@ -144,7 +144,7 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
         base_url=config.base_url,
         recipe=config.get_recipe(config.recipe),
         weights=weights,
-        weights_name=weights.name if weights else _name(config.weights),
+        weights_name=weights.name if weights else weights_name(config.weights),
         weights_option=_option(config.weights, weights),
         regions=tuple(regions),
     )
@@ -178,10 +178,6 @@ def _damage(path: Path) -> str:
         except StoreError as error:
             return str(error)
     return ""
-
-
-def _name(weights: str) -> str:
-    return weights if weights in BUILT_IN_WEIGHTS else weights_name(Path(weights))
 
 
 def _option(configured: str, weights: WeightsId | None) -> str:

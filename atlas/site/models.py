@@ -105,7 +105,7 @@ class OctaveRow:
 
     octave: Octave
     grid: str  # of the feature map at this size
-    scores: OctaveScores | None  # None: pending, or the descent stopped before
+    scores: OctaveScores | None  # None: pending
 
 
 @dataclass(frozen=True)

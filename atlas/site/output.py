@@ -45,7 +45,7 @@ class Output:
 
     def write_copy(self, path: str, data: bytes, source: str) -> None:
         """Write a web copy and note what it was made from; `keep` makes it part of the finished site."""
-        write_if_changed(self._folder / path, data)
+        write_if_changed(self._folder / path, data, sync=False)
         self._note(path, {"bytes": len(data), "source": source})
 
     def keep(self, paths: Iterable[str]) -> None:
@@ -54,7 +54,7 @@ class Output:
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file that is claimed already, and make it part of the finished site."""
-        write_if_changed(self._folder / path, data)
+        write_if_changed(self._folder / path, data, sync=False)
         self._note(path, {})
         self._kept.add(path)
 
@@ -88,6 +88,11 @@ class Output:
     def _note(self, path: str, entry: dict[str, Any]) -> None:
         self._known[path] = entry
         self._claimed.discard(path)
+
+
+def has_pictures(folder: Path) -> bool:
+    """Whether a folder holds a site with web copies of pictures."""
+    return any("source" in entry for entry in _read_manifest(folder).values())
 
 
 def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:

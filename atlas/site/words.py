@@ -69,11 +69,8 @@ def branch_of(layer: str, feature: int) -> str:
 def status_sentence(status: str, record: Record | None) -> str:
     """What a status means, for a reader who sees it for the first time."""
     if record and record.failed_at:
-        octave, step = record.failed_at.octave, record.failed_at.step
-        return (
-            f"The image stopped being finite in octave {octave}, at step {step} (both counted from 0). "
-            "The last finite image is kept."
-        )
+        octave, step = record.failed_at.octave + 1, record.failed_at.step + 1
+        return f"The image stopped being finite in octave {octave}, at step {step}. The last finite image is kept."
     return STATUSES[status]
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -16,7 +14,6 @@ from atlas.store.files import write_atomically
 from atlas.store.records import Record, WeightsId
 
 KEY = "atlas"  # of the PNG's iTXt chunk
-WEIGHTS_FILE = "weights.json"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -83,48 +80,28 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
     return picture, record
 
 
-def find_record(path: Path, job: Job, weights_sha256: str, precision: str | None = None) -> Record | None:
-    """The record of a job's master if that is fresh, else None. Mere existence is not freshness."""
+def find_record(
+    path: Path, job: Job, weights_sha256: str, precision: str | None = None, *, look_at_pixels: bool = False
+) -> Record | None:
+    """The record of a job's master if that is fresh, else None. Mere existence is not freshness.
+
+    Args:
+        path: where the master would lie.
+        job: target, recipe and seed.
+        weights_sha256: the weights' hash.
+        precision: resolved precision; None if any will do.
+        look_at_pixels: open the picture too, which takes some milliseconds, so that a damaged one is not fresh.
+    """
     try:
-        record = read_record(path)
+        record = open_master(path)[1] if look_at_pixels else read_record(path)
     except StoreError:
         return None
     return record if record.is_of(job, weights_sha256, precision) else None
 
 
 def list_masters(store: Path) -> Iterator[Path]:
-    """Every file of a store that carries a master's name, sorted."""
-    return (path for path in sorted(store.glob("*/*/*.png")) if not path.name.startswith("."))
-
-
-def write_weights_id(store: Path, weights: WeightsId) -> None:
-    """Note in a store which weights a folder of masters belongs to.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    data = {"name": weights.name, "sha256": weights.sha256, "note": weights.note}
-    path = store / weights.folder / WEIGHTS_FILE
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, text.encode())
-
-
-def find_weights_ids(store: Path, name: str) -> list[WeightsId]:
-    """All weights of a name that a store has masters of, sorted by hash."""
-    found = []
-    for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
-        try:
-            weights = WeightsId(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            continue  # not ours, or damaged: `atlas check` names it
-        if name in (weights.name, weights.folder):
-            found.append(weights)
-    return found
-
-
-def weights_name(file: Path) -> str:
-    """The name of weights from a file: its stem, in characters that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", file.stem).strip(".-")[:60] or "weights"
+    """Every file of a store, or of stores inside it, that carries a master's name, sorted."""
+    return (path for path in sorted(store.rglob("*.png")) if not path.name.startswith("."))
 
 
 def _record_of(path: Path, file: IO[bytes]) -> Record:

@@ -1,0 +1,107 @@
+"""Which weights a store has masters of: the source that a person names ↔ names, hashes and folders; without torch."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from atlas.errors import ConfigError, StoreError
+from atlas.plan.config import BUILT_IN_WEIGHTS
+from atlas.store.files import write_if_changed
+from atlas.store.records import WeightsId
+
+WEIGHTS_FILE = "weights.json"  # in a weights' folder: name, hash and note
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
+
+
+def weights_name(source: str) -> str:
+    """The name that weights from a source carry in records and paths.
+
+    Args:
+        source: "imagenet", "demo" or the path of a file, whose stem it is, in characters that every file system takes
+            and never one of the built-in names.
+    """
+    if source in BUILT_IN_WEIGHTS:
+        return source
+    stem = Path(source).stem if Path(source).suffix in WEIGHTS_SUFFIXES else Path(source).name
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", stem).strip(".-")[:60] or "weights"
+    return f"{name}-file" if name in BUILT_IN_WEIGHTS else name
+
+
+def write_weights_id(store: Path, weights: WeightsId) -> None:
+    """Note in a store which weights a folder of masters belongs to.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    text = json.dumps(asdict(weights), indent=2, ensure_ascii=False) + "\n"
+    write_if_changed(store / weights.folder / WEIGHTS_FILE, text.encode())
+
+
+def read_weights_id(file: Path) -> WeightsId:
+    """Read such a note.
+
+    Raises:
+        StoreError: not there, or damaged.
+    """
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if not all(isinstance(value, str) for value in data.values()):
+            raise TypeError
+        return WeightsId(**data)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        raise StoreError(f"{file}: missing or damaged; render with these weights, and it is written again") from None
+
+
+def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
+    """The weights that a source can mean, out of those that a store has masters of, sorted by folder.
+
+    Args:
+        store: folder of masters.
+        source: a built-in name, a file, or the name of a weights' folder. A file that is there counts by its hash.
+
+    Raises:
+        StoreError: the file of weights cannot be read.
+    """
+    known = []
+    for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
+        try:
+            known.append(read_weights_id(path))
+        except StoreError:
+            continue  # `atlas check` names it
+    if by_folder := [weights for weights in known if weights.folder == Path(source).name]:
+        return by_folder
+    if source not in BUILT_IN_WEIGHTS and Path(source).is_file():
+        digest = file_sha256(Path(source))
+        return [weights for weights in known if weights.sha256 == digest and weights.name == weights_name(source)]
+    return [weights for weights in known if weights.name == weights_name(source)]
+
+
+def resolve_weights(store: Path, source: str) -> WeightsId | None:
+    """The weights that a source means; None if the store has nothing of them yet.
+
+    Raises:
+        ConfigError: the store has several weights of that name, and the source does not tell which.
+    """
+    found = find_weights_ids(store, source)
+    if len(found) > 1:
+        folders = ", ".join(weights.folder for weights in found)
+        raise ConfigError(
+            f'weights "{source}": {store} has renderings with several weights of that name: {folders}; '
+            f"set weights to one of them, for instance --weights {found[0].folder}"
+        )
+    return found[0] if found else None
+
+
+def file_sha256(file: Path) -> str:
+    """Hash of a file.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        with open(file, "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be read: {error.strerror}") from None
