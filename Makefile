@@ -19,10 +19,10 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),-
 	$(if $(BASE_URL),--base-url '$(BASE_URL)')
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo site serve check test lint types clean
+.PHONY: help atlas demo site serve check demo-weights test lint types clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 atlas: $(READY) ## Render the article's atlas with ImageNet weights and write site/
 	$(BIN)/atlas build $(if $(CONFIG),--config '$(CONFIG)') $(BUILD_FLAGS)
@@ -39,6 +39,9 @@ serve: $(READY) ## Preview site/ at 127.0.0.1
 
 check: $(READY) ## Check that every master is whole and every link of the site is good
 	$(BIN)/atlas check $(if $(CONFIG),--config '$(CONFIG)') $(if $(STORE),--store '$(STORE)') $(if $(SITE),--site '$(SITE)')
+
+demo-weights: $(READY) ## Train the demo weights anew, on a GPU if there is one; resumes
+	$(BIN)/python scripts/train_demo_weights.py
 
 test: $(READY_DEV) ## Run the tests
 	$(BIN)/python -m pytest

@@ -9,7 +9,9 @@ import torch
 import oracle
 from atlas.plan.config import load_config
 from atlas.render.network import Network
-from atlas.render.weights import Weights, load_weights
+from atlas.render.weights import Weights
+from atlas.store.records import WeightsId
+from seeded import seeded_tensors
 
 CPU = torch.device("cpu")
 
@@ -22,7 +24,7 @@ def _two_threads():
 
 @pytest.fixture(scope="session")
 def weights() -> Weights:
-    return load_weights("demo")
+    return Weights(WeightsId("seeded", "5eed" * 16, "seeded and untrained"), seeded_tensors())
 
 
 @pytest.fixture(scope="session")

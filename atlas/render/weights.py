@@ -1,7 +1,7 @@
 """Where weights come from: a source's name → `Weights`, checked tensor by tensor and never silently another."""
 
-import hashlib
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,20 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from atlas.errors import WeightsError
+from atlas.errors import StoreError, WeightsError
 from atlas.plan.layers import convolutions
-from atlas.render.seeded import seeded_tensors
+from atlas.render.quantised import restore
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import file_sha256, weights_name
 
 IMAGENET_NOTE = "torchvision's Inception_V3_Weights.IMAGENET1K_V1, trained on ImageNet"
 DEMO_NOTE = (
-    "demo weights: seeded and untrained, their batch norms calibrated on generated pictures; "
-    "what they respond to was never learned"
+    "demo weights: trained by this project on pictures that it draws itself, textures and simple things; "
+    "the network has never seen a photograph"
 )
+DEMO_FOLDER = Path(__file__).parent.parent / "weights"
+DEMO_FILE = DEMO_FOLDER / "demo.safetensors"
+DEMO_CARD = DEMO_FOLDER / "README.md"  # says what they are, and their hash
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -46,8 +49,7 @@ def load_weights(source: str) -> Weights:
     if source == "imagenet":
         return _imagenet()
     if source == "demo":
-        tensors = seeded_tensors()
-        return Weights(WeightsId("demo", tensors_sha256(tensors), DEMO_NOTE), tensors)
+        return _demo()
     return _file(Path(source))
 
 
@@ -61,14 +63,28 @@ def expected_shapes() -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
-    """Hash of names, types, shapes and values, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
+def load_demo_file() -> dict[str, Tensor]:
+    """The whole state dict that ships with the project, `fc` included, in float32.
+
+    Raises:
+        WeightsError: the file is missing, cut off or altered: its hash is not the one of its card.
+    """
+    try:
+        found, card = file_sha256(DEMO_FILE), DEMO_CARD.read_text(encoding="utf-8")
+    except (StoreError, OSError) as error:
+        raise WeightsError(f"the demo weights are missing: {error}; install the package again") from None
+    named = re.search(r"SHA-256[^0-9a-f]*([0-9a-f]{64})", card)
+    if not named or named[1] != found:
+        raise WeightsError(
+            f"{DEMO_FILE}: cut off or altered: its SHA-256 is {found}, and its card says "
+            f"{named[1] if named else 'none'}; install the package again"
+        )
+    return restore(safetensors.torch.load_file(DEMO_FILE))
+
+
+def _demo() -> Weights:
+    tensors = load_demo_file()
+    return Weights(WeightsId("demo", file_sha256(DEMO_FILE), DEMO_NOTE), _checked(tensors, str(DEMO_FILE)))
 
 
 def _imagenet() -> Weights:

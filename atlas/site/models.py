@@ -79,6 +79,7 @@ class RegionBody:
     """A region's page."""
 
     sentence: str
+    shown: str  # what its pictures show, "" where nobody has said so of these weights
     cards: tuple[Card, ...]
     sheet: Picture | None
     previous: Link | None

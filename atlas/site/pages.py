@@ -42,7 +42,7 @@ def make_pages(atlas: Atlas) -> list[Page]:
     pages = [_home(atlas), _method(atlas)]
     regions = [region for region in atlas.regions if region.planned]
     for at, region in enumerate(regions):
-        pages.append(_region_page(region, _around(regions, at, lambda r: Link(r.region.title, r.page))))
+        pages.append(_region_page(atlas, region, _around(regions, at, lambda r: Link(r.region.title, r.page))))
     entries = [entry for entry in atlas.layers if entry.features]
     for at, entry in enumerate(entries):
         pages += _layer_pages(entry, _around(entries, at, lambda e: Link(e.layer.name, e.page)))
@@ -118,14 +118,16 @@ def _picture(feature: Feature, name: str, largest: int) -> Picture | None:
     return Picture(f"{feature.folder}/{name}", f"{feature.folder}/thumb.jpg", width, height)
 
 
-def _region_page(region: RegionEntry, around: Around) -> Page:
+def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
     sheet = None
     if has_sheet(region):
         folder = sheet_folder(region)
         sheet = Picture(f"{folder}/sheet.avif", f"{folder}/sheet.jpg", *sheet_size(region))
     title = region.region.title
+    is_demo = atlas.weights is not None and atlas.weights.name == "demo"
     body = RegionBody(
         sentence=words.REGIONS[region.region.slug],
+        shown=words.DEMO_REGIONS[region.region.slug] if is_demo else "",
         cards=tuple(_card(entry, entry.features[:FEATURES_A_LAYER]) for entry in region.planned),
         sheet=sheet,
         previous=around[0],

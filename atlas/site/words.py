@@ -31,6 +31,15 @@ REGIONS = {
     "middle-mixed": "Five blocks on a 17 × 17 grid. Long, thin convolutions widen the view of some branches.",
     "late-mixed": "Three blocks on an 8 × 8 grid. What can reach a neuron is wider than the image.",
 }
+DEMO_REGIONS = {  # seen in the pictures that come of the demo weights, by a person
+    "entry-convolutions": "Plain colours in Conv2d_1a, then edges and gratings in every direction and many colours.",
+    "early-mixed": "Textures: dots, scales, waves and honeycombs. Some features of Mixed_5b have no gradient.",
+    "middle-mixed": "Larger motifs made of textures: rows of arches, rings, cells, knots and winding bands.",
+    "late-mixed": (
+        "Jumbles of motifs: rings with a middle, curls, spots and bands side by side. Some features share one faint "
+        "pattern: there are more of them here than 55 classes need."
+    ),
+}
 METRICS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 
 

@@ -1,4 +1,7 @@
-"""Seeded, untrained weights: a seed → a state dict whose every layer responds to pictures and to the start noise."""
+"""Seeded, untrained weights for tests: a seed → a state dict whose every feature responds to the start noise.
+
+Trained weights have features that are dead on grey noise, and which ones would change with every training.
+"""
 
 import math
 
@@ -26,8 +29,8 @@ def seeded_tensors(seed: int = SEED) -> dict[str, Tensor]:
     tensors = {}
     for name, conv, inputs in convolutions():
         fan_in = inputs * conv.kernel[0] * conv.kernel[1]
-        noise = torch.randn(conv.out, inputs, *conv.kernel, generator=generator)
-        tensors[f"{name}.conv.weight"] = noise * math.sqrt(2 / fan_in)
+        noise = torch.rand(conv.out, inputs, *conv.kernel, generator=generator) * 2 - 1
+        tensors[f"{name}.conv.weight"] = noise * math.sqrt(6 / fan_in)
 
     def apply(layer: Layer, op: Op, maps: Tensor) -> Tensor:
         if not isinstance(op, Conv):

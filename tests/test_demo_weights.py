@@ -1,0 +1,73 @@
+"""The weights that ship with the project: whole, small, and really trained."""
+
+import re
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from atlas.cli import app
+from atlas.drawn.pictures import draw
+from atlas.errors import WeightsError
+from atlas.plan.config import load_config
+from atlas.plan.jobs import Job
+from atlas.plan.targets import feature_target
+from atlas.render import weights as loading
+from atlas.render.numerics import resolve_numerics
+from atlas.render.renderer import Renderer
+from known_answers import best_of_pictures
+from train_demo_weights import TEST_SEED, measure, shipped
+
+CPU = torch.device("cpu")
+SMALL_SAMPLE = 400  # pictures; the card's figure is of 2,000
+MARGIN = 0.05  # below the card's figure: more than twice the standard error of the small sample
+
+
+@pytest.fixture(scope="module")
+def network():
+    return shipped()
+
+
+@pytest.mark.parametrize("size", [128, 160])
+def test_accuracy_on_fresh_pictures_is_what_the_card_says(size, network):
+    card = loading.DEMO_CARD.read_text()
+    said = re.search(rf"\| {size} px \| ([0-9.]+) % \|", card)
+    assert said
+    assert measure(network, size, CPU, SMALL_SAMPLE) >= float(said[1]) / 100 - MARGIN
+
+
+def test_the_file_is_small():
+    assert loading.DEMO_FILE.stat().st_size <= 25e6
+
+
+@pytest.mark.parametrize("layer", ["Conv2d_2b_3x3", "Mixed_5b", "Mixed_6b", "Mixed_7b"])
+def test_renderings_excite_their_features_more_than_pictures_do(layer):
+    """The table of known answers, in small: 4 features a layer and 60 pictures."""
+    recipe = load_config().recipes["quick"]
+    renderer = Renderer(loading.load_weights("demo"), CPU, resolve_numerics(CPU, "auto", 2))
+    jobs = tuple(Job(feature_target(layer, feature), recipe, 999) for feature in range(4))
+    best = best_of_pictures(renderer, jobs, 60)[layer]
+    alive = [r.record for r in renderer.render(jobs, 4) if r.record.status != "no_gradient"]
+    won = sum(record.score_shown > best[int(re.findall(r"\d+", record.target)[-1])] for record in alive)
+    assert alive
+    assert won >= len(alive) - 1
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1000], lambda data: data[:5000] + b"x" + data[5001:]])
+def test_an_altered_file_is_refused_and_nothing_renders(spoil, tmp_path, monkeypatch):
+    copy = tmp_path / "demo.safetensors"
+    copy.write_bytes(spoil(loading.DEMO_FILE.read_bytes()))
+    monkeypatch.setattr(loading, "DEMO_FILE", copy)
+    with pytest.raises(WeightsError, match="cut off or altered: its SHA-256 is"):
+        loading.load_weights("demo")
+    arguments = ["render", "Conv2d_1a_3x3[0]", "--weights", "demo", "--recipe", "quick", "--store", str(tmp_path / "s")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 3
+    assert "install the package again" in result.output
+    assert not (tmp_path / "s").exists()
+
+
+def test_pictures_of_the_test_are_not_those_of_training():
+    one, _ = draw(4, 75, torch.Generator().manual_seed(2015), group=4)
+    two, _ = draw(4, 75, torch.Generator().manual_seed(TEST_SEED), group=4)
+    assert not torch.equal(one, two)
