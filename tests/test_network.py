@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 import oracle
 from atlas.plan import layers
-from atlas.plan.layers import LAYERS, Pool
+from atlas.plan.blocks import Pool
+from atlas.plan.layers import LAYERS
 from atlas.render.weights import expected_shapes
 
 IMAGE = torch.rand(2, 3, 80, 107, generator=torch.Generator().manual_seed(3)).double()

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from atlas.plan.layers import Size
+from atlas.plan.blocks import Size
 
 Metric = Literal["l1", "l2", "linf"]
 Gradient = Literal["sum", "per_feature", "rms"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from atlas.errors import TargetError
 from atlas.plan import layers
-from atlas.plan.layers import Size
+from atlas.plan.blocks import Size
 
 HELP = 'write for instance "Mixed_6b[654]", "Mixed_6b[654, 3, :]", "Mixed_6b[415, 9, 9]" or "Mixed_6b[654, :40]"'
 LONGEST_SLUG = 160  # characters; a file name may have 255 bytes, and seeds and suffixes follow

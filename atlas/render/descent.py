@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.plan.layers import Size
+from atlas.plan.blocks import Size
 from atlas.plan.recipes import Gradient, Octave, Recipe
 from atlas.plan.targets import Target
 from atlas.render.network import Network

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from atlas.plan.layers import LAYERS, Branch, Layer, Op
+from atlas.plan.blocks import Op
+from atlas.plan.layers import LAYERS, Branch, Layer
 
 Apply = Callable[[Layer, Op, Tensor], Tensor]
 

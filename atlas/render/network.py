@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atlas.plan import layers
-from atlas.plan.layers import Conv, Layer, Op, convolutions
+from atlas.plan.blocks import Conv, Op
+from atlas.plan.layers import Layer, convolutions
 from atlas.render.graph import walk
 from atlas.render.weights import Weights
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atlas.plan import layers
-from atlas.plan.layers import Size
+from atlas.plan.blocks import Size
 from atlas.plan.recipes import Metric
 from atlas.plan.targets import Neuron, Position, Prefix, Row, Target, Term
 
