@@ -36,8 +36,8 @@ DEMO_REGIONS = {  # seen in the pictures that come of the demo weights, by a per
     "early-mixed": "Textures: dots, scales, waves and honeycombs. Some features of Mixed_5b have no gradient.",
     "middle-mixed": "Larger motifs made of textures: rows of arches, rings, cells, knots and winding bands.",
     "late-mixed": (
-        "Jumbles of motifs: rings with a middle, curls, spots and bands side by side. Some features share one faint "
-        "pattern: there are more of them here than 55 classes need."
+        "Jumbles of parts: petals, almond eyes, rings with a middle, curls and spots. Some features share "
+        "one faint pattern: there are more of them here than 55 classes need."
     ),
 }
 METRICS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
