@@ -1,5 +1,5 @@
 # What a person types. `make help` lists the targets; variables are passed on only if they are set:
-#   PYTHON VENV CONFIG FEATURES LAYERS WEIGHTS DEVICE STORE SITE BASE_URL PORT
+#   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL PORT
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,7 @@ endif
 endif
 
 PLAN_FLAGS := $(if $(FEATURES),--features '$(FEATURES)') $(if $(LAYERS),--layers '$(LAYERS)') \
+	$(if $(FEATURES_ONLY),--features-only) \
 	$(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(STORE),--store '$(STORE)')
 BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),--out '$(SITE)') \
 	$(if $(BASE_URL),--base-url '$(BASE_URL)')

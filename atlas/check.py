@@ -3,20 +3,25 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 
-from PIL import Image
-
 from atlas.errors import StoreError, TargetError
+from atlas.findings.examples import list_examples, missing_crops
 from atlas.plan import targets
 from atlas.plan.jobs import DEFAULT_SEED
+from atlas.store.clips import clip_faults, list_clips, read_clip
+from atlas.store.crops import list_crops, open_crop
 from atlas.store.masters import list_masters, open_master
+from atlas.store.media import MEDIA, media_fault
+from atlas.store.photos import list_photos, open_kept
 from atlas.store.records import NOISE, Record
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
@@ -26,8 +31,7 @@ INDEX = "index.html"
 MISSING = "404.html"  # served at any depth, so its links are absolute
 MANIFEST = ".atlas-site.json"
 PENDING = "pending"
-_PICTURES = (".avif", ".jpg", ".png")
-_JPEG_END = b"\xff\xd9"
+_ADDRESSES = ("href", "src", "poster", "data-poster")
 _REBUILD = "build the site again"
 
 
@@ -62,6 +66,14 @@ def check_store(store: Path) -> list[str]:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for found in pool.map(_check_master, masters):
             faults += found
+    for clip in list_clips(store):
+        faults += _check_clip(clip)
+    for photo in list_photos(store):
+        faults += _check_photo(photo)
+    for crop in list_crops(store):
+        faults += _check_crop(crop)
+    for record in list_examples(store):
+        faults += [f"{crop}: missing; run atlas examples --force" for crop in missing_crops(record)]
     return faults
 
 
@@ -79,9 +91,9 @@ def check_site(site: Path) -> SiteCheck:
     for page in pages:
         checker.check(page)
     faults = checker.finish()
-    pictures = [path for path in files if path.endswith(_PICTURES)]
+    media = [path for path in files if path.endswith(MEDIA)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for why, path in zip(pool.map(lambda path: _picture_fault(site / path), pictures), pictures, strict=True):
+        for why, path in zip(pool.map(lambda path: media_fault(site / path), media), media, strict=True):
             faults += [f"{site / path}: {why}: {_REBUILD}"] if why else []
     faults += _check_manifest(site, files)
     total = sum(files.values())
@@ -130,6 +142,29 @@ def _check_master(path: Path) -> list[str]:
     return []
 
 
+def _check_clip(path: Path) -> list[str]:
+    try:
+        return list(clip_faults(path.parent, read_clip(path)))
+    except StoreError as error:
+        return [str(error)]
+
+
+def _check_photo(path: Path) -> list[str]:
+    try:
+        open_kept(path)
+    except StoreError as error:
+        return [str(error)]
+    return []
+
+
+def _check_crop(path: Path) -> list[str]:
+    try:
+        open_crop(path)
+    except StoreError as error:
+        return [str(error)]
+    return []
+
+
 def _place(record: Record) -> str:
     """Where a rendering lies in the store."""
     name = targets.parse(record.target).slug
@@ -149,6 +184,7 @@ class _Markup(HTMLParser):
         self.ids: set[str] = set()
         self.bare_images: list[str] = []  # without width, height or alt
         self.grids: list[int] = [0]  # features in each
+        self.neurons: list[tuple[int, int]] = []  # rows and cols of the grids on which videos are scrubbed
         self.status: str | None = None
         self.is_whole = False
 
@@ -156,7 +192,7 @@ class _Markup(HTMLParser):
         """Note what an element says."""
         given = {name: value or "" for name, value in attrs}
         is_canonical = tag == "link" and given.get("rel") == "canonical"
-        self.references += [(given[name], is_canonical) for name in ("href", "src", "poster") if name in given]
+        self.references += [(given[name], is_canonical) for name in _ADDRESSES if name in given]
         for candidate in given.get("srcset", "").split(","):
             self.references += [(word, False) for word in candidate.split()[:1]]
         if "id" in given:
@@ -167,6 +203,9 @@ class _Markup(HTMLParser):
             self.grids.append(0)
         if "tile" in given.get("class", "").split():
             self.grids[-1] += 1
+        with suppress(ValueError, KeyError, TypeError):
+            rows, cols = json.loads(given["data-player"])["grid"]
+            self.neurons.append((rows, cols))
         self.status = given.get("data-status", self.status)
 
     def handle_endtag(self, tag: str) -> None:
@@ -183,6 +222,7 @@ class _PageChecker:
         self._files = files
         self._folders = {join(*path.split("/")[:n]) for path in files for n in range(1, path.count("/") + 1)}
         self._ids: dict[str, set[str]] = {}
+        self._neurons: dict[str, list[tuple[int, int]]] = {}
         self._anchored: list[tuple[str, str, str, str]] = []  # page, address, path, fragment
         self._faults: list[str] = []
 
@@ -194,6 +234,7 @@ class _PageChecker:
         except (OSError, ValueError) as error:
             raise StoreError(f"{self._site / page}: cannot be read: {error}; {_REBUILD}") from None
         self._ids[page] = markup.ids
+        self._neurons[page] = markup.neurons
         if not markup.is_whole:
             self._note(page, "cut off before its end")
         for address, may_be_absolute in markup.references:
@@ -209,9 +250,16 @@ class _PageChecker:
     def finish(self) -> list[str]:
         """The faults of all pages."""
         for page, address, path, fragment in self._anchored:
-            if fragment not in self._ids.get(path, ()):
+            if fragment not in self._ids.get(path, ()) and not self._is_neuron(path, fragment):
                 self._note(page, f'the link "{address}" leads to a place that {path} does not have')
         return self._faults
+
+    def _is_neuron(self, path: str, fragment: str) -> bool:
+        """Whether a fragment is the row and column of a neuron that a page's video is scrubbed to."""
+        found = re.fullmatch("([0-9]{1,3}),([0-9]{1,3})", fragment)
+        return found is not None and any(
+            int(found[1]) < rows and int(found[2]) < cols for rows, cols in self._neurons.get(path, ())
+        )
 
     def _note(self, page: str, what: str) -> None:
         self._faults.append(f"{self._site / page}: {what}: {_REBUILD}")
@@ -244,26 +292,6 @@ class _PageChecker:
             Record.from_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, StoreError):
             self._note(page, "its record.json is missing or damaged")
-
-
-def _picture_fault(path: Path) -> str | None:
-    """What is wrong with a web copy, found without decoding its pixels."""
-    try:
-        data = path.read_bytes()
-        with Image.open(path):
-            pass
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return "not a picture"
-    is_whole = data.endswith(_JPEG_END) if path.suffix == ".jpg" else path.suffix != ".avif" or _has_all_boxes(data)
-    return None if is_whole else "cut off"
-
-
-def _has_all_boxes(data: bytes) -> bool:
-    """Whether the boxes that an AVIF file is made of end where the file does."""
-    at = 0
-    while at + 8 <= len(data):
-        at += int.from_bytes(data[at : at + 4]) or len(data)
-    return at == len(data)
 
 
 def _check_manifest(site: Path, files: dict[str, int]) -> list[str]:

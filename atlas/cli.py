@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -11,11 +13,17 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from atlas import __version__
+from atlas import options as opt
 from atlas.errors import AtlasError, ConfigError
 from atlas.plan import config as configuration
 from atlas.plan import jobs as planning
 from atlas.plan import layers as network
 from atlas.plan.config import Config
+from atlas.plan.lists.dream import name_photos
+from atlas.plan.raster import Clip, config_clips
+from atlas.plan.targets import parse
+from atlas.plan.wanted import all_jobs
+from atlas.plan.wanted.dreams import config_dreams
 
 INTERRUPTED = 130
 ARTICLE_SIZE = (299, 299)
@@ -45,33 +53,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="What every layer of InceptionV3 responds to, rendered by gradient descent on the input, as a website.",
 )
-
-_Config = Annotated[str, typer.Option("--config", metavar="FILE|PRESET", help="TOML file, or preset: article, demo.")]
-_Layers = Annotated[Optional[str], typer.Option("--layers", metavar="L,L", help="Layers, by name, or all.")]
-_Features = Annotated[
-    Optional[str],
-    typer.Option("--features", metavar="N|all|LIST", help="First N features of each layer, or all, or 0-15,654."),
-]
-_Recipe = Annotated[Optional[str], typer.Option("--recipe", metavar="NAME", help="How to descend: octaves, raw, …")]
-_Seed = Annotated[
-    Optional[int],
-    typer.Option("--seed", min=0, max=configuration.LARGEST_SEED, help="Of the start noise; the article's is 999."),
-]
-_Weights = Annotated[
-    Optional[str], typer.Option("--weights", metavar="imagenet|demo|FILE", help="What network to look into.")
-]
-_Store = Annotated[Optional[Path], typer.Option("--store", metavar="DIR", help="Folder of masters.")]
-_Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where to render.")]
-_Precision = Annotated[
-    str, typer.Option("--precision", metavar="auto|fp64|fp32|tf32|bf16", help="Arithmetic of the descent.")
-]
-_BatchSize = Annotated[str, typer.Option("--batch-size", metavar="auto|N", help="Renderings made together.")]
-_Threads = Annotated[Optional[int], typer.Option("--threads", min=1, max=1024, help="Of the CPU; default: its cores.")]
-_Force = Annotated[bool, typer.Option("--force", help="Render again what is fresh.")]
-_Site = Annotated[Optional[Path], typer.Option("--out", metavar="DIR", help="Folder of the site.")]
-_BaseUrl = Annotated[
-    Optional[str], typer.Option("--base-url", metavar="URL", help="Where the site will be published, if known.")
-]
 
 
 def _show_version(value: bool) -> None:
@@ -120,22 +101,23 @@ def layers_command(
 
 @app.command("plan")
 def plan_command(
-    config: _Config = "article",
-    layers: _Layers = None,
-    features: _Features = None,
-    recipe: _Recipe = None,
-    weights: _Weights = None,
-    seed: _Seed = None,
-    store: _Store = None,
-    precision: _Precision = "auto",
+    config: opt.Config = "article",
+    layers: opt.Layers = None,
+    features: opt.Features = None,
+    features_only: opt.FeaturesOnly = False,
+    recipe: opt.Recipe = None,
+    weights: opt.Weights = None,
+    seed: opt.Seed = None,
+    store: opt.Store = None,
+    precision: opt.Precision = "auto",
 ) -> None:
     """Print what would be rendered: counts, work, room, and what is already fresh (in --precision, if given)."""
     from atlas.console import plan_table
     from atlas.forecast import forecast
 
-    settings = _settings(config, layers, features, recipe, weights, seed, store)
+    settings = _look(_settings(config, layers, features, features_only, recipe, weights, seed, store))
     wanted = None if precision == "auto" else precision
-    ahead = forecast(planning.feature_jobs(settings), settings.store, settings.weights, precision=wanted)
+    ahead = forecast(all_jobs(settings), settings.store, settings.weights, precision=wanted)
     typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
     Console().print(plan_table(ahead))
 
@@ -144,33 +126,35 @@ def plan_command(
 def render_command(
     targets: Annotated[
         Optional[list[str]],
-        typer.Argument(metavar="[TARGET ...]", help='Such as "Mixed_6b[654]"; default: the configuration\'s features.'),
+        typer.Argument(metavar="[TARGET ...]", help='Such as "Mixed_6b[654]"; default: all of the configuration\'s.'),
     ] = None,
-    config: _Config = "article",
-    layers: _Layers = None,
-    features: _Features = None,
-    recipe: _Recipe = None,
-    seed: _Seed = None,
-    weights: _Weights = None,
-    device: _Device = "auto",
-    precision: _Precision = "auto",
-    batch_size: _BatchSize = "auto",
-    threads: _Threads = None,
-    store: _Store = None,
-    force: _Force = False,
+    config: opt.Config = "article",
+    layers: opt.Layers = None,
+    features: opt.Features = None,
+    features_only: opt.FeaturesOnly = False,
+    recipe: opt.Recipe = None,
+    seed: opt.Seed = None,
+    weights: opt.Weights = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    batch_size: opt.BatchSize = "auto",
+    threads: opt.Threads = None,
+    store: opt.Store = None,
+    force: opt.Force = False,
     shard: Annotated[
         Optional[str], typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts, on N machines.")
     ] = None,
 ) -> None:
-    """Render targets, or the features of a configuration, into the store; prints the path of each master.
+    """Render targets, or all that a configuration names, into the store; prints the path of each master.
 
     A target is quoted: "Mixed_6b[654]" (a feature), "Mixed_6b[654, 3, :]" (a row), "Mixed_6b[415, 9, 9]" (a neuron),
     "Mixed_6b[654, :40]" (the first 40 neurons in reading order), "Mixed_6b[:]" (a layer), and sums of them with +.
     """
     if targets and (layers is not None or features is not None):
         raise ConfigError("targets and --layers or --features exclude each other: name targets, or choose features")
-    settings = _settings(config, layers, features, recipe, weights, seed, store)
-    jobs = planning.target_jobs(settings, targets) if targets else planning.feature_jobs(settings)
+    settings = _settings(config, layers, features, features_only, recipe, weights, seed, store)
+    settings = settings if targets else _look(settings)
+    jobs = planning.target_jobs(settings, targets) if targets else all_jobs(settings)
     parts = planning.parse_shard(shard) if shard is not None else None
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
 
@@ -178,32 +162,161 @@ def render_command(
     from atlas.console import RunConsole, report_lines
 
     with RunConsole() as console:
-        report = pipeline.render(settings, jobs, _options(**options, shard=parts), console)
+        report = pipeline.render(settings, jobs, _options(**options, shard=parts), console, rescue=not targets)
     by_job = {outcome.job: outcome for outcome in report.outcomes}
-    for job in jobs:
+    for job in dict.fromkeys([*jobs, *by_job]):  # as they were asked for, and then what was rescued
         if job in by_job and by_job[job].record:
             typer.echo(by_job[job].path)
     _finish(report_lines(report), failed=bool(report.failures))
 
 
+@app.command("raster")
+def raster_command(
+    targets: Annotated[
+        Optional[list[str]],
+        typer.Argument(metavar="[TARGET ...]", help='Whole features, such as "Mixed_6b[654]"; default: [raster]\'s.'),
+    ] = None,
+    config: opt.Config = "article",
+    recipe: opt.Recipe = None,
+    fps: opt.Fps = None,
+    stride: opt.Stride = None,
+    size: opt.Size = None,
+    seed: opt.Seed = None,
+    weights: opt.Weights = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    batch_size: opt.BatchSize = "auto",
+    threads: opt.Threads = None,
+    store: opt.Store = None,
+    force: opt.Force = False,
+) -> None:
+    """Make videos of neurons in reading order: frame k maximises the first k; prints the path of each video.
+
+    Every frame is a rendering of its own, "Mixed_6b[654, :k]", and is kept: a video that was broken off goes on at the
+    frame where it stopped. What an option leaves open, the table [raster] of the configuration says.
+    """
+    settings = _settings(config, weights=weights, seed=seed, store=store)
+    clips = _clips(settings, targets, recipe, fps, stride, size)
+    options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
+
+    from atlas import pipeline
+    from atlas.console import RunConsole, report_lines, time_lines, video_lines
+
+    with RunConsole() as console:
+        report, videos = pipeline.raster(settings, clips, _options(**options), console)
+    for video in videos:
+        if video.record:
+            typer.echo(video.video)
+    lines = [*report_lines(report), *time_lines(console.seconds_a_rendering), *video_lines(videos)]
+    _finish(lines, failed=bool(report.failures), videos=videos)
+
+
+@app.command("dream")
+def dream_command(
+    photos: Annotated[
+        Optional[list[str]],
+        typer.Argument(metavar="[PHOTO ...]", help="Pictures, or drawn, the one that ships; default: [dream]'s."),
+    ] = None,
+    targets: opt.DreamTargets = None,
+    config: opt.Config = "article",
+    recipe: opt.Recipe = None,
+    size: opt.DreamSize = None,
+    seed: opt.Seed = None,
+    weights: opt.Weights = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    batch_size: opt.BatchSize = "auto",
+    threads: opt.Threads = None,
+    store: opt.Store = None,
+    force: opt.Force = False,
+) -> None:
+    """Dream: change photographs until targets respond more; prints the path of each master.
+
+    Targets are whole layers, features or sums of them: "Mixed_6b[:]", "Mixed_6d[3] + Mixed_6e[7]". What an option
+    leaves open, the table [dream] of the configuration says.
+    """
+    settings = _dreaming(_settings(config, weights=weights, seed=seed, store=store), photos, targets, recipe, size)
+    jobs = tuple(dream.job for dream in config_dreams(settings))
+    if not jobs:
+        raise ConfigError(
+            'the configuration names no dreams: name a picture and a --target, such as "Mixed_6b[:]", or list some in '
+            "[dream] photos and targets"
+        )
+    options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
+
+    from atlas import pipeline
+    from atlas.console import RunConsole, report_lines
+
+    with RunConsole() as console:
+        report = pipeline.render(settings, jobs, _options(**options), console)
+    paths = {outcome.job: outcome.path for outcome in report.outcomes if outcome.record}
+    for job in jobs:
+        if job in paths:
+            typer.echo(paths[job])
+    _finish(report_lines(report), failed=bool(report.failures))
+
+
+@app.command("examples")
+def examples_command(
+    folder: Annotated[
+        Optional[Path], typer.Argument(metavar="[FOLDER]", help="Of pictures, and those inside; default: [examples]'s.")
+    ] = None,
+    drawn: opt.Drawn = False,
+    config: opt.Config = "article",
+    layers: opt.Layers = None,
+    features: opt.Features = None,
+    recipe: opt.Recipe = None,
+    size: opt.ExampleSize = None,
+    seed: opt.Seed = None,
+    weights: opt.Weights = None,
+    device: opt.Device = "auto",
+    batch_size: opt.ExampleRows = "auto",
+    threads: opt.Threads = None,
+    store: opt.Store = None,
+    force: opt.LookAgain = False,
+) -> None:
+    """Find in your own pictures the crops that excite each rendered feature most; prints the path of the record.
+
+    The store keeps the nine strongest crops of each feature, those of the last run; of a late layer a crop is the whole
+    picture, at most 160 pixels. No path, name or date is kept. The site shows them only if [examples] says show = true.
+    """
+    settings = _settings(config, layers, features, recipe=recipe, weights=weights, seed=seed, store=store)
+    options = {"device": device, "batch_size": batch_size, "threads": threads, "force": force}
+    looking = _looking(settings, folder, drawn, size)
+
+    from atlas import pipeline
+    from atlas.console import RunConsole, example_lines
+
+    with RunConsole() as console:
+        looked = pipeline.examples(looking, _options(**options), console)
+    typer.echo(looked.path)
+    wanted = settings.lists.examples
+    if wanted.show and wanted.drawn == (looked.found.origin == "drawn"):
+        shown = "atlas site shows them"
+    else:
+        shown = "the site does not show them unless [examples] says show = true, and names these pictures"
+    _finish([*example_lines(looked), shown], failed=False)
+
+
 @app.command("site")
 def site_command(
-    config: _Config = "article",
-    layers: _Layers = None,
-    features: _Features = None,
-    recipe: _Recipe = None,
-    weights: _Weights = None,
-    seed: _Seed = None,
-    store: _Store = None,
-    out: _Site = None,
-    base_url: _BaseUrl = None,
+    config: opt.Config = "article",
+    layers: opt.Layers = None,
+    features: opt.Features = None,
+    features_only: opt.FeaturesOnly = False,
+    recipe: opt.Recipe = None,
+    weights: opt.Weights = None,
+    seed: opt.Seed = None,
+    store: opt.Store = None,
+    out: opt.Site = None,
+    base_url: opt.BaseUrl = None,
 ) -> None:
     """Write the site of a configuration from what the store has; needs neither network nor weights."""
     from atlas.site.build import build_site
     from atlas.site.output import has_pictures
     from atlas.store.weights_ids import resolve_weights
 
-    settings = _settings(config, layers, features, recipe, weights, seed, store, out, base_url)
+    settings = _look(_settings(config, layers, features, features_only, recipe, weights, seed, store, out, base_url))
     found = resolve_weights(settings.store, settings.weights)
     if found is None and has_pictures(settings.site):
         raise ConfigError(
@@ -226,8 +339,8 @@ def serve_command(
 
 @app.command("check")
 def check_command(
-    config: _Config = "article",
-    store: _Store = None,
+    config: opt.Config = "article",
+    store: opt.Store = None,
     site: Annotated[Optional[Path], typer.Option("--site", metavar="DIR", help="Folder of the site.")] = None,
 ) -> None:
     """Check that every master is whole and every link good; without a folder, the configuration's store and site."""
@@ -252,41 +365,44 @@ def check_command(
 
 @app.command("build")
 def build_command(
-    config: _Config = "article",
-    layers: _Layers = None,
-    features: _Features = None,
-    recipe: _Recipe = None,
-    seed: _Seed = None,
-    weights: _Weights = None,
-    device: _Device = "auto",
-    precision: _Precision = "auto",
-    batch_size: _BatchSize = "auto",
-    threads: _Threads = None,
-    store: _Store = None,
-    out: _Site = None,
-    base_url: _BaseUrl = None,
-    force: _Force = False,
+    config: opt.Config = "article",
+    layers: opt.Layers = None,
+    features: opt.Features = None,
+    features_only: opt.FeaturesOnly = False,
+    recipe: opt.Recipe = None,
+    seed: opt.Seed = None,
+    weights: opt.Weights = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    batch_size: opt.BatchSize = "auto",
+    threads: opt.Threads = None,
+    store: opt.Store = None,
+    out: opt.Site = None,
+    base_url: opt.BaseUrl = None,
+    force: opt.Force = False,
 ) -> None:
     """Render an atlas and write its site; what is in the store already is not made again."""
-    settings = _settings(config, layers, features, recipe, weights, seed, store, out, base_url)
+    settings = _look(_settings(config, layers, features, features_only, recipe, weights, seed, store, out, base_url))
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
 
     from atlas import pipeline
-    from atlas.console import RunConsole, report_lines
+    from atlas.console import RunConsole, report_lines, video_lines
 
     with RunConsole() as console:
-        report, site = pipeline.build(settings, _options(**options), console)
-    _finish([*report_lines(report), *_site_lines(settings, site)], failed=bool(report.failures))
+        built = pipeline.build(settings, _options(**options), console)
+    lines = [*report_lines(built.rendering), *video_lines(built.videos), *_site_lines(settings, built.site)]
+    _finish(lines, failed=bool(built.rendering.failures), videos=built.videos)
 
 
 def _settings(
     config: str,
-    layers: str | None,
-    features: str | None,
-    recipe: str | None,
-    weights: str | None,
-    seed: int | None,
-    store: Path | None,
+    layers: str | None = None,
+    features: str | None = None,
+    features_only: bool = False,
+    recipe: str | None = None,
+    weights: str | None = None,
+    seed: int | None = None,
+    store: Path | None = None,
     site: Path | None = None,
     base_url: str | None = None,
 ) -> Config:
@@ -295,6 +411,7 @@ def _settings(
         configuration.load_config(config),
         layer_names=layers,
         features=features,
+        features_only=features_only,
         recipe=recipe,
         weights=weights,
         seed=seed,
@@ -302,6 +419,68 @@ def _settings(
         site=site,
         base_url=base_url,
     )
+
+
+def _clips(
+    settings: Config,
+    targets: list[str] | None,
+    recipe: str | None,
+    fps: int | None,
+    stride: int | None,
+    size: int | None,
+) -> tuple[Clip, ...]:
+    """The videos of targets, or of the configuration, with the flags put in."""
+    wanted = settings.lists.raster
+    wanted = replace(
+        wanted,
+        targets=tuple(dict.fromkeys(parse(text) for text in targets)) if targets else wanted.targets,
+        recipe=settings.get_recipe(recipe, "--recipe ").name if recipe is not None else wanted.recipe,
+        fps=fps or wanted.fps,
+        stride=stride or wanted.stride,
+        size=size or wanted.size,
+    )
+    layers = {target.deepest for target in wanted.targets} if targets else settings.layers
+    clips = config_clips(replace(settings, lists=replace(settings.lists, raster=wanted), layers=tuple(layers)))
+    if not clips:
+        raise ConfigError(
+            'the configuration names no videos: name a feature, such as "Mixed_6b[654]", or list some in '
+            "[raster] targets"
+        )
+    return clips
+
+
+def _looking(settings: Config, folder: Path | None, drawn: bool, size: int | None) -> Config:
+    """The configuration with these pictures, or its own."""
+    if folder and drawn:
+        raise ConfigError("FOLDER and --drawn exclude each other: look at a folder, or at what the project draws")
+    wanted = settings.lists.examples
+    if folder or drawn:
+        wanted = replace(wanted, folder=folder, drawn=drawn)
+    return replace(settings, lists=replace(settings.lists, examples=replace(wanted, size=size or wanted.size)))
+
+
+def _dreaming(
+    settings: Config, photos: list[str] | None, targets: list[str] | None, recipe: str | None, size: int | None
+) -> Config:
+    """The configuration with these dreams, or its own, and the flags put in."""
+    wanted = settings.lists.dream
+    wanted = replace(
+        wanted,
+        photos=name_photos(photos) if photos else wanted.photos,
+        targets=tuple(dict.fromkeys(parse(text) for text in targets)) if targets else wanted.targets,
+        recipe=settings.get_recipe(recipe, "--recipe ").name if recipe is not None else wanted.recipe,
+        size=size or wanted.size,
+    )
+    named = {term.layer for target in wanted.targets for term in target.terms}
+    layers = tuple(layer.name for layer in network.LAYERS if layer.name in named) if targets else settings.layers
+    return _look(replace(settings, lists=replace(settings.lists, dream=wanted), layers=layers))
+
+
+def _look(settings: Config) -> Config:
+    """The configuration with its photographs known."""
+    from atlas.store.photos import look_at_photos
+
+    return look_at_photos(settings, lambda line: typer.echo(line, err=True))
 
 
 def _options(**flags: Any) -> Any:
@@ -317,15 +496,18 @@ def _options(**flags: Any) -> Any:
 def _site_lines(settings: Config, site: Any) -> list[str]:
     lines = [f"warning: {fault}" for fault in site.damaged]
     pending = f", {site.pending} features pending" if site.pending else ""
-    pictures = f"{site.pictures} pictures ({site.encoded} encoded)"
+    pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"
     lines.append(f"site: {site.pages} pages, {pictures}, {site.bytes / 1e6:.1f} MB{pending}")
     return [*lines, f"open {settings.site / 'index.html'} in a browser, or run: {sys.argv[0]} serve {settings.site}"]
 
 
-def _finish(lines: list[str], *, failed: bool) -> None:
+def _finish(lines: list[str], *, failed: bool, videos: Sequence[Any] = ()) -> None:
     for line in lines:
         typer.echo(line, err=True)
-    if failed:
+    for video in videos:
+        if video.error:
+            raise typer.Exit(video.error.exit_code)
+    if failed or any(video.missing for video in videos):
         raise typer.Exit(1)
 
 

@@ -1,6 +1,7 @@
 """What a person sees of a run: expectations, progress and results → lines on the terminal."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +12,9 @@ from rich.table import Table
 from atlas.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds
 from atlas.pipeline import Expectation
 from atlas.render.execute import Outcome, Report
+from atlas.store.clips import VIDEO, clip_target
+from atlas.store.video import Encoding
+from atlas.studies.examples import Looked
 
 SECONDS_BETWEEN_LINES = 10
 
@@ -30,7 +34,10 @@ class RunConsole:
         )
         self._rendering: TaskID | None = None
         self._site: TaskID | None = None
-        self._wanted = self._finished = 0
+        self._videos: TaskID | None = None
+        self._looked: TaskID | None = None
+        self._wanted = self._finished = self._rendered = 0
+        self._started = self._ended = 0.0  # of rendering
         self._told = time.monotonic()  # when a line was printed last, where there is no terminal for a bar
 
     def __enter__(self) -> Self:
@@ -49,6 +56,7 @@ class RunConsole:
     def starts(self, wanted: int, fresh: int) -> None:
         """Start the progress bar."""
         self._wanted, self._finished = wanted, fresh
+        self._started = time.monotonic()
         self._progress.start()
         self._rendering = self._progress.add_task("rendering", total=wanted, completed=fresh)
 
@@ -56,12 +64,45 @@ class RunConsole:
         """Move the progress bar; name a failure at once."""
         assert self._rendering is not None, "a run starts before it renders"
         self._finished += 1
+        self._rendered += 1
+        self._ended = time.monotonic()
         if not self._console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
             self._progress.print(f"{self._finished} of {self._wanted}: {outcome.job.target}", markup=False)
             self._told = time.monotonic()
         self._progress.update(self._rendering, advance=1, description=f"rendering {outcome.job.target.deepest}")
         if outcome.failure:
             self._progress.print(f"failed: {outcome.job.target}: {outcome.failure}", soft_wrap=True, markup=False)
+
+    @property
+    def seconds_a_rendering(self) -> float | None:
+        """What a rendering of this run took, on average; None if there was none."""
+        return (self._ended - self._started) / self._rendered if self._rendered else None
+
+    def encodes(self, done: int, total: int) -> None:
+        """Move the bar of the videos."""
+        if self._videos is None:
+            self._progress.start()
+            self._videos = self._progress.add_task("encoding videos", total=total)
+        self._progress.update(self._videos, completed=done, total=total)
+
+    def studies(self, name: str) -> None:
+        """Say which study runs."""
+        self._progress.start()
+        self._progress.print(f"study: {name}", markup=False)
+
+    def looks(self, done: int, total: int) -> None:
+        """Move the bar of the pictures that the network looks at."""
+        if self._looked is None:
+            self._progress.start()
+            self._looked = self._progress.add_task("looking at pictures", total=total)
+        self._progress.update(self._looked, completed=done, total=total)
+        if not self._console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
+            self._progress.print(f"{done:,} of {total:,} pictures", markup=False)
+            self._told = time.monotonic()
+
+    def skips(self, why: str) -> None:
+        """Name a picture that cannot be read, and why."""
+        self._progress.print(f"skipped: {why}", soft_wrap=True, markup=False)
 
     def builds_site(self, done: int, total: int) -> None:
         """Move the second bar, that of the site's pictures."""
@@ -98,6 +139,39 @@ def report_lines(report: Report) -> list[str]:
     lines = [f"rendered {report.rendered}, {fresh} were fresh" + (f" ({words})" if words else "")]
     lines += [f"failed: {outcome.job.target}: {outcome.failure}" for outcome in report.failures]
     return lines
+
+
+def example_lines(looked: Looked) -> list[str]:
+    """What came of looking at pictures: how many, and of how many features crops are kept."""
+    found = looked.found
+    files = f", {count_of(found.skipped, 'file')} skipped" if found.skipped else ""
+    fresh = " (nothing changed since)" if looked.was_fresh else ""
+    with_crops = sum(bool(feature.crops) for feature in found.features)
+    features = f"{with_crops} of {count_of(len(found.features), 'rendered feature')}"
+    return [f"looked at {count_of(found.seen, 'picture')}{files}; kept the strongest crops for {features}{fresh}"]
+
+
+def time_lines(seconds: float | None) -> list[str]:
+    """What a frame took, if any was rendered."""
+    return [f"{seconds:.2f} seconds a frame"] if seconds is not None else []
+
+
+def video_lines(videos: Sequence[Encoding]) -> list[str]:
+    """What became of each video: its numbers, or why there is none."""
+    return [_video_line(video) for video in videos]
+
+
+def _video_line(video: Encoding) -> str:
+    if video.error:
+        return f"failed: {video.error}"
+    clip, record = video.clip, video.record
+    name, frames = clip_target(clip), len(clip.frames)
+    if record is None:
+        missing = f"{video.missing} of its {frames} frames are missing"
+        return f"{name}: no video yet, since {missing}; run the same command again"
+    (rows, cols), stride = clip.grid, clip.stride
+    size = f"{record.files[VIDEO].bytes:,} bytes{' (was fresh)' if video.was_fresh else ''}"
+    return f"{name}: {frames} frames of a {rows}×{cols} grid, stride {stride}, {clip.fps} frames a second, {size}"
 
 
 def plan_table(ahead: Forecast) -> Table:

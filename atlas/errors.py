@@ -4,7 +4,8 @@ AtlasError              exit code 1   some targets failed, or a check found faul
 ├── ConfigError         exit code 2   usage or configuration
 │   └── TargetError                   a target that cannot be read, or does not fit its layer or recipe
 ├── WeightsError        exit code 3   weights that cannot be found, reached or read
-└── StoreError          exit code 4   a file or folder that cannot be read or written
+├── StoreError          exit code 4   a file or folder that cannot be read or written
+└── VideoError          exit code 5   a video that cannot be encoded; its frames are kept
 """
 
 from collections.abc import Iterable
@@ -37,6 +38,12 @@ class StoreError(AtlasError):
     """The store or the site cannot be read or written."""
 
     exit_code = 4
+
+
+class VideoError(AtlasError):
+    """A video cannot be encoded."""
+
+    exit_code = 5
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

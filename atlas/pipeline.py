@@ -1,24 +1,36 @@
-"""The whole way in one call: configuration → forecast → renderings in the store → site."""
+"""The whole way in one call: configuration → forecast → renderings in the store → videos → studies → site."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import torch
 
-from atlas.errors import ConfigError
+from atlas.errors import ConfigError, VideoError
+from atlas.findings.topics import Source
 from atlas.forecast import Forecast, forecast, format_seconds
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
+from atlas.plan.raster import Clip, config_clips
+from atlas.plan.wanted import all_jobs
+from atlas.plan.wanted.dead import rescues
 from atlas.render.execute import Outcome, Report, run_batches, split_fresh
 from atlas.render.numerics import measure_speed, resolve_device, resolve_numerics, why_no_gpu
 from atlas.render.renderer import Renderer
 from atlas.render.weights import load_weights
 from atlas.site.build import SiteReport, build_site
 from atlas.site.output import Output
-from atlas.store.records import Numerics
+from atlas.store.clips import clip_folder
+from atlas.store.photos import keep_photos, open_photo
+from atlas.store.records import Numerics, WeightsId
+from atlas.store.video import Encoding, encode_clip
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies.desk import Desk
+from atlas.studies.examples import Looked, find_examples
+from atlas.studies.gallery import check_folder, open_gallery
+from atlas.studies.run import run_studies
 
 LONGEST_UNASKED = 30 * 60  # seconds that a run may take on a CPU which nobody asked for
 
@@ -54,13 +66,34 @@ class Watcher(Protocol):
         """Told once, before weights are loaded."""
 
     def starts(self, wanted: int, fresh: int) -> None:
-        """Told once, before the first batch."""
+        """Told before the first batch, and once more if features without a gradient are rescued after the last."""
 
     def renders(self, outcome: Outcome) -> None:
         """Told after every job."""
 
+    def encodes(self, done: int, total: int) -> None:
+        """Told before the first video and after every one."""
+
+    def studies(self, name: str) -> None:
+        """Told before each study."""
+
+    def looks(self, done: int, total: int) -> None:
+        """Told while the network looks at a person's pictures."""
+
+    def skips(self, why: str) -> None:
+        """Told of each of them that cannot be read."""
+
     def builds_site(self, done: int, total: int) -> None:
         """Told while pictures for the site are encoded."""
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build came to."""
+
+    rendering: Report
+    videos: tuple[Encoding, ...]
+    site: SiteReport
 
 
 def expect(config: Config, jobs: Sequence[Job], options: RunOptions) -> Expectation:
@@ -94,32 +127,99 @@ def refuse_long_cpu_run(expectation: Expectation, options: RunOptions) -> None:
     )
 
 
-def render(config: Config, jobs: Sequence[Job], options: RunOptions, watcher: Watcher) -> Report:
+def render(
+    config: Config, jobs: Sequence[Job], options: RunOptions, watcher: Watcher, *, rescue: bool = False
+) -> Report:
     """Render what the store lacks.
 
+    Args:
+        config: weights, store, and by which recipe features without a gradient are rescued.
+        jobs: what is wanted.
+        options: how to run.
+        watcher: who wants to see it.
+        rescue: render features that turn out to have no gradient once more.
+
     Returns:
-        The report: an outcome for every job, those with a fresh master first.
+        The report: an outcome for every job, those with a fresh master first, and then those of the rescues.
 
     Raises:
         AtlasError: usage, weights or storage; what was finished before stays whole.
     """
-    return _run(config, jobs, options, watcher, lambda _: None)
+    report, renderer = _run(config, jobs, options, watcher, lambda _: None)
+    if rescue:
+        _rescue(config, renderer, report, options, watcher)
+    return report
 
 
-def build(config: Config, options: RunOptions, watcher: Watcher) -> tuple[Report, SiteReport]:
-    """Render the atlas of a configuration and write its site, after the first round and at the end.
+def raster(
+    config: Config, clips: Sequence[Clip], options: RunOptions, watcher: Watcher
+) -> tuple[Report, tuple[Encoding, ...]]:
+    """Render the frames of videos that the store lacks, and encode the videos.
 
     Raises:
-        AtlasError: as `render`, or the site cannot be written.
+        AtlasError: as `render`; a video that cannot be encoded says so in its outcome.
+    """
+    jobs = tuple(dict.fromkeys(frame.job for clip in clips for frame in clip.frames))
+    report, renderer = _run(config, jobs, options, watcher, lambda _: None)
+    return report, encode_clips(config, renderer.weights.id, clips, watcher, force=options.force)
+
+
+def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
+    """Render an atlas, encode its videos, run its studies, and write its site: after the first round, and at the end.
+
+    Raises:
+        AtlasError: as `render`, or the site cannot be written; a video that cannot be encoded says so in its outcome.
     """
     check_folders(config)
-    reports: list[SiteReport] = []
+    if config.lists.examples.folder:
+        check_folder(config.lists.examples.folder)
 
-    def write_site(renderer: Renderer) -> None:
-        reports.append(build_site(config, renderer.weights.id, on_progress=watcher.builds_site))
+    def write_site(weights: WeightsId) -> SiteReport:
+        return build_site(config, weights, on_progress=watcher.builds_site)
 
-    report = _run(config, planning.feature_jobs(config), options, watcher, write_site)
-    return report, reports[-1]
+    report, renderer = _run(config, all_jobs(config), options, watcher, write_site)
+    _rescue(config, renderer, report, options, watcher)
+    weights = renderer.weights.id
+    videos = encode_clips(config, weights, config_clips(config), watcher, force=options.force)
+    run_studies(config, renderer, watcher.studies)
+    _find_examples(config, renderer, watcher, rows=None, force=options.force)
+    return BuildReport(report, videos, write_site(weights))
+
+
+def examples(config: Config, options: RunOptions, watcher: Watcher) -> Looked:
+    """Keep the strongest crops of the rendered features, out of the pictures that the configuration names.
+
+    Raises:
+        AtlasError: no pictures are named or can be read, nothing is rendered, or the store cannot be written.
+    """
+    device = resolve_device(options.device)
+    if config.lists.examples.folder:
+        check_folder(config.lists.examples.folder)
+    renderer = Renderer(load_weights(config.weights), device, resolve_numerics(device, "fp32", options.threads))
+    found = _find_examples(config, renderer, watcher, rows=options.batch_size, force=options.force)
+    if found is None:
+        raise ConfigError("the configuration names no pictures: name a folder of them, or say --drawn")
+    return found
+
+
+def encode_clips(
+    config: Config, weights: WeightsId, clips: Sequence[Clip], watcher: Watcher, *, force: bool = False
+) -> tuple[Encoding, ...]:
+    """Encode the videos whose frames are all there and which are not fresh; one that fails does not stop the others.
+
+    Raises:
+        StoreError: a frame cannot be read, or a file not written.
+    """
+    found: list[Encoding] = []
+    for clip in clips:
+        watcher.encodes(len(found), len(clips))
+        try:
+            found.append(encode_clip(config.store, weights, clip, force=force))
+        except VideoError as error:
+            found.append(Encoding(clip, clip_folder(config.store, weights, clip), None, error=error))
+    if found:
+        watcher.encodes(len(found), len(clips))
+    return tuple(found)
 
 
 def _run(
@@ -127,15 +227,18 @@ def _run(
     jobs: Sequence[Job],
     options: RunOptions,
     watcher: Watcher,
-    show: Callable[[Renderer], None],
-) -> Report:
-    """Render what is missing; `show` is called after the first of several rounds, and at the end."""
+    show: Callable[[WeightsId], object],
+) -> tuple[Report, Renderer]:
+    """Render what is missing, and say by whom; `show` is called after the first of several rounds."""
     if options.shard:
         jobs = planning.shard(jobs, *options.shard)
     expectation = expect(config, jobs, options)
     watcher.expects(expectation)
     refuse_long_cpu_run(expectation, options)
-    renderer = Renderer(load_weights(config.weights), expectation.device, expectation.numerics)
+    keep_photos(config, jobs)
+    renderer = Renderer(
+        load_weights(config.weights), expectation.device, expectation.numerics, partial(open_photo, config.store)
+    )
     fresh, pending = split_fresh(jobs, renderer, config.store, force=options.force)
     report = Report(list(fresh))
     if len(pending) > len(expectation.forecast.pending):  # masters of other weights, or damaged, looked fresh
@@ -148,9 +251,35 @@ def _run(
     for number, batches in enumerate(rounds):
         run_batches(batches, renderer, config.store, report, watcher.renders)
         if number == 0 and len(rounds) > 1:
-            show(renderer)
-    show(renderer)
-    return report
+            show(renderer.weights.id)
+    return report, renderer
+
+
+def _rescue(config: Config, renderer: Renderer, report: Report, options: RunOptions, watcher: Watcher) -> None:
+    """Render those features once more that turned out to have no gradient, by the recipe that rescues them.
+
+    Of a shard, those that it rendered itself: what all shards rescue together is no less than the first of each layer.
+    """
+    dead = [one.job for one in report.outcomes if one.record and one.record.status == "no_gradient"]
+    jobs = [rescue.rescued for rescue in rescues(config, dead)]
+    known = {one.job for one in report.outcomes}
+    fresh, pending = split_fresh([job for job in jobs if job not in known], renderer, config.store, force=options.force)
+    report.outcomes += fresh
+    if not pending:
+        return
+    watcher.starts(len(fresh) + len(pending), len(fresh))
+    for batches in planning.rounds(pending, renderer.device.type, options.batch_size):
+        run_batches(batches, renderer, config.store, report, watcher.renders)
+
+
+def _find_examples(
+    config: Config, renderer: Renderer, watcher: Watcher, *, rows: int | None, force: bool
+) -> Looked | None:
+    """The strongest crops out of the configuration's pictures; None if it names none."""
+    gallery = open_gallery(config.lists.examples, watcher.skips)
+    if gallery is None:
+        return None
+    return find_examples(Desk(Source(config, renderer.weights.id), renderer), gallery, watcher, rows=rows, force=force)
 
 
 def check_folders(config: Config) -> None:

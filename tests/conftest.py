@@ -12,6 +12,7 @@ from atlas.render.network import Network
 from atlas.render.weights import Weights
 from atlas.store.records import WeightsId
 from seeded import seeded_tensors
+from studied import Studied, make_studied
 
 CPU = torch.device("cpu")
 
@@ -53,3 +54,8 @@ def model64(weights):
 @pytest.fixture(scope="session")
 def recipes():
     return load_config().recipes
+
+
+@pytest.fixture(scope="session")
+def studied(weights, tmp_path_factory) -> Studied:
+    return make_studied(tmp_path_factory.mktemp("studied"), weights)

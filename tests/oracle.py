@@ -4,6 +4,8 @@ One image, torchvision's model with its batch norms, `loss.backward()`, `gaussia
 `atlas.render` is used here, and of `atlas.plan` only the recipe's numbers.
 """
 
+import random
+
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -29,6 +31,17 @@ MODULES = [
     "Mixed_7b",
     "Mixed_7c",
 ]
+
+
+# the convolutions whose outputs a block puts side by side, in its order; None: the pooled features of the layer before
+LAST = {
+    "BasicConv2d": [""],
+    "InceptionA": ["branch1x1", "branch5x5_2", "branch3x3dbl_3", "branch_pool"],
+    "InceptionB": ["branch3x3", "branch3x3dbl_3", None],
+    "InceptionC": ["branch1x1", "branch7x7_3", "branch7x7dbl_5", "branch_pool"],
+    "InceptionD": ["branch3x3_2", "branch7x7x3_4", None],
+    "InceptionE": ["branch1x1", "branch3x3_2a", "branch3x3_2b", "branch3x3dbl_3a", "branch3x3dbl_3b", "branch_pool"],
+}
 
 
 class Cut(nn.Module):
@@ -100,19 +113,30 @@ def article_render(
     *,
     seed: int = 999,
     dtype: torch.dtype = torch.float64,
+    start: Tensor | None = None,
     blur_first: bool = False,
     transform_input: bool = False,
 ) -> Tensor:
-    """Image [3, H, W] after the recipe. Each focus is (coefficient, layer, what `neurons` takes)."""
+    """Image [3, H, W] after the recipe, from noise or a start [1, 3, H, W].
+
+    Each focus is (coefficient, layer, what `neurons` takes).
+    """
     cut = Cut(model, sorted({layer for _, layer, _ in foci}))
     with torch.random.fork_rng(devices=[]):
-        single_input = article_start(seed, recipe.octaves[0].size).to(dtype)
+        single_input = article_start(seed, recipe.octaves[0].size).to(dtype) if start is None else start
     first_grids = {name: tuple(z.shape[-2:]) for name, z in cut(single_input).items()}
     for number, octave in enumerate(recipe.octaves):
         if number:
-            single_input = torchvision.transforms.Resize([octave.size, octave.size])(single_input)
+            single_input = torchvision.transforms.Resize(octave.size)(single_input)
         for i in range(octave.steps):
-            gradient = article_gradient(cut, single_input, foci, first_grids, recipe, transform_input)
+            seen = None
+            if recipe.resize:
+                least, largest = recipe.resize
+                factor = least + (largest - least) * random.Random(f"{seed} {number} {i}").random()
+                seen = [round(side * factor) for side in single_input.shape[-2:]]
+            gradient = article_gradient(cut, single_input, foci, first_grids, recipe, transform_input, seen)
+            if number == 0 and i < (recipe.rescue_steps or 0) and not gradient.any():
+                gradient = scaled(linear_gradient(model, single_input, foci, seen), foci, recipe)
             n = octave.steps
             lr = octave.lr[0] * (n - i) / n + octave.lr[1] * i / n
             sigma = None
@@ -127,20 +151,53 @@ def article_render(
     return single_input[0]
 
 
-def article_gradient(cut, single_input, foci, first_grids, recipe, transform_input=False) -> Tensor:
+def article_gradient(cut, single_input, foci, first_grids, recipe, transform_input=False, seen=None) -> Tensor:
     single_input = single_input.detach().clone().requires_grad_(True)
     pixels = cut.model._transform_input(single_input) if transform_input else single_input
-    outputs = cut(pixels)
+    outputs = cut(torchvision.transforms.Resize(seen)(pixels) if seen else pixels)
     loss = torch.zeros((), dtype=single_input.dtype)
-    features = 0
     for coefficient, layer, focus in foci:
         values = neurons(focus, outputs[layer][0], first_grids[layer])
         loss = loss + coefficient * article_loss(values, recipe.metric, recipe.constant)
-        features += outputs[layer].shape[1] if focus[0] is None else 1
     loss.backward()
-    gradient = single_input.grad
+    return scaled(single_input.grad, foci, recipe, {name: z.shape[1] for name, z in outputs.items()})
+
+
+def scaled(gradient, foci, recipe, widths=None) -> Tensor:
     if recipe.gradient == "per_feature":
-        return gradient / features
-    if recipe.gradient == "rms":
+        return gradient / sum(widths[layer] if focus[0] is None else 1 for _, layer, focus in foci)
+    if recipe.gradient == "rms" and gradient.any():
         return gradient / torch.sqrt(torch.mean(gradient**2))
     return gradient
+
+
+def linear_gradient(model, single_input, foci, seen) -> Tensor:
+    """Gradient of the L1 loss of whole features as if the last ReLU on their path were not there."""
+    before = {}
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, out, name=name: before.__setitem__(name, out.clone()))
+        for name, module in model.named_modules()
+        if name.endswith(".bn")
+    ]
+    single_input = single_input.detach().clone().requires_grad_(True)
+    layers = [layer for _, layer, _ in foci]
+    Cut(model, layers)(torchvision.transforms.Resize(seen)(single_input) if seen else single_input)
+    for hook in hooks:
+        hook.remove()
+    loss = torch.zeros((), dtype=single_input.dtype)
+    for coefficient, layer, (feature, kind) in foci:
+        assert kind == "whole"
+        loss = loss - coefficient * linear_maps(model, layer, before)[0, feature].sum()
+    loss.backward()
+    return single_input.grad
+
+
+def linear_maps(model, layer, before) -> Tensor:
+    parts = []
+    for last in LAST[type(getattr(model, layer)).__name__]:
+        if last is None:
+            earlier = MODULES[MODULES.index(layer) - 1]
+            parts.append(nn.functional.max_pool2d(linear_maps(model, earlier, before), 3, 2))
+        else:
+            parts.append(before[".".join(part for part in (layer, last, "bn") if part)])
+    return torch.cat(parts, 1)

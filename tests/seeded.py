@@ -4,6 +4,7 @@ Trained weights have features that are dead on grey noise, and which ones would 
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -76,3 +77,10 @@ def _calibration_pictures(generator: torch.Generator) -> Tensor:
         pictures.append(F.interpolate(field, (size, size), mode="bicubic", align_corners=False).clamp(0, 1))
     start = torch.rand(START_PICTURES, 3, size, size, generator=generator, dtype=torch.float64) / 10 + 0.5
     return torch.cat([*pictures, start])
+
+
+def closed(tensors: Mapping[str, Tensor], name: str, feature: int, bias: float = -1.0) -> dict[str, Tensor]:
+    """The state dict with a feature whose ReLU is closed: on the start noise alone, or by a lower bias for good."""
+    biases = tensors[f"{name}.bn.bias"].clone()
+    biases[feature] = bias
+    return {**tensors, f"{name}.bn.bias": biases}

@@ -17,8 +17,8 @@ from atlas.store.weights_ids import write_weights_id
 WEIGHTS = WeightsId("demo", hashlib.sha256(b"demo").hexdigest(), "Seeded, untrained weights: patterns, not objects.")
 
 
-def picture(seed: str, size: int) -> bytes:
-    """RGB bytes of a colour grating, size × size, that looks like nothing else's."""
+def picture(seed: str, size: int, height: int | None = None) -> bytes:
+    """RGB bytes of a colour grating, size × size or as high as asked for, that looks like nothing else's."""
     digest = hashlib.sha256(seed.encode()).digest()
     hue, angle, waves, bend = (byte / 255 for byte in digest[:4])
     small = max(16, size // 4)
@@ -33,20 +33,20 @@ def picture(seed: str, size: int) -> bytes:
                 (hue + 0.12 * value + 0.3 * (other > 0.4)) % 1, 0.55 + 0.3 * other, 0.6 + 0.35 * value
             )
             image.putpixel((col, row), tuple(int(255 * channel) for channel in rgb))
-    return image.resize((size, size), Image.Resampling.BICUBIC).tobytes()
+    return image.resize((size, height or size), Image.Resampling.BICUBIC).tobytes()
 
 
 def record(job: Job, pixels: bytes, *, status: Status = "ok", weights: WeightsId = WEIGHTS) -> Record:
     """A made-up record of a job."""
     octaves = [OctaveScores(o.size, 0.1 + n, 1.1 + n) for n, o in enumerate(job.recipe.octaves)]
-    size = job.recipe.octaves[-1].size
+    height, width = job.sizes[-1]
     failed = FailedStep(1, 12) if status == "failed" else None
     return Record(
         target=str(job.target),
         recipe_name=job.recipe.name,
         recipe=job.recipe.as_dict(),
         recipe_digest=job.recipe.digest,
-        start="noise",
+        start=job.start.sha256 if job.start else "noise",
         seed=job.seed,
         weights=weights,
         torch="2.15.0",
@@ -58,15 +58,16 @@ def record(job: Job, pixels: bytes, *, status: Status = "ok", weights: WeightsId
         score_start=0.0123456,
         score_shown=0.0 if status == "no_gradient" else 3.14159,
         gradient_norm=0.0 if status == "no_gradient" else 12.5,
-        width=size,
-        height=size,
+        width=width,
+        height=height,
         pixels_sha256=pixels_sha256(pixels),
     )
 
 
 def put(store: Path, job: Job, *, status: Status = "ok", weights: WeightsId = WEIGHTS, seed: str = "") -> Path:
     """Write the master of a job; returns its path."""
-    pixels = picture(f"{job.target}{seed}", job.recipe.octaves[-1].size)
+    height, width = job.sizes[-1]
+    pixels = picture(f"{job.target}{seed}", width, height)
     path = master_path(store, weights, job)
     write_master(path, pixels, record(job, pixels, status=status, weights=weights))
     return path

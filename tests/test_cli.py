@@ -19,7 +19,7 @@ from atlas.cli import app
 from atlas.render.descent import to_pixels
 from atlas.store.masters import list_masters, open_master
 
-COMMANDS = ["layers", "plan", "render", "site", "serve", "check", "build"]
+COMMANDS = ["layers", "plan", "render", "raster", "dream", "examples", "site", "serve", "check", "build"]
 TINY = """
 [atlas]
 title = "Tiny"
@@ -30,6 +30,7 @@ site = "out"
 layers = ["Conv2d_2a_3x3", "Mixed_5b", "Mixed_6b", "Mixed_7a"]
 count = 3
 recipe = "tiny"
+only = true
 [recipes.tiny]
 gradient = "rms"
 octaves = [
@@ -89,7 +90,7 @@ def test_layers():
 
 
 def test_plan_counts_without_loading_weights(tmp_path):
-    output = run("plan", "--store", tmp_path / "none", "--features", "0-15,654").stdout
+    output = run("plan", "--store", tmp_path / "none", "--features", "0-15,654", "--features-only").stdout
     assert re.search(r"Mixed_6b\s+17\s+0\s+17", output)
     assert re.search(r"Conv2d_1a_3x3\s+16\s+0\s+16", output)
     assert re.search(r"all\s+264\s+0\s+264\s+\d\.\d\d PFLOP", output)
@@ -124,7 +125,8 @@ def test_mistakes_of_usage_exit_2_and_say_what(arguments, words):
 def test_without_a_gpu_hours_are_refused_unless_meant(tmp_path):
     if torch.cuda.is_available() or torch.backends.mps.is_available():
         pytest.skip("this machine has a GPU")
-    result = run("build", "--features", "all", "--store", tmp_path / "store", "--out", tmp_path / "site")
+    folders = ["--store", tmp_path / "store", "--out", tmp_path / "site"]
+    result = run("build", "--features", "all", "--features-only", *folders)
     assert result.exit_code == 2
     assert "70.78 PFLOP" in result.output
     assert "no GPU can be used" in result.output

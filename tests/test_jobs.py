@@ -12,7 +12,7 @@ from atlas.plan.targets import parse
 
 
 def plan(**flags):
-    return planning.feature_jobs(override(load_config("demo"), **flags))
+    return planning.feature_jobs(override(load_config("demo"), **{"features_only": True, **flags}))
 
 
 def test_an_atlas_is_every_layers_features_in_order():
@@ -106,9 +106,11 @@ def test_positions_outside_the_map_and_shrinking_recipes_are_refused():
 
 def test_work_of_the_articles_atlas():
     config = load_config()
-    everything = planning.feature_jobs(override(config, features="all"))
+    everything = planning.feature_jobs(override(config, features="all", features_only=True))
     assert sum(job.flops for job in everything) / 1e15 == pytest.approx(70.8, abs=0.05)
-    assert sum(job.flops for job in planning.feature_jobs(config)) / 1e15 == pytest.approx(1.08, abs=0.005)
+    assert sum(
+        job.flops for job in planning.feature_jobs(override(config, features_only=True))
+    ) / 1e15 == pytest.approx(1.08, abs=0.005)
     raster = Job(parse("Mixed_6b[654, :289]"), config.recipes["raster"], 999)
     assert 289 * raster.flops / 1e15 == pytest.approx(0.36, abs=0.005)
 

@@ -19,6 +19,7 @@ weights = {weights!r}
 layers = ["Conv2d_1a_3x3", "Conv2d_4a_3x3", "Mixed_5b", "Mixed_6a"]
 count = 6
 recipe = "tiny"
+only = true
 [recipes.tiny]
 gradient = "rms"
 octaves = [{{ size = 75, steps = 6, lr = [0.05, 0.02], sigma = [1, 0.5] }}]

@@ -10,11 +10,16 @@ from atlas.plan import targets
 from atlas.plan.jobs import Job
 from atlas.plan.layers import REGIONS
 from atlas.render.descent import descend, start_noise, to_pixels
+from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.objectives import compile_objective, losses
 from atlas.render.renderer import Renderer
+from atlas.render.weights import Weights
+from seeded import closed
 
 SIZE = 75
+LARGER = 96  # so that a recipe which resizes by 0.9 sees at least 75 px
+PRESETS = ("octaves", "smooth", "rescued", "raw", "raster", "quick", "dream")
 SUM = "0.3*Mixed_6a[199] + 0.7*Mixed_6b[201]"
 # Mixed_6b has 3×3 neurons at 75 px, Mixed_5b 7×7
 CASES = {
@@ -36,7 +41,7 @@ CASES = {
 
 def ours(network, texts, recipe, seed=999):
     start = torch.stack([start_noise(seed, recipe.first_size)] * len(texts)).double()
-    return [d.image for d in descend(network, [targets.parse(text) for text in texts], recipe, start)]
+    return [d.image for d in descend(network, [targets.parse(text) for text in texts], recipe, start, seed=seed)]
 
 
 def error(one, other):
@@ -62,16 +67,58 @@ def test_every_kind_of_target_alone(text, network64, model64, recipes):
     assert error(image, moved) > 1e-3, "the descent must go somewhere for this test to mean anything"
 
 
-@pytest.mark.parametrize("name", ["octaves", "raw", "raster", "quick", "dream"])
+@pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("text", ["Mixed_6b[654]", SUM])
 def test_every_preset(name, text, network64, model64, recipes):
-    recipe = recipes[name].scaled(SIZE, 3)
+    recipe = recipes[name].scaled(LARGER, 5) if name == "smooth" else recipes[name].scaled(SIZE, 3)
     (image,) = ours(network64, [text], recipe)
     assert error(image, oracle.article_render(model64, CASES[text], recipe)) < 1e-9
 
 
 def test_this_file_covers_all_presets(recipes):
-    assert set(recipes) == {"octaves", "raw", "raster", "quick", "dream"}
+    assert set(recipes) == set(PRESETS)
+
+
+@pytest.mark.parametrize(
+    "text", ["Mixed_6b[654]", "Mixed_6b[654, 1, :]", "Mixed_6b[415, 2, 0]", "Mixed_5b[7, :10]", SUM]
+)
+def test_resizing_with_octaves_and_positions(text, network64, model64, recipes):
+    recipe = replace(recipes["octaves"].scaled(SIZE, 3), resize=(1.0, 1.4))
+    (image,) = ours(network64, [text], recipe)
+    assert error(image, oracle.article_render(model64, CASES[text], recipe)) < 1e-9
+    assert error(image, oracle.article_render(model64, CASES[text], replace(recipe, resize=None))) > 1e-4
+
+
+def test_a_batch_sees_one_size_and_each_row_is_what_it_is_alone(network64, model64, recipes):
+    recipe = recipes["smooth"].scaled(LARGER, 5)
+    texts = [text for text in CASES if not targets.parse(text).has_positions]
+    for text, image in zip(texts, ours(network64, texts, recipe), strict=True):
+        assert error(image, oracle.article_render(model64, CASES[text], recipe)) < 1e-9
+
+
+DEAD = {  # a feature, and the convolution that ends its path, one channel of which is closed on the start noise
+    "Conv2d_2b_3x3[5]": ("Conv2d_2b_3x3", 5),
+    "Mixed_5b[7]": ("Mixed_5b.branch1x1", 7),
+    "Mixed_6a[487]": ("Mixed_5d.branch1x1", 7),  # pooled: its ReLU lies in the layer before
+    "Mixed_6a[700]": ("Mixed_5d.branch3x3dbl_3", 92),
+    "Mixed_7b[1860]": ("Mixed_7b.branch_pool", 4),
+}
+
+
+@pytest.mark.parametrize("text", DEAD)
+@pytest.mark.parametrize("gradient", ["sum", "rms"])
+def test_dead_features_are_rescued(text, gradient, weights, recipes):
+    tensors = closed(weights.tensors, *DEAD[text])
+    network = Network(Weights(weights.id, tensors), torch.device("cpu"), torch.float64)
+    recipe = replace(recipes["rescued"].scaled(SIZE, 3), gradient=gradient, rescue_steps=2)
+    target = targets.parse(text)
+    focus = [(1, target.deepest, (target.terms[0].feature, "whole"))]
+    live, image = ours(network, ["Conv2d_2b_3x3[6]", text], recipe)
+    model = oracle.torchvision_model(tensors, torch.float64)
+    grey = ours(network, [text], replace(recipe, rescue_steps=None))[0]
+    assert error(image, grey) > 1e-4, "the feature must be dead without the rescue, and move with it"
+    assert error(image, oracle.article_render(model, focus, recipe)) < 1e-9
+    assert error(live, oracle.article_render(model, [(1, "Conv2d_2b_3x3", (6, "whole"))], recipe)) < 1e-9
 
 
 @pytest.mark.parametrize("metric", ["l2", "linf"])

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BLOCKED = """
 import sys
-for name in ("torch", "torchvision", "numpy"):
+for name in ("torch", "torchvision", "numpy", "imageio", "imageio_ffmpeg", "ffmpeg"):
     sys.modules[name] = None
 import {module}
 """
@@ -18,6 +18,7 @@ FREE = [
     "atlas.plan.config",
     "atlas.plan.jobs",
     "atlas.store.masters",
+    "atlas.store.clips",
     "atlas.forecast",
     "atlas.site.build",
     "atlas.site.serve",
@@ -46,7 +47,7 @@ def test_a_wheel_works_in_an_environment_without_torch(tmp_path):
     venv.create(home, with_pip=True)
     pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     constraints = ["--constraint", ROOT / "constraints.txt"]
-    subprocess.run([*pip, *constraints, "typer", "jinja2", "pillow", "rich", "werkzeug"], check=True)
+    subprocess.run([*pip, *constraints, "typer", "jinja2", "pillow", "rich", "werkzeug", "msgspec"], check=True)
     subprocess.run([*pip, "--no-deps", wheel], check=True)
     atlas = home / "bin" / "atlas"
     layers = subprocess.run([atlas, "layers"], check=True, cwd=tmp_path, capture_output=True, text=True)

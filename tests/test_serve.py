@@ -1,9 +1,11 @@
 """The preview server: files, ranges, redirects, and what it refuses."""
 
+import gc
 import http.client
 import os
 import queue
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -179,3 +181,16 @@ def test_it_is_quiet_and_ends_well_when_interrupted(tmp_path: Path) -> None:
         running.send_signal(signal.SIGINT)
         output, errors = running.communicate(timeout=20)
     assert (output, errors, running.returncode) == ("", "", 0)
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+def test_files_are_closed_though_readers_go_away(address: tuple[str, int]) -> None:
+    """As a browser does with videos, and with what it has already."""
+    tag = ask(address, "/clip.mp4")[0].getheader("ETag")
+    for _ in range(20):
+        assert ask(address, "/clip.mp4", If_None_Match=tag)[0].status == 304
+        with socket.create_connection(address) as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset
+            reader.sendall(b"GET /clip.mp4 HTTP/1.1\r\nHost: here\r\nRange: bytes=0-\r\n\r\n")
+    assert ask(address, "/clip.mp4")[0].status == 200
+    gc.collect()

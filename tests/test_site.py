@@ -26,7 +26,9 @@ LAYERS = "Conv2d_1a_3x3,Mixed_5b,Mixed_5c"
 def small(folder: Path, **changes: str) -> Config:
     """Two features of three layers in two regions."""
     flags = {"layer_names": LAYERS, "features": "2", **changes}
-    return override(load_config("demo"), store=folder / "store", site=folder / "site", **flags)
+    return override(
+        load_config("demo"), store=folder / "store", site=folder / "site", **{"features_only": True, **flags}
+    )
 
 
 def files_of(site: Path) -> dict[str, bytes]:

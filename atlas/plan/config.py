@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from atlas.errors import ConfigError, did_you_mean
 from atlas.plan import layers
 from atlas.plan.features import Features, parse_features
+from atlas.plan.lists import Lists, read_lists
 from atlas.plan.recipes import GRADIENTS, METRICS, Gradient, Metric, Octave, Recipe
 from atlas.plan.tables import Table
 
@@ -18,6 +19,7 @@ PRESETS = ("article", "demo")
 BUILT_IN_WEIGHTS = ("imagenet", "demo")
 LARGEST_SIZE = 4096  # pixels: more is a slip, and would ask for hundreds of gigabytes
 LARGEST_SEED = 2**63 - 1
+MOST_STEPS = 1_000_000  # of an octave
 _FOLDER = Path(__file__).parent / "presets"
 _RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -37,6 +39,14 @@ class Config:
     recipe: str  # of the features
     recipes: Mapping[str, Recipe]
     recipe_is_chosen: bool  # whether a file or flag, and not the article's preset, named the recipe
+    lists: Lists  # what is shown beside the features; what names a layer that is left out is left out too
+
+    def features_of(self, layer: str) -> tuple[int, ...]:
+        """The features of a layer that have a page, ascending: the chosen ones, and those that a list names."""
+        if layer not in self.layers:
+            return ()
+        named = {term.feature for term in self.lists.terms if term.layer == layer and term.feature is not None}
+        return tuple(sorted({*self.features.of(layer), *named}))
 
     def get_recipe(self, name: str, where: str = "") -> Recipe:
         """A recipe by name.
@@ -81,6 +91,7 @@ def override(
     store: Path | None = None,
     site: Path | None = None,
     base_url: str | None = None,
+    features_only: bool = False,
 ) -> Config:
     """The configuration with the flags that were given put in; each is text as on the command line.
 
@@ -99,6 +110,8 @@ def override(
         config = replace(config, weights=weights)
     if base_url is not None:
         config = replace(config, base_url=_base_url(base_url, "--base-url"))
+    if features_only:
+        config = replace(config, lists=config.lists.emptied())
     config = replace(config, store=store or config.store, site=site or config.site)
     if layer_names is not None or features is not None:
         _check_features(config, "--features" if features is not None else "--layers")
@@ -115,6 +128,7 @@ def _extend(table: Table, folder: Path, *, is_article: bool = False) -> Config:
     atlas, features = table.table("atlas"), table.table("features")
     recipes = {**(base.recipes if base else {}), **_read_recipes(table.table("recipes"))}
     chosen = base is not None and (features.has("recipe") or base.recipe_is_chosen)
+    lists = read_lists(table, recipes, folder, base.lists if base else None)
     table.done()
     config = Config(
         title=_read_title(atlas, base),
@@ -128,6 +142,7 @@ def _extend(table: Table, folder: Path, *, is_article: bool = False) -> Config:
         recipe=features.choice("recipe", recipes, base.recipe if base else None),
         recipes=MappingProxyType(recipes),
         recipe_is_chosen=chosen,
+        lists=lists.emptied() if features.boolean("only", False) else lists,
     )
     atlas.done()
     features.done()
@@ -249,15 +264,32 @@ def _read_recipe(name: str, parent: Table, table: Table) -> Recipe:
         metric=cast(Metric, table.choice("metric", METRICS, "l1")),
         constant=table.number("constant", 200.0),
         gradient=cast(Gradient, table.choice("gradient", GRADIENTS, "sum")),
+        resize=table.pair("resize", above=0) if table.has("resize") else None,
+        rescue_steps=table.integer("rescue_steps", least=1, most=MOST_STEPS) if table.has("rescue_steps") else None,
     )
     table.done()
+    _check_resize(table, recipe)
     return recipe
+
+
+def _check_resize(table: Table, recipe: Recipe) -> None:
+    if recipe.resize is None:
+        return
+    if recipe.resize[0] > recipe.resize[1]:
+        table.fail("resize", "must be two factors [least, largest], the least first")
+    least, largest = recipe.sizes_seen
+    if least < layers.MIN_SIZE or largest > LARGEST_SIZE:
+        table.fail(
+            "resize",
+            f"the network would see images of {least} to {largest} px, "
+            f"and the sizes allowed are {layers.MIN_SIZE} to {LARGEST_SIZE}",
+        )
 
 
 def _read_octave(table: Table) -> Octave:
     octave = Octave(
         size=table.integer("size", least=layers.MIN_SIZE, most=LARGEST_SIZE),
-        steps=table.integer("steps", least=1, most=1_000_000),
+        steps=table.integer("steps", least=1, most=MOST_STEPS),
         lr=table.pair("lr"),
         sigma=table.pair("sigma", above=0) if table.has("sigma") else None,
     )

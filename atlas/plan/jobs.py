@@ -8,8 +8,10 @@ from pathlib import PurePosixPath
 
 from atlas.errors import ConfigError, TargetError
 from atlas.plan import layers, targets
+from atlas.plan.blocks import Size
 from atlas.plan.config import Config
-from atlas.plan.recipes import Recipe
+from atlas.plan.recipes import Recipe, octave_size
+from atlas.plan.starts import Photo
 from atlas.plan.targets import Target
 
 DEFAULT_SEED = 999  # the article's; any other is spelled in a master's path
@@ -26,19 +28,27 @@ _BATCH_SIZES = {
 
 @dataclass(frozen=True)
 class Job:
-    """One rendering to make: a target, a recipe and the noise that it starts from."""
+    """One rendering to make: a target, a recipe and what it starts from."""
 
     target: Target
     recipe: Recipe
     seed: int
+    start: Photo | None = None  # None: noise of this seed
 
     def __post_init__(self) -> None:
         """Check that target and recipe fit together.
 
         Raises:
-            TargetError: a position lies outside its map, or the recipe shrinks under a target with positions.
+            TargetError: a position lies outside its map, the recipe shrinks under a target with positions, or it
+                resizes to less than the network takes.
         """
-        self.target.check_positions(self.recipe.first_size)
+        self.target.check_positions(self.first_size)
+        smallest, _ = self.recipe.sizes_seen
+        if self.recipe.resize and smallest < layers.MIN_SIZE:
+            raise TargetError(
+                f'recipe "{self.recipe.name}" would show the network images of {smallest} px, '
+                f"and it needs at least {layers.MIN_SIZE}; use a larger size"
+            )
         if self.target.has_positions and self.recipe.shrinks:
             raise TargetError(
                 f'target "{self.target}" names positions, and recipe "{self.recipe.name}" goes to a smaller size, '
@@ -46,26 +56,39 @@ class Job:
             )
 
     @property
+    def first_size(self) -> Size:
+        """(height, width) in pixels at which the rendering starts, and to which positions belong."""
+        first = self.recipe.octaves[0]
+        return octave_size(self.start.size, first) if self.start else self.recipe.first_size
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        """(height, width) in pixels of each octave."""
+        return tuple(octave_size(self.first_size, octave) for octave in self.recipe.octaves)
+
+    @property
     def path(self) -> PurePosixPath:
         """Where the master lies under its weights' folder; different for different jobs."""
         seed = "" if self.seed == DEFAULT_SEED else f"~s{self.seed}"
-        return PurePosixPath(f"{self.recipe.name}-{self.recipe.digest}", f"{self.target.slug}{seed}.png")
+        start = f"~{self.start.sha256[:8]}" if self.start else ""
+        return PurePosixPath(f"{self.recipe.name}-{self.recipe.digest}", f"{self.target.slug}{seed}{start}.png")
 
     @property
     def flops(self) -> int:
         """Floating-point operations of the descent."""
-        deepest = self.target.deepest
-        return sum(o.steps * layers.step_flops(deepest, (o.size, o.size)) for o in self.recipe.octaves)
+        octaves = zip(self.recipe.octaves, self.sizes, strict=True)
+        return sum(octave.steps * layers.step_flops(self.target.deepest, size) for octave, size in octaves)
 
     @property
     def master_bytes(self) -> int:
         """Expected size of the master."""
-        return round(PNG_BYTES_PER_PIXEL * self.recipe.octaves[-1].size ** 2)
+        height, width = self.sizes[-1]
+        return round(PNG_BYTES_PER_PIXEL * height * width)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs of one recipe and one deepest layer that are rendered together."""
+    """Jobs of one recipe, one deepest layer and one image size that are rendered together."""
 
     jobs: tuple[Job, ...]
     size: int  # rows; where there are fewer jobs the rest is padding
@@ -87,12 +110,12 @@ class Batch:
 
 
 def feature_jobs(config: Config) -> tuple[Job, ...]:
-    """The jobs of an atlas: the chosen features of each layer, in the network's order."""
+    """The features of an atlas, each with a page of its own, in the network's order."""
     recipe = config.get_recipe(config.recipe)
     return tuple(
         Job(targets.feature_target(layer, feature), recipe, config.seed)
         for layer in config.layers
-        for feature in config.features.of(layer)
+        for feature in config.features_of(layer)
     )
 
 
@@ -127,14 +150,17 @@ def rounds(jobs: Iterable[Job], device: str, size: int | None = None) -> list[li
         size: rows in a batch; None for the table's.
 
     Returns:
-        Rounds of batches: the first round has the first batch of each recipe and layer, and so on.
+        Rounds of batches: the first round has the first batch of each recipe, layer and image size, and so on.
+        Photographs are few and may be large, so that each has a batch of its own unless `size` says otherwise.
     """
-    groups: dict[tuple[Recipe, str], list[Job]] = {}
+    groups: dict[tuple[Recipe, str, Size | None, int | None], list[Job]] = {}
     for job in jobs:
-        groups.setdefault((job.recipe, job.target.deepest), []).append(job)
+        photo_size = job.start.size if job.start else None
+        drawn_from = job.seed if job.recipe.resize else None  # all rows of a batch are seen at one random size
+        groups.setdefault((job.recipe, job.target.deepest, photo_size, drawn_from), []).append(job)
     lanes = []
-    for (_, layer), members in groups.items():
-        rows = size or batch_size(layer, device)
+    for (_, layer, photo_size, _), members in groups.items():
+        rows = size or (1 if photo_size else batch_size(layer, device))
         lanes.append([Batch(tuple(chunk), rows) for chunk in _chunks(members, rows)])
     return [[batch for batch in column if batch] for column in zip_longest(*lanes)]
 

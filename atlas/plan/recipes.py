@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from random import Random
 from typing import Any, Literal, Self
 
 from atlas.plan.blocks import Size
@@ -48,6 +49,8 @@ class Recipe:
     metric: Metric = "l1"  # distance between the constant and the activations
     constant: float = 200.0  # C, the large activation that is aimed at
     gradient: Gradient = "sum"  # as it is, divided by the features summed, or by each row's root mean square
+    resize: tuple[float, float] | None = None  # least and largest factor at which the network sees the image; None: 1
+    rescue_steps: int | None = None  # steps at the start in which a row without a gradient is rescued; None: none
 
     @property
     def digest(self) -> str:
@@ -62,27 +65,69 @@ class Recipe:
 
     @property
     def shrinks(self) -> bool:
-        """Whether some octave is smaller than the one before it."""
+        """Whether the network ever sees a smaller image than before or than the octave's own."""
         sizes = [octave.size for octave in self.octaves]
-        return sizes != sorted(sizes)
+        return sizes != sorted(sizes) or (self.resize is not None and self.resize[0] < 1)
+
+    @property
+    def sizes_seen(self) -> tuple[int, int]:
+        """The least and the largest size, in pixels of the shorter side, at which the network may see an image."""
+        least, largest = self.resize or (1.0, 1.0)
+        sizes = [octave.size for octave in self.octaves]
+        return round(min(sizes) * least), round(max(sizes) * largest)
+
+    def size_seen(self, size: Size, seed: int, octave: int, step: int) -> Size:
+        """(height, width) in pixels at which the network sees an image at a step.
+
+        The factor is uniform between the bounds of `resize`. It is the first number of Python's `Random` seeded with
+        the text "seed octave step", so it depends on these three alone: not on the device, on torch, or on what was
+        drawn before.
+
+        Args:
+            size: (height, width) of the image.
+            seed: the job's; jobs of different seeds see different sizes, and so cannot share a batch.
+            octave: from 0.
+            step: of the octave, from 0.
+        """
+        if self.resize is None:
+            return size
+        least, largest = self.resize
+        factor = least + (largest - least) * Random(f"{seed} {octave} {step}").random()
+        return round(size[0] * factor), round(size[1] * factor)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the name, in JSON's types; keys as in a configuration file."""
         data = asdict(self)
         del data["name"]
         data["octaves"] = [_without_none(octave) for octave in data["octaves"]]
-        return data
+        return _without_none(data)  # so that recipes from before a field came keep their digests
 
-    def scaled(self, size: int, steps: int) -> Self:
-        """The same recipe, smaller: for tests and trials.
+    def scaled(self, size: int, steps: int | None = None) -> Self:
+        """The same recipe at another size.
 
         Args:
             size: pixels of the first octave; the others keep their ratio to it.
-            steps: steps of each octave.
+            steps: steps of each octave; None: as many as it has.
         """
         first = self.octaves[0].size
-        octaves = (replace(o, size=round(o.size * size / first), steps=steps) for o in self.octaves)
+        octaves = (replace(o, size=round(o.size * size / first), steps=steps or o.steps) for o in self.octaves)
         return replace(self, octaves=tuple(octaves))
+
+    def ending_at(self, size: int) -> Self:
+        """The same recipe with so many pixels in its last octave; the others keep their ratio to it."""
+        last = self.octaves[-1].size
+        return replace(self, octaves=tuple(replace(o, size=round(o.size * size / last)) for o in self.octaves))
+
+    def without_blur(self) -> Self:
+        """The same recipe with the update alone."""
+        return replace(self, octaves=tuple(replace(octave, sigma=None) for octave in self.octaves))
+
+
+def octave_size(first_size: Size, octave: Octave) -> Size:
+    """(height, width) of an octave: its size is the shorter side, and the first image's proportions stay."""
+    height, width = first_size
+    scale = octave.size / min(height, width)
+    return round(height * scale), round(width * scale)
 
 
 def _without_none(octave: dict[str, Any]) -> dict[str, Any]:

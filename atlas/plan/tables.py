@@ -77,6 +77,13 @@ class Table:
             self.fail(key, "must be a string, in quotes")
         return value
 
+    def texts(self, key: str, default: list[str] | None = None) -> list[str]:
+        """A list of strings, which may be empty."""
+        value = self.raw(key, default)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self.fail(key, "must be a list of strings, in quotes")
+        return value
+
     def choice(self, key: str, choices: Iterable[str], default: str | None = None) -> str:
         """A string out of a few."""
         value = self.text(key, default)
@@ -90,6 +97,13 @@ class Table:
         value = self.raw(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             self.fail(key, f"must be a whole number from {least} to {most}")
+        return value
+
+    def boolean(self, key: str, default: bool) -> bool:
+        """True or false."""
+        value = self.raw(key, default)
+        if not isinstance(value, bool):
+            self.fail(key, "must be true or false")
         return value
 
     def number(self, key: str, default: float | None = None, *, above: float = -math.inf) -> float:

@@ -129,6 +129,12 @@ class Target:
         return any(term.position != WHOLE for term in self.terms)
 
     @property
+    def is_feature(self) -> bool:
+        """Whether this is one whole feature map and nothing else."""
+        first = self.terms[0]
+        return first.feature is not None and self.terms == (Term(first.layer, first.feature),)
+
+    @property
     def features_summed(self) -> int:
         """Number of features in the loss, over all terms."""
         counts = (layers.get_layer(t.layer).features if t.feature is None else 1 for t in self.terms)

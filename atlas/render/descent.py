@@ -1,19 +1,23 @@
 """Gradient descent on the input: a batch of targets, a recipe and a start → renderings. No files, no global state."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from atlas.plan.blocks import Size
-from atlas.plan.recipes import Gradient, Octave, Recipe
+from atlas.plan.recipes import Gradient, Recipe, octave_size
 from atlas.plan.targets import Target
+from atlas.render.gradients import gradient_at, rescue
 from atlas.render.network import Network
-from atlas.render.objectives import Objective, compile_objective, losses, scores
+from atlas.render.objectives import Objective, compile_objective, scores
 from atlas.store.records import FailedStep, OctaveScores, Status, finite
+
+Watch = Callable[[int, int, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,8 @@ class Descent:
 
     image: Tensor  # [3, H, W] on the CPU; not clipped
     octaves: tuple[OctaveScores, ...]
-    gradient_norm: float | None  # L2 norm of the first step's gradient
-    had_gradient: bool  # whether any step of the first octave had a gradient other than exactly 0
+    gradient_norm: float | None  # L2 norm of the first step's gradient, the one that was followed
+    had_gradient: bool  # whether any step of the first octave followed a gradient other than exactly 0
     failed_at: FailedStep | None
 
 
@@ -56,7 +60,14 @@ def start_noise(seed: int, size: Size) -> Tensor:
     return torch.rand(1, 3, *size, generator=generator)[0] / 10 + 0.5
 
 
-def descend(network: Network, targets: Sequence[Target], recipe: Recipe, start: Tensor) -> list[Descent]:
+def descend(
+    network: Network,
+    targets: Sequence[Target],
+    recipe: Recipe,
+    start: Tensor,
+    watch: Watch | None = None,
+    seed: int | None = None,
+) -> list[Descent]:
     """Descend on a batch of images, each towards its own target.
 
     In eval mode the network couples no rows, so the gradient of the summed loss is every row's own gradient. A row
@@ -67,17 +78,24 @@ def descend(network: Network, targets: Sequence[Target], recipe: Recipe, start: 
         targets: one a row, B of them; positions belong to the feature maps at the size of `start`.
         recipe: octaves, metric and gradient scaling.
         start: first images, [B, 3, H, W] in the type of the descent.
+        watch: called after each step with the octave, the step and the images [B, 3, H, W]; None: nobody.
+        seed: of all rows, from which a recipe with `resize` draws the sizes that the network sees; others need none.
 
     Returns:
         One result a row.
+
+    Raises:
+        ValueError: the recipe has `resize`, and there is no seed.
     """
+    if recipe.resize and seed is None:
+        raise ValueError(f'recipe "{recipe.name}" resizes at random and needs the seed of its rows')
     rows = _first_rows(start.to(network.device))
     first_size = _size(start)
     per_octave = []
     for number, octave in enumerate(recipe.octaves):
         if number:
             rows.images = resize(rows.images, octave_size(first_size, octave))
-        per_octave.append(_run_octave(network, targets, recipe, number, rows, first_size))
+        per_octave.append(_run_octave(network, targets, recipe, number, rows, first_size, watch, seed or 0))
     return [_result(rows, recipe, per_octave, b) for b in range(len(targets))]
 
 
@@ -124,13 +142,6 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     return tall[..., 1:-1] * centre + (tall[..., :-2] + tall[..., 2:]) * side  # [B, 3, H, W]
 
 
-def octave_size(first_size: Size, octave: Octave) -> Size:
-    """(height, width) of an octave: its size is the shorter side, and the first image's proportions stay."""
-    height, width = first_size
-    scale = octave.size / min(height, width)
-    return round(height * scale), round(width * scale)
-
-
 def status_of(descent: Descent, score_start: float, score_shown: float) -> Status:
     """What became of a rendering.
 
@@ -160,35 +171,45 @@ def _first_rows(start: Tensor) -> _Rows:
 
 
 def _run_octave(
-    network: Network, targets: Sequence[Target], recipe: Recipe, number: int, rows: _Rows, first_size: Size
+    network: Network,
+    targets: Sequence[Target],
+    recipe: Recipe,
+    number: int,
+    rows: _Rows,
+    first_size: Size,
+    watch: Watch | None,
+    seed: int,
 ) -> tuple[Tensor, Tensor]:
-    """Run one octave; returns its scores at the start and at the end, [B] each."""
-    octave = recipe.octaves[number]
-    objective = compile_objective(targets, first_size, _size(rows.images), network.device, rows.images.dtype)
+    """Run one octave; returns its scores at the start and at the end, [B] each, both at the octave's own size."""
+
+    @cache
+    def objective_at(size: Size) -> Objective:
+        return compile_objective(targets, first_size, size, network.device, rows.images.dtype)
+
+    octave, size = recipe.octaves[number], _size(rows.images)
     divisors = _divisors(targets, recipe.gradient, rows.images)
-    first_scores = None
+    first_scores = _scores(network, objective_at(size), rows.images) if recipe.resize else None
     for step in range(octave.steps):
-        gradient, step_scores = _gradient(network, objective, recipe, rows.images)
+        seen = recipe.size_seen(size, seed, number, step)
+        gradient, step_scores = gradient_at(network, objective_at(seen), recipe, rows.images, seen)
         if first_scores is None:
             first_scores = step_scores
+        if number == 0 and step < (recipe.rescue_steps or 0):
+            gradient = rescue(network, objective_at(seen), recipe, rows.images, seen, gradient)
         if number == 0:
             _note_gradient(rows, gradient, step)
         update = octave.lr_at(step) * _scaled(gradient, recipe.gradient, divisors)
         _advance(rows, rows.images - update, octave.sigma_at(step), number, step)
-    with torch.inference_mode():
-        last_scores = scores(objective, network.activations(rows.images, objective.taps))
+        if watch:
+            watch(number, step, rows.images)
     assert first_scores is not None, "an octave has at least one step"
-    return first_scores, last_scores
+    return first_scores, _scores(network, objective_at(size), rows.images)
 
 
-def _gradient(network: Network, objective: Objective, recipe: Recipe, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient of each row's loss at its image [B, 3, H, W], and the scores there [B]."""
-    leaf = images.detach().requires_grad_()
-    activations = network.activations(leaf, objective.taps)
-    loss = losses(objective, activations, recipe.metric, recipe.constant)
-    (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-    with torch.no_grad():
-        return gradient, scores(objective, activations)
+def _scores(network: Network, objective: Objective, images: Tensor) -> Tensor:
+    """Scores of images [B, 3, H, W] at their own size, [B]."""
+    with torch.inference_mode():
+        return scores(objective, network.activations(images, objective.taps))
 
 
 def _note_gradient(rows: _Rows, gradient: Tensor, step: int) -> None:

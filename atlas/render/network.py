@@ -1,6 +1,7 @@
 """The network that is looked into: images → activations at the tapped layers; frozen, folded, cut off below them."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from atlas.plan import layers
 from atlas.plan.blocks import Conv, Op
-from atlas.plan.layers import Layer, convolutions
+from atlas.plan.layers import LAYERS, Layer, convolutions
 from atlas.render.graph import walk
 from atlas.render.weights import Weights
 
@@ -48,13 +49,74 @@ class Network:
         walked = walk(images.to(self._dtype), deepest, self._apply)
         return {layer.name: maps for layer, maps in walked if layer.name in taps}
 
+    def straight_activations(self, images: Tensor, taps: Collection[str]) -> dict[str, Tensor]:
+        """`activations`, equal in value, but the last ReLU on each feature's path has a slope of 1 everywhere.
+
+        Only where it is tapped: what goes on into deeper layers passes that ReLU as it is. The last ReLU of a pooled
+        feature (of Mixed_6a and Mixed_7a) lies in the layer before; the largest of rectified numbers is the largest
+        number, rectified, so it is applied after the pool, and the gradient goes to the neuron that is nearest to
+        opening.
+        """
+        deepest = max(layers.depth(name) for name in taps)
+        wanted = {*taps, *(_layer_before(name).name for name in taps if _has_pooled_features(name))}
+        closed: dict[str, Tensor] = {}  # before the ReLU, by convolution
+
+        def apply(layer: Layer, op: Op, maps: Tensor) -> Tensor:
+            if not isinstance(op, Conv) or layer.name not in wanted:
+                return self._apply(layer, op, maps)
+            closed[layer.parameter(op)] = self._convolve(layer, op, maps)
+            return closed[layer.parameter(op)].relu()
+
+        for _ in walk(images.to(self._dtype), deepest, apply):
+            pass
+        return {name: _straight_relu(self._before_relu(layers.get_layer(name), closed)) for name in taps}
+
+    def _before_relu(self, layer: Layer, closed: Mapping[str, Tensor]) -> Tensor:
+        """A layer's maps without the last ReLU of each path, [B, features, rows, cols]."""
+        parts = []
+        for branch in layer.branches:
+            op = branch.ops[-1]
+            if isinstance(op, Conv):
+                parts.append(closed[layer.parameter(op)])
+            else:
+                parts.append(self._apply(layer, op, self._before_relu(_layer_before(layer.name), closed)))
+        return torch.cat(parts, 1)
+
+    def _convolve(self, layer: Layer, op: Conv, maps: Tensor) -> Tensor:
+        weight, bias = self._folded[layer.parameter(op)]
+        return F.conv2d(maps, weight, bias, op.stride, op.padding)
+
     def _apply(self, layer: Layer, op: Op, maps: Tensor) -> Tensor:
         if isinstance(op, Conv):
-            weight, bias = self._folded[layer.parameter(op)]
-            return F.conv2d(maps, weight, bias, op.stride, op.padding).relu_()
+            return self._convolve(layer, op, maps).relu_()
         if op.kind == "max":
             return F.max_pool2d(maps, op.kernel, op.stride)
         return F.avg_pool2d(maps, op.kernel, op.stride, op.padding)
+
+
+class _StraightReLU(torch.autograd.Function):
+    """A ReLU whose gradient is that of a linear function."""
+
+    @staticmethod
+    def forward(_: Any, maps: Tensor) -> Tensor:
+        return maps.relu()
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
+def _straight_relu(maps: Tensor) -> Tensor:
+    straight: Tensor = _StraightReLU.apply(maps)
+    return straight
+
+
+def _layer_before(name: str) -> Layer:
+    return LAYERS[layers.depth(name) - 1]
+
+
+def _has_pooled_features(name: str) -> bool:
+    return any(not isinstance(branch.ops[-1], Conv) for branch in layers.get_layer(name).branches)
 
 
 def fold(tensors: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:

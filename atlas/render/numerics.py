@@ -83,6 +83,11 @@ def _is_nvidia_display(device: Path) -> bool:
     return vendor.startswith("0x10de") and kind.startswith("0x03")
 
 
+def allowed_on(device: torch.device) -> tuple[str, ...]:
+    """The precisions that a device has."""
+    return _ALLOWED[device.type]
+
+
 def resolve_numerics(device: torch.device, precision: str, threads: int | None) -> Numerics:
     """Numerics without a batch size, which each batch sets.
 
@@ -96,8 +101,8 @@ def resolve_numerics(device: torch.device, precision: str, threads: int | None) 
     """
     kind = device.type
     chosen = _AUTO_PRECISION[kind] if precision == "auto" else precision
-    if chosen not in _ALLOWED[kind]:
-        raise ConfigError(f"--precision {precision}: on {kind}, allowed: auto, {', '.join(_ALLOWED[kind])}")
+    if chosen not in allowed_on(device):
+        raise ConfigError(f"--precision {precision}: on {kind}, allowed: auto, {', '.join(allowed_on(device))}")
     return Numerics(device=kind, precision=chosen, batch_size=1, threads=threads or _cores())
 
 

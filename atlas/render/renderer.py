@@ -1,20 +1,30 @@
 """Jobs → renderings: pixels and their record, by way of a start, a descent and a last look in float32."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 
 import torch
+from PIL import Image
 from torch import Tensor
 
+from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
+from atlas.plan.starts import Photo
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
 from atlas.render.network import Network
 from atlas.render.weights import Weights
 from atlas.store.masters import pixels_sha256
 from atlas.store.records import NOISE, Numerics, Record, finite
+
+OpenPhoto = Callable[[Photo], Image.Image]
+
+
+def no_photos(photo: Photo) -> Image.Image:
+    """Has no photograph, for renderers of noise alone."""
+    raise LookupError(f"no photograph {photo.sha256}: this renderer was given none")
 
 
 @dataclass(frozen=True)
@@ -29,17 +39,21 @@ class Rendering:
 class Renderer:
     """Weights on a device, ready to render batches."""
 
-    def __init__(self, weights: Weights, device: torch.device, numerics: Numerics) -> None:
+    def __init__(
+        self, weights: Weights, device: torch.device, numerics: Numerics, open_photo: OpenPhoto = no_photos
+    ) -> None:
         """Fold the weights and put them on the device.
 
         Args:
             weights: what to look into.
             device: where.
             numerics: precision and threads; each call of `render` sets the batch size.
+            open_photo: gives the photographs that jobs start from, upright and in RGB.
         """
         self._weights = weights
         self._device = device
         self._numerics = numerics
+        self._open_photo = open_photo
         self._network = Network(weights, device, arithmetic.dtype_of(numerics.precision))
 
     @property
@@ -52,11 +66,25 @@ class Renderer:
         """What is looked into."""
         return self._weights
 
+    @property
+    def device(self) -> torch.device:
+        """Where it renders."""
+        return self._device
+
+    def network(self, precision: str) -> Network:
+        """The network in a precision, for studies that ask it directly."""
+        if precision == self._numerics.precision:
+            return self._network
+        return (
+            self._judge if precision == "fp32" else Network(self._weights, self._device, arithmetic.dtype_of(precision))
+        )
+
     def render(self, jobs: Sequence[Job], batch_size: int) -> list[Rendering]:
         """Render jobs of one recipe together.
 
         Args:
-            jobs: at most `batch_size` of them, all of one recipe, with any targets and seeds.
+            jobs: at most `batch_size` of them, all of one recipe and first size, with any targets; seeds may differ
+                unless the recipe resizes at random, by a factor drawn from the seed for all rows together.
             batch_size: rows; those without a job repeat the last one, so that numerics do not depend on how many
                 jobs there are.
 
@@ -67,17 +95,28 @@ class Renderer:
         targets = [job.target for job in padded]
         recipe = jobs[0].recipe
         numerics = replace(self._numerics, batch_size=batch_size)
-        start = torch.stack([start_noise(job.seed, recipe.first_size) for job in padded])  # [B, 3, H, W]
+        start = torch.stack([self._start(job) for job in padded])  # [B, 3, H, W]
         with arithmetic.applied(numerics):
-            descents = descend(self._network, targets, recipe, start.to(self._image_type))
+            descents = descend(self._network, targets, recipe, start.to(self._image_type), seed=_common_seed(jobs))
         pixels = to_pixels(torch.stack([descent.image for descent in descents]))  # [B, 3, H', W'] uint8
         size = pixels.shape[-2], pixels.shape[-1]
         with arithmetic.applied(arithmetic.in_float32(numerics)):
-            shown = judge(self._judge, targets, pixels.float() / 255, recipe.first_size).tolist()
-            before = judge(self._judge, targets, resize(start, size), recipe.first_size).tolist()
+            shown = judge(self._judge, targets, pixels.float() / 255, jobs[0].first_size).tolist()
+            last = torch.stack([self._start(job, size) for job in padded])  # [B, 3, H', W']
+            before = judge(self._judge, targets, last, jobs[0].first_size).tolist()
         return [
             self._rendering(job, numerics, descents[b], pixels[b], before[b], shown[b]) for b, job in enumerate(jobs)
         ]
+
+    def _start(self, job: Job, size: Size | None = None) -> Tensor:
+        """What a job starts from, [3, H, W] float32, at its first size or, to be scored, at another.
+
+        A photograph is resized from all of its pixels to either, as a reader sees it beside the dream.
+        """
+        if job.start:
+            return resize(_to_tensor(self._open_photo(job.start))[None], size or job.first_size)[0]
+        noise = start_noise(job.seed, job.recipe.first_size)
+        return resize(noise[None], size)[0] if size else noise
 
     @property
     def _image_type(self) -> torch.dtype:
@@ -100,7 +139,7 @@ class Renderer:
             recipe_name=job.recipe.name,
             recipe=job.recipe.as_dict(),
             recipe_digest=job.recipe.digest,
-            start=NOISE,
+            start=job.start.sha256 if job.start else NOISE,
             seed=job.seed,
             weights=self._weights.id,
             torch=str(torch.__version__),
@@ -117,3 +156,15 @@ class Renderer:
             pixels_sha256=pixels_sha256(data),
         )
         return Rendering(job, data, record)
+
+
+def _to_tensor(picture: Image.Image) -> Tensor:
+    """An RGB picture as [3, H, W] float32 in [0, 1]."""
+    data = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+    return data.view(picture.height, picture.width, 3).permute(2, 0, 1).float() / 255  # [H, W, 3] -> [3, H, W]
+
+
+def _common_seed(jobs: Sequence[Job]) -> int | None:
+    """The seed of all jobs; None if they differ."""
+    seeds = {job.seed for job in jobs}
+    return seeds.pop() if len(seeds) == 1 else None

@@ -13,8 +13,11 @@ from atlas.site import words
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.models import Link, Page
 from atlas.site.output import Output
-from atlas.site.pages import HOME, METHOD, MISSING, make_pages, missing_page, region_link
+from atlas.site.pages import make_pages
+from atlas.site.pages.network import missing_page
+from atlas.site.pages.parts import HOME, METHOD, MISSING, region_link
 from atlas.site.pictures import encode_all
+from atlas.site.videos import copy_videos
 from atlas.store.records import Record, WeightsId
 
 STYLE = "static/style.css"
@@ -27,6 +30,7 @@ class SiteReport:
     pages: int
     pictures: int  # web copies in the site
     encoded: int  # of them, this time
+    videos: int
     pending: int  # features that are planned and not in the store
     bytes: int  # of the whole site
     damaged: tuple[str, ...]  # one message for each master that cannot be read; its feature is pending
@@ -58,6 +62,7 @@ def build_site(
     pages = make_pages(atlas)
     files = _render_files(atlas, pages)
     output.keep(encoded.paths)
+    output.keep(copy_videos(atlas, output))
     output.claim(files)
     for path, data in files.items():
         output.write(path, data)
@@ -65,6 +70,7 @@ def build_site(
         pages=sum(path.endswith(".html") for path in files),
         pictures=len(encoded.paths),
         encoded=count,
+        videos=sum(video.record is not None for video in atlas.videos),
         pending=sum(feature.record is None for feature in atlas.features),
         bytes=output.finish(),
         damaged=atlas.damaged,
@@ -89,9 +95,9 @@ def _render_files(atlas: Atlas, pages: list[Page]) -> dict[str, bytes]:
     folder = templates_folder()
     environment = _environment(folder, atlas)
     files = {page.path: _render_page(environment, page).encode() for page in pages}
-    for feature in atlas.features:
-        if feature.record:
-            files[f"{feature.folder}/record.json"] = _json(feature.record).encode()
+    for exhibit in atlas.shown_or_pending:
+        if exhibit.record:
+            files[f"{exhibit.folder}/record.json"] = _json(exhibit.record).encode()
     for static in sorted((folder / "static").iterdir()):
         files[f"static/{static.name}"] = static.read_bytes()
     files[".nojekyll"] = b""

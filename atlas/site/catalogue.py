@@ -5,48 +5,84 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from atlas.errors import StoreError
+from atlas.findings.topics import Source, Topic
 from atlas.plan import layers
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.layers import Layer, Region
+from atlas.plan.raster import Clip, config_clips
 from atlas.plan.recipes import Recipe
+from atlas.plan.wanted import exhibit_jobs
+from atlas.plan.wanted.dead import Rescue, rescues
+from atlas.site.crops import ShownExamples, shown_examples
+from atlas.store.clips import ClipRecord, clip_folder, find_clip
 from atlas.store.masters import find_record, master_path, read_record
+from atlas.store.photos import photo_path
 from atlas.store.records import STATUSES, Record, WeightsId
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
 
 PENDING = "pending"  # planned, and not in the store
 NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})
 
+Shown = TypeVar("Shown", bound="Exhibit")
+Found = TypeVar("Found")
 Statuses = tuple[tuple[str, int], ...]  # status and number of features
 
 
 @dataclass(frozen=True)
-class Feature:
-    """A planned feature and what the store has of it."""
+class Exhibit:
+    """A planned rendering and what the store has of it."""
 
-    layer: str
-    number: int
     job: Job
+    folder: str  # where its files lie in the site; never changes
     record: Record | None = None  # None: pending
     master: Path | None = None  # of the record
-    damage: str = ""  # what is wrong with its master, where that cannot be read
+    photo: Path | None = None  # in the store: what it starts from, if that is a photograph and is there
+    damage: str = ""  # what is wrong with its master or its photograph, where that cannot be read
 
     @property
     def status(self) -> str:
         """The record's status, or "pending"."""
         return self.record.status if self.record else PENDING
 
+
+@dataclass(frozen=True)
+class Feature(Exhibit):
+    """A planned feature, which has a page of its own."""
+
     @property
-    def folder(self) -> str:
-        """Where its files lie in the site; never changes."""
-        return f"{self.layer}/{self.number}"
+    def layer(self) -> str:
+        """Name of its layer."""
+        return self.job.target.terms[0].layer
+
+    @property
+    def number(self) -> int:
+        """Its number in the layer, from 0."""
+        number = self.job.target.terms[0].feature
+        assert number is not None  # feature_jobs names one feature each
+        return number
 
     @property
     def page(self) -> str:
         """Path of its page in the site."""
         return f"{self.folder}/index.html"
+
+
+@dataclass(frozen=True)
+class Video:
+    """A planned video and what the store has of it."""
+
+    clip: Clip
+    record: ClipRecord | None = None  # None: pending
+    files: Path | None = None  # the record's folder in the store
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie in the site: in its feature's folder."""
+        return f"{self.clip.layer}/{self.clip.feature}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +130,7 @@ class RegionEntry:
 class Atlas:
     """Everything that pages are made of."""
 
+    config: Config
     title: str
     base_url: str
     recipe: Recipe
@@ -101,6 +138,10 @@ class Atlas:
     weights_name: str
     weights_option: str  # what `--weights` takes: a built-in name, or a file's name
     regions: tuple[RegionEntry, ...]
+    exhibits: Mapping[Job, Exhibit]  # what pages show beside the features; a job that is a feature's is that feature
+    source: Source | None  # of findings; None: nothing is rendered yet
+    videos: tuple[Video, ...]
+    examples: ShownExamples | None  # None: none are to be shown
 
     @property
     def layers(self) -> tuple[LayerEntry, ...]:
@@ -117,29 +158,56 @@ class Atlas:
         """How many features have each status, those with none left out."""
         return _count(self.features)
 
+    def finding(self, topic: Topic[Found]) -> Found | None:
+        """What a study found, if that is there and fresh."""
+        return self.source.read(topic) if self.source else None
+
     @property
     def damaged(self) -> tuple[str, ...]:
-        """One message for each master that cannot be read."""
-        return tuple(feature.damage for feature in self.features if feature.damage)
+        """One message for each master or crop that cannot be read."""
+        masters = (shown.damage for shown in self.shown_or_pending if shown.damage)
+        return (*masters, *(self.examples.faults if self.examples else ()))
+
+    @property
+    def shown_or_pending(self) -> tuple[Exhibit, ...]:
+        """Features, and then the other exhibits."""
+        others = (shown for shown in self.exhibits.values() if not isinstance(shown, Feature))
+        return (*self.features, *others)
+
+    @property
+    def rescues(self) -> tuple[Rescue, ...]:
+        """Features without a gradient that are rendered once more."""
+        return rescues(self.config, _dead(self.features))
+
+    def video_of(self, feature: Feature) -> Video | None:
+        """The video of a feature, if the store has one that is planned."""
+        return next((video for video in self.videos if video.record and video.folder == feature.folder), None)
 
 
 def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path, str] = NONE_SPOILT) -> Atlas:
-    """Look every planned feature up in the store.
+    """Look everything that pages show up in the store.
 
     Args:
         config: which features, by which recipe, and where the store is.
         weights: with which weights; None if nothing is rendered with them yet.
-        spoilt: masters whose pixels turned out to be damaged, and what is wrong with them.
+        spoilt: masters, photographs and crops whose pixels turned out to be damaged, and what is wrong with them.
     """
     by_layer: dict[str, list[Feature]] = {}
     for job in feature_jobs(config):
-        feature = _find(config, weights, job, spoilt)
-        by_layer.setdefault(feature.layer, []).append(feature)
+        term = job.target.terms[0]
+        feature = Feature(job, f"{term.layer}/{term.feature}")
+        by_layer.setdefault(term.layer, []).append(_find(feature, config, weights, spoilt))
     regions = []
     for region in layers.REGIONS:
         entries = (LayerEntry(layers.get_layer(name), tuple(by_layer.get(name, ()))) for name in region.layers)
         regions.append(RegionEntry(region, tuple(entries)))
+    known = {feature.job: feature for features in by_layer.values() for feature in features}
+    exhibits: dict[Job, Exhibit] = {}
+    for job in (*exhibit_jobs(config), *(rescue.rescued for rescue in rescues(config, _dead(known.values())))):
+        exhibits[job] = known.get(job) or _find(Exhibit(job, exhibit_folder(job)), config, weights, spoilt)
+    pixels = {str(job.target): feature.record.pixels_sha256 for job, feature in known.items() if feature.record}
     return Atlas(
+        config=config,
         title=config.title,
         base_url=config.base_url,
         recipe=config.get_recipe(config.recipe),
@@ -147,7 +215,20 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
         weights_name=weights.name if weights else weights_name(config.weights),
         weights_option=_option(config.weights, weights),
         regions=tuple(regions),
+        exhibits=MappingProxyType(exhibits),
+        source=Source(config, weights) if weights else None,
+        videos=tuple(_find_video(clip, config, weights) for clip in config_clips(config)),
+        examples=shown_examples(config, weights, pixels, spoilt) if weights else None,
     )
+
+
+def exhibit_folder(job: Job) -> str:
+    """Where the files of a rendering lie in the site, if that is not the folder of a feature."""
+    return f"renderings/{job.path.with_suffix('')}"
+
+
+def _dead(features: Iterable[Feature]) -> list[Job]:
+    return [feature.job for feature in features if feature.status == "no_gradient"]
 
 
 def _count(features: Iterable[Feature]) -> Statuses:
@@ -155,19 +236,27 @@ def _count(features: Iterable[Feature]) -> Statuses:
     return tuple((status, counts[status]) for status in (*STATUSES, PENDING) if counts[status])
 
 
-def _find(config: Config, weights: WeightsId | None, job: Job, spoilt: Mapping[Path, str]) -> Feature:
-    term = job.target.terms[0]
-    assert term.feature is not None  # feature_jobs names one feature each
-    feature = Feature(term.layer, term.feature, job)
+def _find(shown: Shown, config: Config, weights: WeightsId | None, spoilt: Mapping[Path, str]) -> Shown:
+    """The exhibit with what the store has of it."""
     if weights is None:
-        return feature
-    path = master_path(config.store, weights, job)
+        return shown
+    path = master_path(config.store, weights, shown.job)
     if path in spoilt:
-        return replace(feature, damage=spoilt[path])
-    record = find_record(path, job, weights.sha256)
+        return replace(shown, damage=spoilt[path])
+    record = find_record(path, shown.job, weights.sha256)
     if record is None:
-        return replace(feature, damage=_damage(path))
-    return replace(feature, record=record, master=path)
+        return replace(shown, damage=_damage(path))
+    photo = photo_path(config.store, shown.job.start) if shown.job.start else None
+    if photo is None or photo in spoilt:
+        return replace(shown, record=record, master=path, damage=spoilt[photo] if photo else "")
+    return replace(shown, record=record, master=path, photo=photo if photo.exists() else None)
+
+
+def _find_video(clip: Clip, config: Config, weights: WeightsId | None) -> Video:
+    record = find_clip(config.store, weights, clip) if weights else None
+    if weights is None or record is None:
+        return Video(clip)
+    return Video(clip, record, clip_folder(config.store, weights, clip))
 
 
 def _damage(path: Path) -> str:

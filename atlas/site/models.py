@@ -3,6 +3,7 @@
 import posixpath
 from dataclasses import dataclass
 
+from atlas.findings.likeness import Likeness
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.catalogue import Statuses
 from atlas.store.records import OctaveScores, Record
@@ -64,6 +65,45 @@ class RegionCard:
 
 
 @dataclass(frozen=True)
+class VideoCard:
+    """A video in a list."""
+
+    page: str  # of its feature
+    layer: str
+    number: int
+    grid: str
+    frames: int
+    stride: int
+    poster: str | None  # None: pending
+    size: tuple[int, int]  # (width, height) of the poster
+
+
+@dataclass(frozen=True)
+class Player:
+    """A video of neurons in reading order, to be scrubbed on its own grid."""
+
+    layer: str
+    number: int
+    video: str  # paths in the site
+    poster: str
+    json: str
+    sheet: Picture
+    bytes: int  # of the video
+    size: tuple[int, int]  # (width, height) of the video in pixels
+    picture: tuple[int, int]  # (width, height) of the frames inside it
+    grid: tuple[int, int]  # (rows, cols) of neurons
+    cells: tuple[int, int]  # (rows, cols) of frames
+    stride: int
+    fps: int
+    frames: int
+    field: tuple[float, ...]  # (top, left, bottom, right) of neuron (0, 0)'s receptive field, in the video's pixels
+    jump: float  # from one neuron to the next
+    recipe: str
+    command: tuple[str, ...]
+    toml: str | None  # of a recipe that the package does not have
+
+
+@dataclass(frozen=True)
 class HomeBody:
     """The home page."""
 
@@ -72,6 +112,8 @@ class HomeBody:
     shown: int
     statuses: Statuses
     recipe: str
+    studies: tuple["StudyCard", ...]
+    videos: tuple[VideoCard, ...]
 
 
 @dataclass(frozen=True)
@@ -110,6 +152,101 @@ class OctaveRow:
 
 
 @dataclass(frozen=True)
+class Again:
+    """How to make a rendering again."""
+
+    command: tuple[str, ...]  # parts, to be joined by spaces
+    toml: str | None  # of a recipe that the package does not have
+    record: Record | None  # None: pending
+    json: str | None  # path of the record
+
+
+@dataclass(frozen=True)
+class TieTile:
+    """A connected feature in a grid."""
+
+    page: str
+    layer: str
+    number: int
+    thumb: Picture | None  # None: pending
+    share: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """The strongest connections of a feature in the layer before or after."""
+
+    layer: str
+    features: int  # of that layer
+    of_all: tuple[tuple[Link, str], ...]  # the strongest of all, and their shares
+    of_planned: tuple[TieTile, ...]  # the strongest of those in the atlas
+    is_complete: bool  # whether the strongest of all are in the atlas
+
+
+@dataclass(frozen=True)
+class Connected:
+    """How a feature hangs together with the layers before and after."""
+
+    fed_by: Side | None
+    feeds: Side | None
+
+
+@dataclass(frozen=True)
+class RawBeside:
+    """A feature's raw picture, to be shown beside its own."""
+
+    recipe: str
+    own_recipe: str
+    picture: Picture
+    alt: str
+    status: str
+    score: float | None  # as shown
+    own_score: float | None
+    json: str  # path of the record
+    size: int  # pixels at which the two were compared
+    likeness: Likeness | None  # None: not measured yet
+
+
+@dataclass(frozen=True)
+class CropShot:
+    """A crop of a picture that excites a feature."""
+
+    picture: Picture
+    alt: str
+    score: str
+
+
+@dataclass(frozen=True)
+class CropSection:
+    """A feature's strongest crops, out of a collection of pictures."""
+
+    sentence: str  # whether its own picture beats them
+    shots: tuple[CropShot, ...]
+    page: str  # of all features
+    title: str  # where the pictures come from
+    seen: int  # pictures
+    size: int  # pixels of the square that the network saw
+
+
+@dataclass(frozen=True)
+class Rescued:
+    """A feature without a gradient and its rescued rendering, side by side."""
+
+    layer: str
+    number: int
+    page: str  # of the feature
+    own: Picture
+    own_recipe: str
+    own_score: float | None
+    recipe: str
+    steps: int  # at the start, in which the gradient may be rescued
+    picture: Picture | None  # None: pending
+    status: str
+    score: float | None
+    json: str | None  # path of the rescued rendering's record
+
+
+@dataclass(frozen=True)
 class FeatureBody:
     """A feature's page."""
 
@@ -121,16 +258,26 @@ class FeatureBody:
     picture: Picture | None
     alt: str
     record: Record | None
-    json: str | None  # path of the record
     seed: int
     recipe: Recipe
     octaves: tuple[OctaveRow, ...]
     branch: str
     field: str
-    command: tuple[str, ...]  # parts, to be joined by spaces
-    toml: str | None  # of a recipe that the package does not have
+    again: Again
+    player: Player | None  # None: there is no video of it
+    raw: RawBeside | None  # None: the store does not have both
+    rescued: Rescued | None  # None: it needs no rescue, or has none
+    connected: Connected | None  # None: nothing is known of its connections
+    crops: CropSection | None  # None: none are shown
     previous: Link | None
     next: Link | None
+
+
+@dataclass(frozen=True)
+class VideosBody:
+    """The list of all videos."""
+
+    cards: tuple[VideoCard, ...]
 
 
 @dataclass(frozen=True)
@@ -140,7 +287,13 @@ class PlainBody:
     recipe: Recipe
 
 
-Body = HomeBody | RegionBody | LayerBody | FeatureBody | PlainBody
+@dataclass(frozen=True)
+class StudyCard:
+    """A study on the home page."""
+
+    title: str
+    page: str
+    sentence: str  # its question, or what it shows
 
 
 @dataclass(frozen=True)
@@ -152,7 +305,7 @@ class Page:
     title: str  # of the window, before the atlas's
     description: str
     crumbs: tuple[Link, ...]
-    body: Body
+    body: object  # what its template needs: one dataclass for each kind of page
 
     def link(self, target: str) -> str:
         """A path of the site as seen from this page."""

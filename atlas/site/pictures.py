@@ -12,13 +12,17 @@ from typing import Literal
 from PIL import Image, features
 
 from atlas.errors import StoreError
-from atlas.site.catalogue import Atlas, Feature, RegionEntry
+from atlas.site.catalogue import Atlas, Exhibit, Feature, RegionEntry
+from atlas.site.crops import ShownExamples
 from atlas.site.output import Output
+from atlas.store.crops import open_crop
 from atlas.store.masters import open_master
+from atlas.store.photos import open_kept
 
 THUMB = 160  # pixels of a thumbnail's longer side
 SHEET_TILE = 96  # pixels of a picture in a region sheet
 SHEET_COLUMNS = 16
+CROP = 96  # pixels up to which a small crop is enlarged, by a whole number
 _GAP = 4  # pixels between pictures of a sheet
 _GROUND = (20, 20, 20)
 _PENDING_GROUND = (72, 72, 72)
@@ -68,18 +72,18 @@ class Copy:
 
 @dataclass(frozen=True)
 class Work:
-    """The copies that are made from one picture: a feature's master, or a region's sheet."""
+    """The copies that are made from one picture: a master, a photograph, or a region's sheet."""
 
     copies: tuple[Copy, ...]
     draw: Callable[[], Image.Image]
 
 
 class SpoiltError(Exception):
-    """A master's pixels are damaged."""
+    """The pixels of a master or of a photograph are damaged."""
 
-    def __init__(self, master: Path, why: str) -> None:
+    def __init__(self, file: Path, why: str) -> None:
         super().__init__(why)
-        self.master = master
+        self.file = file
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Encoded:
 
     paths: tuple[str, ...]  # of all copies in the site
     count: int  # encoded this time
-    spoilt: dict[Path, str]  # damaged masters, and what is wrong with them; their copies and sheets are not made
+    spoilt: dict[Path, str]  # damaged files, and what is wrong with them; their copies and sheets are not made
 
 
 def fit(size: tuple[int, int], largest: int) -> tuple[int, int]:
@@ -110,8 +114,10 @@ def encode_all(atlas: Atlas, output: Output, on_progress: Callable[[int, int], N
     Raises:
         StoreError: a copy cannot be written.
     """
-    works = [_feature_work(feature) for feature in atlas.features if feature.record]
+    works = [_exhibit_work(exhibit) for exhibit in atlas.shown_or_pending if exhibit.record]
+    works += [_before_work(exhibit, exhibit.photo) for exhibit in atlas.exhibits.values() if exhibit.photo]
     works += [_sheet_work(region) for region in atlas.regions if has_sheet(region)]
+    works += _crop_works(atlas.examples) if atlas.examples else []
     todo = [work for work in (_only_stale(work, output) for work in works) if work.copies]
     total = sum(len(work.copies) for work in todo)
     output.claim(copy.path for work in todo for copy in work.copies)
@@ -122,7 +128,7 @@ def encode_all(atlas: Atlas, output: Output, on_progress: Callable[[int, int], N
             batch = todo[start : start + _BATCH]
             for work, result in zip(batch, pool.map(_encode, batch), strict=True):
                 if isinstance(result, SpoiltError):
-                    spoilt[result.master] = str(result)
+                    spoilt[result.file] = str(result)
                     continue
                 for copy, data in zip(work.copies, result, strict=True):
                     output.write_copy(copy.path, data, copy.source)
@@ -155,18 +161,54 @@ def sheet_folder(region: RegionEntry) -> str:
     return f"region/{region.region.slug}"
 
 
-def _feature_work(feature: Feature) -> Work:
-    record = feature.record
-    assert record  # asked for features that are shown
-    is_fine = feature.layer == _FINE_LAYER or record.recipe_name == _FINE_RECIPE
+def _exhibit_work(exhibit: Exhibit) -> Work:
+    record = exhibit.record
+    assert record  # asked for what is shown
+    is_fine = exhibit.job.target.deepest == _FINE_LAYER or record.recipe_name == _FINE_RECIPE
     avif = Encoder("AVIF", 75 if is_fine else 60)
     size = max(record.width, record.height)
     wanted = (("picture.avif", avif, size), ("thumb.avif", avif, THUMB), ("thumb.jpg", JPEG, THUMB))
     copies = (
-        Copy(f"{feature.folder}/{name}", encoder, largest, _digest(record.pixels_sha256, str(largest), encoder))
+        Copy(f"{exhibit.folder}/{name}", encoder, largest, _digest(record.pixels_sha256, str(largest), encoder))
         for name, encoder, largest in wanted
     )
-    return Work(tuple(copies), lambda: _open(feature))
+    return Work(tuple(copies), lambda: _open(exhibit))
+
+
+def _before_work(exhibit: Exhibit, photo: Path) -> Work:
+    """Copies of the photograph that a rendering starts from, at the rendering's size."""
+    record = exhibit.record
+    assert record  # asked for what is shown
+    size = record.width, record.height
+    wanted = (("before.avif", Encoder("AVIF", 60), max(size)), ("before.jpg", JPEG, THUMB))
+    copies = (
+        Copy(f"{exhibit.folder}/{name}", encoder, largest, _digest(record.start, f"{size} {largest}", encoder))
+        for name, encoder, largest in wanted
+    )
+    return Work(tuple(copies), lambda: _open_photo(photo).resize(size, Image.Resampling.LANCZOS))
+
+
+def crop_path(file: str) -> str:
+    """Where the copies of a crop lie in the site, without ending: one place, whichever features share it."""
+    return f"examples/{Path(file).stem}"
+
+
+def crop_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of a crop in the site: one of a few pixels is enlarged, so that they can be told apart."""
+    times = max(1, CROP // max(size))
+    return size[0] * times, size[1] * times
+
+
+def _crop_works(examples: ShownExamples) -> list[Work]:
+    return [_crop_work(examples.folder / file) for file in examples.files]
+
+
+def _crop_work(crop: Path) -> Work:
+    copies = (
+        Copy(f"{crop_path(crop.name)}.{ending}", encoder, THUMB, _digest(crop.name, f"{CROP} {THUMB}", encoder))
+        for ending, encoder in (("avif", Encoder("AVIF", 60)), ("jpg", JPEG))
+    )
+    return Work(tuple(copies), lambda: _open_crop(crop))
 
 
 def _sheet_work(region: RegionEntry) -> Work:
@@ -202,12 +244,27 @@ def _shrink(image: Image.Image, largest: int) -> Image.Image:
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _open(feature: Feature) -> Image.Image:
-    assert feature.master  # a feature with a record has one
+def _open(exhibit: Exhibit) -> Image.Image:
+    assert exhibit.master  # with a record there is one
     try:
-        return open_master(feature.master)[0]
+        return open_master(exhibit.master)[0]
     except StoreError as error:
-        raise SpoiltError(feature.master, str(error)) from None
+        raise SpoiltError(exhibit.master, str(error)) from None
+
+
+def _open_photo(photo: Path) -> Image.Image:
+    try:
+        return open_kept(photo)
+    except StoreError as error:
+        raise SpoiltError(photo, str(error)) from None
+
+
+def _open_crop(crop: Path) -> Image.Image:
+    try:
+        image = open_crop(crop)
+    except StoreError as error:
+        raise SpoiltError(crop, str(error)) from None
+    return image.resize(crop_size(image.size), Image.Resampling.NEAREST)
 
 
 def _draw_sheet(region: RegionEntry) -> Image.Image:

@@ -76,7 +76,11 @@ class _App:
         self._root = root
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._answer(Request(environ))(environ, start_response)
+        response = self._answer(Request(environ))
+        try:
+            yield from response(environ, start_response)
+        finally:
+            response.close()  # its file too, where the reader went away or already has it
 
     def _answer(self, request: Request) -> Response:
         try:

@@ -6,8 +6,10 @@ from functools import cache
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.plan.layers import get_layer, receptive_field
+from atlas.plan.raster import Clip
 from atlas.plan.recipes import Recipe
 from atlas.site.catalogue import PENDING
+from atlas.store.clips import clip_target
 from atlas.store.records import Record
 
 GRADIENTS = {
@@ -19,7 +21,7 @@ STATUSES = {
     "ok": "The picture scores higher than the noise that it began as.",
     "no_gradient": (
         "The gradient was exactly 0 at every step of the first octave: no neuron of this feature could be moved from "
-        "this start, so there was no way to go."
+        "this start."
     ),
     "not_raised": "The descent did not raise the score above that of the noise that it began as.",
     "failed": "The image stopped being finite. The last finite image is kept.",
@@ -56,6 +58,18 @@ def number(value: float | None) -> str:
     return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
+def percent(share: float) -> str:
+    """A share in percent, in two significant digits; a tiny one is said to be so."""
+    if 0 < share < 0.001:
+        return "less than 0.1 %"
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+
+
+def fixed(value: float) -> str:
+    """A number in two decimals, with a true minus sign, and none before zero."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def span(ends: tuple[float, float] | None) -> str:
     """The first and last value of a rate or of a blur."""
     return "none" if ends is None else f"{ends[0]:g} → {ends[1]:g}"
@@ -65,6 +79,22 @@ def field_of(layer: str, feature: int | None = None) -> str:
     """The theoretical receptive field of a feature, or of the widest branch of a layer, in pixels."""
     height, width = receptive_field(layer, feature).size
     return f"{height} × {width} px"
+
+
+def habits(recipe: Recipe) -> str:
+    """What a recipe does besides descending and blurring, in sentences; nothing for most."""
+    sentences = []
+    if recipe.resize:
+        least, largest = recipe.resize
+        sentences.append(
+            f"At each step the network sees the image at a random size, {least:g} to {largest:g} times its own."
+        )
+    if recipe.rescue_steps:
+        sentences.append(
+            f"In the first {recipe.rescue_steps} steps, an image without any gradient is rescued: the last ReLU on the "
+            "target’s path passes the gradient as if it were linear."
+        )
+    return " ".join(sentences)
 
 
 def branch_of(layer: str, feature: int) -> str:
@@ -98,11 +128,52 @@ def command(job: Job, record: Record | None, weights: str) -> tuple[str, ...]:
     if not is_preset(job.recipe):
         parts.append("--config atlas.toml")
     parts += [f"--weights {shlex.quote(weights)}", f"--recipe {job.recipe.name}", f"--seed {job.seed}"]
-    if record:
-        numerics = record.numerics
-        parts += [f"--device {shlex.quote(numerics.device)}", f"--precision {shlex.quote(numerics.precision)}"]
-        parts += [f"--batch-size {numerics.batch_size}", f"--threads {numerics.threads}"]
-    return tuple(parts)
+    return (*parts, *_numerics(record))
+
+
+def dream_command(
+    photo: str, job: Job, recipe: Recipe, size: int | None, record: Record | None, weights: str
+) -> tuple[str, ...]:
+    """The command that makes a dream, for a shell; parts as of `command`.
+
+    Args:
+        photo: what `atlas dream` takes for the photograph.
+        job: target, recipe at its size, seed and start.
+        recipe: before it was brought to a size.
+        size: the one that was asked for; None: the recipe's own.
+        record: of the dream, if there is one.
+        weights: what `--weights` takes.
+    """
+    parts = ["atlas dream", shlex.quote(photo), f'--target "{job.target}"']
+    if not is_preset(recipe):
+        parts.append("--config atlas.toml")
+    parts += [f"--weights {shlex.quote(weights)}", f"--recipe {recipe.name}", f"--seed {job.seed}"]
+    if size is not None:
+        parts.append(f"--size {size}")
+    return (*parts, *_numerics(record))
+
+
+def _numerics(record: Record | None) -> tuple[str, ...]:
+    """The options on which the last bits of a rendering depend."""
+    if record is None:
+        return ()
+    numerics = record.numerics
+    device, precision = shlex.quote(numerics.device), shlex.quote(numerics.precision)
+    return (
+        f"--device {device}",
+        f"--precision {precision}",
+        f"--batch-size {numerics.batch_size}",
+        f"--threads {numerics.threads}",
+    )
+
+
+def raster_command(clip: Clip, weights: str) -> tuple[str, ...]:
+    """The command that makes a video, for a shell; parts as of `command`."""
+    parts = ["atlas raster", f'"{clip_target(clip)}"']
+    if not is_preset(clip.recipe):
+        parts.append("--config atlas.toml")
+    parts += [f"--weights {shlex.quote(weights)}", f"--recipe {clip.recipe.name}", f"--seed {clip.seed}"]
+    return (*parts, f"--stride {clip.stride}", f"--fps {clip.fps}")
 
 
 def is_preset(recipe: Recipe) -> bool:
@@ -118,7 +189,10 @@ def _preset_digests() -> dict[str, str]:
 def toml(recipe: Recipe) -> str:
     """A recipe as a table of a configuration file, ready to be pasted."""
     lines = [f"[recipes.{recipe.name}]", f'metric = "{recipe.metric}"', f"constant = {recipe.constant!r}"]
-    lines += [f'gradient = "{recipe.gradient}"', "octaves = ["]
+    lines += [f'gradient = "{recipe.gradient}"']
+    lines += [f"resize = {list(recipe.resize)}"] if recipe.resize else []
+    lines += [f"rescue_steps = {recipe.rescue_steps}"] if recipe.rescue_steps else []
+    lines.append("octaves = [")
     for octave in recipe.octaves:
         sigma = f", sigma = {list(octave.sigma)}" if octave.sigma else ""
         lines.append(f"  {{ size = {octave.size}, steps = {octave.steps}, lr = {list(octave.lr)}{sigma} }},")

@@ -14,6 +14,7 @@ from atlas.store.files import write_atomically
 from atlas.store.records import Record, WeightsId
 
 KEY = "atlas"  # of the PNG's iTXt chunk
+PHOTOS = "photos"  # the folder of a store whose pictures are no masters
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -87,7 +88,7 @@ def find_record(
 
     Args:
         path: where the master would lie.
-        job: target, recipe and seed.
+        job: target, recipe, seed and start.
         weights_sha256: the weights' hash.
         precision: resolved precision; None if any will do.
         look_at_pixels: open the picture too, which takes some milliseconds, so that a damaged one is not fresh.
@@ -101,7 +102,8 @@ def find_record(
 
 def list_masters(store: Path) -> Iterator[Path]:
     """Every file of a store, or of stores inside it, that carries a master's name, sorted."""
-    return (path for path in sorted(store.rglob("*.png")) if not path.name.startswith("."))
+    found = sorted(store.rglob("*.png"))
+    return (path for path in found if not path.name.startswith(".") and path.parent.name != PHOTOS)
 
 
 def _record_of(path: Path, file: IO[bytes]) -> Record:

@@ -88,11 +88,12 @@ class Record:
         """Whether this is the rendering that a job asks for.
 
         Args:
-            job: target, recipe and seed.
+            job: target, recipe, seed and start.
             weights_sha256: the weights' hash.
             precision: resolved precision; None if any will do.
         """
-        wanted = (str(job.target), job.recipe.digest, NOISE, job.seed, weights_sha256)
+        start = job.start.sha256 if job.start else NOISE
+        wanted = (str(job.target), job.recipe.digest, start, job.seed, weights_sha256)
         found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256)
         return wanted == found and precision in (None, self.numerics.precision)
 

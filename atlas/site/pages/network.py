@@ -1,61 +1,53 @@
-"""Store → page models: `Atlas` → the pages of the site, each with its path, its words and what its template needs."""
+"""The pages that follow the network: home, method, regions and layers."""
 
-from collections.abc import Callable, Sequence
-from itertools import zip_longest
-from typing import TypeVar
+from collections.abc import Sequence
 
 from atlas.plan import layers
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.models import (
     Card,
-    FeatureBody,
     HomeBody,
     LayerBody,
     Link,
-    OctaveRow,
     Page,
     Picture,
     PlainBody,
     RegionBody,
     RegionCard,
-    Tile,
+    StudyCard,
 )
-from atlas.site.pictures import THUMB, fit, has_sheet, sheet_folder, sheet_size
+from atlas.site.pages.parts import (
+    FEATURES_A_PAGE,
+    HOME,
+    HOME_LINK,
+    METHOD,
+    MISSING,
+    Around,
+    layer_page,
+    neighbours,
+    region_link,
+    tile_of,
+    video_cards,
+)
+from atlas.site.pictures import has_sheet, sheet_folder, sheet_size
 
-HOME = "index.html"
-METHOD = "method/index.html"
-MISSING = "404.html"
-FEATURES_A_PAGE = 64
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures
 THUMBS_A_CARD = 4  # on the home page
 GRID_SIZE = (299, 299)  # pixels at which a layer's grid is stated
 PAGES_AROUND = 2  # links on either side of the page that is open
 
-Entry = TypeVar("Entry")
-Around = tuple[Link | None, Link | None]
-HOME_LINK = Link("Home", HOME)
 
-
-def make_pages(atlas: Atlas) -> list[Page]:
-    """All pages of an atlas, in a fixed order."""
-    pages = [_home(atlas), _method(atlas)]
+def network_pages(atlas: Atlas, studies: tuple[StudyCard, ...]) -> list[Page]:
+    """Home, method and the pages of the regions."""
+    pages = [_home(atlas, studies), _method(atlas)]
     regions = [region for region in atlas.regions if region.planned]
     for at, region in enumerate(regions):
-        pages.append(_region_page(atlas, region, _around(regions, at, lambda r: Link(r.region.title, r.page))))
-    entries = [entry for entry in atlas.layers if entry.features]
-    for at, entry in enumerate(entries):
-        pages += _layer_pages(entry, _around(entries, at, lambda e: Link(e.layer.name, e.page)))
-        pages += [_feature_page(atlas, entry, position) for position in range(len(entry.features))]
+        pages.append(_region_page(atlas, region, neighbours(regions, at, lambda r: Link(r.region.title, r.page))))
     return pages
 
 
-def region_link(slug: str) -> Link:
-    """A link to a region's page."""
-    return Link(layers.get_region(slug).title, f"region/{slug}/{HOME}")
-
-
-def _home(atlas: Atlas) -> Page:
+def _home(atlas: Atlas, studies: tuple[StudyCard, ...]) -> Page:
     shown = sum(len(entry.shown) for entry in atlas.layers)
     body = HomeBody(
         regions=tuple(_region_card(region) for region in atlas.regions),
@@ -63,6 +55,8 @@ def _home(atlas: Atlas) -> Page:
         shown=shown,
         statuses=atlas.statuses,
         recipe=atlas.recipe.name,
+        studies=studies,
+        videos=video_cards(atlas),
     )
     description = (
         f"What every layer of InceptionV3 responds to: {shown:,} renderings of features from "
@@ -103,19 +97,8 @@ def _card(entry: LayerEntry, features: Sequence[Feature]) -> Card:
         planned=len(entry.features),
         shown=len(entry.shown),
         statuses=entry.statuses,
-        tiles=tuple(_tile(feature) for feature in features),
+        tiles=tuple(tile_of(feature) for feature in features),
     )
-
-
-def _tile(feature: Feature) -> Tile:
-    return Tile(feature.page, feature.layer, feature.number, feature.status, _picture(feature, "thumb.avif", THUMB))
-
-
-def _picture(feature: Feature, name: str, largest: int) -> Picture | None:
-    if feature.record is None:
-        return None
-    width, height = fit((feature.record.width, feature.record.height), largest)
-    return Picture(f"{feature.folder}/{name}", f"{feature.folder}/thumb.jpg", width, height)
 
 
 def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
@@ -138,7 +121,8 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
     return Page(region.page, "region.html", title, description, (HOME_LINK, Link(title, None)), body)
 
 
-def _layer_pages(entry: LayerEntry, around: Around) -> list[Page]:
+def layer_pages(entry: LayerEntry, around: Around) -> list[Page]:
+    """The pages of a layer's features, so many on each."""
     name, count = entry.layer.name, len(entry.features)
     total = -(-count // FEATURES_A_PAGE)
     region = region_link(entry.layer.region)
@@ -147,7 +131,7 @@ def _layer_pages(entry: LayerEntry, around: Around) -> list[Page]:
         chunk = entry.features[at * FEATURES_A_PAGE : (at + 1) * FEATURES_A_PAGE]
         body = LayerBody(
             card=_card(entry, ()),
-            tiles=tuple(_tile(feature) for feature in chunk),
+            tiles=tuple(tile_of(feature) for feature in chunk),
             branches=_branches(entry.layer),
             at=at + 1,
             total=total,
@@ -161,11 +145,6 @@ def _layer_pages(entry: LayerEntry, around: Around) -> list[Page]:
         description = f"{name} of InceptionV3, {what}: one picture for each, made by gradient descent on the input."
         pages.append(Page(layer_page(name, at + 1), "layer.html", title, description, crumbs, body))
     return pages
-
-
-def layer_page(name: str, at: int) -> str:
-    """Path of a page of a layer's features, counted from 1."""
-    return f"{name}/{HOME}" if at == 1 else f"{name}/page/{at}/{HOME}"
 
 
 def _page_links(name: str, at: int, total: int) -> tuple[Link, ...]:
@@ -188,73 +167,3 @@ def _branches(layer: layers.Layer) -> tuple[tuple[str, str, str], ...]:
         (branch.name, f"{branch.first} to {branch.range[-1]}", words.field_of(layer.name, branch.first))
         for branch in layer.branches
     )
-
-
-def _feature_page(atlas: Atlas, entry: LayerEntry, position: int) -> Page:
-    feature = entry.features[position]
-    name, number = feature.layer, feature.number
-    around = _around(entry.features, position, lambda f: Link(f"{f.layer} {f.number}", f.page))
-    at = position // FEATURES_A_PAGE + 1
-    crumbs = (
-        HOME_LINK,
-        region_link(entry.layer.region),
-        Link(name, layer_page(name, at)),
-        Link(str(number), None),
-    )
-    body = _feature_body(atlas, feature, around)
-    description = f"Feature {number} of {name} in InceptionV3: {_first_lower(body.sentence)}"
-    return Page(feature.page, "feature.html", f"{name} {number}", description, crumbs, body)
-
-
-def _feature_body(atlas: Atlas, feature: Feature, around: Around) -> FeatureBody:
-    record, recipe = feature.record, feature.job.recipe
-    name, number = feature.layer, feature.number
-    scores = record.octaves if record else ()
-    return FeatureBody(
-        layer=name,
-        number=number,
-        target=str(feature.job.target),
-        status=feature.status,
-        sentence=words.status_sentence(feature.status, record),
-        picture=_picture(feature, "picture.avif", max(record.width, record.height)) if record else None,
-        alt=_alt(feature),
-        record=record,
-        json=f"{feature.folder}/record.json" if record else None,
-        seed=feature.job.seed,
-        recipe=recipe,
-        octaves=tuple(
-            OctaveRow(octave, _map_size(name, octave.size), score)
-            for octave, score in zip_longest(recipe.octaves, scores[: len(recipe.octaves)])
-        ),
-        branch=words.branch_of(name, number),
-        field=words.field_of(name, number),
-        command=words.command(feature.job, record, atlas.weights_option),
-        toml=None if words.is_preset(recipe) else words.toml(recipe),
-        previous=around[0],
-        next=around[1],
-    )
-
-
-def _alt(feature: Feature) -> str:
-    record = feature.record
-    if record is None:
-        return ""
-    return (
-        f"Rendering of feature {feature.number} of {feature.layer}, {record.width} × {record.height} pixels, "
-        f"status {record.status}, score {words.number(record.score_shown)}."
-    )
-
-
-def _map_size(layer: str, size: int) -> str:
-    rows, cols = layers.grid(layer, (size, size))
-    return f"{rows} × {cols}"
-
-
-def _around(items: Sequence[Entry], at: int, link: Callable[[Entry], Link]) -> Around:
-    before = link(items[at - 1]) if at else None
-    after = link(items[at + 1]) if at + 1 < len(items) else None
-    return before, after
-
-
-def _first_lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]

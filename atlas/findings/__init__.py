@@ -1,0 +1,1 @@
+"""What studies found, as data: frozen dataclasses that studies fill and pages show."""

@@ -1,0 +1,50 @@
+"""Which features of the layer before feed a feature most, by the weights alone."""
+
+from dataclasses import dataclass
+
+from atlas.findings.topics import Topic
+from atlas.plan import layers
+from atlas.plan.config import Config
+
+Tie = tuple[int, float]  # a feature, and the share of the fed feature's squared norm that comes from or goes there
+Ties = tuple[Tie, ...]  # the largest share first
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The strongest connections between a layer and the one before it.
+
+    "Planned" are the features that the atlas has pages for: where it shows few of a layer, the strongest of all are
+    mostly not among them.
+    """
+
+    layer: str
+    before: str
+    fed_by: tuple[Ties, ...]  # by feature of the layer: of all features before
+    fed_by_planned: dict[int, Ties]  # by planned feature of the layer: of the planned ones before
+    feeds: dict[int, Ties]  # by planned feature before: of all features of the layer
+    feeds_planned: dict[int, Ties]  # by planned feature before: of the planned ones of the layer
+
+
+def connections_topic(layer: str) -> Topic[Connections]:
+    """The connections between a layer, which must not be the first, and the one before it."""
+
+    def settings(config: Config) -> tuple[object, ...]:
+        strongest = config.lists.connections.strongest
+        if not strongest or layer not in config.layers:
+            return ()
+        return strongest, config.features_of(layer_before(layer)), config.features_of(layer)
+
+    return Topic(f"connections-{layer}", 1, Connections, lambda _: (), settings)
+
+
+def layer_before(layer: str) -> str:
+    """The layer before another, which must not be the first."""
+    return layers.LAYERS[layers.depth(layer) - 1].name
+
+
+def connected_layers(config: Config) -> tuple[str, ...]:
+    """The layers of a configuration whose connections to the layer before are shown: all but the first."""
+    if not config.lists.connections.strongest:
+        return ()
+    return tuple(name for name in config.layers if layers.depth(name))

@@ -1,0 +1,67 @@
+"""What the pictures of each layer are like, as measured, and whether that follows depth."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from atlas.findings.topics import Topic
+from atlas.plan import targets
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job, feature_jobs
+
+SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
+LEVELS = 8  # of each colour channel in a histogram of colours
+EDGE = 0.1  # magnitude of the Sobel gradient from which a pixel counts as an edge, in pixel ranges a pixel
+MEASURES = ("centroid", "entropy", "edges")
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """Where a quarter, a half and three quarters of the pictures lie below."""
+
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LayerDepth:
+    """The pictures of one layer."""
+
+    layer: str
+    measured: int  # pictures
+    without_gradient: int  # left out, since they show noise
+    centroid: Quartiles | None  # power-weighted mean frequency of the luminance, cycles a pixel; None: no structure
+    entropy: Quartiles | None  # of the histogram of colours, bits
+    edges: Quartiles | None  # share of the pixels that are edges
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Spearman's rank correlation of the layers' medians with depth."""
+
+    measure: str  # one of `MEASURES`
+    layers: int  # that have a median
+    rho: float | None  # from −1 to 1; None: too few layers, or all medians are equal
+    p: float | None  # how often chance alone would do as much
+
+
+@dataclass(frozen=True)
+class Depth:
+    """All layers of a configuration, and the trends over them."""
+
+    layers: tuple[LayerDepth, ...]
+    trends: tuple[Trend, ...]
+
+
+def layer_depth_topic(layer: str) -> Topic[LayerDepth]:
+    """The pictures of a layer; a finding for each, so that a change in one layer leaves the others measured."""
+    return Topic(f"depth-{layer}", 1, LayerDepth, partial(_layer_jobs, layer=layer), needs_all=False)
+
+
+def _layer_jobs(config: Config, layer: str) -> tuple[Job, ...]:
+    recipe = config.get_recipe(config.recipe)
+    numbers = config.features_of(layer)
+    return tuple(Job(targets.feature_target(layer, number), recipe, config.seed) for number in numbers)
+
+
+DEPTH = Topic("depth", 1, Depth, feature_jobs, needs_all=False)

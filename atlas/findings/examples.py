@@ -1,0 +1,127 @@
+"""The strongest crops of each feature, out of a person's pictures: what was found, and its file in the store.
+
+A score here is the activation of one neuron, the strongest, since a picture's mean would count what surrounds the crop.
+Nothing says where a picture lies: it is named by a hash.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from atlas.findings.files import write_finding
+from atlas.store.crops import CROPS, FOLDER, examples_folder
+from atlas.store.records import Numerics, WeightsId
+
+VERSION = 1
+RECORD = "examples.json"
+KEPT = 9  # crops a feature
+Origin = Literal["drawn", "folder"]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of a picture that its strongest neuron of a feature can see."""
+
+    picture: str  # SHA-256 of the picture's file, or of the pixels of a drawn one
+    neuron: tuple[int, int]  # (row, col)
+    score: float  # activation of that neuron
+    box: tuple[int, int, int, int]  # top, left, bottom, right in the square that the network saw, pixels
+    file: str  # name of the crop
+    size: tuple[int, int]  # (width, height) of the crop in pixels
+
+
+@dataclass(frozen=True)
+class FeatureExamples:
+    """A feature's strongest crops, and what its own picture does to its strongest neuron."""
+
+    target: str
+    pixels: str  # SHA-256 of the pixels of the feature's picture
+    neuron: tuple[int, int]  # (row, col) of the strongest neuron there
+    score: float  # activation of that neuron
+    crops: tuple[Crop, ...]  # the strongest first, each of another picture; only those that excite the feature at all
+
+    @property
+    def wins(self) -> bool:
+        """Whether the feature's own picture excites its strongest neuron more than every crop does."""
+        return self.score > max((crop.score for crop in self.crops), default=0.0)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What looking at some pictures came to."""
+
+    version: int
+    origin: Origin
+    size: int  # pixels of the square that the network saw of each picture
+    seen: int  # pictures
+    skipped: int  # files that could not be read
+    numerics: Numerics
+    features: tuple[FeatureExamples, ...]  # in the network's order
+
+
+@dataclass(frozen=True)
+class _File:
+    inputs: str
+    found: Examples
+
+
+def examples_path(store: Path, weights: WeightsId) -> Path:
+    """Where the record of the examples lies; those of the last run are kept."""
+    return examples_folder(store, weights) / RECORD
+
+
+def read_examples(store: Path, weights: WeightsId, inputs: str | None = None) -> Examples | None:
+    """The examples that a store has.
+
+    Args:
+        store: folder of masters.
+        weights: whose features.
+        inputs: digest of all that they depend on; None if any will do.
+
+    Returns:
+        None if there are none, of this version and these inputs; a damaged record counts as none.
+    """
+    file = _read(examples_path(store, weights))
+    if file is None or file.found.version != VERSION or inputs not in (None, file.inputs):
+        return None
+    return file.found
+
+
+def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str) -> None:
+    """Keep examples, atomically; their crops are there already.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    write_finding(examples_path(store, weights), found, inputs)
+
+
+def missing_crops(record: Path) -> tuple[Path, ...]:
+    """The crops that a record names and that are not there; none of a record that cannot be read.
+
+    Args:
+        record: path of an `examples.json`.
+    """
+    file = _read(record)
+    paths = (record.parent / CROPS / name for name in sorted(crop_files(file.found.features if file else ())))
+    return tuple(path for path in paths if not path.is_file())
+
+
+def list_examples(store: Path) -> tuple[Path, ...]:
+    """The records of examples in a store, or in stores inside it, sorted."""
+    return tuple(sorted(store.rglob(f"{FOLDER}/{RECORD}")))
+
+
+def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
+    """The names of all crops of some features."""
+    return frozenset(crop.file for feature in features for crop in feature.crops)
+
+
+def _read(path: Path) -> _File | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File)
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return None

@@ -1,0 +1,58 @@
+"""Findings in the store: a frozen dataclass ↔ `<store>/<weights>/findings/<name>.json`, fresh by its inputs."""
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from atlas.store.files import write_if_changed
+from atlas.store.records import WeightsId
+
+FOLDER = "findings"
+DIGITS = 6  # significant ones that are kept of a number
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class _File(Generic[Found]):
+    inputs: str
+    found: Found
+
+
+def finding_path(store: Path, weights: WeightsId, name: str) -> Path:
+    """Where a study's finding lies."""
+    return store / weights.folder / FOLDER / f"{name}.json"
+
+
+def digest(parts: Iterable[object]) -> str:
+    """Digest of all that a finding depends on: settings, hashes of pictures, and the study's own version."""
+    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:24]
+
+
+def write_finding(path: Path, found: object, inputs: str) -> None:
+    """Write a finding, atomically.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    data = msgspec.json.format(msgspec.json.encode(_File(inputs, found)), indent=0)
+    write_if_changed(path, data + b"\n")
+
+
+def read_finding(path: Path, kind: type[Found], inputs: str) -> Found | None:
+    """Read a finding, or None if there is none of these inputs; a damaged one counts as none."""
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=_File[kind])  # type: ignore[valid-type]
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return None
+    return file.found if file.inputs == inputs else None
+
+
+def rounded(value: float) -> float | None:
+    """A number as a finding keeps it: six significant digits; None where it is not finite."""
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

@@ -1,0 +1,44 @@
+"""What a metric changes in a picture, as measured."""
+
+from dataclasses import dataclass
+
+from atlas.findings.likeness import Likeness
+from atlas.findings.topics import Topic
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job
+from atlas.plan.recipes import Metric
+from atlas.plan.wanted.metrics import metric_rows
+
+
+@dataclass(frozen=True)
+class MetricPicture:
+    """A feature's picture by one metric."""
+
+    metric: Metric
+    fine: float | None  # share of the luminance's spectral power above half the Nyquist frequency; None: no structure
+    contrast: float  # standard deviation of the luminance, in units of the pixel range
+    to_l1: Likeness | None  # None: this is L1's
+    others: tuple[Likeness, ...]  # to L1's pictures of the other listed features; empty for L1
+
+
+@dataclass(frozen=True)
+class MetricTarget:
+    """One feature by each metric, L1 first."""
+
+    target: str
+    start_contrast: float  # of the noise that all began as
+    pictures: tuple[MetricPicture, ...]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """All listed features."""
+
+    targets: tuple[MetricTarget, ...]
+
+
+def _metric_jobs(config: Config) -> tuple[Job, ...]:
+    return tuple(job for row in metric_rows(config) for _, job in row.jobs)
+
+
+METRICS = Topic("metrics", 1, Metrics, _metric_jobs)

@@ -1,0 +1,80 @@
+"""Colours as people see them: sRGB → OKLab → OKLCH, and the corners of the RGB cube. Pure functions.
+
+OKLab is Björn Ottosson's, 2020: "A perceptual color space for image processing".
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from atlas.findings.palette import Rgb
+
+GREY = 0.02  # chroma below which a colour has no hue worth naming
+Corner = tuple[int, int, int]  # 0 or 1 for red, green and blue
+CORNERS: dict[Corner, str] = {
+    (0, 0, 0): "black",
+    (1, 0, 0): "red",
+    (0, 1, 0): "green",
+    (0, 0, 1): "blue",
+    (0, 1, 1): "cyan",
+    (1, 0, 1): "magenta",
+    (1, 1, 0): "yellow",
+    (1, 1, 1): "white",
+}
+_TO_LMS = (
+    (0.4122214708, 0.5363325363, 0.0514459929),
+    (0.2119034982, 0.6806995451, 0.1073969566),
+    (0.0883024619, 0.2817188376, 0.6299787005),
+)
+_TO_LAB = (
+    (0.2104542553, 0.7936177850, -0.0040720468),
+    (1.9779984951, -2.4285922050, 0.4505937099),
+    (0.0259040371, 0.7827717662, -0.8086757660),
+)
+
+
+@dataclass(frozen=True)
+class Oklch:
+    """A colour in OKLCH."""
+
+    lightness: float  # 0 black to 1 white
+    chroma: float  # 0 grey; at most about 0.32 in sRGB
+    hue: float  # degrees, 0 ≤ hue < 360; of a grey it means nothing
+
+    @property
+    def has_hue(self) -> bool:
+        """Whether it is more than grey."""
+        return self.chroma >= GREY
+
+
+def oklab(colour: Rgb) -> tuple[float, float, float]:
+    """Lightness, green to red, and blue to yellow of an sRGB colour in [0, 1]."""
+    linear = [_linear(value) for value in colour]
+    roots = [math.cbrt(_dot(row, linear)) for row in _TO_LMS]
+    lightness, a, b = (_dot(row, roots) for row in _TO_LAB)
+    return lightness, a, b
+
+
+def oklch(colour: Rgb) -> Oklch:
+    """Lightness, chroma and hue of an sRGB colour in [0, 1]."""
+    lightness, a, b = oklab(colour)
+    return Oklch(lightness, math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360)
+
+
+def hex_of(colour: Sequence[float]) -> str:
+    """An sRGB colour, held inside [0, 1], as `#rrggbb`."""
+    return "#" + "".join(f"{round(255 * min(max(value, 0.0), 1.0)):02x}" for value in colour)
+
+
+def nearest_corner(colour: Rgb) -> Corner:
+    """The corner of the RGB cube that is nearest to a colour."""
+    red, green, blue = (int(value > 0.5) for value in colour)
+    return red, green, blue
+
+
+def _linear(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,191 @@
+"""The palette's explanation put to the test: filters and measured colours → predicted corners, agreement and causes.
+
+The summed map of one convolution is linear in the image wherever its ReLU is open. So descent drives each colour to
+the sign of its slope, which is the sum of that colour's weights if positions are mixed, and clipping leaves a corner.
+With a stride of 2 a pixel's own slope is the sum of the weights that reach its row and column, even or odd.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from atlas.findings.palette import Palette, PaletteFeature, Slopes
+from atlas.site.colour import CORNERS, Corner, nearest_corner
+from atlas.site.words import percent
+
+HOLDS = 3 / 4  # share of the features from which on the explanation is said to hold
+BALANCED = 0.05  # a colour's weights are nearly balanced if their sum is below this share of the sum of their sizes
+CLOSED = 0.01  # a ReLU counts as closed if less than this share of its neurons is open at the start
+PEAK = 30  # a grid stands out if its peak has so many times the median power
+COLOURS = ("red", "green", "blue")
+PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # even and odd rows, and columns
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is predicted of a feature, and what came."""
+
+    found: PaletteFeature
+    predicted: Corner
+    came: Corner  # nearest to the mean colour
+    came_dominant: Corner  # nearest to the colour of the largest share
+    tile: tuple[Corner, Corner, Corner, Corner]  # predicted at each of the four positions, as in PHASES
+    tile_met: int  # of the twelve values of the tile, how many lie on the predicted side
+    causes: tuple[str, ...]  # kinds of causes why the corners differ
+    cause: str  # the same in words, with their numbers; "" where the corners agree
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the mean colour is nearest to the predicted corner."""
+        return self.came == self.predicted
+
+
+def read_feature(found: PaletteFeature) -> Reading:
+    """Predict a feature's corners and hold them against what came."""
+    sums = [_total(kernel) for kernel in found.kernel]
+    predicted, came = _corner(sums), nearest_corner(found.mean)
+    tile = tuple(_corner(slopes_at(found, *phase)) for phase in PHASES)
+    met = (
+        wanted == got
+        for (row, col), corner in zip(PHASES, tile, strict=True)
+        for wanted, got in zip(corner, nearest_corner(found.phases[row][col]), strict=True)
+    )
+    causes = _causes(found, predicted, came)
+    return Reading(
+        found=found,
+        predicted=predicted,
+        came=came,
+        came_dominant=nearest_corner(found.dominant[0].colour),
+        tile=(tile[0], tile[1], tile[2], tile[3]),
+        tile_met=sum(met),
+        causes=tuple(dict.fromkeys(kind for kind, _ in causes)),
+        cause="; ".join(words for _, words in causes),
+    )
+
+
+def slopes_at(found: PaletteFeature, row: int, col: int) -> tuple[float, float, float]:
+    """The slope of each colour at pixels of even (0) or odd (1) row and column, under a 3×3 filter of stride 2."""
+    red, green, blue = (
+        sum(kernel[r][c] for r in range(3) for c in range(3) if (r % 2, c % 2) == (row, col)) for kernel in found.kernel
+    )
+    return red, green, blue
+
+
+def balance(kernel: Slopes) -> float:
+    """Size of the sum of some weights over the sum of their sizes: 0 balanced, 1 all of one sign."""
+    sizes = sum(abs(weight) for row in kernel for weight in row)
+    return abs(_total(kernel)) / sizes if sizes else 0.0
+
+
+def contrast(found: Palette) -> float:
+    """How far the four positions differ: largest less smallest of their means, over colours and features."""
+    return mean(
+        max(values) - min(values)
+        for feature in found.features
+        for values in ([feature.phases[row][col][at] for row, col in PHASES] for at in range(3))
+    )
+
+
+def palette_verdict(readings: Sequence[Reading]) -> str:
+    """Whether the palette is predicted by three signs of each filter."""
+    total, met = len(readings), sum(reading.agrees for reading in readings)
+    dominant = sum(reading.came_dominant == reading.predicted for reading in readings)
+    words = (
+        f"The predicted corner is the nearest one to the mean colour of {met} of {total} renderings, and to the "
+        f"largest dominant colour of {dominant}."
+    )
+    if met >= HOLDS * total:
+        return (
+            f"{words} That is at least three quarters: the explanation holds here, and by this recipe the palette is "
+            "a property of the objective before it is one of the network, which enters by three signs of each filter."
+        )
+    return f"{words} That is less than three quarters: by this recipe the explanation does not hold."
+
+
+def exceptions_sentence(readings: Iterable[Reading]) -> str:
+    """How many exceptions have which cause; "" if there is none."""
+    others = [reading for reading in readings if not reading.agrees]
+    if not others:
+        return ""
+    counts = Counter(kind for reading in others for kind in reading.causes)
+    parts = [f"{CAUSES[kind]}: {counts[kind]}" for kind in CAUSES if counts[kind]]
+    who = f"{len(others)} {'other' if len(others) == 1 else 'others'}"
+    more = ", some of which have more than one cause" if counts.total() > len(others) else ""
+    return f"What is measured of the {who}{more}: {'; '.join(parts)}."
+
+
+def positions_verdict(readings: Sequence[Reading]) -> str:
+    """Whether each of the four positions under the stride goes to a corner of its own."""
+    total, met = 12 * len(readings), sum(reading.tile_met for reading in readings)
+    words = (
+        f"Position by position, {met} of {total} values ({100 * met / total:.0f} %) lie on the side that the slope of "
+        "their own position predicts."
+    )
+    if met >= HOLDS * total:
+        return f"{words} So what looks like a grid is the pattern of 2 × 2 pixels that filter and stride ask for."
+    return f"{words} So the stride does not explain the pattern."
+
+
+def grid_verdict(found: Palette) -> str:
+    """Whether there is a grid, and of which period."""
+    peak = found.peak
+    if peak is None:
+        return "The mean spectrum of the luminance has no peak: it falls without a local maximum."
+    if peak.strength < PEAK:
+        return (
+            f"No grid stands out: the strongest local maximum has {peak.strength:.3g} times the median power, and "
+            f"{PEAK} are asked."
+        )
+    frequency = (peak.rows**2 + peak.cols**2) ** 0.5
+    where = f"{peak.rows:.3g} downwards and {peak.cols:.3g} to the right"
+    return (
+        f"The strongest peak lies at {frequency:.3g} cycles per pixel ({where}), a period of {1 / frequency:.3g} "
+        f"pixels, with {peak.strength:,.0f} times the median power."
+    )
+
+
+CAUSES = {
+    "closed": "ReLU closed at the start",
+    "balanced": "a colour nearly balanced",
+    "stride": "positions under the stride that pull apart",
+    "border": "the border alone",
+    "unknown": "none of these",
+}
+
+
+def _causes(found: PaletteFeature, predicted: Corner, came: Corner) -> list[tuple[str, str]]:
+    """Kind and words of each cause why the corners differ, for all colours at once or colour by colour."""
+    wrong = [at for at in range(3) if predicted[at] != came[at]]
+    if not wrong:
+        return []
+    if found.open < CLOSED:
+        where = "everywhere" if not found.open else f"in all but {percent(found.open)} of the neurons"
+        return [("closed", f"its ReLU is closed {where} at the start")]
+    return [_cause_of(found, at, predicted[at]) for at in wrong]
+
+
+def _cause_of(found: PaletteFeature, at: int, predicted: int) -> tuple[str, str]:
+    name, share = COLOURS[at], balance(found.kernel[at])
+    if share < BALANCED:
+        return "balanced", f"{name} is nearly balanced ({percent(share)})"
+    against = sum(int(slopes_at(found, *phase)[at] > 0) != predicted for phase in PHASES)
+    if against:
+        return "stride", f"{against} of the 4 positions pull {name} the other way"
+    if nearest_corner(found.inner)[at] == predicted:
+        return "border", f"{name} is as predicted away from the border"
+    return "unknown", f"no cause found for {name}"
+
+
+def _corner(slopes: Sequence[float]) -> Corner:
+    red, green, blue = (int(slope > 0) for slope in slopes)
+    return red, green, blue
+
+
+def _total(kernel: Slopes) -> float:
+    return sum(weight for row in kernel for weight in row)
+
+
+def corner_name(corner: Corner) -> str:
+    """What people call a corner of the RGB cube."""
+    return CORNERS[corner]

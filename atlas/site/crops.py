@@ -1,0 +1,57 @@
+"""What a site shows of the store's examples: configuration, store and pictures as they are now → whole crops."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.findings.examples import Examples, FeatureExamples, crop_files, read_examples
+from atlas.plan.config import Config
+from atlas.store.crops import CROPS, examples_folder
+from atlas.store.records import WeightsId
+
+
+@dataclass(frozen=True)
+class ShownExamples:
+    """The examples that enter a site."""
+
+    found: Examples
+    by_target: Mapping[str, FeatureExamples]  # of the pictures as they are now
+    folder: Path  # of the crops in the store
+    faults: tuple[str, ...]  # one message for each crop that cannot be read; its feature is left out
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all crops, sorted."""
+        return tuple(sorted(crop_files(self.by_target.values())))
+
+
+def shown_examples(
+    config: Config, weights: WeightsId, pixels: Mapping[str, str], spoilt: Mapping[Path, str]
+) -> ShownExamples | None:
+    """Look up what the configuration wants shown.
+
+    A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged: the rest
+    would not be the strongest. Crops of a person's folder are not shown by a configuration that says drawn pictures.
+
+    Args:
+        config: whether crops are shown, and of which pictures.
+        weights: whose features.
+        pixels: SHA-256 of the pixels of each feature's picture, by target.
+        spoilt: crops that turned out to be damaged, and what is wrong with them.
+
+    Returns:
+        None if nothing is to be shown, or nothing was looked for.
+    """
+    wanted = config.lists.examples
+    found = read_examples(config.store, weights) if wanted.show else None
+    if found is None or wanted.drawn != (found.origin == "drawn"):
+        return None
+    folder = examples_folder(config.store, weights) / CROPS
+    fresh = [one for one in found.features if pixels.get(one.target) == one.pixels]
+    faults = {name: why for name in sorted(crop_files(fresh)) if (why := _fault(folder / name, spoilt))}
+    by_target = {one.target: one for one in fresh if not faults.keys() & crop_files([one])}
+    return ShownExamples(found, by_target, folder, tuple(faults.values()))
+
+
+def _fault(path: Path, spoilt: Mapping[Path, str]) -> str:
+    return spoilt.get(path) or ("" if path.is_file() else f"{path}: missing; run atlas examples --force")

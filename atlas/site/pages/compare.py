@@ -1,0 +1,183 @@
+"""Raw against octaves: features by several recipes side by side, and how alike the pictures are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from atlas.findings.compare import COMPARE, Compare, Compared, ComparedTarget
+from atlas.findings.likeness import Likeness
+from atlas.plan.recipes import Recipe
+from atlas.plan.wanted.compare import Comparison, comparisons
+from atlas.site.catalogue import Atlas, LayerEntry
+from atlas.site.models import Link, Page, Picture, RawBeside, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK, picture_of
+from atlas.site.pages.raw import raw_beside
+from atlas.site.words import fixed
+
+PAGE = f"compare/{HOME}"
+TITLE = "Raw against octaves"
+CARD = StudyCard(
+    TITLE, PAGE, "How much of a picture is the feature’s, and how much the recipe’s? Recipes side by side."
+)
+LINKS_A_LAYER = 8  # to features that are shown raw
+
+
+@dataclass(frozen=True)
+class RecipeShot:
+    """A feature's picture by one recipe."""
+
+    recipe: str
+    picture: Picture | None  # None: pending
+    alt: str
+    status: str
+    score_start: float | None
+    score_shown: float | None
+    json: str | None  # path of the record
+    own: Likeness | None  # to the base recipe's picture; None: it is that one
+    others: float | None  # median correlation with the base recipe's pictures of the other features
+
+
+@dataclass(frozen=True)
+class TargetPart:
+    """A feature by all recipes."""
+
+    name: str
+    id: str
+    page: str
+    shots: tuple[RecipeShot, ...]
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """The features of a layer that are shown raw on their pages."""
+
+    name: str
+    count: int
+    middle: Likeness  # medians
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class CompareBody:
+    """The page."""
+
+    recipes: tuple[tuple[str, str], ...]  # name, and what it does; the last is the base
+    verdicts: tuple[str, ...]  # one for each recipe but the base
+    targets: tuple[TargetPart, ...]
+    own: str  # the atlas's own recipe
+    layers: tuple[LayerRow, ...]
+    summary: str  # of all these layers
+
+
+def compare_pages(atlas: Atlas) -> list[Page]:
+    """The page, if something is measured."""
+    raws = {entry.layer.name: _measured(atlas, entry) for entry in atlas.layers}
+    found = atlas.finding(COMPARE)
+    if not found and not any(raws.values()):
+        return []
+    wanted = atlas.config.lists.compare
+    pairs = zip(comparisons(atlas.config), found.targets, strict=True) if found else ()
+    body = CompareBody(
+        recipes=tuple((name, describe(atlas.config.get_recipe(name))) for name in wanted.recipes),
+        verdicts=compare_verdicts(found, wanted.recipes[-1]) if found else (),
+        targets=tuple(_target_part(atlas, comparison, one) for comparison, one in pairs),
+        own=atlas.recipe.name,
+        layers=tuple(_layer_row(name, members) for name, members in raws.items() if members),
+        summary=raw_summary([one for members in raws.values() for one in members.values()]),
+    )
+    description = "The same features of InceptionV3 by plain gradient descent and by octaves, and how alike they are."
+    return [Page(PAGE, "compare.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
+
+
+def compare_verdicts(found: Compare, base: str) -> tuple[str, ...]:
+    """How alike the pictures by each recipe and by the base are, beside pictures of different features."""
+    by_recipe = zip(*(target.recipes for target in found.targets), strict=True)
+    return tuple(_verdict(pictures, base) for pictures in by_recipe)
+
+
+def raw_summary(members: Sequence[Likeness]) -> str:
+    """The medians over all features that are shown raw; nothing if there are none."""
+    middle = middle_of(members)
+    if middle.ssim is None or middle.correlation is None:
+        return ""
+    return (
+        f"Over {len(members)} features, the median correlation is {fixed(middle.correlation)} and the median SSIM "
+        f"{fixed(middle.ssim)}."
+    )
+
+
+def middle_of(values: Sequence[Likeness]) -> Likeness:
+    """The medians; None where nothing is known."""
+    return Likeness(_median(one.ssim for one in values), _median(one.correlation for one in values))
+
+
+def describe(recipe: Recipe) -> str:
+    """What a recipe does: sizes, steps, and whether it blurs or resizes."""
+    sizes = " → ".join(str(octave.size) for octave in recipe.octaves)
+    steps = sum(octave.steps for octave in recipe.octaves)
+    blur = "blur" if any(octave.sigma for octave in recipe.octaves) else "no blur"
+    resizing = ", and at each step the network sees the image at a random size" if recipe.resize else ""
+    return f"{sizes} px, {steps} steps, {blur}{resizing}"
+
+
+def _verdict(pictures: Sequence[Compared], base: str) -> str:
+    name, own = pictures[0].recipe, middle_of([one.own for one in pictures])
+    if own.correlation is None or own.ssim is None:
+        return f"No picture by {name} could be correlated with one by {base}."
+    words = (
+        f"In the median of {len(pictures)} features, pictures by {name} have a correlation of {fixed(own.correlation)} "
+        f"and an SSIM of {fixed(own.ssim)} with the same feature’s picture by {base}"
+    )
+    others = middle_of([other for one in pictures for other in one.others])
+    if others.correlation is None or others.ssim is None:
+        return f"{words}."
+    nearest = sum(_is_nearest(one) for one in pictures)
+    return (
+        f"{words}; with the other features’ pictures by {base} they are {fixed(others.correlation)} and "
+        f"{fixed(others.ssim)}. "
+        f"For {nearest} of {len(pictures)}, the own feature’s picture is the one that they correlate with most."
+    )
+
+
+def _is_nearest(one: Compared) -> bool:
+    others = [other.correlation for other in one.others if other.correlation is not None]
+    return one.own.correlation is not None and all(one.own.correlation > other for other in others)
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _target_part(atlas: Atlas, comparison: Comparison, found: ComparedTarget) -> TargetPart:
+    measured = {one.recipe: one for one in found.recipes}
+    shots = []
+    for job in comparison.jobs:
+        exhibit, compared = atlas.exhibits[job], measured.get(job.recipe.name)
+        record = exhibit.record
+        shots.append(
+            RecipeShot(
+                recipe=job.recipe.name,
+                picture=picture_of(exhibit),
+                alt=f"Rendering of {job.target} by recipe {job.recipe.name}.",
+                status=exhibit.status,
+                score_start=record.score_start if record else None,
+                score_shown=record.score_shown if record else None,
+                json=f"{exhibit.folder}/record.json" if record else None,
+                own=compared.own if compared else None,
+                others=middle_of(compared.others).correlation if compared else None,
+            )
+        )
+    term = comparison.target.terms[0]
+    page = f"{term.layer}/{term.feature}/{HOME}"
+    return TargetPart(str(comparison.target), f"{term.layer}-{term.feature}", page, tuple(shots))
+
+
+def _measured(atlas: Atlas, entry: LayerEntry) -> dict[int, Likeness]:
+    beside: dict[int, RawBeside] = dict(raw_beside(atlas, entry))
+    return {number: one.likeness for number, one in beside.items() if one.likeness}
+
+
+def _layer_row(layer: str, members: dict[int, Likeness]) -> LayerRow:
+    links = (Link(str(number), f"{layer}/{number}/{HOME}") for number in list(members)[:LINKS_A_LAYER])
+    return LayerRow(layer, len(members), middle_of(list(members.values())), tuple(links))

@@ -1,0 +1,115 @@
+"""Features without a gradient: how many there are in each layer, and what a rescue makes of some."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from atlas.site.catalogue import PENDING, Atlas, Feature
+from atlas.site.models import Link, Page, Rescued, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK
+from atlas.site.pages.rescued import rescued_features
+from atlas.site.words import percent
+from atlas.store.records import Record
+
+PAGE = f"dead/{HOME}"
+TITLE = "Features without a gradient"
+CARD = StudyCard(TITLE, PAGE, "Some pictures stay grey, since nothing tells the descent where to go. How many do?")
+LINKS_A_LAYER = 16  # to features without a gradient
+
+
+@dataclass(frozen=True)
+class DeadRow:
+    """A layer and its features without a gradient."""
+
+    name: str
+    rendered: int
+    dead: int
+    share: str
+    links: tuple[Link, ...]  # to some of them
+
+
+@dataclass(frozen=True)
+class DeadBody:
+    """The page."""
+
+    verdict: str
+    rows: tuple[DeadRow, ...]
+    recipe: str  # of the features
+    seed: int
+    rescued: tuple[Rescued, ...]
+    most: int  # rescued of each layer
+    rescue_recipe: str
+    rescue_steps: int
+    rescue_verdict: str
+
+
+def dead_pages(atlas: Atlas) -> list[Page]:
+    """The page, if anything is rendered and the configuration wants it."""
+    wanted = atlas.config.lists.dead
+    rows = [_row(entry.layer.name, entry.shown) for entry in atlas.layers if entry.shown]
+    if not rows or not wanted.features:
+        return []
+    rescued = rescued_features(atlas)
+    body = DeadBody(
+        verdict=dead_verdict([feature for feature in atlas.features if feature.record]),
+        rows=tuple(rows),
+        recipe=atlas.recipe.name,
+        seed=atlas.config.seed,
+        rescued=rescued,
+        most=wanted.features,
+        rescue_recipe=wanted.recipe,
+        rescue_steps=atlas.config.get_recipe(wanted.recipe).rescue_steps or 0,
+        rescue_verdict=rescue_verdict(rescued),
+    )
+    description = (
+        "How many features of InceptionV3 have no gradient at a grey start, by layer, and some of them rescued."
+    )
+    return [Page(PAGE, "dead.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
+
+
+def dead_verdict(rendered: Sequence[Feature]) -> str:
+    """How many of the rendered features have no gradient, in how many layers, and whether a later octave found one."""
+    dead = [feature for feature in rendered if feature.status == "no_gradient"]
+    layers = {feature.layer for feature in rendered}
+    if not dead:
+        return (
+            f"None of the {len(rendered):,} features rendered here, in {_count(len(layers), 'layer')}, is without one."
+        )
+    words = (
+        f"{len(dead):,} of the {len(rendered):,} features rendered here ({percent(len(dead) / len(rendered))}) had no "
+        f"gradient at any step of the first octave. They lie in {len({feature.layer for feature in dead})} of "
+        f"{_count(len(layers), 'layer')}."
+    )
+    later = sum(_rose_later(feature.record) for feature in dead if feature.record)
+    if later:
+        words += f" {later} of them {'was' if later == 1 else 'were'} raised by a later octave, at a larger size."
+    return words
+
+
+def rescue_verdict(rescued: Sequence[Rescued]) -> str:
+    """For how many features the rescued picture scores higher than the one that was left alone."""
+    shown = [one for one in rescued if one.status != PENDING]
+    if not shown:
+        return "None of them is rendered so yet."
+    higher = sum(one.score is not None and one.own_score is not None and one.score > one.own_score for one in shown)
+    if higher == len(shown) == 1:
+        return "The rescued picture scores higher than the other."
+    return (
+        f"{higher} of the {len(shown)} rescued pictures {'scores' if higher == 1 else 'score'} higher than the other."
+    )
+
+
+def _rose_later(record: Record) -> bool:
+    return any(
+        octave.score_start is not None and octave.score_end is not None and octave.score_end > octave.score_start
+        for octave in record.octaves[1:]
+    )
+
+
+def _row(name: str, rendered: Sequence[Feature]) -> DeadRow:
+    dead = [feature for feature in rendered if feature.status == "no_gradient"]
+    links = tuple(Link(str(feature.number), feature.page) for feature in dead[:LINKS_A_LAYER])
+    return DeadRow(name, len(rendered), len(dead), percent(len(dead) / len(rendered)), links)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

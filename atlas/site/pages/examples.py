@@ -1,0 +1,145 @@
+"""Examples: a feature's strongest crops beside its own picture, and how often that picture beats them all."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from atlas.findings.examples import Crop, Examples, FeatureExamples
+from atlas.site.catalogue import Atlas, Feature, LayerEntry
+from atlas.site.crops import ShownExamples
+from atlas.site.models import CropSection, CropShot, Link, Page, Picture, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK
+from atlas.site.pictures import crop_path, crop_size
+from atlas.site.words import number
+
+PAGE = f"examples/{HOME}"
+TITLE = "Strongest crops"
+CARD = StudyCard(
+    TITLE, PAGE, "Does the optimised picture excite its feature more than any picture of a collection does?"
+)
+MOST_LINKS = 8  # to features of a layer whose own picture is beaten
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer and how its features' own pictures fare."""
+
+    name: str
+    page: str
+    excited: int  # features that some picture excites
+    wins: int  # own picture stronger than every crop
+    ratio: str  # own picture beside the strongest crop, in the median
+    beaten: tuple[Link, ...]  # features whose own picture is not the strongest, the first few
+    more: int  # and so many others
+    silent: int  # features that no picture excites
+
+
+@dataclass(frozen=True)
+class ExamplesBody:
+    """The page."""
+
+    verdict: str
+    title: str
+    seen: int
+    skipped: int
+    size: int
+    command: str
+    numerics: str
+    rows: tuple[LayerRow, ...]
+
+
+def example_pages(atlas: Atlas) -> list[Page]:
+    """The page, if examples are shown."""
+    shown = atlas.examples
+    if shown is None or not shown.by_target:
+        return []
+    found = shown.found
+    body = ExamplesBody(
+        verdict=examples_sentence(tuple(shown.by_target.values()), found.seen),
+        title=atlas.config.lists.examples.title,
+        seen=found.seen,
+        skipped=found.skipped,
+        size=found.size,
+        command="atlas examples --drawn" if found.origin == "drawn" else "atlas examples FOLDER",
+        numerics=f"{found.numerics.device}, {found.numerics.precision}, batch size {found.numerics.batch_size}",
+        rows=tuple(row for entry in atlas.layers if (row := _layer_row(entry, shown))),
+    )
+    description = "The strongest crops of a collection of pictures for each feature, against the feature's own picture."
+    return [Page(PAGE, "examples.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
+
+
+def crops_of(atlas: Atlas, feature: Feature) -> CropSection | None:
+    """What a feature's page says of its strongest crops; None if none are shown."""
+    examples = _examples_of(atlas.examples, feature)
+    if atlas.examples is None or examples is None:
+        return None
+    found = atlas.examples.found
+    return CropSection(
+        sentence=feature_sentence(examples, found.seen),
+        shots=tuple(_shot(crop, feature, found) for crop in examples.crops),
+        page=PAGE,
+        title=atlas.config.lists.examples.title,
+        seen=found.seen,
+        size=found.size,
+    )
+
+
+def feature_sentence(found: FeatureExamples, seen: int) -> str:
+    """Whether a feature's own picture beats every crop."""
+    own = f"The optimised picture excites its strongest neuron to {number(found.score)}"
+    if not found.crops:
+        return f"{own}; none of {_pictures(seen)} excites any neuron of this feature."
+    best = found.crops[0].score
+    if found.wins:
+        return f"{own}, the strongest crop to {number(best)}: the optimised picture beats every crop."
+    return f"{own}, the strongest crop to {number(best)}: the optimised picture does not beat every crop."
+
+
+def examples_sentence(features: tuple[FeatureExamples, ...], seen: int) -> str:
+    """How many features' own pictures beat every crop."""
+    excited = [one for one in features if one.crops]
+    wins = sum(one.wins for one in excited)
+    silent = len(features) - len(excited)
+    words = (
+        f"For {wins} of {len(excited)} features the optimised picture excites its strongest neuron more than any of "
+        f"{_pictures(seen)} does."
+    )
+    return f"{words} {silent} more are excited by no picture." if silent else words
+
+
+def _pictures(seen: int) -> str:
+    return "1 picture" if seen == 1 else f"{seen:,} pictures"
+
+
+def _examples_of(shown: ShownExamples | None, feature: Feature) -> FeatureExamples | None:
+    return shown.by_target.get(str(feature.job.target)) if shown else None
+
+
+def _shot(crop: Crop, feature: Feature, found: Examples) -> CropShot:
+    width, height = crop_size(crop.size)
+    path, (row, col) = crop_path(crop.file), crop.neuron
+    whole = crop.box == (0, 0, found.size, found.size)
+    what = "A whole picture" if whole else "A crop"
+    return CropShot(
+        picture=Picture(f"{path}.avif", f"{path}.jpg", width, height),
+        alt=f"{what} that excites neuron {row}, {col} of feature {feature.number} to {number(crop.score)}.",
+        score=number(crop.score),
+    )
+
+
+def _layer_row(entry: LayerEntry, shown: ShownExamples) -> LayerRow | None:
+    pairs = [(feature, one) for feature in entry.features if (one := _examples_of(shown, feature))]
+    if not pairs:
+        return None
+    excited = [(feature, one) for feature, one in pairs if one.crops]
+    beaten = [Link(str(feature.number), feature.page) for feature, one in excited if not one.wins]
+    ratios = [one.score / one.crops[0].score for _, one in excited]
+    return LayerRow(
+        name=entry.layer.name,
+        page=entry.page,
+        excited=len(excited),
+        wins=len(excited) - len(beaten),
+        ratio=f"{median(ratios):.2f}" if ratios else "–",
+        beaten=tuple(beaten[:MOST_LINKS]),
+        more=max(0, len(beaten) - MOST_LINKS),
+        silent=len(pairs) - len(excited),
+    )

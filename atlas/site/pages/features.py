@@ -1,0 +1,112 @@
+"""The page of a feature: its picture, its numbers, and how to make it again."""
+
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from atlas.plan import layers
+from atlas.site import words
+from atlas.site.catalogue import Atlas, Feature, LayerEntry
+from atlas.site.models import Connected, FeatureBody, Link, OctaveRow, Page, RawBeside, Rescued
+from atlas.site.pages.connections import connections_of
+from atlas.site.pages.examples import crops_of
+from atlas.site.pages.parts import (
+    FEATURES_A_PAGE,
+    HOME_LINK,
+    Around,
+    again_of,
+    layer_page,
+    neighbours,
+    picture_of,
+    player_of,
+    region_link,
+)
+from atlas.site.pages.raw import raw_beside
+from atlas.site.pages.rescued import rescued_features
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What other rooms show of a feature, where they have something."""
+
+    connected: Connected | None
+    raw: RawBeside | None
+    rescued: Rescued | None
+
+
+def feature_pages(atlas: Atlas, entry: LayerEntry) -> list[Page]:
+    """A page for each feature of a layer, in its order."""
+    connected, raw = connections_of(atlas, entry), raw_beside(atlas, entry)
+    rescued = {one.number: one for one in rescued_features(atlas) if one.layer == entry.layer.name and one.picture}
+    numbers = [feature.number for feature in entry.features]
+    return [
+        _feature_page(atlas, entry, position, _Beside(connected.get(n), raw.get(n), rescued.get(n)))
+        for position, n in enumerate(numbers)
+    ]
+
+
+def _feature_page(atlas: Atlas, entry: LayerEntry, position: int, beside: _Beside) -> Page:
+    feature = entry.features[position]
+    name, number = feature.layer, feature.number
+    around = neighbours(entry.features, position, lambda f: Link(f"{f.layer} {f.number}", f.page))
+    at = position // FEATURES_A_PAGE + 1
+    crumbs = (
+        HOME_LINK,
+        region_link(entry.layer.region),
+        Link(name, layer_page(name, at)),
+        Link(str(number), None),
+    )
+    body = _feature_body(atlas, feature, around, beside)
+    description = f"Feature {number} of {name} in InceptionV3: {_first_lower(body.sentence)}"
+    return Page(feature.page, "feature.html", f"{name} {number}", description, crumbs, body)
+
+
+def _feature_body(atlas: Atlas, feature: Feature, around: Around, beside: _Beside) -> FeatureBody:
+    record, recipe = feature.record, feature.job.recipe
+    name, number = feature.layer, feature.number
+    scores = record.octaves if record else ()
+    video = atlas.video_of(feature)
+    return FeatureBody(
+        layer=name,
+        number=number,
+        target=str(feature.job.target),
+        status=feature.status,
+        sentence=words.status_sentence(feature.status, record),
+        picture=picture_of(feature),
+        alt=_alt(feature),
+        record=record,
+        seed=feature.job.seed,
+        recipe=recipe,
+        octaves=tuple(
+            OctaveRow(octave, _map_size(name, octave.size), score)
+            for octave, score in zip_longest(recipe.octaves, scores[: len(recipe.octaves)])
+        ),
+        branch=words.branch_of(name, number),
+        field=words.field_of(name, number),
+        again=again_of(feature, atlas.weights_option),
+        player=player_of(video, atlas.weights_option) if video else None,
+        raw=beside.raw,
+        rescued=beside.rescued,
+        connected=beside.connected,
+        crops=crops_of(atlas, feature),
+        previous=around[0],
+        next=around[1],
+    )
+
+
+def _alt(feature: Feature) -> str:
+    record = feature.record
+    if record is None:
+        return ""
+    return (
+        f"Rendering of feature {feature.number} of {feature.layer}, {record.width} × {record.height} pixels, "
+        f"status {record.status}, score {words.number(record.score_shown)}."
+    )
+
+
+def _map_size(layer: str, size: int) -> str:
+    rows, cols = layers.grid(layer, (size, size))
+    return f"{rows} × {cols}"
+
+
+def _first_lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]

@@ -1,0 +1,298 @@
+"""Interactions: pairs of features alone, together and in between; and what a layer's pictures do to its features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from atlas.findings.interactions import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_topic
+from atlas.plan.jobs import Job
+from atlas.plan.wanted.interactions import Interaction, interactions, matrix_jobs
+from atlas.site.catalogue import Atlas, Exhibit, Feature
+from atlas.site.charts import Chart, Series, make_chart
+from atlas.site.models import Link, Page, Picture, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK, picture_of, thumb_of
+from atlas.site.words import number
+
+PAGE = f"interactions/{HOME}"
+TITLE = "Interactions"
+CARD = StudyCard(TITLE, PAGE, "Two features asked for at once: is the picture the sum of the two, or another one?")
+SHADES = 10  # of the heat map
+SHADE_OF_ONE = 8  # as much as on the feature's own picture; there is room for more
+NEAR, FAR = 0.5, 1.0  # distances from the mean, in units of half the distance between the two pictures
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture of a pair."""
+
+    words: str
+    picture: Picture | None  # None: pending
+    alt: str
+
+
+@dataclass(frozen=True)
+class MixRow:
+    """A picture and what both features make of it."""
+
+    target: str
+    page: str | None  # of the feature, or its record
+    first: str
+    second: str
+    off: str
+
+
+@dataclass(frozen=True)
+class PairPart:
+    """A pair of features."""
+
+    at: int  # from 1
+    first: Link
+    second: Link
+    verdict: str
+    shots: tuple[Shot, ...]  # first, second, together
+    walk: tuple[Shot, ...]
+    rows: tuple[MixRow, ...]
+    chart: Chart | None  # None: a feature has no score on its own picture
+
+
+@dataclass(frozen=True)
+class InteractionsBody:
+    """The page of pairs."""
+
+    pairs: tuple[PairPart, ...]
+    recipe: str
+    is_scale_free: bool  # whether a target and a multiple of it descend alike
+    matrices: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A feature at the side of a matrix."""
+
+    number: int
+    page: str
+    thumb: Picture | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture before a feature."""
+
+    shade: int | None  # 0 to SHADES; None: the feature has no score on its own picture
+    words: str
+    title: str
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """A picture before all features; without a head it is the noise that every picture began as."""
+
+    head: Head | None
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class MatrixBody:
+    """The page of a layer."""
+
+    layer: Link
+    heads: tuple[Head, ...]
+    rows: tuple[MatrixRow, ...]
+    verdict: str
+    recipe: str
+
+
+def interaction_pages(atlas: Atlas) -> list[Page]:
+    """The page of pairs and one for each matrix, as far as they are measured."""
+    wanted = atlas.config.lists.interactions
+    found = atlas.finding(INTERACTIONS)
+    matrices = [one for one in (atlas.finding(matrix_topic(layer)) for layer in wanted.layers) if one]
+    if not found and not matrices:
+        return []
+    measured = zip(interactions(atlas.config), found.pairs, strict=True) if found else ()
+    body = InteractionsBody(
+        pairs=tuple(_pair_part(atlas, at, *pair) for at, pair in enumerate(measured, 1)),
+        recipe=wanted.recipe,
+        is_scale_free=atlas.config.get_recipe(wanted.recipe).gradient == "rms",
+        matrices=tuple(Link(one.layer, _matrix_page(one.layer)) for one in matrices),
+    )
+    description = "Pairs of features of InceptionV3: alone, together, and on a walk of weights from one to the other."
+    page = Page(PAGE, "interactions.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)
+    return [page, *(_layer_page(atlas, one) for one in matrices)]
+
+
+def share(score: float, own: float) -> float | None:
+    """A score beside the one that the feature has on its own picture; None where that is 0."""
+    return score / own if own > 0 else None
+
+
+def pair_sentences(found: PairInteraction) -> tuple[str, ...]:
+    """What the numbers of a pair say, and no more."""
+    own = ((found.first, found.walk[0].first), (found.second, found.walk[-1].second))
+    joint = (found.joint.first, found.joint.second)
+    parts = [(name, share(score, mine)) for (name, mine), score in zip(own, joint, strict=True)]
+    kept = [f"{_percent(part)} of the score of {name} on its own picture" for name, part in parts if part is not None]
+    sentences = [
+        f"{name} has no score on its own picture, so there is no share of it." for name, p in parts if p is None
+    ]
+    if kept:
+        sentences.insert(0, f"The picture for both has {' and '.join(kept)}.")
+    if found.joint.off is None or found.scatter is None:
+        return (*sentences, "The pictures for the two features are the same, so there is no way between them.")
+    return (*sentences, _distance_sentence(found.joint.off), _scatter_sentence(found.joint.off, found.scatter))
+
+
+def ratios(found: Matrix) -> tuple[tuple[float | None, ...], ...]:
+    """By picture and then by feature: the score beside the one on the feature's own picture; None where that is 0."""
+    own = [found.scores[at][at] for at in range(len(found.features))]
+    return tuple(tuple(share(score, mine) for score, mine in zip(row, own, strict=True)) for row in found.scores)
+
+
+def matrix_sentences(found: Matrix) -> tuple[str, ...]:
+    """What the numbers of a matrix say, and no more."""
+    rows = ratios(found)
+    across = [
+        (value, found.features[i], found.features[j])
+        for i, row in enumerate(rows)
+        for j, value in enumerate(row)
+        if i != j and value is not None
+    ]
+    silent = [str(found.features[at]) for at, row in enumerate(rows) if row[at] is None]
+    sentences = []
+    if across:
+        noise = [n / found.scores[at][at] for at, n in enumerate(found.noise) if found.scores[at][at] > 0]
+        sentences.append(
+            f"In the median the picture for one feature excites another to {_percent(median(v for v, _, _ in across))} "
+            f"of what that one’s own picture does; the noise that all began as, to {_percent(median(noise))}."
+        )
+        above = sorted((one for one in across if one[0] > 1), reverse=True)
+        sentences.append(_above_sentence(above, len(across)))
+    if silent:
+        sentences.append(f"Without a score on its own picture, and so without a column: {', '.join(silent)}.")
+    return tuple(sentences)
+
+
+def _above_sentence(above: Sequence[tuple[float, int, int]], total: int) -> str:
+    if not above:
+        return f"In none of {total} cases does another feature’s picture excite a feature more than its own does."
+    value, picture, feature = above[0]
+    cases = "1 case" if len(above) == 1 else f"{len(above)} cases"
+    return (
+        f"In {cases} of {total} another feature’s picture excites a feature more than its own does; the most is "
+        f"feature {feature}, by the picture for {picture}, to {_percent(value)}."
+    )
+
+
+def _distance_sentence(off: float) -> str:
+    if off < NEAR:
+        verdict = "it is nearly the mean of the two"
+    elif off < FAR:
+        verdict = "it is not their mean, though nearer to it than the two pictures are"
+    else:
+        verdict = "it is far from linear, at least as far from their mean as the two pictures are"
+    return f"It lies {number(off)} from the mean of the two pictures, from which either of them is 1 away: {verdict}."
+
+
+def _scatter_sentence(off: float, scatter: float) -> str:
+    start = f"Made once more from other noise, the same sum gives a picture that is {number(scatter)} away"
+    if scatter >= off:
+        return f"{start}, as far or farther: in pixels, what the two do to each other cannot be told from chance."
+    return f"{start}, which is less: chance alone does not move the picture so far."
+
+
+def _pair_part(atlas: Atlas, at: int, pair: Interaction, found: PairInteraction) -> PairPart:
+    ends = (atlas.exhibits[pair.first], atlas.exhibits[pair.second])
+    own = found.walk[0].first, found.walk[-1].second
+    steps = list(zip((step.job for step in pair.walk), found.walk, strict=True))
+    first, second = (Link(str(end.job.target), _page_of(end)) for end in ends)
+    return PairPart(
+        at=at,
+        first=first,
+        second=second,
+        verdict=" ".join(pair_sentences(found)),
+        shots=tuple(_shot(atlas, job, str(job.target)) for job in (pair.first, pair.second, pair.joint)),
+        walk=tuple(_shot(atlas, job, f"{1 - one.weight:g} and {one.weight:g}") for job, one in steps),
+        rows=tuple(_row(atlas.exhibits[job], one, own) for job, one in (*steps, (pair.joint, found.joint))),
+        chart=_walk_chart(found, own),
+    )
+
+
+def _shot(atlas: Atlas, job: Job, words: str) -> Shot:
+    return Shot(words, picture_of(atlas.exhibits[job]), f"Rendering of {job.target}.")
+
+
+def _row(exhibit: Exhibit, found: Mixed, own: tuple[float, float]) -> MixRow:
+    return MixRow(
+        target=found.target,
+        page=_page_of(exhibit),
+        first=_score(found.first, own[0]),
+        second=_score(found.second, own[1]),
+        off="no way between" if found.off is None else number(found.off),
+    )
+
+
+def _score(score: float, own: float) -> str:
+    part = share(score, own)
+    return number(score) if part is None else f"{number(score)} ({_percent(part)})"
+
+
+def _page_of(exhibit: Exhibit) -> str | None:
+    """Where one can read how a rendering was made."""
+    if isinstance(exhibit, Feature):
+        return exhibit.page
+    return f"{exhibit.folder}/record.json" if exhibit.record else None
+
+
+def _walk_chart(found: PairInteraction, own: tuple[float, float]) -> Chart | None:
+    if not all(own):
+        return None
+    series = (
+        Series(found.first, tuple((one.weight, one.first / own[0]) for one in found.walk)),
+        Series(found.second, tuple((one.weight, one.second / own[1]) for one in found.walk)),
+    )
+    return make_chart(
+        series,
+        alt=f"Scores on the walk from {found.first} to {found.second}, each beside the feature's own.",
+        x_label=f"weight of {found.second}",
+        y_label="Score, beside the one that the feature has on its own picture",
+    )
+
+
+def _matrix_page(layer: str) -> str:
+    return f"interactions/{layer}/{HOME}"
+
+
+def _layer_page(atlas: Atlas, found: Matrix) -> Page:
+    features = {feature.job: feature for feature in atlas.features}
+    heads = tuple(_head(features[job]) for job in matrix_jobs(atlas.config, found.layer))
+    own = [found.scores[at][at] for at in range(len(heads))]
+    pictures = [*(f"the picture for {head.number}" for head in heads), "the noise"]
+    rows = tuple(
+        MatrixRow(head, tuple(_cell(*one, name) for one in zip(heads, scores, own, strict=True)))
+        for head, scores, name in zip((*heads, None), (*found.scores, found.noise), pictures, strict=True)
+    )
+    verdict = " ".join(matrix_sentences(found))
+    body = MatrixBody(Link(found.layer, f"{found.layer}/{HOME}"), heads, rows, verdict, atlas.recipe.name)
+    title = f"{TITLE} in {found.layer}"
+    description = f"How much the picture for one feature of {found.layer} excites another, for {len(heads)} features."
+    crumbs = (HOME_LINK, Link(TITLE, PAGE), Link(found.layer, None))
+    return Page(_matrix_page(found.layer), "matrix.html", title, description, crumbs, body)
+
+
+def _head(feature: Feature) -> Head:
+    return Head(feature.number, feature.page, thumb_of(feature))
+
+
+def _cell(head: Head, score: float, own: float, picture: str) -> Cell:
+    part = share(score, own)
+    title = f"feature {head.number} on {picture}: score {number(score)}"
+    if part is None:
+        return Cell(None, "–", f"{title}, and 0 on its own picture")
+    words = f"{part:.2f}" if part < 10 else f"{part:.0f}"
+    return Cell(min(SHADES, round(SHADE_OF_ONE * part)), words, f"{title}, {_percent(part)} of {number(own)}")
+
+
+def _percent(part: float) -> str:
+    if 0 < part < 0.01:
+        return "less than 1 %"
+    return f"{100 * part:.0f} %"

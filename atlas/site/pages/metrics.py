@@ -1,0 +1,167 @@
+"""Metrics: L1, L2 and L∞ as a table of pictures, with their fine detail, and whether the article's claim holds."""
+
+from dataclasses import dataclass
+
+from atlas.findings.metrics import METRICS, MetricPicture, Metrics, MetricTarget
+from atlas.plan.jobs import Job
+from atlas.plan.recipes import Metric, Recipe
+from atlas.plan.wanted.metrics import MetricRow, metric_rows
+from atlas.site import words
+from atlas.site.catalogue import Atlas
+from atlas.site.models import Link, Page, Picture, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK, picture_of
+
+PAGE = f"metrics/{HOME}"
+TITLE = "L1, L2 and L∞"
+CARD = StudyCard(TITLE, PAGE, "Do three metrics make the same picture, and is L1’s the least noisy?")
+SAME = 0.8  # two pictures count as the same from this correlation on
+GREY = 2.0  # a picture counts as grey while its luminance varies less than so many times as much as the start noise
+
+
+@dataclass(frozen=True)
+class MetricShot:
+    """A feature's picture by one metric."""
+
+    metric: str
+    recipe: str
+    picture: Picture | None  # None: pending
+    alt: str
+    status: str
+    score_start: float | None
+    score_shown: float | None
+    json: str | None  # path of the record
+    found: MetricPicture
+    is_grey: bool
+
+
+@dataclass(frozen=True)
+class TargetPart:
+    """A feature by each metric."""
+
+    name: str
+    id: str
+    page: str
+    shots: tuple[MetricShot, ...]
+
+
+@dataclass(frozen=True)
+class MetricsBody:
+    """The page."""
+
+    recipe: Recipe
+    targets: tuple[TargetPart, ...]
+    same: str
+    noise: str
+    same_from: float = SAME
+    grey_below: float = GREY
+
+
+def metrics_pages(atlas: Atlas) -> list[Page]:
+    """The page, if it is measured."""
+    found = atlas.finding(METRICS)
+    if not found:
+        return []
+    pairs = zip(metric_rows(atlas.config), found.targets, strict=True)
+    body = MetricsBody(
+        recipe=atlas.config.get_recipe(atlas.config.lists.metrics.recipe),
+        targets=tuple(_target_part(atlas, row, one) for row, one in pairs),
+        same=same_verdict(found),
+        noise=noise_verdict(found),
+    )
+    description = "Features of InceptionV3 by the metrics L1, L2 and L∞: their pictures, scores and fine detail."
+    return [Page(PAGE, "metrics.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
+
+
+def is_grey(picture: MetricPicture, target: MetricTarget) -> bool:
+    """Whether a picture stayed near the grey that it began as, so that it cannot be held against others."""
+    return picture.contrast < GREY * target.start_contrast
+
+
+def same_verdict(found: Metrics) -> str:
+    """Whether the metrics make the same picture."""
+    first, *others = (picture.metric for picture in found.targets[0].pictures)
+    sentences = [_same_sentence(found, first, other) for other in others]
+    return " ".join(sentences)
+
+
+def noise_verdict(found: Metrics) -> str:
+    """Whether L1's pictures have the least fine detail."""
+    judged = [(target.pictures[0], rivals) for target in found.targets if (rivals := _rivals(target))]
+    if not judged:
+        return "No feature has two pictures that are not grey, so which metric is the least noisy cannot be told."
+    least = sum(all(_fine(one) < _fine(rival) for rival in rivals) for one, rivals in judged)
+    answer = {len(judged): "holds", 0: "does not hold"}.get(least, "holds for some features and not for others")
+    return (
+        f"“L1 is the least noisy” {answer} by these numbers: L1’s picture has the smallest share of fine detail for "
+        f"{least} of the {len(judged)} features that can be judged. Grey pictures are left out."
+    )
+
+
+def _same_sentence(found: Metrics, first: Metric, other: Metric) -> str:
+    name, rival = words.METRICS[first], words.METRICS[other]
+    pairs = [(target, picture) for target in found.targets for picture in target.pictures if picture.metric == other]
+    clear = [one for target, one in pairs if not is_grey(one, target) and not is_grey(target.pictures[0], target)]
+    grey = len(pairs) - len(clear)
+    left = f" {_count(grey)} left out, since a picture stayed grey." if grey else ""
+    if not clear:
+        return f"{rival} cannot be held against {name}: for each feature, one of the two pictures stayed grey."
+    same = sum(_correlation(one) >= SAME for one in clear)
+    answer = {len(clear): "makes the same pictures as", 0: "does not make the same pictures as"}
+    holds = answer.get(same, "makes only some of the same pictures as")
+    nearest = [one for one in clear if one.others]
+    own = (
+        f"; for {sum(map(_is_nearest, nearest))} of {len(nearest)}, the own feature’s picture is the {name} picture "
+        "that they correlate with most"
+    )
+    return (
+        f"{rival} {holds} {name}, pixel by pixel: {same} of {len(clear)} reach a correlation of {SAME:g}"
+        f"{own if nearest else ''}.{left}"
+    )
+
+
+def _count(number: int) -> str:
+    return "One feature is" if number == 1 else f"{number} features are"
+
+
+def _rivals(target: MetricTarget) -> list[MetricPicture]:
+    """The other metrics' pictures that can be held against L1's."""
+    if is_grey(target.pictures[0], target):
+        return []
+    return [picture for picture in target.pictures[1:] if not is_grey(picture, target)]
+
+
+def _fine(picture: MetricPicture) -> float:
+    return 0.0 if picture.fine is None else picture.fine
+
+
+def _correlation(picture: MetricPicture) -> float:
+    found = picture.to_l1.correlation if picture.to_l1 else None
+    return -1.0 if found is None else found
+
+
+def _is_nearest(picture: MetricPicture) -> bool:
+    others = [other.correlation for other in picture.others if other.correlation is not None]
+    return all(_correlation(picture) > other for other in others)
+
+
+def _target_part(atlas: Atlas, row: MetricRow, found: MetricTarget) -> TargetPart:
+    term, name = row.target.terms[0], str(row.target)
+    shots = (_shot(atlas, job, one, found) for (_, job), one in zip(row.jobs, found.pictures, strict=True))
+    return TargetPart(name, f"{term.layer}-{term.feature}", f"{term.layer}/{term.feature}/{HOME}", tuple(shots))
+
+
+def _shot(atlas: Atlas, job: Job, found: MetricPicture, target: MetricTarget) -> MetricShot:
+    exhibit, metric = atlas.exhibits[job], words.METRICS[found.metric]
+    record = exhibit.record
+    return MetricShot(
+        metric=metric,
+        recipe=job.recipe.name,
+        picture=picture_of(exhibit),
+        alt=f"Rendering of {job.target} by the metric {metric}.",
+        status=exhibit.status,
+        score_start=record.score_start if record else None,
+        score_shown=record.score_shown if record else None,
+        json=f"{exhibit.folder}/record.json" if record else None,
+        found=found,
+        is_grey=is_grey(found, target),
+    )

@@ -1,0 +1,34 @@
+"""A feature without a gradient beside its rescued rendering, for its page and for the list: `Atlas` → `Rescued`."""
+
+from atlas.site.catalogue import Atlas
+from atlas.site.models import Rescued
+from atlas.site.pages.parts import picture_of
+
+
+def rescued_features(atlas: Atlas) -> tuple[Rescued, ...]:
+    """All features that are rendered once more, in the network's order; a rendering may be pending."""
+    features = {feature.job: feature for feature in atlas.features}
+    found = []
+    for rescue in atlas.rescues:
+        own, rescued = features[rescue.own], atlas.exhibits[rescue.rescued]
+        grey = picture_of(own)
+        record = rescued.record
+        assert own.record, "a rescue is planned for what is rendered"
+        assert grey, "and what is rendered has a picture"
+        found.append(
+            Rescued(
+                layer=rescue.layer,
+                number=rescue.feature,
+                page=own.page,
+                own=grey,
+                own_recipe=own.job.recipe.name,
+                own_score=own.record.score_shown,
+                recipe=rescued.job.recipe.name,
+                steps=rescued.job.recipe.rescue_steps or 0,
+                picture=picture_of(rescued),
+                status=rescued.status,
+                score=record.score_shown if record else None,
+                json=f"{rescued.folder}/record.json" if record else None,
+            )
+        )
+    return tuple(found)

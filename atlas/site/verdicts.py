@@ -1,0 +1,115 @@
+"""What findings come to, in sentences that say no more than their numbers do: finding → words."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from atlas.findings.fields import FieldPoint, Fields
+from atlas.findings.influence import ClipInfluence, PairInfluence, TargetInfluence
+from atlas.plan.layers import get_layer
+from atlas.site.words import number
+
+PRECISIONS = {"fp32": "float32", "fp64": "float64"}
+LIKE = 0.5  # a change counts as of the size of another if it is at least half of it
+LITTLE = 0.1  # and as little beside it if it is less than a tenth
+
+
+def branch_median(points: Sequence[FieldPoint], branch: str) -> float | None:
+    """Median radius of a branch's effective fields at the end, in pixels; None if no neuron of it has a gradient."""
+    radii = [point.end.radius for point in points if point.branch == branch and point.end]
+    return median(radii) if radii else None
+
+
+def fields_verdict(found: Fields) -> str:
+    """Whether interior branches reach wider than exterior ones, as the article guesses."""
+    names = [branch.name for branch in get_layer(found.layer).branches]
+    inner = [point.end.radius for point in found.points if point.branch in names[1:-1] and point.end]
+    outer = [point.end.radius for point in found.points if point.branch in (names[0], names[-1]) and point.end]
+    if not inner or not outer:
+        return "Too few neurons have a gradient to compare interior and exterior branches."
+    wide, narrow = median(inner), median(outer)
+    answer = "does" if wide > narrow else "does not"
+    return (
+        f"The guess {answer} hold for these features: the {len(inner)} of the interior branches reach "
+        f"{wide:.0f} px in the median, the {len(outer)} of the first and the last branch {narrow:.0f} px."
+    )
+
+
+def frames_verdict(found: ClipInfluence) -> str:
+    """How much of the change falls outside of the neurons' fields."""
+    total = sum(frame.change for frame in found.frames)
+    field = _weighted([(frame.change, frame.in_field) for frame in found.frames])
+    disc = _weighted([(frame.change, frame.in_disc) for frame in found.frames])
+    if not total or field is None:
+        return "No frame differs from the one before."
+    words = f"{_percent(1 - field)} of all change falls outside of the added neuron's theoretical receptive field"
+    if disc is not None:
+        words += f", and {_percent(1 - disc)} outside of its effective one"
+    return words + "."
+
+
+def reach_verdict(found: TargetInfluence) -> str:
+    """What follows about the article's question from the experiments on one feature, and no more."""
+    words = [_amplification(found)]
+    first = found.pairs[0]
+    if not first.fields_overlap and first.other == 0:
+        words.append(
+            "Two neurons whose receptive fields do not meet left each other's half of the picture as it was, to the "
+            "last of 256 steps: shared steps and blur alone carry nothing that far."
+        )
+    return " ".join(words)
+
+
+def _amplification(found: TargetInfluence) -> str:
+    added = last_change(found, "fp32", None)
+    if not added:
+        return "Adding the last neuron changed nothing in the far half, so there is nothing to explain."
+    fact = f"Adding the last neuron changed the far half of the picture by {number(added)}."
+    largest = max([value for _, value in disturbances(found) if value is not None], default=0.0)
+    if largest >= LIKE * added:
+        return (
+            f"{fact} A difference that no neuron made grows to the size of what adding a neuron does: here the long "
+            "reach is sensitivity of the descent, and it needs no coupling between the neurons."
+        )
+    if largest < LITTLE * added:
+        return f"{fact} Amplification of small differences does not explain that: the neuron itself reaches so far."
+    return f"{fact} Amplification of small differences explains a part of that, and not the whole."
+
+
+def disturbances(found: TargetInfluence) -> list[tuple[str, float | None]]:
+    """What was disturbed with no neuron added, and the change in the far half after the last step."""
+    rows = [
+        (f"start disturbed by {one.amount:g}, in {PRECISIONS[one.precision]}", one.steps[-1])
+        for one in found.sensitivity
+        if one.amount is not None
+    ]
+    if found.rounding:
+        rows.append(("nothing disturbed: float32 against float64", found.rounding[-1]))
+    return rows
+
+
+def last_change(found: TargetInfluence, precision: str, amount: float | None) -> float | None:
+    """Change in the far half after the last step; `amount` None: by adding the last neuron."""
+    for one in found.sensitivity:
+        if one.precision == precision and one.amount == amount:
+            return one.steps[-1]
+    return None
+
+
+def pair_verdict(found: PairInfluence) -> str:
+    """What one neuron did to the other's half."""
+    meet = "fields overlap" if found.fields_overlap else "fields do not meet"
+    share = f", {_percent(found.other / found.own)} of what the nearer neuron itself drew" if found.own else ""
+    return f"{meet}: the other neuron changed {number(found.other)}{share}"
+
+
+def _weighted(pairs: Sequence[tuple[float, float | None]]) -> float | None:
+    """Mean share, weighted by change; frames without a share are left out."""
+    known = [(change, share) for change, share in pairs if share is not None and change]
+    total = sum(change for change, _ in known)
+    return sum(change * share for change, share in known) / total if total else None
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.01:
+        return "less than 1 %"
+    return f"{100 * share:.0f} %"

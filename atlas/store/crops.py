@@ -1,0 +1,91 @@
+"""Crops of pictures in a store: an image ↔ a lossless WebP file, named by its pixels so that none lies twice."""
+
+import hashlib
+import io
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from atlas.errors import StoreError
+from atlas.store.files import write_if_changed
+from atlas.store.records import WeightsId
+
+FOLDER = "examples"
+CROPS = "crops"
+LARGEST = 160  # pixels of the longer side
+_SUFFIX = ".webp"  # of other files than masters, which are PNG
+_NAME = re.compile(r"[0-9a-f]{24}\.webp")
+
+
+def examples_folder(store: Path, weights: WeightsId) -> Path:
+    """Where the examples of a network's features lie."""
+    return store / weights.folder / FOLDER
+
+
+def crop_name(image: Image.Image) -> str:
+    """The name of a crop's file: a digest of its size and pixels."""
+    data = f"{image.width}x{image.height}|".encode() + image.tobytes()
+    return hashlib.sha256(data).hexdigest()[:24] + _SUFFIX
+
+
+def write_crop(folder: Path, image: Image.Image) -> str:
+    """Keep a crop, with no other data than its pixels.
+
+    Args:
+        folder: of the examples.
+        image: RGB, at most `LARGEST` pixels.
+
+    Returns:
+        The name of its file.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    name = crop_name(image)
+    if not (folder / CROPS / name).is_file():
+        buffer = io.BytesIO()
+        Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", lossless=True, exact=True)
+        write_if_changed(folder / CROPS / name, buffer.getvalue(), sync=False)
+    return name
+
+
+def open_crop(path: Path) -> Image.Image:
+    """Read a crop and check that its pixels are those of its name.
+
+    Raises:
+        StoreError: not there, damaged, or edited.
+    """
+    try:
+        with Image.open(path, formats=["WEBP"]) as image:
+            image.load()
+            picture = image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise StoreError(f"{path}: missing or damaged: {error}; run atlas examples --force") from None
+    if crop_name(picture) != path.name:
+        raise StoreError(f"{path}: its pixels are not those of its name; run atlas examples --force")
+    return picture
+
+
+def list_crops(store: Path) -> Iterator[Path]:
+    """Every crop of a store, or of stores inside it, sorted."""
+    return (path for path in sorted(store.rglob(f"{FOLDER}/{CROPS}/*{_SUFFIX}")) if _NAME.fullmatch(path.name))
+
+
+def remove_crops(folder: Path, keep: Collection[str]) -> None:
+    """Remove the crops of an earlier run: they may show what a person no longer wants kept.
+
+    Args:
+        folder: of the examples.
+        keep: names of the files that stay.
+
+    Raises:
+        StoreError: a file cannot be removed.
+    """
+    try:
+        for path in sorted((folder / CROPS).glob(f"*{_SUFFIX}")):
+            if _NAME.fullmatch(path.name) and path.name not in keep:
+                path.unlink()
+    except OSError as error:
+        raise StoreError(f"{error.filename}: cannot be removed: {error.strerror}; remove it by hand") from None

@@ -1,0 +1,55 @@
+"""Pictures and videos as files: is one whole? Path → what is wrong with it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+MEDIA = (".avif", ".jpg", ".png", ".mp4")
+_JPEG_END = b"\xff\xd9"
+
+
+def media_fault(path: Path) -> str | None:
+    """What is wrong with a picture or a video, found without decoding it; None if it is whole."""
+    return _video_fault(path) if path.suffix == ".mp4" else _picture_fault(path)
+
+
+def _picture_fault(path: Path) -> str | None:
+    try:
+        data = path.read_bytes()
+        with Image.open(path):
+            pass
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return "not a picture"
+    is_whole = data.endswith(_JPEG_END) if path.suffix == ".jpg" else path.suffix != ".avif" or _has_all_boxes(data)
+    return None if is_whole else "cut off"
+
+
+def _video_fault(path: Path) -> str | None:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return "not a video"
+    kinds = [kind for kind, _ in _boxes(data)]
+    if kinds[:1] != [b"ftyp"] or not {b"moov", b"mdat"} <= set(kinds):
+        return "not a video"
+    if not _has_all_boxes(data):
+        return "cut off"
+    if kinds.index(b"moov") > kinds.index(b"mdat"):
+        return "its index is at its end, so that a browser must load all of it before it plays"
+    return None
+
+
+def _has_all_boxes(data: bytes) -> bool:
+    """Whether the boxes that an AVIF or MP4 file is made of end where the file does."""
+    ends = [end for _, end in _boxes(data)]
+    return ends[-1:] == [len(data)]
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """The kind of each box of an AVIF or MP4 file, and where it ends."""
+    at = 0
+    while at + 8 <= len(data):
+        kind = data[at + 4 : at + 8]
+        at += int.from_bytes(data[at : at + 4]) or len(data)
+        yield kind, at

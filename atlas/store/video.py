@@ -1,0 +1,249 @@
+"""Frames → MP4, poster and contact sheet: the masters of a clip, encoded by ffmpeg. Equal frames, equal bytes."""
+
+import io
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import ffmpeg
+import imageio.v3 as iio
+import imageio_ffmpeg
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image, features
+
+from atlas.errors import VideoError
+from atlas.plan.blocks import Size
+from atlas.plan.raster import Clip
+from atlas.store import clips
+from atlas.store.clips import ClipRecord, clip_target, find_clip, frame_hashes, note_of, source_digest
+from atlas.store.masters import master_path, open_master
+from atlas.store.records import WeightsId
+
+# Scrubbing jumps: a keyframe for each row of cells, and no frame that waits for a later one.
+_CODEC = {
+    "vcodec": "libx264",
+    "preset": "slow",
+    "crf": 26,
+    "sc_threshold": 0,
+    "bf": 0,
+    "threads": 2,  # the bytes depend on the number
+    "flags": "+bitexact",
+    "fflags": "+bitexact",
+    "map_metadata": -1,
+    "movflags": "+faststart",
+}
+_SCALE = {"out_color_matrix": "bt709", "out_range": "tv", "flags": "accurate_rnd+full_chroma_int"}
+_COLOUR = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
+_POSTER = {"quality": 90, "subsampling": 0}
+_SHEET = {"quality": 50, "subsampling": "4:2:0", "speed": 6, "max_threads": 1}
+_SHEET_JPEG = {"quality": 70}
+_SHEET_CELL = 96  # pixels of a frame in the contact sheet, at most
+_SHEET_SIDE = 4096  # pixels of the contact sheet, at most
+_GAP = 2  # pixels between frames in it
+_GROUND = 20  # the grey that shows there
+_LINES = 5  # of ffmpeg's last words, in a message
+
+Pixels = NDArray[np.uint8]  # [H, W, 3]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What became of a clip."""
+
+    clip: Clip
+    folder: Path
+    record: ClipRecord | None  # None: not encoded
+    was_fresh: bool = False
+    missing: int = 0  # frames that are not in the store, for which the video waits
+    error: VideoError | None = None
+
+    @property
+    def video(self) -> Path:
+        """The file to be played."""
+        return self.folder / clips.VIDEO
+
+
+def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = False) -> Encoding:
+    """Encode a clip whose frames are all in the store, unless its video is fresh.
+
+    Raises:
+        VideoError: the encoder fails; the frames stay.
+        StoreError: a frame cannot be read, or a file not written.
+    """
+    folder = clips.clip_folder(store, weights, clip)
+    hashes = frame_hashes(store, weights, clip)
+    present = [digest for digest in hashes if digest]
+    if len(present) < len(hashes):
+        return Encoding(clip, folder, None, missing=len(hashes) - len(present))
+    encoder = encoder_identity(clip)
+    if not force and (record := find_clip(store, weights, clip, encoder)):
+        return Encoding(clip, folder, record, was_fresh=True)
+    frames = (open_master(master_path(store, weights, frame.job))[0] for frame in clip.frames)
+    made = _encode(clip, frames)
+    record = ClipRecord(
+        target=clip_target(clip),
+        recipe_name=clip.recipe.name,
+        recipe_digest=clip.recipe.digest,
+        seed=clip.seed,
+        weights_sha256=weights.sha256,
+        stride=clip.stride,
+        fps=clip.fps,
+        grid=clip.grid,
+        cells=clip.cells,
+        frame_size=made.frame_size,
+        video_size=made.video_size,
+        sheet_size=made.sheet_size,
+        encoder=encoder,
+        source=source_digest(present, encoder),
+        files={name: note_of(data) for name, data in made.files.items()},
+    )
+    clips.write_clip(folder, made.files, record)
+    return Encoding(clip, folder, record)
+
+
+def encoder_identity(clip: Clip) -> str:
+    """Settings and versions: all that a video's bytes depend on besides the frames.
+
+    Raises:
+        VideoError: there is no ffmpeg.
+    """
+    sheet = {**_SHEET, "jpeg": _SHEET_JPEG["quality"], "cell": _SHEET_CELL, "side": _SHEET_SIDE, "gap": _GAP}
+    groups = (_codec(clip), _SCALE, _COLOUR, _POSTER, sheet)
+    settings = "; ".join(" ".join(f"{key}={value}" for key, value in group.items()) for group in groups)
+    libraries = " ".join(f"{name}={features.version(name)}" for name in ("avif", "libjpeg_turbo"))
+    return f"{settings}; ffmpeg={_find_ffmpeg()[1]} pillow={PIL.__version__} {libraries}"
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Files, and the sizes that pages need."""
+
+    files: dict[str, bytes]
+    frame_size: Size
+    video_size: Size
+    sheet_size: Size
+
+
+def _encode(clip: Clip, frames: Iterator[Image.Image]) -> _Made:
+    with tempfile.TemporaryDirectory(prefix="atlas-video-") as folder:
+        path = Path(folder, clips.VIDEO)
+        first = next(frames)
+        last = _write_video(clip, path, first, frames)
+        sheet = _contact_sheet(clip, path)
+        files = {
+            clips.VIDEO: path.read_bytes(),
+            clips.POSTER: _save(_even(last), "JPEG", **_POSTER),
+            clips.SHEET: _save(sheet, "AVIF", **_SHEET),
+            clips.SHEET_JPEG: _save(sheet, "JPEG", **_SHEET_JPEG),
+        }
+    return _Made(files, (first.height, first.width), _even(first).shape[:2], sheet.shape[:2])
+
+
+def _write_video(clip: Clip, path: Path, first: Image.Image, rest: Iterator[Image.Image]) -> Image.Image:
+    """Send frames to ffmpeg one by one; returns the last."""
+    height, width = _even(first).shape[:2]
+    command = _command(clip, path, (height, width))
+    with tempfile.TemporaryFile() as words:  # a file never fills up, as a pipe that nobody reads does
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words)
+        except OSError as error:
+            raise _failure(clip, f"{command[0]} cannot be run: {error.strerror}") from None
+        last = first
+        try:
+            assert process.stdin
+            with suppress(BrokenPipeError), process.stdin as pipe:  # ffmpeg gave up, and its words say why
+                pipe.write(_even(first).tobytes())
+                for last in rest:
+                    pipe.write(_even(last).tobytes())
+            code = process.wait()
+        finally:
+            process.kill()  # where a frame could not be read, or someone interrupted
+            process.wait()
+        if code:
+            words.seek(0)
+            lines = words.read().decode(errors="replace").split("\n")
+            raise _failure(
+                clip, " / ".join([line.strip() for line in lines if line.strip()][-_LINES:]) or f"code {code}"
+            )
+    return last
+
+
+def _command(clip: Clip, path: Path, size: Size) -> list[str]:
+    height, width = size
+    source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=clip.fps)
+    # swscale converts by BT.601 unless told; the frames must carry the tags, or the encoder leaves them out
+    video = source.filter("scale", **_SCALE).filter("format", "yuv420p").filter("setparams", **_COLOUR)
+    output = ffmpeg.output(video, str(path), **_codec(clip)).global_args("-hide_banner", "-loglevel", "error")
+    command: list[str] = output.compile(cmd=_find_ffmpeg()[0])
+    return command
+
+
+def _codec(clip: Clip) -> dict[str, object]:
+    return {**_CODEC, "g": clip.cells[1], "keyint_min": clip.cells[1]}
+
+
+def _contact_sheet(clip: Clip, path: Path) -> Pixels:
+    """All frames as the video shows them, each at its cell."""
+    rows, cols = clip.cells
+    largest = min(_SHEET_CELL, _SHEET_SIDE // max(clip.cells) - _GAP)
+    tiles = [_shrink(frame, largest) for frame in _read_video(clip, path)]
+    if len(tiles) != rows * cols:
+        raise _failure(clip, f"{rows * cols} frames went in, and {len(tiles)} came back")
+    height, width = (side + _GAP for side in tiles[0].shape[:2])
+    sheet = np.full((rows * height - _GAP, cols * width - _GAP, 3), _GROUND, np.uint8)
+    for at, tile in enumerate(tiles):
+        top, left = at // cols * height, at % cols * width
+        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    return sheet
+
+
+def _shrink(picture: Pixels, largest: int) -> Pixels:
+    image = Image.fromarray(picture)
+    image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def _read_video(clip: Clip, path: Path) -> Iterator[Pixels]:
+    """The frames of a video, [H, W, 3] each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # imageio-ffmpeg lets go of its pipes without closing them
+        try:
+            yield from iio.imiter(path, plugin="FFMPEG")
+        except (OSError, RuntimeError, IndexError) as error:
+            raise _failure(clip, f"the video cannot be read back: {error}") from None
+
+
+def _even(picture: Image.Image) -> Pixels:
+    """A picture with even sides, as yuv420p wants them: the last row and column are repeated, nothing resampled."""
+    height, width = picture.height, picture.width
+    return np.pad(np.asarray(picture), ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _save(picture: Pixels, kind: str, **settings: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+def _find_ffmpeg() -> tuple[str, str]:
+    """The program and its version."""
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe(), imageio_ffmpeg.get_ffmpeg_version()
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        raise VideoError(
+            f"no ffmpeg can be run: {error}; install imageio-ffmpeg again, or name one in IMAGEIO_FFMPEG_EXE. "
+            "All frames are kept, and the same command encodes them then"
+        ) from None
+
+
+def _failure(clip: Clip, why: str) -> VideoError:
+    return VideoError(
+        f"the video of {clip_target(clip)} cannot be encoded: {why}. Its {len(clip.frames)} frames are kept: run the "
+        "same command again, or install imageio-ffmpeg again, or name another ffmpeg with libx264 in IMAGEIO_FFMPEG_EXE"
+    )

@@ -1,0 +1,1 @@
+"""What the renderings show: pictures, records and, where said so, the network → findings in the store."""

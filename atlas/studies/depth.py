@@ -1,0 +1,75 @@
+"""Does complexity grow with depth? Fineness, colours and edges of each layer's pictures, and their trend.
+
+The article sees colours, patterns, textures, objects and then jumbles, from layer to layer.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+
+from scipy.stats import spearmanr
+
+from atlas.findings.depth import EDGE, LEVELS, MEASURES, SIZE, Depth, LayerDepth, Quartiles, Trend, layer_depth_topic
+from atlas.findings.files import rounded
+from atlas.plan.jobs import Job
+from atlas.studies.desk import Desk
+from atlas.studies.looks import colour_entropy, edge_density, luminance, quartiles, shrink, spectral_centroid
+
+FEWEST_LAYERS = 3  # over which a rank correlation says anything
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one picture is like."""
+
+    centroid: float | None
+    entropy: float
+    edges: float
+
+
+def measure_layer_depth(desk: Desk, layer: str) -> LayerDepth:
+    """Measure the pictures of a layer that are there.
+
+    Raises:
+        StoreError: a master is damaged.
+    """
+    jobs = desk.source.jobs(layer_depth_topic(layer)) or ()
+    with_gradient = [job for job in jobs if desk.source.status(job) != "no_gradient"]
+
+    def measure(job: Job) -> Look:
+        picture = shrink(desk.picture(job), SIZE)
+        grey = luminance(picture)
+        return Look(spectral_centroid(grey), colour_entropy(picture, LEVELS), edge_density(grey, EDGE))
+
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        looks = list(pool.map(measure, with_gradient))
+    return LayerDepth(
+        layer=layer,
+        measured=len(looks),
+        without_gradient=len(jobs) - len(looks),
+        centroid=_quartiles(look.centroid for look in looks),
+        entropy=_quartiles(look.entropy for look in looks),
+        edges=_quartiles(look.edges for look in looks),
+    )
+
+
+def measure_depth(desk: Desk) -> Depth:
+    """Gather the layers, which are measured before, and look for trends over them."""
+    topics = [layer_depth_topic(layer) for layer in desk.source.config.layers]
+    layers = tuple(found for found in map(desk.source.read, topics) if found)
+    return Depth(layers, tuple(trend(measure, layers) for measure in MEASURES))
+
+
+def trend(measure: str, layers: Iterable[LayerDepth]) -> Trend:
+    """Spearman's rank correlation of the layers' medians with the order of the layers."""
+    found = [quartiles.middle for layer in layers if (quartiles := getattr(layer, measure))]
+    if len(found) < FEWEST_LAYERS or len(set(found)) == 1:
+        return Trend(measure, len(found), None, None)
+    result = spearmanr(range(len(found)), found)
+    return Trend(measure, len(found), rounded(float(result.statistic)), rounded(float(result.pvalue)))
+
+
+def _quartiles(values: Iterable[float | None]) -> Quartiles | None:
+    known = [value for value in values if value is not None]
+    return Quartiles(*(float(f"{value:.6g}") for value in quartiles(known))) if known else None

@@ -1,0 +1,93 @@
+"""What a study works with: the store's pictures as arrays, and the network's gradients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atlas.findings.topics import Source
+from atlas.plan.blocks import Size
+from atlas.plan.jobs import Job
+from atlas.plan.targets import Target
+from atlas.render import numerics as arithmetic
+from atlas.render.descent import blur, start_noise, to_pixels
+from atlas.render.objectives import compile_objective, scores
+from atlas.render.renderer import Renderer
+from atlas.store.masters import master_path, open_master
+from atlas.studies.measures import Array
+
+ROWS = 4  # pictures whose gradients are taken together
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The store of a configuration and a renderer with its weights."""
+
+    source: Source
+    renderer: Renderer
+
+    def picture(self, job: Job) -> Array:
+        """A rendering, [H, W, 3] in [0, 1].
+
+        Raises:
+            StoreError: the master is missing or damaged.
+        """
+        image, _ = open_master(master_path(self.source.config.store, self.source.weights, job))
+        return np.asarray(image, dtype=np.float64) / 255
+
+    def start(self, job: Job) -> Array:
+        """The noise that a job starts from, [H, W, 3] in [0, 1]."""
+        return to_array(start_noise(job.seed, job.recipe.first_size))
+
+    def untouched(self, job: Job) -> Array:
+        """What a recipe of one size leaves of the noise where no gradient arrives, [H, W, 3] in 256 steps.
+
+        The blur alone changes the noise everywhere; a neuron's own change is what differs from this.
+        """
+        image = start_noise(job.seed, job.recipe.first_size)[None]  # [1, 3, H, W]
+        (octave,) = job.recipe.octaves
+        for step in range(octave.steps):
+            sigma = octave.sigma_at(step)
+            image = image if sigma is None else blur(image, sigma)
+        return to_array(to_pixels(image[0])) / 255
+
+    def gradients(self, targets: Sequence[Target], pictures: Sequence[Array], first_size: Size) -> list[Array]:
+        """Magnitude of the score's gradient at each pixel, summed over channels.
+
+        Args:
+            targets: one a picture.
+            pictures: [H, W, 3] each, of one size.
+            first_size: (height, width) in pixels to which positions belong.
+
+        Returns:
+            [H, W] each.
+        """
+        found: list[Array] = []
+        for at in range(0, len(targets), ROWS):
+            images = torch.stack([to_tensor(picture) for picture in pictures[at : at + ROWS]])  # [B, 3, H, W]
+            found += self._gradients(targets[at : at + ROWS], images, first_size)
+        return found
+
+    def _gradients(self, targets: Sequence[Target], images: Tensor, first_size: Size) -> list[Array]:
+        network = self.renderer.network("fp32")
+        leaf = images.to(network.device).requires_grad_()
+        size = images.shape[-2], images.shape[-1]
+        objective = compile_objective(targets, first_size, size, network.device, images.dtype)
+        numerics = replace(arithmetic.in_float32(self.renderer.numerics), batch_size=len(targets))
+        with arithmetic.applied(numerics):
+            total = scores(objective, network.activations(leaf, objective.taps)).sum()
+            (gradient,) = torch.autograd.grad(total, leaf)
+        return list(gradient.abs().sum(1).double().cpu().numpy())  # [B, 3, H, W] -> [B, H, W]
+
+
+def to_array(image: Tensor) -> Array:
+    """[3, H, W] -> [H, W, 3] float64."""
+    array: Array = image.permute(1, 2, 0).double().numpy()
+    return array
+
+
+def to_tensor(picture: Array) -> Tensor:
+    """[H, W, 3] -> [3, H, W] float32."""
+    return torch.from_numpy(picture).permute(2, 0, 1).float()

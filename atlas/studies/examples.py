@@ -1,0 +1,212 @@
+"""The strongest crops of each rendered feature, out of many pictures, beside its own picture (needs the network).
+
+What counts is the strongest single neuron, of a crop and of the feature's own picture alike: a mean over the map would
+count what surrounds the crop.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from atlas.errors import ConfigError
+from atlas.findings.examples import (
+    KEPT,
+    VERSION,
+    Crop,
+    Examples,
+    FeatureExamples,
+    crop_files,
+    examples_path,
+    read_examples,
+    write_examples,
+)
+from atlas.findings.files import digest, rounded
+from atlas.plan import layers
+from atlas.plan.jobs import Job, feature_jobs
+from atlas.plan.layers import receptive_field
+from atlas.render import numerics as arithmetic
+from atlas.render.execute import is_out_of_memory
+from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
+from atlas.store.masters import find_record, master_path, open_master
+from atlas.store.records import Record
+from atlas.studies.desk import Desk
+from atlas.studies.gallery import Gallery, square_of
+from atlas.studies.looking import Sight, Wanted, Watcher, look, stacked
+from atlas.studies.strongest import NOBODY
+
+ROWS = {"cpu": 8, "cuda": 64, "mps": 16}  # pictures that run through the network together
+
+Box = tuple[int, int, int, int]
+Place = tuple[int, int]  # (row, col)
+Feature = tuple[str, int]  # layer and number
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What became of a run."""
+
+    path: Path  # of the record
+    found: Examples
+    was_fresh: bool
+
+
+def find_examples(
+    desk: Desk, gallery: Gallery, watcher: Watcher, *, rows: int | None = None, force: bool = False
+) -> Looked:
+    """Keep the strongest crops of every rendered feature of a configuration, unless they are fresh.
+
+    Args:
+        desk: the store, and a renderer with its weights.
+        gallery: the pictures.
+        watcher: told of progress, and of each picture that cannot be read.
+        rows: pictures that run through the network together; None: the table's.
+        force: look again even if nothing changed.
+
+    Raises:
+        ConfigError: nothing is rendered, no picture can be read, or memory runs out.
+        StoreError: a master is damaged, or something cannot be written.
+    """
+    config, weights = desk.source.config, desk.source.weights
+    rendered = _rendered(desk)
+    if not rendered:
+        raise ConfigError(
+            f"{config.store} has no rendering of the configuration's features by recipe {config.recipe} with weights "
+            f"{weights.name}: render first, with atlas render or atlas build"
+        )
+    path, inputs = examples_path(config.store, weights), _inputs(desk, gallery, rendered)
+    fresh = None if force else read_examples(config.store, weights, inputs)
+    if fresh and _has_all_crops(path.parent, fresh):
+        return Looked(path, fresh, was_fresh=True)
+    rows = rows or ROWS[desk.renderer.device.type]
+    try:
+        found = _look(desk, gallery, rendered, watcher, rows)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        fewer = f"--batch-size {rows // 2}" if rows > 1 else "a smaller --size"
+        raise ConfigError(f"out of memory with {rows} pictures at a time: say {fewer}") from None
+    write_examples(config.store, weights, found, inputs)
+    remove_crops(path.parent, crop_files(found.features))
+    return Looked(path, found, was_fresh=False)
+
+
+def field_in(layer: str, feature: int, neuron: Place, size: int) -> Box:
+    """The theoretical receptive field of a neuron inside a square picture: (top, left, bottom, right) in pixels."""
+    top, left, bottom, right = receptive_field(layer, feature).box(*neuron)
+    return max(0, math.floor(top)), max(0, math.floor(left)), min(size, math.ceil(bottom)), min(size, math.ceil(right))
+
+
+def _rendered(desk: Desk) -> dict[Job, Record]:
+    """The features of the configuration that the store has a rendering of, in the network's order."""
+    config, weights = desk.source.config, desk.source.weights
+    records = (
+        (job, find_record(master_path(config.store, weights, job), job, weights.sha256)) for job in feature_jobs(config)
+    )
+    return {job: record for job, record in records if record}
+
+
+def _inputs(desk: Desk, gallery: Gallery, rendered: dict[Job, Record]) -> str:
+    """Digest of all that the examples depend on, whatever the order of the pictures."""
+    size = desk.source.config.lists.examples.size
+    features = (part for job, record in rendered.items() for part in (job.path, record.pixels_sha256))
+    return digest([VERSION, KEPT, LARGEST, gallery.origin, size, *sorted(gallery.hashes), *features])
+
+
+def _has_all_crops(folder: Path, found: Examples) -> bool:
+    return all((folder / CROPS / name).is_file() for name in crop_files(found.features))
+
+
+def _look(desk: Desk, gallery: Gallery, rendered: dict[Job, Record], watcher: Watcher, rows: int) -> Examples:
+    size = desk.source.config.lists.examples.size
+    numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=rows)
+    wanted = [
+        Wanted(layer, tuple(_feature(job)[1] for job in jobs))
+        for layer, jobs in groupby(rendered, lambda job: _feature(job)[0])
+    ]
+    with arithmetic.applied(numerics), torch.inference_mode():
+        sight = look(desk.renderer.network("fp32"), gallery, wanted, size, rows, KEPT, watcher)
+        if not sight.seen:
+            raise ConfigError("no picture could be read, so there is nothing to look at; name a folder of pictures")
+        own = {job: _own_peak(desk, job) for job in rendered}
+    crops = _cut(desk, gallery, _winners(wanted, sight, size))
+    features = (
+        FeatureExamples(str(job.target), record.pixels_sha256, *own[job], crops.get(_feature(job), ()))
+        for job, record in rendered.items()
+    )
+    seen, skipped = sight.seen, len(gallery.hashes) - sight.seen + gallery.unread
+    return Examples(VERSION, gallery.origin, size, seen, skipped, numerics, tuple(features))
+
+
+def _own_peak(desk: Desk, job: Job) -> tuple[Place, float]:
+    """The strongest neuron of a feature in its own picture, and its activation."""
+    image, _ = open_master(master_path(desk.source.config.store, desk.source.weights, job))
+    network, (layer, feature) = desk.renderer.network("fp32"), _feature(job)
+    images = stacked([np.asarray(image)], 1).to(network.device)
+    values = network.activations(images, {layer})[layer][0, feature].cpu()  # [rows, cols]
+    score, at = values.flatten().max(0)
+    return divmod(int(at), values.shape[1]), rounded(score.item()) or 0.0
+
+
+@dataclass(frozen=True)
+class _Winner:
+    """A picture among the strongest of a feature."""
+
+    picture: int  # its rank among all hashes
+    feature: Feature
+    rank: int  # among the feature's
+    neuron: Place
+    score: float
+
+
+def _winners(wanted: Sequence[Wanted], sight: Sight, size: int) -> list[_Winner]:
+    """All pictures that are kept, by picture; one that does not excite a feature at all is not among its own."""
+    found = []
+    for one in wanted:
+        strongest, (_, cols) = sight.strongest[one.layer], layers.grid(one.layer, (size, size))
+        parts = (part.tolist() for part in (strongest.pictures, strongest.places, strongest.scores))
+        for feature, pictures, places, scores in zip(one.features, *parts, strict=True):
+            for rank, (picture, place, score) in enumerate(zip(pictures, places, scores, strict=True)):
+                if picture != NOBODY and score > 0:
+                    found.append(_Winner(picture, (one.layer, feature), rank, divmod(place, cols), score))
+    return sorted(found, key=lambda winner: (winner.picture, winner.feature))
+
+
+def _cut(desk: Desk, gallery: Gallery, winners: Sequence[_Winner]) -> dict[Feature, tuple[Crop, ...]]:
+    """Cut all crops, opening each picture once; by feature, the strongest first."""
+    folder = examples_folder(desk.source.config.store, desk.source.weights)
+    size, numbered = desk.source.config.lists.examples.size, sorted(gallery.hashes)
+    found: dict[Feature, dict[int, Crop]] = {}
+    for picture, members in groupby(winners, lambda winner: winner.picture):
+        square = square_of(gallery.open(numbered[picture]), size)
+        for winner in members:
+            box = field_in(*winner.feature, winner.neuron, size)
+            image = _crop(square, box)
+            crop = Crop(
+                picture=numbered[picture],
+                neuron=winner.neuron,
+                score=rounded(winner.score) or 0.0,
+                box=box,
+                file=write_crop(folder, image),
+                size=image.size,
+            )
+            found.setdefault(winner.feature, {})[winner.rank] = crop
+    return {feature: tuple(crops[rank] for rank in sorted(crops)) for feature, crops in found.items()}
+
+
+def _crop(square: Image.Image, box: Box) -> Image.Image:
+    top, left, bottom, right = box
+    image = square.crop((left, top, right, bottom))
+    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    return image
+
+
+def _feature(job: Job) -> Feature:
+    term = job.target.terms[0]
+    assert term.feature is not None  # feature_jobs names one feature each
+    return term.layer, term.feature

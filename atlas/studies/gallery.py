@@ -1,0 +1,175 @@
+"""Pictures to look at: a person's folder, or what the project draws → a list of hashes, each of which can be opened."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from PIL import Image, ImageOps
+
+from atlas.drawn.pictures import CLASSES, draw_class
+from atlas.errors import ConfigError, StoreError
+from atlas.findings.examples import Origin
+from atlas.plan.lists.examples import ExampleList
+from atlas.store.photo_files import decode_picture, read_bytes, sha256_of
+from atlas.store.weights_ids import file_sha256
+
+DRAWN_EACH = 2  # pictures of each class
+DRAWN_SEED = 3 * 10**9  # neither training nor a test draws with it
+LARGEST_FILE = 2**28  # bytes: what is larger is no photograph
+
+Skip = Callable[[str], None]
+
+
+class Gallery(Protocol):
+    """Pictures that can be opened again and again."""
+
+    @property
+    def origin(self) -> Origin:
+        """Whose they are."""
+
+    @property
+    def unread(self) -> int:
+        """Files that could not even be hashed."""
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of each picture, all different; the order means nothing."""
+
+    def open(self, sha256: str) -> Image.Image:
+        """A picture, upright and in RGB.
+
+        Raises:
+            ConfigError: it cannot be read as a picture, or is no longer the one of that hash.
+        """
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The files of a folder."""
+
+    files: dict[str, Path]  # by hash
+    unread: int = 0
+    origin: Origin = "folder"
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of each file."""
+        return tuple(self.files)
+
+    def open(self, sha256: str) -> Image.Image:
+        """Decode a file."""
+        file = self.files[sha256]
+        data = read_bytes(file)
+        if sha256_of(data) != sha256:
+            raise ConfigError(f"{file}: changed while the pictures were looked at; run the same command again")
+        return decode_picture(data, file)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures that the project draws itself, kept in memory."""
+
+    pictures: dict[str, Image.Image]  # by the hash of their pixels
+    unread: int = 0
+    origin: Origin = "drawn"
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of each picture's pixels."""
+        return tuple(self.pictures)
+
+    def open(self, sha256: str) -> Image.Image:
+        """A picture."""
+        return self.pictures[sha256]
+
+
+def open_gallery(wanted: ExampleList, on_skip: Skip) -> Gallery | None:
+    """The pictures that a configuration names; None if it names none.
+
+    Raises:
+        ConfigError: the folder is not there, or not readable.
+    """
+    if wanted.drawn:
+        return draw_gallery(wanted.size)
+    return walk_folder(wanted.folder, on_skip) if wanted.folder else None
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that is not there.
+
+    Raises:
+        ConfigError: no such folder.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: {'is no folder' if folder.exists() else 'no such folder'}; name one of pictures")
+
+
+def walk_folder(folder: Path, on_skip: Skip) -> Folder:
+    """List a folder and those inside it, by name; a file that lies there twice counts once.
+
+    Args:
+        folder: where the pictures are; names that begin with a dot are passed over.
+        on_skip: told of each file that cannot be read, and why.
+
+    Raises:
+        ConfigError: no such folder, or not readable.
+    """
+    check_folder(folder)
+    files: dict[str, Path] = {}
+    unread = 0
+
+    def skip(why: str) -> None:
+        nonlocal unread
+        unread += 1
+        on_skip(why)
+
+    for path in _walk(folder, skip):
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                skip(f"{path}: larger than {LARGEST_FILE // 2**20} MB, and so no photograph")
+            else:
+                files.setdefault(file_sha256(path), path)
+        except OSError as error:
+            skip(f"{path}: cannot be read: {error.strerror}")
+        except StoreError as error:
+            skip(str(error))
+    return Folder(files, unread)
+
+
+def draw_gallery(size: int) -> Drawn:
+    """A few pictures of every class that the project draws, size × size pixels."""
+    generator = torch.Generator().manual_seed(DRAWN_SEED)
+    found = {}
+    for name in CLASSES:
+        pictures = (draw_class(name, DRAWN_EACH, size, generator) * 255).round().to(torch.uint8)  # [n, 3, H, W]
+        for pixels in pictures.permute(0, 2, 3, 1).numpy():  # [n, H, W, 3]
+            image = Image.fromarray(pixels)
+            found[hashlib.sha256(image.tobytes()).hexdigest()] = image
+    return Drawn(found)
+
+
+def square_of(image: Image.Image, size: int) -> Image.Image:
+    """The square in the middle of a picture, brought to so many pixels: what the network sees of it."""
+    return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+
+
+def _walk(folder: Path, on_skip: Skip) -> Iterator[Path]:
+    """Every file, sorted by name within its folder; links to folders are not followed, lest one goes in a circle."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        on_skip(f"{folder}: cannot be read: {error.strerror}")
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry), on_skip)
+        elif entry.is_file():
+            yield Path(entry)
+        elif not entry.is_dir():
+            on_skip(f"{entry.path}: no file that can be read")

@@ -1,0 +1,47 @@
+"""Metrics put to the test: how alike the pictures of L1, L2 and L∞ are, and how much fine detail each has.
+
+The article's longer text calls them "the same picture for each, with L1 the least noisy".
+"""
+
+from collections.abc import Sequence
+
+from atlas.findings.files import rounded
+from atlas.findings.metrics import MetricPicture, Metrics, MetricTarget
+from atlas.plan.recipes import Metric
+from atlas.plan.wanted.metrics import metric_rows
+from atlas.studies.desk import Desk
+from atlas.studies.looks import fine_share, kept, likeness, luminance
+from atlas.studies.measures import Array
+
+
+def measure_metrics(desk: Desk) -> Metrics:
+    """Measure the pictures of each metric.
+
+    Raises:
+        StoreError: a master is missing or damaged.
+    """
+    rows = metric_rows(desk.source.config)
+    firsts = [desk.picture(row.jobs[0][1]) for row in rows]
+    found = []
+    for at, row in enumerate(rows):
+        pictures = (_picture(metric, desk.picture(job), firsts, at) for metric, job in row.jobs)
+        start = luminance(desk.start(row.jobs[0][1]))
+        found.append(MetricTarget(str(row.target), _number(start.std()), tuple(pictures)))
+    return Metrics(tuple(found))
+
+
+def _picture(metric: Metric, picture: Array, firsts: Sequence[Array], at: int) -> MetricPicture:
+    grey = luminance(picture)
+    fine = fine_share(grey)
+    to_firsts = [] if metric == "l1" else [kept(likeness(picture, first)) for first in firsts]
+    return MetricPicture(
+        metric=metric,
+        fine=None if fine is None else rounded(fine),
+        contrast=_number(grey.std()),
+        to_l1=to_firsts[at] if to_firsts else None,
+        others=tuple(to_firsts[:at] + to_firsts[at + 1 :]),
+    )
+
+
+def _number(value: float) -> float:
+    return rounded(float(value)) or 0.0

@@ -1,0 +1,83 @@
+"""Runs the studies of a configuration: those whose renderings are all there and whose finding is not fresh."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from atlas.findings.compare import COMPARE, raw_topic
+from atlas.findings.connections import connected_layers, connections_topic
+from atlas.findings.depth import DEPTH, layer_depth_topic
+from atlas.findings.fields import fields_topic
+from atlas.findings.influence import INFLUENCE, clip_topic
+from atlas.findings.interactions import INTERACTIONS, matrix_topic
+from atlas.findings.metrics import METRICS
+from atlas.findings.neurons import NEURONS
+from atlas.findings.palette import palette_topic
+from atlas.findings.topics import Source, Topic
+from atlas.plan.config import Config
+from atlas.plan.raster import config_clips
+from atlas.render.renderer import Renderer
+from atlas.studies.compare import measure_compare, measure_raw
+from atlas.studies.connections import measure_connections
+from atlas.studies.depth import measure_depth, measure_layer_depth
+from atlas.studies.desk import Desk
+from atlas.studies.fields import measure_fields
+from atlas.studies.influence import measure_clip, measure_influence
+from atlas.studies.interactions import measure_interactions, measure_matrix
+from atlas.studies.metrics import measure_metrics
+from atlas.studies.neurons import measure_neurons
+from atlas.studies.palette import measure_palette
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question and how it is answered."""
+
+    topic: Topic[Any]
+    measure: Callable[[Desk], object]
+
+
+def studies(config: Config) -> Iterator[Study]:
+    """All that a configuration asks."""
+    yield Study(NEURONS, measure_neurons)
+    for layer in config.lists.fields.layers:
+        yield Study(fields_topic(layer), partial(measure_fields, layer=layer))
+    for clip in config_clips(config):
+        if clip.stride == 1:
+            yield Study(clip_topic(clip), partial(measure_clip, clip=clip))
+    yield Study(INFLUENCE, measure_influence)
+    for recipe in config.lists.palette.recipes:
+        yield Study(palette_topic(recipe), partial(measure_palette, recipe=recipe))
+    for layer in connected_layers(config):
+        yield Study(connections_topic(layer), partial(measure_connections, layer=layer))
+    yield Study(COMPARE, measure_compare)
+    for layer in config.layers:
+        yield Study(raw_topic(layer), partial(measure_raw, layer=layer))
+    yield Study(METRICS, measure_metrics)
+    for layer in config.layers:
+        yield Study(layer_depth_topic(layer), partial(measure_layer_depth, layer=layer))
+    yield Study(DEPTH, measure_depth)
+    yield Study(INTERACTIONS, measure_interactions)
+    for layer in config.lists.interactions.layers:
+        yield Study(matrix_topic(layer), partial(measure_matrix, layer=layer))
+
+
+def run_studies(config: Config, renderer: Renderer, on_progress: Callable[[str], None]) -> None:
+    """Measure what can be measured and is not measured yet.
+
+    Args:
+        config: what is asked.
+        renderer: of the weights with which everything was rendered.
+        on_progress: told the name of each study before it begins.
+
+    Raises:
+        StoreError: a finding cannot be written.
+    """
+    source = Source(config, renderer.weights.id)
+    desk = Desk(source, renderer)
+    for study in studies(config):
+        if source.digest(study.topic) is None or source.read(study.topic) is not None:
+            continue
+        on_progress(study.topic.name)
+        source.write(study.topic, study.measure(desk))

@@ -1,0 +1,30 @@
+// The picture after a dream lies over the one before, and a slider says where one ends and the other begins.
+// Where the stylesheet does not lay them so, without scripts and on paper, they stand side by side.
+"use strict";
+
+for (const slider of document.querySelectorAll(".dream input")) {
+  const box = slider.closest(".dream");
+  const after = box.querySelector("figure + figure");
+
+  const show = () => {
+    box.style.setProperty("--cut", `${slider.value}%`);
+    slider.setAttribute("aria-valuetext", `before ${slider.value} %, after ${100 - slider.value} %`);
+  };
+
+  const follow = (event) => {
+    const { left, width } = after.getBoundingClientRect();
+    slider.value = Math.round((100 * (event.clientX - left)) / width);
+    show();
+  };
+
+  slider.addEventListener("input", show);
+  after.addEventListener("pointerdown", (event) => {
+    after.setPointerCapture(event.pointerId);
+    follow(event);
+  });
+  after.addEventListener("pointermove", (event) => {
+    if (after.hasPointerCapture(event.pointerId)) follow(event);
+  });
+  after.addEventListener("dragstart", (event) => event.preventDefault());
+  show();
+}

@@ -1,0 +1,155 @@
+"""Complexity over depth: which pictures count, trends against the textbook, and what the page says of them."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from atlas.findings.depth import DEPTH, Depth, LayerDepth, Quartiles, Trend, layer_depth_topic
+from atlas.findings.topics import Source
+from atlas.plan.config import load_config, override
+from atlas.plan.jobs import feature_jobs
+from atlas.plan.layers import LAYERS
+from atlas.site.build import build_site
+from atlas.site.pages.depth import depth_verdict, direction, trend_sentence
+from atlas.store.masters import master_path
+from atlas.studies.depth import measure_depth, measure_layer_depth, trend
+from atlas.studies.desk import Desk
+from atlas.studies.looks import colour_entropy, edge_density, luminance, quartiles, shrink, spectral_centroid
+from stores import WEIGHTS, fill
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Six features of three layers, of which two have no gradient and one is pending in each."""
+    names = "Conv2d_2a_3x3,Mixed_5b,Mixed_7c"
+    made = override(load_config("demo"), layer_names=names, features="6", store=tmp_path / "a", site=tmp_path / "b")
+    made = replace(made, lists=made.lists.emptied())
+    fill(made, statuses=("ok", "no_gradient", None, "not_raised", "no_gradient", "failed"))
+    return made
+
+
+def measured(config):
+    """Run the studies on depth; returns a source that sees what they found."""
+    source = Source(config, WEIGHTS)
+    desk = Desk(source, None)
+    for layer in config.layers:
+        source.write(layer_depth_topic(layer), measure_layer_depth(desk, layer))
+    source.write(DEPTH, measure_depth(desk))
+    return Source(config, WEIGHTS)
+
+
+def test_pictures_without_a_gradient_are_left_out_and_counted(config):
+    found = measured(config).read(DEPTH)
+    assert [layer.layer for layer in found.layers] == list(config.layers)
+    assert [(layer.measured, layer.without_gradient) for layer in found.layers] == [(3, 2)] * 3
+    desk = Desk(Source(config, WEIGHTS), None)
+    jobs = [job for job in feature_jobs(config)[6:12] if desk.source.status(job) not in (None, "no_gradient")]
+    pictures = [shrink(desk.picture(job), 160) for job in jobs]
+    for measure, values in (
+        ("centroid", [spectral_centroid(luminance(one)) for one in pictures]),
+        ("entropy", [colour_entropy(one, 8) for one in pictures]),
+        ("edges", [edge_density(luminance(one), 0.1) for one in pictures]),
+    ):
+        found_here = getattr(found.layers[1], measure)
+        expected = quartiles(values)
+        assert (found_here.low, found_here.middle, found_here.high) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_new_picture_in_one_layer_leaves_the_others_measured(config):
+    measured(config)
+    pending = feature_jobs(config)[2]
+    assert Source(config, WEIGHTS).status(pending) is None
+    (master_path(config.store, WEIGHTS, feature_jobs(config)[0])).unlink()
+    source = Source(config, WEIGHTS)
+    assert source.read(layer_depth_topic("Conv2d_2a_3x3")) is None
+    assert source.read(DEPTH) is None
+    assert source.read(layer_depth_topic("Mixed_7c")) is not None
+
+
+def test_an_empty_store_is_not_measured(config, tmp_path):
+    empty = replace(config, store=tmp_path / "none")
+    assert Source(empty, WEIGHTS).digest(DEPTH) is None
+    assert Source(empty, WEIGHTS).digest(layer_depth_topic("Mixed_5b")) is None
+
+
+def layers(values, measure="entropy"):
+    """Layers with these medians; None: nothing measured."""
+    found = []
+    for layer, value in zip(LAYERS, values, strict=False):
+        empty = LayerDepth(layer.name, 4, 0, None, None, None)
+        found.append(empty if value is None else replace(empty, **{measure: Quartiles(value, value, value)}))
+    return found
+
+
+def test_a_trend_is_spearmans_rank_correlation():
+    values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5]
+    ranks = [sorted(values).index(value) for value in values]
+    n = len(values)
+    expected = 1 - 6 * sum((at - rank) ** 2 for at, rank in enumerate(ranks)) / (n * (n * n - 1))
+    found = trend("entropy", layers(values))
+    assert found.layers == n
+    assert found.rho == pytest.approx(expected, rel=1e-5)
+    assert 0 < found.p < 1
+
+
+def test_layers_without_a_value_have_no_part_in_a_trend():
+    assert trend("entropy", layers([1.0, None, 2.0, 3.0])).rho == pytest.approx(1)
+    assert trend("entropy", layers([1.0, None, 2.0])) == Trend("entropy", 2, None, None)
+    assert trend("entropy", layers([1.0, 1.0, 1.0])) == Trend("entropy", 3, None, None)
+
+
+@pytest.mark.parametrize(
+    ("rho", "p", "expected"),
+    [
+        (0.9, 0.001, "grows"),
+        (-0.9, 0.001, "falls"),
+        (0.49, 0.001, "shows no trend"),
+        (0.9, 0.06, "shows no trend"),
+        (None, None, None),
+    ],
+)
+def test_directions_by_the_stated_thresholds(rho, p, expected):
+    assert direction(Trend("edges", 16, rho, p)) == expected
+
+
+def test_a_trend_in_words():
+    assert trend_sentence(Trend("edges", 16, -0.6, 0.014), "Edges") == (
+        "Edges: the median falls with depth. Spearman’s rank correlation over 16 layers is −0.60 (p = 0.014)."
+    )
+    assert "(p below 0.001)" in trend_sentence(Trend("edges", 16, 0.9, 0.0), "Edges")
+    assert "too few" in trend_sentence(Trend("edges", 2, None, None), "Edges")
+
+
+def verdict(*rhos):
+    names = ("centroid", "entropy", "edges")
+    return depth_verdict(Depth((), tuple(Trend(n, 16, rho, 0.01) for n, rho in zip(names, rhos, strict=True))))
+
+
+def test_the_verdict_counts_the_measures():
+    assert verdict(0.9, 0.8, 0.7) == (
+        "Of the three measures of complexity, 3 grow with depth (fineness, colours, edges)."
+    )
+    assert verdict(-0.9, 0.8, 0.1) == (
+        "Of the three measures of complexity, 1 grows with depth (colours), 1 falls (fineness), "
+        "1 shows no trend (edges)."
+    )
+    assert verdict(0.1, 0.2, -0.1) == (
+        "Of the three measures of complexity, none grows with depth, 3 show no trend (fineness, colours, edges)."
+    )
+    assert "too few layers" in verdict(None, 0.8, 0.7)
+
+
+def test_the_page(config):
+    found = measured(config).read(DEPTH)
+    build_site(config, WEIGHTS)
+    html = (config.site / "depth/index.html").read_text()
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+    assert "9 pictures of features by recipe quick" in page
+    assert "6 features of status no_gradient are left out" in page
+    assert depth_verdict(found) in page
+    assert html.count("<circle") == 3 * 3
+    assert html.count('class="band"') == 3 * 3  # layers in between are not in this atlas
+    assert f"{found.layers[0].entropy.middle:.4g}" in page
+    assert html.count('<th scope="row">') == 3
+    assert 'href="../Mixed_7c/index.html"' in html

@@ -1,0 +1,331 @@
+"""Pairs of features alone, together and in between, and the matrix of a layer: plan, numbers, words and pages."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import normalized_root_mse
+
+import oracle
+from atlas.check import check_site
+from atlas.errors import ConfigError
+from atlas.findings.interactions import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_topic
+from atlas.findings.topics import Source
+from atlas.plan.config import load_config, override
+from atlas.plan.jobs import rounds
+from atlas.plan.wanted import all_jobs
+from atlas.plan.wanted.interactions import interactions, matrix_jobs
+from atlas.render.descent import resize, start_noise
+from atlas.render.execute import Report, run_batches
+from atlas.render.numerics import resolve_numerics
+from atlas.render.renderer import Renderer
+from atlas.site.build import build_site
+from atlas.site.pages.interactions import matrix_sentences, pair_sentences, ratios
+from atlas.store.masters import master_path, open_master
+from atlas.store.weights_ids import write_weights_id
+from atlas.studies.interactions import off_line, rms
+from atlas.studies.run import run_studies
+
+CPU = torch.device("cpu")
+TEXT = """
+[features]
+layers = ["Conv2d_2a_3x3", "Mixed_5b"]
+count = 4
+recipe = "small"
+[recipes.small]
+gradient = "rms"
+octaves = [
+  {{ size = 76, steps = 3, lr = [0.1, 0.05], sigma = [1, 0.5] }},
+  {{ size = 80, steps = 2, lr = [0.05, 0.02] }},
+]
+[interactions]
+recipe = "small"
+{more}
+"""
+PAIRS = """
+pairs = [["Conv2d_2a_3x3[20]", "Mixed_5b[3]"], ["Mixed_6a[1]", "Mixed_5b[3]"]]
+walk = 4
+layers = ["Mixed_5b", "Mixed_6b"]
+features = 3
+"""
+
+
+def read(folder, more):
+    (folder / "atlas.toml").write_text(TEXT.format(more=more))
+    config = load_config(str(folder / "atlas.toml"))
+    lists = replace(config.lists.emptied(), interactions=config.lists.interactions)
+    return replace(config, store=folder / "store", site=folder / "site", lists=lists)
+
+
+@pytest.fixture(scope="module")
+def rendered(weights, tmp_path_factory):
+    config = read(tmp_path_factory.mktemp("interactions"), PAIRS)
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    write_weights_id(config.store, weights.id)
+    for batches in rounds(all_jobs(config), "cpu", 8):
+        run_batches(batches, renderer, config.store, Report(), lambda outcome: None)
+    asked = []
+    run_studies(config, renderer, asked.append)
+    assert [name for name in asked if name.startswith("interactions")] == ["interactions", "interactions-Mixed_5b"]
+    return config, renderer
+
+
+@pytest.fixture
+def source(rendered):
+    config, renderer = rendered
+    return Source(config, renderer.weights.id)
+
+
+def score_of(rendered, job):
+    config, renderer = rendered
+    return open_master(master_path(config.store, renderer.weights.id, job))[1].score_shown
+
+
+# what is asked
+
+
+def test_a_pair_is_two_features_their_sum_and_a_walk(rendered):
+    config, _ = rendered
+    (pair,) = interactions(config)  # Mixed_6a is not in this atlas
+    assert [str(job.target) for job in pair.jobs] == [
+        "Conv2d_2a_3x3[20]",
+        "Mixed_5b[3]",
+        "Conv2d_2a_3x3[20] + Mixed_5b[3]",
+        "Conv2d_2a_3x3[20] + Mixed_5b[3]",
+        "0.6667*Conv2d_2a_3x3[20] + 0.3333*Mixed_5b[3]",
+        "0.3333*Conv2d_2a_3x3[20] + 0.6667*Mixed_5b[3]",
+    ]
+    assert (pair.walk[0].job, pair.walk[-1].job) == (pair.first, pair.second)
+    assert [job.seed for job in pair.jobs] == [999, 999, 999, 1000, 999, 999]
+    assert {20, 3} <= {f for layer in config.layers for f in config.features_of(layer)}
+
+
+def test_the_articles_walk_is_in_quarters():
+    first, *_ = interactions(load_config())
+    assert [str(step.job.target) for step in first.walk] == [
+        "Mixed_6a[199]",
+        "0.75*Mixed_6a[199] + 0.25*Mixed_6b[201]",
+        "0.5*Mixed_6a[199] + 0.5*Mixed_6b[201]",
+        "0.25*Mixed_6a[199] + 0.75*Mixed_6b[201]",
+        "Mixed_6b[201]",
+    ]
+    assert len({layer for pair in load_config().lists.interactions.pairs for t in pair for layer in [t.deepest]}) > 4
+
+
+def test_a_matrix_is_of_the_first_features_that_have_a_page(rendered):
+    config, _ = rendered
+    assert [str(job.target) for job in matrix_jobs(config, "Mixed_5b")] == [f"Mixed_5b[{f}]" for f in (0, 1, 2)]
+    assert matrix_jobs(config, "Mixed_6b") == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('pairs = ["Mixed_5b[3]"]', "must be a list of pairs"),
+        ('pairs = [["Mixed_5b[3]"]]', "must be a list of pairs"),
+        ('pairs = [["Mixed_5b[3]", 4]]', "must be a list of pairs"),
+        ('pairs = [["Mixed_5b[3]", "Mixed_5b[3]"]]', "paired with itself"),
+        ('pairs = [["Mixed_5b[3]", "Mixed_5b[3, 1, 1]"]]', "is no whole feature"),
+        ('pairs = [["Mixed_5b[3]", "Mixed_5b[256]"]]', "its 256 features are 0 to 255"),
+        ("walk = 1", "from 2 to 11"),
+        ("features = 1", "from 2 to 32"),
+        ('layers = ["Mixed_5z"]', "no layer is called"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, more, words):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        read(tmp_path, more)
+
+
+def test_features_only_asks_for_none():
+    config = override(load_config(), features_only=True)
+    assert interactions(config) == ()
+    assert config.lists.interactions.layers == ()
+
+
+# measures
+
+
+def test_the_distance_from_the_mean_is_1_for_either_end_and_0_for_the_mean():
+    first, second = np.random.default_rng(1).random((2, 5, 6, 3))
+    assert off_line(first, first, second, 0.5) == pytest.approx(1)
+    assert off_line(second, first, second, 0.5) == pytest.approx(1)
+    assert off_line((first + second) / 2, first, second, 0.5) == pytest.approx(0, abs=1e-12)
+    assert off_line(0.75 * first + 0.25 * second, first, second, 0.25) == pytest.approx(0, abs=1e-12)
+    assert off_line(first, first, second, 0.25) == pytest.approx(0.5)
+    assert off_line(first, first, first, 0.5) is None
+
+
+def test_the_distance_is_that_of_scikit_image():
+    picture, first, second = np.random.default_rng(2).random((3, 7, 4, 3))
+    span = np.ptp(first)
+    plain = [normalized_root_mse(first, other, normalization="min-max") * span for other in (picture, second)]
+    assert [rms(first, picture), rms(first, second)] == pytest.approx(plain)
+    assert off_line(picture, first, second, 0) == pytest.approx(2 * plain[0] / plain[1])
+
+
+# what is found
+
+
+def test_scores_of_mixtures_add_up_to_those_of_their_records(rendered, source):
+    """A record's score is the weighted sum over the terms, by the renderer and not by the study."""
+    (pair,) = interactions(rendered[0])
+    (found,) = source.read(INTERACTIONS).pairs
+    assert found.joint.first + found.joint.second == pytest.approx(score_of(rendered, pair.joint), rel=1e-4)
+    assert [one.weight for one in found.walk] == [0, 0.3333, 0.6667, 1]
+    for step, one in zip(pair.walk, found.walk, strict=True):
+        assert one.target == str(step.job.target)
+        mixed = (1 - one.weight) * one.first + one.weight * one.second
+        assert mixed == pytest.approx(score_of(rendered, step.job), rel=1e-3)
+
+
+def test_distances_are_those_of_the_stored_pictures(rendered, source):
+    config, renderer = rendered
+    (pair,) = interactions(config)
+    (found,) = source.read(INTERACTIONS).pairs
+    first, second, joint, again = (
+        np.asarray(open_master(master_path(config.store, renderer.weights.id, job))[0]).astype(float)
+        for job in (pair.first, pair.second, pair.joint, pair.again)
+    )
+    half = np.sqrt(((first - second) ** 2).mean()) / 2
+    assert found.apart == pytest.approx(2 * half / 255, rel=1e-5)
+    assert found.joint.off == pytest.approx(np.sqrt(((joint - (first + second) / 2) ** 2).mean()) / half, rel=1e-5)
+    assert found.scatter == pytest.approx(np.sqrt(((joint - again) ** 2).mean()) / half, rel=1e-5)
+    assert found.walk[0].off == found.walk[-1].off == 0
+    assert found.walk[1].off > 0
+
+
+def test_a_matrix_is_what_torchvisions_model_says(rendered, source, model64):
+    config, renderer = rendered
+    jobs = matrix_jobs(config, "Mixed_5b")
+    found = source.read(matrix_topic("Mixed_5b"))
+    pictures = [np.asarray(open_master(master_path(config.store, renderer.weights.id, job))[0]) for job in jobs]
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).double() / 255
+    noise = resize(start_noise(999, (76, 76))[None], (80, 80)).double()
+    with torch.no_grad():
+        maps = oracle.Cut(model64, ["Mixed_5b"])(torch.cat([images, noise]))["Mixed_5b"]
+    expected = maps[:, :3].mean((2, 3)).numpy()
+    assert found.features == (0, 1, 2)
+    assert np.allclose([*found.scores, found.noise], expected, rtol=1e-3, atol=1e-5)
+    for at, job in enumerate(jobs):
+        assert found.scores[at][at] == pytest.approx(score_of(rendered, job), rel=1e-4)
+
+
+def test_another_picture_is_measured_again(rendered):
+    config, renderer = rendered
+    (pair,) = interactions(config)
+    path = master_path(config.store, renderer.weights.id, pair.again)
+    kept = path.read_bytes()
+    try:
+        path.unlink()
+        assert Source(config, renderer.weights.id).read(INTERACTIONS) is None
+        assert Source(config, renderer.weights.id).read(matrix_topic("Mixed_5b")) is not None
+    finally:
+        path.write_bytes(kept)
+
+
+# words
+
+
+def pair_found(first=(4.0, 1.0), second=(0.5, 2.0), joint=(2.0, 0.5), off=1.3, scatter=0.4):
+    walk = (Mixed("A", 0, first[0], second[0], 0), Mixed("B", 1, first[1], second[1], 0))
+    return PairInteraction("A", "B", 0.2, Mixed("A + B", 0.5, *joint, off), scatter, walk)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (pair_found(), "has 50 % of the score of A on its own picture and 25 % of the score of B on its own picture."),
+        (pair_found(off=0.3), "nearly the mean"),
+        (pair_found(off=0.7), "not their mean, though nearer"),
+        (pair_found(off=1.0), "far from linear"),
+        (pair_found(off=1.3, scatter=1.4), "cannot be told from chance"),
+        (pair_found(off=1.3, scatter=0.4), "chance alone does not move the picture so far"),
+        (pair_found(first=(0.0, 0.0)), "A has no score on its own picture"),
+        (pair_found(off=None, scatter=None), "the same, so there is no way between them"),
+        (pair_found(joint=(0.001, 0.0)), "less than 1 % of the score of A on its own picture and 0 %"),
+    ],
+)
+def test_sentences_of_a_pair(found, words):
+    assert words in " ".join(pair_sentences(found))
+
+
+def test_sentences_do_not_contradict_each_other():
+    said = " ".join(pair_sentences(pair_found(off=1.3, scatter=0.4)))
+    assert "cannot be told" not in said
+    assert "nearly the mean" not in said
+
+
+def test_ratios_are_beside_the_features_own_score():
+    found = Matrix("Mixed_5b", (0, 5), ((2.0, 3.0), (1.0, 4.0)), (0.5, 0.4))
+    assert ratios(found) == ((1, 0.75), (0.5, 1))
+    assert "to 62 % of what" in matrix_sentences(found)[0]
+    assert "to 18 %" in matrix_sentences(found)[0]
+    assert matrix_sentences(found)[1].startswith("In none of 2 cases")
+
+
+def test_a_matrix_says_where_another_picture_is_stronger_and_what_has_no_score():
+    found = Matrix("Mixed_5b", (0, 5, 7), ((2.0, 8.0, 1.0), (1.0, 4.0, 1.0), (0.0, 0.0, 0.0)), (0.5, 0.4, 0.0))
+    assert [row[2] for row in ratios(found)] == [None, None, None]
+    said = matrix_sentences(found)
+    assert "In 1 case of 4 another feature’s picture" in said[1]
+    assert "feature 5, by the picture for 0, to 200 %" in said[1]
+    assert said[2] == "Without a score on its own picture, and so without a column: 7."
+    dead = Matrix("Mixed_5b", (0, 5), ((0.0, 0.0), (0.0, 0.0)), (0.0, 0.0))
+    assert matrix_sentences(dead) == ("Without a score on its own picture, and so without a column: 0, 5.",)
+
+
+# pages
+
+
+@pytest.fixture(scope="module")
+def site(rendered):
+    config, renderer = rendered
+    build_site(config, renderer.weights.id)
+    return config.site
+
+
+def test_pages_are_whole_and_two_clicks_away(site):
+    assert check_site(site).faults == ()
+    assert 'href="interactions/index.html"' in (site / "index.html").read_text()
+    page = (site / "interactions/index.html").read_text()
+    assert 'href="Mixed_5b/index.html"' in page
+    assert 'href="../Mixed_5b/3/index.html"' in page
+    assert page.count('<figure class="shot">') == 3 + 4
+    assert len(set(re.findall(r"record\.json", page))) == 1
+
+
+def test_a_row_for_each_mixture(site):
+    page = (site / "interactions/index.html").read_text()
+    rows = re.findall(r'<th scope="row">.*?<code>(.*?)</code>', page)
+    assert rows == [
+        "Conv2d_2a_3x3[20]",
+        "0.6667*Conv2d_2a_3x3[20] + 0.3333*Mixed_5b[3]",
+        "0.3333*Conv2d_2a_3x3[20] + 0.6667*Mixed_5b[3]",
+        "Mixed_5b[3]",
+        "Conv2d_2a_3x3[20] + Mixed_5b[3]",
+    ]
+    assert "(100 %)" in page
+    assert "a sum and the half of it descend alike" in page  # since the recipe is scale-free
+
+
+def test_the_matrix_page_has_a_cell_for_each_picture_and_feature(site, source):
+    page = (site / "interactions/Mixed_5b/index.html").read_text()
+    cells = re.findall(r'<td(?: class="shade(\d+)")? title="(.*?)">(.*?)</td>', page)
+    found = source.read(matrix_topic("Mixed_5b"))
+    assert len(cells) == 4 * 3
+    own = [cells[at * 3 + at] for at in range(3)]
+    assert {(shade, words) for shade, _, words in own} == {("8", "1.00")}
+    assert "feature 1 on the picture for 0: score" in cells[1][1]
+    assert cells[1][2] == f"{found.scores[0][1] / found.scores[1][1]:.2f}"
+    assert page.count("<picture>") == 6
+    assert "on the noise" in cells[-1][1]
+
+
+def test_without_findings_there_is_no_page(rendered, tmp_path):
+    config, renderer = rendered
+    bare = replace(config, site=tmp_path / "site", lists=config.lists.emptied())
+    build_site(bare, renderer.weights.id)
+    assert not (tmp_path / "site/interactions").exists()

@@ -1,0 +1,139 @@
+"""Studies on real renderings of the seeded network: what must come out by construction, and when they run again."""
+
+import numpy as np
+import pytest
+import torch
+
+from atlas.findings.fields import fields_topic
+from atlas.findings.files import read_finding, rounded, write_finding
+from atlas.findings.influence import INFLUENCE, clip_topic
+from atlas.findings.neurons import NEURONS
+from atlas.findings.topics import Source
+from atlas.plan.raster import config_clips
+from atlas.plan.wanted.influence import influence_pairs
+from atlas.render.descent import blur, start_noise
+from atlas.store.masters import master_path, open_master
+from atlas.studies.desk import Desk
+from atlas.studies.influence import AMOUNTS
+from atlas.studies.run import run_studies, studies
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def rendered(studied):
+    return studied.config, studied.renderer, studied.asked
+
+
+@pytest.fixture
+def source(rendered):
+    config, renderer, _ = rendered
+    return Source(config, renderer.weights.id)
+
+
+def test_every_study_runs_once(rendered):
+    config, renderer, asked = rendered
+    source = Source(config, renderer.weights.id)
+    names = [study.topic.name for study in studies(config) if source.digest(study.topic)]
+    assert asked == names
+    assert names[:4] == ["neurons", "fields-Mixed_5b", "influence-Mixed_5b_0003_video-1-7", "influence"]
+    again: list[str] = []
+    run_studies(config, renderer, again.append)
+    assert again == []
+
+
+def test_a_changed_picture_is_measured_again(rendered, tmp_path):
+    config, renderer, _ = rendered
+    master = master_path(config.store, renderer.weights.id, NEURONS.jobs(config)[0])
+    kept = master.read_bytes()
+    try:
+        master.unlink()
+        assert Source(config, renderer.weights.id).read(NEURONS) is None
+    finally:
+        master.write_bytes(kept)
+    assert Source(config, renderer.weights.id).read(NEURONS) is not None
+
+
+def test_a_damaged_finding_counts_as_none(tmp_path):
+    write_finding(tmp_path / "a.json", {"a": 1}, "inputs")
+    assert read_finding(tmp_path / "a.json", dict, "inputs") == {"a": 1}
+    assert read_finding(tmp_path / "a.json", dict, "others") is None
+    (tmp_path / "a.json").write_text('{"inputs": "inputs", "found": ')
+    assert read_finding(tmp_path / "a.json", dict, "inputs") is None
+
+
+def test_numbers_are_kept_to_six_digits():
+    assert rounded(0.123456789) == 0.123457
+    assert rounded(float("nan")) is None
+
+
+def test_a_neuron_changes_the_picture_around_its_place(source):
+    """An entry neuron sees 11 px, so what changed must lie there: its centre is that of the field."""
+    entry, _ = source.read(NEURONS).neurons
+    assert entry.target == "Conv2d_2a_3x3[7, 10, 20]"
+    # receptive field of Conv2d_2a: 7 px, jump 2, first centre at 3.5 px
+    assert entry.centre == pytest.approx((10 * 2 + 3.5, 20 * 2 + 3.5), abs=2)
+    assert entry.spread < 7
+    assert entry.inside > 0.5  # blur carries the rest over the edge
+
+
+def test_untouched_noise_is_the_noise_blurred_step_by_step(rendered, source):
+    config, renderer, _ = rendered
+    job = NEURONS.jobs(config)[0]
+    image = start_noise(999, (76, 76))[None]
+    octave = job.recipe.octaves[0]
+    for step in range(octave.steps):
+        image = blur(image, octave.sigma_at(step))
+    expected = (image[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy() / 255
+    assert np.abs(Desk(source, renderer).untouched(job) - expected).max() < 1e-6
+    # and a rendering of a neuron is exactly that where the neuron cannot see and blur did not carry
+    picture, _ = open_master(master_path(config.store, renderer.weights.id, job))
+    assert np.array_equal(np.asarray(picture)[50:], np.round(expected * 255)[50:])
+
+
+def test_effective_fields_lie_inside_the_theoretical_ones(source):
+    found = source.read(fields_topic("Mixed_5b"))
+    assert [point.branch for point in found.points] == ["branch1x1", "branch5x5", "branch3x3dbl", "branch_pool"]
+    for point in found.points:
+        for disc in (point.start, point.end):
+            assert disc is None or 3 < disc.radius < 76
+
+
+def test_frames_of_a_video(rendered, source):
+    config, _, _ = rendered
+    (clip,) = config_clips(config)
+    found = source.read(clip_topic(clip))
+    assert len(found.frames) == 49
+    assert all(0 <= frame.in_field <= 1 for frame in found.frames if frame.in_field is not None)
+    assert max(frame.change for frame in found.frames) > 0
+
+
+def test_neurons_whose_fields_do_not_meet_leave_each_other_alone(source):
+    entry, mixed = source.read(INFLUENCE).targets
+    assert [pair.variant for pair in entry.pairs] == ["as it is", "without blur", "larger image"]
+    for pair in entry.pairs:
+        assert not pair.fields_overlap
+        assert pair.other == 0
+        assert pair.own > 0
+    assert mixed.pairs[0].fields_overlap
+
+
+def test_disturbances_are_followed_in_both_precisions(source):
+    _, mixed = source.read(INFLUENCE).targets
+    assert [(one.precision, one.amount) for one in mixed.sensitivity] == [
+        (precision, amount) for precision in ("fp32", "fp64") for amount in (*AMOUNTS, None)
+    ]
+    for one in mixed.sensitivity:
+        assert len(one.steps) == 4
+    assert len(mixed.rounding) == 4
+    # at least the disturbance itself is left
+    disturbed = mixed.sensitivity[2]
+    assert max(value for value in disturbed.profile if value is not None) > 0
+
+
+def test_a_larger_image_keeps_the_distance(rendered):
+    config, _, _ = rendered
+    as_it_is, _, larger = influence_pairs(config)[:3]
+    distance = [np.subtract(pair.second, pair.first).tolist() for pair in (as_it_is, larger)]
+    assert distance[0] == distance[1]
+    assert larger.joint_job.recipe.octaves[0].size == 114

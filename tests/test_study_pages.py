@@ -1,0 +1,72 @@
+"""The pages of studies, built from a real store."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from atlas.check import check_site
+from atlas.site.build import build_site
+
+
+@pytest.fixture(scope="module")
+def site(studied):
+    build_site(studied.config, studied.renderer.weights.id)
+    return studied.config.site
+
+
+def words_of(path):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", path.read_text()))
+
+
+def test_the_site_is_whole(site):
+    assert check_site(site).faults == ()
+
+
+def test_home_leads_to_every_study(site):
+    home = (site / "index.html").read_text()
+    for page in ("neurons", "fields", "influence"):
+        assert f'href="{page}/index.html"' in home
+        assert (site / page / "index.html").is_file()
+
+
+def test_a_study_without_a_finding_has_no_page_and_no_link(studied, tmp_path):
+    bare = replace(studied.config, site=tmp_path / "site", lists=studied.config.lists.emptied())
+    build_site(bare, studied.renderer.weights.id)
+    assert not (tmp_path / "site" / "influence").exists()
+    assert "Studies" not in (tmp_path / "site" / "index.html").read_text()
+
+
+def test_a_neuron_page_marks_field_place_and_change(site):
+    page = (site / "Conv2d_2a_3x3/7/10-20/index.html").read_text()
+    # receptive field 7 px around (23.5, 43.5)
+    assert '<rect x="40.0" y="20.0" width="7.0" height="7.0"/>' in page
+    assert 'cx="43.5" cy="23.5"' in page
+    assert "row 23, column 43 of the picture" in words_of(site / "Conv2d_2a_3x3/7/10-20/index.html")
+    wide = words_of(site / "Mixed_5b/7/1-5/index.html")
+    assert "31 × 31 px in theory" in wide
+    assert "covers the whole picture" not in wide
+
+
+def test_every_listed_feature_has_a_page(site):
+    for feature in ("Conv2d_2a_3x3/5", "Conv2d_2a_3x3/7", "Mixed_5b/3", "Mixed_5b/7", "Mixed_6b/654"):
+        assert (site / feature / "index.html").is_file()
+
+
+def test_a_rendering_beside_the_features_has_its_record(site):
+    records = list((site / "renderings").rglob("record.json"))
+    assert len(records) == len(list((site / "renderings").rglob("picture.avif"))) > 20
+
+
+def test_the_influence_page_says_what_was_measured(site):
+    words = words_of(site / "influence/index.html")
+    assert "Two neurons whose receptive fields do not meet left each other" in words
+    assert "float32 against float64" in words
+    assert "outside of the added neuron" in words
+    assert (site / "influence/index.html").read_text().count("<svg") >= 6
+
+
+def test_the_fields_page_has_a_row_a_branch(site):
+    page = (site / "fields/index.html").read_text()
+    assert page.count('<th scope="row">branch') == 4
+    assert "The guess do" in page or "Too few" in page
