@@ -164,7 +164,8 @@ def test_it_is_quiet_and_ends_well_when_interrupted(tmp_path: Path) -> None:
 
     (tmp_path / "index.html").write_text("home")
     code = (
-        "import sys; from pathlib import Path; from atlas.site.serve import serve\n"
+        "import signal, sys; from pathlib import Path; from atlas.site.serve import serve\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background job
         "serve(Path(sys.argv[1]), 0, lambda address: print(address, flush=True))"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
