@@ -133,7 +133,7 @@ def _look(desk: Desk, gallery: Gallery, rendered: dict[Job, Record], watcher: Wa
         sight = look(desk.renderer.network("fp32"), gallery, wanted, size, rows, KEPT, watcher)
         if not sight.seen:
             raise ConfigError("no picture could be read, so there is nothing to look at; name a folder of pictures")
-        own = {job: _own_peak(desk, job) for job in rendered}
+        own = _own_peaks(desk, list(rendered), rows)
     crops = _cut(desk, gallery, _winners(wanted, sight, size))
     features = (
         FeatureExamples(str(job.target), record.pixels_sha256, *own[job], crops.get(_feature(job), ()))
@@ -143,14 +143,22 @@ def _look(desk: Desk, gallery: Gallery, rendered: dict[Job, Record], watcher: Wa
     return Examples(VERSION, gallery.origin, size, seen, skipped, numerics, tuple(features))
 
 
-def _own_peak(desk: Desk, job: Job) -> tuple[Place, float]:
-    """The strongest neuron of a feature in its own picture, and its activation."""
-    image, _ = open_master(master_path(desk.source.config.store, desk.source.weights, job))
-    network, (layer, feature) = desk.renderer.network("fp32"), _feature(job)
-    images = stacked([np.asarray(image)], 1).to(network.device)
-    values = network.activations(images, {layer})[layer][0, feature].cpu()  # [rows, cols]
-    score, at = values.flatten().max(0)
-    return divmod(int(at), values.shape[1]), rounded(score.item()) or 0.0
+def _own_peaks(desk: Desk, jobs: Sequence[Job], rows: int) -> dict[Job, tuple[Place, float]]:
+    """The strongest neuron of each feature in its own picture, and its activation."""
+    store, weights = desk.source.config.store, desk.source.weights
+    network = desk.renderer.network("fp32")
+    found = {}
+    for layer, members in groupby(jobs, lambda job: _feature(job)[0]):
+        mine = list(members)
+        for at in range(0, len(mine), rows):
+            chunk = mine[at : at + rows]
+            pictures = [np.asarray(open_master(master_path(store, weights, job))[0]) for job in chunk]
+            maps = network.activations(stacked(pictures, rows).to(network.device), {layer})[layer]
+            for row, job in enumerate(chunk):
+                values = maps[row, _feature(job)[1]].cpu()  # [rows, cols]
+                score, place = values.flatten().max(0)
+                found[job] = divmod(int(place), values.shape[1]), rounded(score.item()) or 0.0
+    return found
 
 
 @dataclass(frozen=True)

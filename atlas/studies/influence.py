@@ -159,6 +159,7 @@ def _disturb(desk: Desk, pair: Pair, precision: str) -> _Disturbed:
             job.recipe,
             torch.stack(starts),
             lambda _o, _s, now: seen.append(now.double().clamp(0, 1).cpu()),
+            seed=job.seed,
         )
     found = [_sensitivity(precision, amount, at, seen) for at, amount in enumerate((*AMOUNTS, None), start=1)]
     return _Disturbed([now[0] for now in seen], found)
