@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -19,11 +18,9 @@ from atlas.plan import config as configuration
 from atlas.plan import jobs as planning
 from atlas.plan import layers as network
 from atlas.plan.config import Config
-from atlas.plan.lists.dream import name_photos
-from atlas.plan.raster import Clip, config_clips
-from atlas.plan.targets import parse
 from atlas.plan.wanted import all_jobs
 from atlas.plan.wanted.dreams import config_dreams
+from atlas.settings import chosen_clips, read_settings, run_options, with_dreams, with_photos, with_pictures
 
 INTERRUPTED = 130
 ARTICLE_SIZE = (299, 299)
@@ -115,7 +112,7 @@ def plan_command(
     from atlas.console import plan_table
     from atlas.forecast import forecast
 
-    settings = _look(_settings(config, layers, features, features_only, recipe, weights, seed, store))
+    settings = with_photos(read_settings(config, layers, features, features_only, recipe, weights, seed, store))
     wanted = None if precision == "auto" else precision
     ahead = forecast(all_jobs(settings), settings.store, settings.weights, precision=wanted)
     typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
@@ -152,8 +149,8 @@ def render_command(
     """
     if targets and (layers is not None or features is not None):
         raise ConfigError("targets and --layers or --features exclude each other: name targets, or choose features")
-    settings = _settings(config, layers, features, features_only, recipe, weights, seed, store)
-    settings = settings if targets else _look(settings)
+    settings = read_settings(config, layers, features, features_only, recipe, weights, seed, store)
+    settings = settings if targets else with_photos(settings)
     jobs = planning.target_jobs(settings, targets) if targets else all_jobs(settings)
     parts = planning.parse_shard(shard) if shard is not None else None
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
@@ -162,7 +159,7 @@ def render_command(
     from atlas.console import RunConsole, report_lines
 
     with RunConsole() as console:
-        report = pipeline.render(settings, jobs, _options(**options, shard=parts), console, rescue=not targets)
+        report = pipeline.render(settings, jobs, run_options(**options, shard=parts), console, rescue=not targets)
     by_job = {outcome.job: outcome for outcome in report.outcomes}
     for job in dict.fromkeys([*jobs, *by_job]):  # as they were asked for, and then what was rescued
         if job in by_job and by_job[job].record:
@@ -195,15 +192,15 @@ def raster_command(
     Every frame is a rendering of its own, "Mixed_6b[654, :k]", and is kept: a video that was broken off goes on at the
     frame where it stopped. What an option leaves open, the table [raster] of the configuration says.
     """
-    settings = _settings(config, weights=weights, seed=seed, store=store)
-    clips = _clips(settings, targets, recipe, fps, stride, size)
+    settings = read_settings(config, weights=weights, seed=seed, store=store)
+    clips = chosen_clips(settings, targets, recipe, fps, stride, size)
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
 
     from atlas import pipeline
     from atlas.console import RunConsole, report_lines, time_lines, video_lines
 
     with RunConsole() as console:
-        report, videos = pipeline.raster(settings, clips, _options(**options), console)
+        report, videos = pipeline.raster(settings, clips, run_options(**options), console)
     for video in videos:
         if video.record:
             typer.echo(video.video)
@@ -235,7 +232,9 @@ def dream_command(
     Targets are whole layers, features or sums of them: "Mixed_6b[:]", "Mixed_6d[3] + Mixed_6e[7]". What an option
     leaves open, the table [dream] of the configuration says.
     """
-    settings = _dreaming(_settings(config, weights=weights, seed=seed, store=store), photos, targets, recipe, size)
+    settings = with_dreams(
+        read_settings(config, weights=weights, seed=seed, store=store), photos, targets, recipe, size
+    )
     jobs = tuple(dream.job for dream in config_dreams(settings))
     if not jobs:
         raise ConfigError(
@@ -248,7 +247,7 @@ def dream_command(
     from atlas.console import RunConsole, report_lines
 
     with RunConsole() as console:
-        report = pipeline.render(settings, jobs, _options(**options), console)
+        report = pipeline.render(settings, jobs, run_options(**options), console)
     paths = {outcome.job: outcome.path for outcome in report.outcomes if outcome.record}
     for job in jobs:
         if job in paths:
@@ -280,15 +279,15 @@ def examples_command(
     The store keeps the nine strongest crops of each feature, those of the last run; of a late layer a crop is the whole
     picture, at most 160 pixels. No path, name or date is kept. The site shows them only if [examples] says show = true.
     """
-    settings = _settings(config, layers, features, recipe=recipe, weights=weights, seed=seed, store=store)
+    settings = read_settings(config, layers, features, recipe=recipe, weights=weights, seed=seed, store=store)
     options = {"device": device, "batch_size": batch_size, "threads": threads, "force": force}
-    looking = _looking(settings, folder, drawn, size)
+    looking = with_pictures(settings, folder, drawn, size)
 
     from atlas import pipeline
     from atlas.console import RunConsole, example_lines
 
     with RunConsole() as console:
-        looked = pipeline.examples(looking, _options(**options), console)
+        looked = pipeline.examples(looking, run_options(**options), console)
     typer.echo(looked.path)
     wanted = settings.lists.examples
     if wanted.show and wanted.drawn == (looked.found.origin == "drawn"):
@@ -316,7 +315,9 @@ def site_command(
     from atlas.site.output import has_pictures
     from atlas.store.weights_ids import resolve_weights
 
-    settings = _look(_settings(config, layers, features, features_only, recipe, weights, seed, store, out, base_url))
+    settings = with_photos(
+        read_settings(config, layers, features, features_only, recipe, weights, seed, store, out, base_url)
+    )
     found = resolve_weights(settings.store, settings.weights)
     if found is None and has_pictures(settings.site):
         raise ConfigError(
@@ -382,115 +383,18 @@ def build_command(
     force: opt.Force = False,
 ) -> None:
     """Render an atlas and write its site; what is in the store already is not made again."""
-    settings = _look(_settings(config, layers, features, features_only, recipe, weights, seed, store, out, base_url))
+    settings = with_photos(
+        read_settings(config, layers, features, features_only, recipe, weights, seed, store, out, base_url)
+    )
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
 
     from atlas import pipeline
     from atlas.console import RunConsole, report_lines, video_lines
 
     with RunConsole() as console:
-        built = pipeline.build(settings, _options(**options), console)
+        built = pipeline.build(settings, run_options(**options), console)
     lines = [*report_lines(built.rendering), *video_lines(built.videos), *_site_lines(settings, built.site)]
     _finish(lines, failed=bool(built.rendering.failures), videos=built.videos)
-
-
-def _settings(
-    config: str,
-    layers: str | None = None,
-    features: str | None = None,
-    features_only: bool = False,
-    recipe: str | None = None,
-    weights: str | None = None,
-    seed: int | None = None,
-    store: Path | None = None,
-    site: Path | None = None,
-    base_url: str | None = None,
-) -> Config:
-    """The configuration with the flags put in."""
-    return configuration.override(
-        configuration.load_config(config),
-        layer_names=layers,
-        features=features,
-        features_only=features_only,
-        recipe=recipe,
-        weights=weights,
-        seed=seed,
-        store=store,
-        site=site,
-        base_url=base_url,
-    )
-
-
-def _clips(
-    settings: Config,
-    targets: list[str] | None,
-    recipe: str | None,
-    fps: int | None,
-    stride: int | None,
-    size: int | None,
-) -> tuple[Clip, ...]:
-    """The videos of targets, or of the configuration, with the flags put in."""
-    wanted = settings.lists.raster
-    wanted = replace(
-        wanted,
-        targets=tuple(dict.fromkeys(parse(text) for text in targets)) if targets else wanted.targets,
-        recipe=settings.get_recipe(recipe, "--recipe ").name if recipe is not None else wanted.recipe,
-        fps=fps or wanted.fps,
-        stride=stride or wanted.stride,
-        size=size or wanted.size,
-    )
-    layers = {target.deepest for target in wanted.targets} if targets else settings.layers
-    clips = config_clips(replace(settings, lists=replace(settings.lists, raster=wanted), layers=tuple(layers)))
-    if not clips:
-        raise ConfigError(
-            'the configuration names no videos: name a feature, such as "Mixed_6b[654]", or list some in '
-            "[raster] targets"
-        )
-    return clips
-
-
-def _looking(settings: Config, folder: Path | None, drawn: bool, size: int | None) -> Config:
-    """The configuration with these pictures, or its own."""
-    if folder and drawn:
-        raise ConfigError("FOLDER and --drawn exclude each other: look at a folder, or at what the project draws")
-    wanted = settings.lists.examples
-    if folder or drawn:
-        wanted = replace(wanted, folder=folder, drawn=drawn)
-    return replace(settings, lists=replace(settings.lists, examples=replace(wanted, size=size or wanted.size)))
-
-
-def _dreaming(
-    settings: Config, photos: list[str] | None, targets: list[str] | None, recipe: str | None, size: int | None
-) -> Config:
-    """The configuration with these dreams, or its own, and the flags put in."""
-    wanted = settings.lists.dream
-    wanted = replace(
-        wanted,
-        photos=name_photos(photos) if photos else wanted.photos,
-        targets=tuple(dict.fromkeys(parse(text) for text in targets)) if targets else wanted.targets,
-        recipe=settings.get_recipe(recipe, "--recipe ").name if recipe is not None else wanted.recipe,
-        size=size or wanted.size,
-    )
-    named = {term.layer for target in wanted.targets for term in target.terms}
-    layers = tuple(layer.name for layer in network.LAYERS if layer.name in named) if targets else settings.layers
-    return _look(replace(settings, lists=replace(settings.lists, dream=wanted), layers=layers))
-
-
-def _look(settings: Config) -> Config:
-    """The configuration with its photographs known."""
-    from atlas.store.photos import look_at_photos
-
-    return look_at_photos(settings, lambda line: typer.echo(line, err=True))
-
-
-def _options(**flags: Any) -> Any:
-    from atlas.pipeline import RunOptions
-
-    text = flags.pop("batch_size")
-    is_number = text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= 4096 and len(text) <= 4
-    if text != "auto" and not is_number:
-        raise ConfigError(f'--batch-size "{text}": allowed: auto, or a number from 1 to 4096')
-    return RunOptions(**flags, batch_size=None if text == "auto" else int(text))
 
 
 def _site_lines(settings: Config, site: Any) -> list[str]:

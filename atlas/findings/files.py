@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -19,9 +19,9 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class _File(Generic[Found]):
+class _File:
     inputs: str
-    found: Found
+    found: msgspec.Raw  # of the topic's kind
 
 
 def finding_path(store: Path, weights: WeightsId, name: str) -> Path:
@@ -40,17 +40,17 @@ def write_finding(path: Path, found: object, inputs: str) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
-    data = msgspec.json.format(msgspec.json.encode(_File(inputs, found)), indent=0)
+    data = msgspec.json.format(msgspec.json.encode({"inputs": inputs, "found": found}), indent=0)
     write_if_changed(path, data + b"\n")
 
 
 def read_finding(path: Path, kind: type[Found], inputs: str) -> Found | None:
     """Read a finding, or None if there is none of these inputs; a damaged one counts as none."""
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File[kind])  # type: ignore[valid-type]
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        return msgspec.json.decode(file.found, type=kind) if file.inputs == inputs else None
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None
-    return file.found if file.inputs == inputs else None
 
 
 def rounded(value: float) -> float | None:

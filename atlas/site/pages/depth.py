@@ -77,7 +77,7 @@ class LayerRow:
     page: str
     measured: int
     without_gradient: int
-    values: tuple[str, str, str]
+    values: tuple[str, ...]  # one for each measure
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _chart(measure: Measure, values: list[Quartiles | None]) -> Chart:
 def _row(atlas: Atlas, layer: LayerDepth) -> LayerRow:
     texts = (_text(_quartiles(layer, measure), measure) for measure in MEASURES)
     page = next(entry.page for entry in atlas.layers if entry.layer.name == layer.layer)
-    return LayerRow(layer.layer, page, layer.measured, layer.without_gradient, tuple(texts))  # type: ignore[arg-type]
+    return LayerRow(layer.layer, page, layer.measured, layer.without_gradient, tuple(texts))
 
 
 def _text(quartiles: Quartiles | None, measure: Measure) -> str:

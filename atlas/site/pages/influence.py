@@ -56,7 +56,7 @@ class PairRow:
     other: float
     verdict: str
     pictures: tuple[Picture | None, Picture | None, Picture | None]  # first, second, together
-    alts: tuple[str, str, str]
+    alts: tuple[str, ...]  # of the pictures
 
 
 @dataclass(frozen=True)
@@ -220,5 +220,5 @@ def _pair_row(atlas: Atlas, found: PairInfluence, pair: Pair) -> PairRow:
         other=found.other,
         verdict=pair_verdict(found),
         pictures=(first, second, joint),
-        alts=tuple(names),  # type: ignore[arg-type]
+        alts=tuple(names),
     )

@@ -1,0 +1,115 @@
+"""Flags of the command line → what to make and how to run: `Config`, videos, dreams, `RunOptions`."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from atlas.errors import ConfigError
+from atlas.plan import config as configuration
+from atlas.plan import layers as network
+from atlas.plan.config import Config
+from atlas.plan.lists.dream import name_photos
+from atlas.plan.raster import Clip, config_clips
+from atlas.plan.targets import parse
+
+
+def read_settings(
+    config: str,
+    layers: str | None = None,
+    features: str | None = None,
+    features_only: bool = False,
+    recipe: str | None = None,
+    weights: str | None = None,
+    seed: int | None = None,
+    store: Path | None = None,
+    site: Path | None = None,
+    base_url: str | None = None,
+) -> Config:
+    """The configuration with the flags put in."""
+    return configuration.override(
+        configuration.load_config(config),
+        layer_names=layers,
+        features=features,
+        features_only=features_only,
+        recipe=recipe,
+        weights=weights,
+        seed=seed,
+        store=store,
+        site=site,
+        base_url=base_url,
+    )
+
+
+def chosen_clips(
+    settings: Config,
+    targets: list[str] | None,
+    recipe: str | None,
+    fps: int | None,
+    stride: int | None,
+    size: int | None,
+) -> tuple[Clip, ...]:
+    """The videos of targets, or of the configuration, with the flags put in."""
+    wanted = settings.lists.raster
+    wanted = replace(
+        wanted,
+        targets=tuple(dict.fromkeys(parse(text) for text in targets)) if targets else wanted.targets,
+        recipe=settings.get_recipe(recipe, "--recipe ").name if recipe is not None else wanted.recipe,
+        fps=fps or wanted.fps,
+        stride=stride or wanted.stride,
+        size=size or wanted.size,
+    )
+    layers = {target.deepest for target in wanted.targets} if targets else settings.layers
+    clips = config_clips(replace(settings, lists=replace(settings.lists, raster=wanted), layers=tuple(layers)))
+    if not clips:
+        raise ConfigError(
+            'the configuration names no videos: name a feature, such as "Mixed_6b[654]", or list some in '
+            "[raster] targets"
+        )
+    return clips
+
+
+def with_pictures(settings: Config, folder: Path | None, drawn: bool, size: int | None) -> Config:
+    """The configuration with these pictures, or its own."""
+    if folder and drawn:
+        raise ConfigError("FOLDER and --drawn exclude each other: look at a folder, or at what the project draws")
+    wanted = settings.lists.examples
+    if folder or drawn:
+        wanted = replace(wanted, folder=folder, drawn=drawn)
+    return replace(settings, lists=replace(settings.lists, examples=replace(wanted, size=size or wanted.size)))
+
+
+def with_dreams(
+    settings: Config, photos: list[str] | None, targets: list[str] | None, recipe: str | None, size: int | None
+) -> Config:
+    """The configuration with these dreams, or its own, and the flags put in."""
+    wanted = settings.lists.dream
+    wanted = replace(
+        wanted,
+        photos=name_photos(photos) if photos else wanted.photos,
+        targets=tuple(dict.fromkeys(parse(text) for text in targets)) if targets else wanted.targets,
+        recipe=settings.get_recipe(recipe, "--recipe ").name if recipe is not None else wanted.recipe,
+        size=size or wanted.size,
+    )
+    named = {term.layer for target in wanted.targets for term in target.terms}
+    layers = tuple(layer.name for layer in network.LAYERS if layer.name in named) if targets else settings.layers
+    return with_photos(replace(settings, lists=replace(settings.lists, dream=wanted), layers=layers))
+
+
+def with_photos(settings: Config) -> Config:
+    """The configuration with its photographs known."""
+    from atlas.store.photos import look_at_photos
+
+    return look_at_photos(settings, lambda line: typer.echo(line, err=True))
+
+
+def run_options(**flags: Any) -> Any:
+    """How to run, from the flags of that name; `RunOptions`, which is imported here since it needs torch."""
+    from atlas.pipeline import RunOptions
+
+    text = flags.pop("batch_size")
+    is_number = text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= 4096 and len(text) <= 4
+    if text != "auto" and not is_number:
+        raise ConfigError(f'--batch-size "{text}": allowed: auto, or a number from 1 to 4096')
+    return RunOptions(**flags, batch_size=None if text == "auto" else int(text))
