@@ -10,10 +10,11 @@ from torchvision.transforms import functional as TF
 from atlas.plan import targets
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render.descent import blur, descend, resize, start_noise, to_pixels
+from atlas.render.descent import descend, resize, start_noise, to_pixels
 from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
+from atlas.render.steps import blur
 from atlas.render.weights import Weights
 
 CPU = torch.device("cpu")

@@ -10,6 +10,7 @@ import oracle
 from atlas.plan import layers
 from atlas.plan.blocks import Pool
 from atlas.plan.layers import LAYERS
+from atlas.render.narrow import narrow
 from atlas.render.weights import expected_shapes
 
 IMAGE = torch.rand(2, 3, 80, 107, generator=torch.Generator().manual_seed(3)).double()
@@ -86,6 +87,26 @@ def test_work_of_a_step(name):
     assert [round(value + 1e-9, digits) for value in measured] == pytest.approx(
         GFLOP[name], abs=0.06 if digits == 1 else 0.011
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_work_of_a_feature_is_what_its_convolutions_do(name, network64, monkeypatch):
+    """Counted while they run: a multiply-add is two operations, and the gradient costs as much again."""
+    counted = []
+    conv2d = F.conv2d
+
+    def count(maps, weight, *arguments):
+        made = conv2d(maps, weight, *arguments)
+        counted.append(made[0, 0].numel() * weight.numel())
+        return made
+
+    monkeypatch.setattr(F, "conv2d", count)
+    for branch in layers.get_layer(name).branches:
+        counted.clear()
+        wanted = narrow(name, [branch.first], set(), torch.device("cpu"))
+        with torch.inference_mode():
+            network64.activations(IMAGE[:1], {name}, wanted)
+        assert 4 * sum(counted) == layers.step_flops(name, (80, 107), branch.first)
 
 
 def test_facts_of_the_network():

@@ -1,5 +1,6 @@
 """The renderer against the article's own algorithm, in float64, where rounding cannot send a descent elsewhere."""
 
+import statistics
 from dataclasses import replace
 
 import pytest
@@ -173,7 +174,8 @@ def test_float32_gradients_agree_with_the_articles_in_one_step(layer, weights, n
     feature = int(activations[layer].sum((0, 2, 3)).argmax())
     target = targets.feature_target(layer, feature)
     objective = compile_objective([target], recipe.first_size, recipe.first_size, torch.device("cpu"), torch.float32)
-    (gradient,) = torch.autograd.grad(losses(objective, activations, "l1", 200.0).sum(), picture)
+    wanted = network32.activations(picture, {layer}, objective.wanted)
+    (gradient,) = torch.autograd.grad(losses(objective, wanted, "l1", 200.0).sum(), picture)
     cut = oracle.Cut(oracle.torchvision_model(dict(weights.tensors), torch.float32), [layer])
     expected = oracle.article_gradient(cut, picture, [(1, layer, (feature, "whole"))], {layer: (1, 1)}, recipe)
     assert expected.norm() > 0
@@ -181,11 +183,23 @@ def test_float32_gradients_agree_with_the_articles_in_one_step(layer, weights, n
 
 
 def test_float32_scores_agree_with_float64(network32, network64, recipes):
-    recipe = recipes["quick"].scaled(SIZE, 10)
-    parsed = [targets.parse(f"Mixed_5b[{feature}]") for feature in range(4)]
-    start = torch.stack([start_noise(999, recipe.first_size)] * 4)
-    for fast, exact in zip(
-        descend(network32, parsed, recipe, start), descend(network64, parsed, recipe, start.double()), strict=True
-    ):
-        assert fast.octaves[0].score_start == pytest.approx(exact.octaves[0].score_start, rel=1e-4)
-        assert fast.octaves[-1].score_end == pytest.approx(exact.octaves[-1].score_end, rel=0.1)
+    """In the middle of many features: of a single one rounding flips a ReLU within a few steps."""
+    recipe = recipes["quick"].scaled(SIZE, 5)
+    parsed = [targets.parse(f"Mixed_5b[{feature}]") for feature in range(16)]
+    start = torch.stack([start_noise(999, recipe.first_size)] * 16)
+    fast = descend(network32, parsed, recipe, start)
+    exact = descend(network64, parsed, recipe, start.double())
+    starts, ends = (
+        sorted(ratio(a, b) for a, b in zip(fast, exact, strict=True)) for ratio in (_start_ratio, _end_ratio)
+    )
+    assert starts[0] > 1 - 1e-4
+    assert starts[-1] < 1 + 1e-4
+    assert statistics.median(ends) == pytest.approx(1, abs=0.02)
+
+
+def _start_ratio(fast, exact):
+    return fast.octaves[0].score_start / exact.octaves[0].score_start
+
+
+def _end_ratio(fast, exact):
+    return fast.octaves[-1].score_end / exact.octaves[-1].score_end

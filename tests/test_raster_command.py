@@ -49,13 +49,13 @@ def config(weights_file, tmp_path, monkeypatch):
     """A feature of each of two layers and two videos, and nothing else that the article's preset lists."""
     file = tmp_path / "atlas.toml"
     file.write_text(CONFIG.format(weights=str(weights_file)))
-    read = cli._settings
+    read = cli.read_settings
 
     def read_videos_alone(*arguments, **flags):
         found = read(*arguments, **flags)
         return replace(found, lists=replace(found.lists.emptied(), raster=found.lists.raster))
 
-    monkeypatch.setattr(cli, "_settings", read_videos_alone)
+    monkeypatch.setattr(cli, "read_settings", read_videos_alone)
     return file
 
 

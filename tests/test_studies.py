@@ -11,7 +11,8 @@ from atlas.findings.neurons import NEURONS
 from atlas.findings.topics import Source
 from atlas.plan.raster import config_clips
 from atlas.plan.wanted.influence import influence_pairs
-from atlas.render.descent import blur, start_noise
+from atlas.render.descent import start_noise
+from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
 from atlas.studies.desk import Desk
 from atlas.studies.influence import AMOUNTS

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import PurePosixPath
 
 from atlas.errors import ConfigError, TargetError
@@ -75,9 +74,20 @@ class Job:
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of the descent."""
+        """Floating-point operations of the descent; a target of several features of one layer counts as all of it."""
+        features = self.target.deepest_features
+        feature = next(iter(features)) if features and len(self.target.terms) == 1 else None
         octaves = zip(self.recipe.octaves, self.sizes, strict=True)
-        return sum(octave.steps * layers.step_flops(self.target.deepest, size) for octave, size in octaves)
+        return sum(octave.steps * layers.step_flops(self.target.deepest, size, feature) for octave, size in octaves)
+
+    @property
+    def branches(self) -> frozenset[tuple[str, str]] | None:
+        """(layer, branch) of the convolutions that make the deepest features; None: all of the deepest layer's."""
+        features = self.target.deepest_features
+        if features is None:
+            return None
+        sources = (layers.source(self.target.deepest, feature) for feature in features)
+        return frozenset((layer.name, branch.name) for layer, branch in sources)
 
     @property
     def master_bytes(self) -> int:
@@ -88,7 +98,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs of one recipe, one deepest layer and one image size that are rendered together."""
+    """Jobs of one recipe, one deepest layer, its same branches and one image size that are rendered together."""
 
     jobs: tuple[Job, ...]
     size: int  # rows; where there are fewer jobs the rest is padding
@@ -142,7 +152,7 @@ def batch_size(layer: str, device: str) -> int:
 
 
 def rounds(jobs: Iterable[Job], device: str, size: int | None = None) -> list[list[Batch]]:
-    """Order jobs so that every layer shows something early.
+    """Order jobs so that every layer shows something early, and then like after like.
 
     Args:
         jobs: what to render, in the order of the atlas.
@@ -150,8 +160,10 @@ def rounds(jobs: Iterable[Job], device: str, size: int | None = None) -> list[li
         size: rows in a batch; None for the table's.
 
     Returns:
-        Rounds of batches: the first round has the first batch of each recipe, layer and image size, and so on.
-        Photographs are few and may be large, so that each has a batch of its own unless `size` says otherwise.
+        Two rounds of batches: the first batch of each recipe, layer and image size; and the others, those of one kind
+        together, since what is prepared for one serves the next. A batch needs the same branches of the deepest
+        layer, so that no other need run. Photographs are few and may be large, so that each has a batch of its own
+        unless `size` says otherwise.
     """
     groups: dict[tuple[Recipe, str, Size | None, int | None], list[Job]] = {}
     for job in jobs:
@@ -162,7 +174,8 @@ def rounds(jobs: Iterable[Job], device: str, size: int | None = None) -> list[li
     for (_, layer, photo_size, _), members in groups.items():
         rows = size or (1 if photo_size else batch_size(layer, device))
         lanes.append([Batch(tuple(chunk), rows) for chunk in _chunks(members, rows)])
-    return [[batch for batch in column if batch] for column in zip_longest(*lanes)]
+    others = [batch for lane in lanes for batch in lane[1:]]
+    return [part for part in ([lane[0] for lane in lanes], others) if part]
 
 
 def shard(jobs: Sequence[Job], index: int, count: int) -> tuple[Job, ...]:
@@ -198,4 +211,8 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def _chunks(jobs: Sequence[Job], size: int) -> Iterable[Sequence[Job]]:
-    return (jobs[start : start + size] for start in range(0, len(jobs), size))
+    by_branches: dict[object, list[Job]] = {}
+    for job in jobs:
+        by_branches.setdefault(job.branches, []).append(job)
+    for alike in by_branches.values():
+        yield from (alike[start : start + size] for start in range(0, len(alike), size))

@@ -4,7 +4,7 @@ Everything here follows from the description of the blocks in `blocks.py`: a lay
 path of convolutions and pools. The renderer runs the same table.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -191,37 +191,72 @@ def receptive_field(name: str, feature: int | None = None) -> ReceptiveField:
     return ReceptiveField(size, fields[0].jump, fields[0].centre)
 
 
-def _multiplications(layer: Layer, size: Size) -> int:
-    """Multiply-adds of one layer's forward pass; `size` is that of the maps which enter its branches."""
+def source(name: str, feature: int) -> tuple[Layer, Branch]:
+    """The layer and the branch whose convolution makes a feature: a pool passes on those of the layer before."""
+    layer = get_layer(name)
+    branch = layer.branch_of(feature)
+    if isinstance(branch.ops[-1], Conv):
+        return layer, branch
+    return source(LAYERS[depth(name) - 1].name, feature - branch.first)
+
+
+def _multiplications(layer: Layer, size: Size, branches: Iterable[Branch], *, is_whole: bool = True) -> int:
+    """Multiply-adds of a layer's forward pass.
+
+    Args:
+        layer: the layer.
+        size: (rows, cols) of the maps which enter its branches.
+        branches: those that run.
+        is_whole: whether the last convolution of each makes all its features, or only one.
+    """
     total = 0
     counted = set()
-    for branch in layer.branches:
+    for branch in branches:
         channels, maps = layer.inputs, size
         for position, op in enumerate(branch.ops):
             maps = _shrink(maps, op)
             if not isinstance(op, Conv):
                 continue
-            if branch.ops[: position + 1] not in counted:
-                counted.add(branch.ops[: position + 1])
-                total += maps[0] * maps[1] * op.out * channels * op.kernel[0] * op.kernel[1]
+            path = branch.ops[: position + 1]
+            if path not in counted:
+                counted.add(path)
+                out = op.out if is_whole or path != branch.ops else 1
+                total += maps[0] * maps[1] * out * channels * op.kernel[0] * op.kernel[1]
             channels = op.out
     return total
 
 
 @cache
-def step_flops(name: str, size: Size) -> int:
+def _below(name: str, size: Size) -> tuple[int, Size]:
+    """Multiply-adds of all layers before one, and (rows, cols) of the maps that enter its branches."""
+    total = 0
+    for layer in LAYERS[: depth(name)]:
+        if layer.before:
+            size = _shrink(size, layer.before)
+        total += _multiplications(layer, size, layer.branches)
+        for op in layer.branches[0].ops:
+            size = _shrink(size, op)
+    before = get_layer(name).before
+    return total, _shrink(size, before) if before else size
+
+
+@cache
+def step_flops(name: str, size: Size, feature: int | None = None) -> int:
     """Floating-point operations of one step on one image: forward to the layer, and the gradient back to the image.
 
     A multiply-add is two operations, and the input gradient of a convolution costs what its forward pass does.
+
+    Args:
+        name: the layer.
+        size: (height, width) of the image in pixels.
+        feature: if only this one is wanted, so that neither other branches nor its neighbours run; None: all.
     """
-    total = 0
-    for layer in LAYERS[: depth(name) + 1]:
-        if layer.before:
-            size = _shrink(size, layer.before)
-        total += _multiplications(layer, size)
-        for op in layer.branches[0].ops:
-            size = _shrink(size, op)
-    return 4 * total
+    layer, branches = get_layer(name), get_layer(name).branches
+    if feature is not None:
+        layer, branch = source(name, feature)
+        branches = (branch,)
+    total, entering = _below(layer.name, size)
+    return 4 * (total + _multiplications(layer, entering, branches, is_whole=feature is None))
 
 
 def convolutions() -> Iterator[tuple[str, Conv, int]]:

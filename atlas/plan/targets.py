@@ -124,6 +124,12 @@ class Target:
         return max((term.layer for term in self.terms), key=layers.depth)
 
     @property
+    def deepest_features(self) -> frozenset[int] | None:
+        """The features of the deepest layer in it; None if there is a term of all features of that layer."""
+        features = {term.feature for term in self.terms if term.layer == self.deepest}
+        return None if None in features else frozenset(feature for feature in features if feature is not None)
+
+    @property
     def has_positions(self) -> bool:
         """Whether some term names rows, neurons or a prefix rather than whole feature maps."""
         return any(term.position != WHOLE for term in self.terms)

@@ -1,6 +1,5 @@
 """Gradient descent on the input: a batch of targets, a recipe and a start → renderings. No files, no global state."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atlas.plan.blocks import Size
-from atlas.plan.recipes import Gradient, Recipe, octave_size
+from atlas.plan.recipes import Recipe, octave_size
 from atlas.plan.targets import Target
 from atlas.render.gradients import gradient_at, rescue
 from atlas.render.network import Network
 from atlas.render.objectives import Objective, compile_objective, scores
+from atlas.render.steps import Rows, make_schedule, note_gradient, take_step
 from atlas.store.records import FailedStep, OctaveScores, Status, finite
 
 Watch = Callable[[int, int, Tensor], None]
@@ -32,18 +32,6 @@ class Descent:
     gradient_norm: float | None  # L2 norm of the first step's gradient, the one that was followed
     had_gradient: bool  # whether any step of the first octave followed a gradient other than exactly 0
     failed_at: FailedStep | None
-
-
-@dataclass
-class _Rows:
-    """The state of a batch, all tensors on the network's device so that no step waits for the host."""
-
-    images: Tensor  # [B, 3, H, W]
-    alive: Tensor  # [B] bool: not yet non-finite
-    failed_octave: Tensor  # [B] int64, -1 while alive
-    failed_step: Tensor  # [B] int64, -1 while alive
-    had_gradient: Tensor  # [B] bool
-    gradient_norm: Tensor  # [B]
 
 
 def start_noise(seed: int, size: Size) -> Tensor:
@@ -89,13 +77,14 @@ def descend(
     """
     if recipe.resize and seed is None:
         raise ValueError(f'recipe "{recipe.name}" resizes at random and needs the seed of its rows')
-    rows = _first_rows(start.to(network.device))
+    rows = Rows.first(start.to(network.device))
     first_size = _size(start)
     per_octave = []
     for number, octave in enumerate(recipe.octaves):
         if number:
-            rows.images = resize(rows.images, octave_size(first_size, octave))
-        per_octave.append(_run_octave(network, targets, recipe, number, rows, first_size, watch, seed or 0))
+            rows = rows.at_size(resize(rows.images, octave_size(first_size, octave)))
+        rows, *ends = _run_octave(network, targets, recipe, number, rows, first_size, watch, seed or 0)
+        per_octave.append(ends)
     return [_result(rows, recipe, per_octave, b) for b in range(len(targets))]
 
 
@@ -113,7 +102,7 @@ def judge(network: Network, targets: Sequence[Target], images: Tensor, first_siz
     """
     objective = compile_objective(targets, first_size, _size(images), network.device, images.dtype)
     with torch.inference_mode():
-        return scores(objective, network.activations(images.to(network.device), objective.taps))
+        return scores(objective, network.activations(images.to(network.device), objective.taps, objective.wanted))
 
 
 def to_pixels(images: Tensor) -> Tensor:
@@ -124,22 +113,6 @@ def to_pixels(images: Tensor) -> Tensor:
 def resize(images: Tensor, size: Size) -> Tensor:
     """Bilinear, antialiased, as torchvision's `Resize` does it: [B, 3, H, W] -> [B, 3, *size]."""
     return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-
-
-def blur(images: Tensor, sigma: float) -> Tensor:
-    """3×3 Gaussian blur with reflected borders, as torchvision's `gaussian_blur(images, 3, sigma)`.
-
-    Args:
-        images: [B, 3, H, W].
-        sigma: pixels, above 0.
-    """
-    # e^(-1/2σ²) either side of 1, normalised; the two-dimensional kernel is its outer product with itself
-    side = math.exp(-0.5 / sigma / sigma)
-    centre = 1 / (1 + 2 * side)
-    side *= centre
-    padded = F.pad(images, (1, 1, 1, 1), mode="reflect")  # [B, 3, H + 2, W + 2]
-    tall = padded[:, :, 1:-1] * centre + (padded[:, :, :-2] + padded[:, :, 2:]) * side  # [B, 3, H, W + 2]
-    return tall[..., 1:-1] * centre + (tall[..., :-2] + tall[..., 2:]) * side  # [B, 3, H, W]
 
 
 def status_of(descent: Descent, score_start: float, score_shown: float) -> Status:
@@ -157,93 +130,45 @@ def status_of(descent: Descent, score_start: float, score_shown: float) -> Statu
     return "ok" if score_shown > score_start else "not_raised"
 
 
-def _first_rows(start: Tensor) -> _Rows:
-    batch = start.shape[0]
-    nobody = torch.full((batch,), -1, device=start.device)
-    return _Rows(
-        images=start,
-        alive=torch.ones(batch, dtype=torch.bool, device=start.device),
-        failed_octave=nobody,
-        failed_step=nobody,
-        had_gradient=torch.zeros(batch, dtype=torch.bool, device=start.device),
-        gradient_norm=torch.zeros(batch, dtype=start.dtype, device=start.device),
-    )
-
-
 def _run_octave(
     network: Network,
     targets: Sequence[Target],
     recipe: Recipe,
     number: int,
-    rows: _Rows,
+    rows: Rows,
     first_size: Size,
     watch: Watch | None,
     seed: int,
-) -> tuple[Tensor, Tensor]:
-    """Run one octave; returns its scores at the start and at the end, [B] each, both at the octave's own size."""
+) -> tuple[Rows, Tensor, Tensor]:
+    """Run one octave; returns its scores at the start and at the end too, [B] each, both at the octave's own size."""
 
     @cache
     def objective_at(size: Size) -> Objective:
         return compile_objective(targets, first_size, size, network.device, rows.images.dtype)
 
     octave, size = recipe.octaves[number], _size(rows.images)
-    divisors = _divisors(targets, recipe.gradient, rows.images)
-    first_scores = _scores(network, objective_at(size), rows.images) if recipe.resize else None
+    schedule = make_schedule(octave, number, targets, recipe.gradient, rows.images)
+    first_scores = _scores(network, objective_at(size), rows.images)
     for step in range(octave.steps):
         seen = recipe.size_seen(size, seed, number, step)
-        gradient, step_scores = gradient_at(network, objective_at(seen), recipe, rows.images, seen)
-        if first_scores is None:
-            first_scores = step_scores
+        gradient = gradient_at(network, objective_at(seen), recipe, rows.images, seen)
         if number == 0 and step < (recipe.rescue_steps or 0):
             gradient = rescue(network, objective_at(seen), recipe, rows.images, seen, gradient)
         if number == 0:
-            _note_gradient(rows, gradient, step)
-        update = octave.lr_at(step) * _scaled(gradient, recipe.gradient, divisors)
-        _advance(rows, rows.images - update, octave.sigma_at(step), number, step)
+            rows = note_gradient(rows, gradient)
+        rows = take_step(rows, gradient, schedule)
         if watch:
             watch(number, step, rows.images)
-    assert first_scores is not None, "an octave has at least one step"
-    return first_scores, _scores(network, objective_at(size), rows.images)
+    return rows, first_scores, _scores(network, objective_at(size), rows.images)
 
 
 def _scores(network: Network, objective: Objective, images: Tensor) -> Tensor:
     """Scores of images [B, 3, H, W] at their own size, [B]."""
     with torch.inference_mode():
-        return scores(objective, network.activations(images, objective.taps))
+        return scores(objective, network.activations(images, objective.taps, objective.wanted))
 
 
-def _note_gradient(rows: _Rows, gradient: Tensor, step: int) -> None:
-    if step == 0:
-        rows.gradient_norm = gradient.flatten(1).norm(dim=1)  # [B, 3, H, W] -> [B]
-    rows.had_gradient = rows.had_gradient | (gradient != 0).flatten(1).any(1)
-
-
-def _divisors(targets: Sequence[Target], scaling: Gradient, images: Tensor) -> Tensor:
-    """What each row's gradient is divided by, [B, 1, 1, 1]; `rms` divides by its own and not by this."""
-    counts = [target.features_summed if scaling == "per_feature" else 1 for target in targets]
-    return torch.tensor(counts, device=images.device, dtype=images.dtype)[:, None, None, None]
-
-
-def _scaled(gradient: Tensor, scaling: Gradient, divisors: Tensor) -> Tensor:
-    if scaling != "rms":
-        return gradient / divisors
-    rms = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()  # [B, 1, 1, 1]
-    return gradient / torch.where(rms == 0, 1.0, rms)
-
-
-def _advance(rows: _Rows, moved: Tensor, sigma: float | None, octave: int, step: int) -> None:
-    """Blur what moved and take it over where it is finite; the other rows stay where they were, for good."""
-    if sigma is not None:
-        moved = blur(moved, sigma)
-    is_finite = moved.isfinite().flatten(1).all(1)  # [B, 3, H, W] -> [B]
-    fails = rows.alive & ~is_finite
-    rows.failed_octave = torch.where(fails, octave, rows.failed_octave)
-    rows.failed_step = torch.where(fails, step, rows.failed_step)
-    rows.alive = rows.alive & is_finite
-    rows.images = torch.where(rows.alive[:, None, None, None], moved, rows.images)
-
-
-def _result(rows: _Rows, recipe: Recipe, per_octave: list[tuple[Tensor, Tensor]], b: int) -> Descent:
+def _result(rows: Rows, recipe: Recipe, per_octave: list[list[Tensor]], b: int) -> Descent:
     octave, step = int(rows.failed_octave[b]), int(rows.failed_step[b])
     return Descent(
         image=rows.images[b].cpu(),

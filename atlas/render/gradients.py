@@ -9,12 +9,12 @@ from torch import Tensor
 from atlas.plan.blocks import Size
 from atlas.plan.recipes import Recipe
 from atlas.render.network import Network
-from atlas.render.objectives import Objective, losses, scores
+from atlas.render.objectives import Objective, losses
 
 
 def gradient_at(
     network: Network, objective: Objective, recipe: Recipe, images: Tensor, seen: Size, *, straight: bool = False
-) -> tuple[Tensor, Tensor]:
+) -> Tensor:
     """Gradient of each row's loss at its image.
 
     Args:
@@ -26,16 +26,15 @@ def gradient_at(
         straight: let the last ReLU of each target pass the gradient as if it were linear.
 
     Returns:
-        [B, 3, H, W], and the scores of what the network saw, [B].
+        [B, 3, H, W].
     """
     leaf = images.detach().requires_grad_()
     view = resample(leaf, seen)
     look = network.straight_activations if straight else network.activations
-    activations = look(view, objective.taps)
+    activations = look(view, objective.taps, objective.wanted)
     loss = losses(objective, activations, recipe.metric, recipe.constant)
     (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-    with torch.no_grad():
-        return gradient, scores(objective, activations)
+    return gradient
 
 
 def rescue(
@@ -52,7 +51,7 @@ def rescue(
     is_dead = (gradient == 0).flatten(1).all(1)  # [B, 3, H, W] -> [B]
     if not is_dead.any():
         return gradient
-    passed, _ = gradient_at(network, objective, recipe, images, seen, straight=True)
+    passed = gradient_at(network, objective, recipe, images, seen, straight=True)
     return torch.where(is_dead[:, None, None, None], passed, gradient)
 
 

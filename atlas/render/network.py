@@ -10,7 +10,8 @@ from torch import Tensor
 from atlas.plan import layers
 from atlas.plan.blocks import Conv, Op
 from atlas.plan.layers import LAYERS, Layer, convolutions
-from atlas.render.graph import walk
+from atlas.render.graph import walk, walk_to
+from atlas.render.narrow import Narrow
 from atlas.render.weights import Weights
 
 BATCH_NORM_EPSILON = 0.001  # torchvision's InceptionV3
@@ -26,7 +27,7 @@ class Network:
         self._device = device
         self._dtype = dtype
         self._folded = {
-            name: tuple(t.to(device, dtype).contiguous(memory_format=_layout(t)) for t in fold(weights.tensors, name))
+            name: tuple(_in_layout(t.to(device, dtype)) for t in fold(weights.tensors, name))
             for name, _, _ in convolutions()
         }
 
@@ -35,21 +36,28 @@ class Network:
         """Where the network runs."""
         return self._device
 
-    def activations(self, images: Tensor, taps: Collection[str]) -> dict[str, Tensor]:
+    def activations(self, images: Tensor, taps: Collection[str], wanted: Narrow | None = None) -> dict[str, Tensor]:
         """Run the network up to the deepest tapped layer.
 
         Args:
             images: [B, 3, H, W], values around [0, 1], H and W at least 75 pixels.
             taps: names of layers.
+            wanted: the features of the deepest tapped layer that are needed, n of them; None: all.
 
         Returns:
-            For each tapped layer its activations after the ReLU, [B, features, rows, cols], in the network's type.
+            For each tapped layer its activations after the ReLU, [B, features, rows, cols], in the network's type;
+            for the deepest, only those wanted.
         """
-        deepest = max(layers.depth(name) for name in taps)
-        walked = walk(images.to(self._dtype), deepest, self._apply)
+        images = images.to(self._dtype)
+        if wanted is None:
+            walked = walk(images, max(layers.depth(name) for name in taps), self._apply)
+        else:
+            walked = walk_to(images, wanted, self._apply, self._apply_some)
         return {layer.name: maps for layer, maps in walked if layer.name in taps}
 
-    def straight_activations(self, images: Tensor, taps: Collection[str]) -> dict[str, Tensor]:
+    def straight_activations(
+        self, images: Tensor, taps: Collection[str], wanted: Narrow | None = None
+    ) -> dict[str, Tensor]:
         """`activations`, equal in value, but the last ReLU on each feature's path has a slope of 1 everywhere.
 
         Only where it is tapped: what goes on into deeper layers passes that ReLU as it is. The last ReLU of a pooled
@@ -58,18 +66,21 @@ class Network:
         opening.
         """
         deepest = max(layers.depth(name) for name in taps)
-        wanted = {*taps, *(_layer_before(name).name for name in taps if _has_pooled_features(name))}
+        looked_into = {*taps, *(_layer_before(name).name for name in taps if _has_pooled_features(name))}
         closed: dict[str, Tensor] = {}  # before the ReLU, by convolution
 
         def apply(layer: Layer, op: Op, maps: Tensor) -> Tensor:
-            if not isinstance(op, Conv) or layer.name not in wanted:
+            if not isinstance(op, Conv) or layer.name not in looked_into:
                 return self._apply(layer, op, maps)
             closed[layer.parameter(op)] = self._convolve(layer, op, maps)
             return closed[layer.parameter(op)].relu()
 
         for _ in walk(images.to(self._dtype), deepest, apply):
             pass
-        return {name: _straight_relu(self._before_relu(layers.get_layer(name), closed)) for name in taps}
+        straight = {name: _straight_relu(self._before_relu(layers.get_layer(name), closed)) for name in taps}
+        if wanted:
+            straight[wanted.layer.name] = wanted.pick(straight[wanted.layer.name])
+        return straight
 
     def _before_relu(self, layer: Layer, closed: Mapping[str, Tensor]) -> Tensor:
         """A layer's maps without the last ReLU of each path, [B, features, rows, cols]."""
@@ -85,6 +96,18 @@ class Network:
     def _convolve(self, layer: Layer, op: Conv, maps: Tensor) -> Tensor:
         weight, bias = self._folded[layer.parameter(op)]
         return F.conv2d(maps, weight, bias, op.stride, op.padding)
+
+    def _apply_some(self, layer: Layer, op: Conv, maps: Tensor, channels: Tensor) -> Tensor:
+        """A convolution's outputs of some channels, [B, n, rows, cols].
+
+        B channels at a time, for a row's bits must not depend on how many features its neighbours want.
+        """
+        weight, bias = self._folded[layer.parameter(op)]
+        outputs = [
+            F.conv2d(maps, _in_layout(weight[some]), bias[some], op.stride, op.padding).relu_()
+            for some in torch.split(channels, len(maps))
+        ]
+        return torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
 
     def _apply(self, layer: Layer, op: Op, maps: Tensor) -> Tensor:
         if isinstance(op, Conv):
@@ -137,6 +160,6 @@ def fold(tensors: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
     return weight * scale[:, None, None, None], beta - mean * scale
 
 
-def _layout(tensor: Tensor) -> torch.memory_format:
+def _in_layout(tensor: Tensor) -> Tensor:
     """Channels last for convolution weights: measured about twice as fast as torch's default on CPU."""
-    return torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor.contiguous()

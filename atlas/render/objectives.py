@@ -5,7 +5,7 @@ neuron and a raster prefix are the same code; rows without a term add nothing to
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from atlas.plan import layers
 from atlas.plan.blocks import Size
 from atlas.plan.recipes import Metric
 from atlas.plan.targets import Neuron, Position, Prefix, Row, Target, Term
+from atlas.render.narrow import Narrow, narrow
 
 L2_FACTOR = 5.0  # of the longer article's L2 metric
 
@@ -29,7 +30,8 @@ class TermGroup:
 
     layer: str
     rows: Tensor  # [n] int64: rows of the batch that have a term here
-    features: Tensor | None  # [B] int64, 0 for rows without a term; None: all features of the layer
+    channels: Tensor | None  # [B] int64: of each row's feature in what the network gives, any for rows without a term;
+    # None: all features of the layer
     masks: Tensor  # [B, 1, rows, cols]: which neurons count, 0 or 1; all 0 for rows without a term
     coefficients: Tensor  # [n]
 
@@ -40,6 +42,7 @@ class Objective:
 
     groups: tuple[TermGroup, ...]
     batch_size: int
+    wanted: Narrow | None  # of the deepest layer; None: all its features
 
     @property
     def taps(self) -> frozenset[str]:
@@ -64,8 +67,8 @@ def compile_objective(
         for slot, term in enumerate(target.terms):
             # by slot, so that no group names a row twice: adding up stays in one order, and so deterministic
             grouped.setdefault((slot, term.layer, term.feature is None), []).append((row, term))
-    groups = tuple(_group(key, grouped[key], len(targets), first_size, size, device, dtype) for key in sorted(grouped))
-    return Objective(groups, len(targets))
+    groups = [_group(key, grouped[key], len(targets), first_size, size, device, dtype) for key in sorted(grouped)]
+    return _narrowed(groups, len(targets), device)
 
 
 def losses(objective: Objective, activations: Mapping[str, Tensor], metric: Metric, constant: float) -> Tensor:
@@ -168,11 +171,32 @@ def _group(
     )
 
 
+def _narrowed(groups: Sequence[TermGroup], batch_size: int, device: torch.device) -> Objective:
+    """Ask of the deepest layer only the rows' own features, unless some row wants all of them.
+
+    Each group asks for one feature a row, rows without a term included, so that the shape of what the network gives
+    depends on the number of rows alone.
+    """
+    taps = {group.layer for group in groups}
+    deepest = max(taps, key=layers.depth)
+    features: list[int] = []
+    moved = []
+    for group in groups:
+        if group.layer == deepest:
+            if group.channels is None:
+                return Objective(tuple(groups), batch_size, None)
+            places = torch.arange(len(features), len(features) + batch_size, device=device)
+            features += group.channels.tolist()
+            group = replace(group, channels=places)
+        moved.append(group)
+    return Objective(tuple(moved), batch_size, narrow(deepest, features, taps - {deepest}, device))
+
+
 def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:
     """Every row's feature maps, [B, F, rows, cols] with F = 1 or all features, in the type of the masks."""
     maps = activations[group.layer]
-    if group.features is not None:
-        maps = maps[torch.arange(len(maps), device=maps.device), group.features][:, None]
+    if group.channels is not None:
+        maps = maps[torch.arange(len(maps), device=maps.device), group.channels][:, None]
     return maps.to(group.masks.dtype)
 
 

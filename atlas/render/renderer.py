@@ -14,6 +14,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.starts import Photo
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
+from atlas.render.heap import keep_freed_memory
 from atlas.render.network import Network
 from atlas.render.weights import Weights
 from atlas.store.masters import pixels_sha256
@@ -54,6 +55,8 @@ class Renderer:
         self._device = device
         self._numerics = numerics
         self._open_photo = open_photo
+        if device.type == "cpu":
+            keep_freed_memory()
         self._network = Network(weights, device, arithmetic.dtype_of(numerics.precision))
 
     @property

@@ -12,9 +12,10 @@ from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
 from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
-from atlas.render.descent import blur, start_noise, to_pixels
+from atlas.render.descent import start_noise, to_pixels
 from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
+from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
 from atlas.studies.measures import Array
 
@@ -77,7 +78,7 @@ class Desk:
         objective = compile_objective(targets, first_size, size, network.device, images.dtype)
         numerics = replace(arithmetic.in_float32(self.renderer.numerics), batch_size=len(targets))
         with arithmetic.applied(numerics):
-            total = scores(objective, network.activations(leaf, objective.taps)).sum()
+            total = scores(objective, network.activations(leaf, objective.taps, objective.wanted)).sum()
             (gradient,) = torch.autograd.grad(total, leaf)
         return list(gradient.abs().sum(1).double().cpu().numpy())  # [B, 3, H, W] -> [B, H, W]
 
