@@ -20,7 +20,15 @@ from atlas.plan import layers as network
 from atlas.plan.config import Config
 from atlas.plan.wanted import all_jobs
 from atlas.plan.wanted.dreams import config_dreams
-from atlas.settings import chosen_clips, read_settings, run_options, with_dreams, with_photos, with_pictures
+from atlas.settings import (
+    chosen_clips,
+    read_batch_sizes,
+    read_settings,
+    run_options,
+    with_dreams,
+    with_photos,
+    with_pictures,
+)
 
 INTERRUPTED = 130
 ARTICLE_SIZE = (299, 299)
@@ -413,6 +421,34 @@ def _finish(lines: list[str], *, failed: bool, videos: Sequence[Any] = ()) -> No
             raise typer.Exit(video.error.exit_code)
     if failed or any(video.missing for video in videos):
         raise typer.Exit(1)
+
+
+@app.command("bench")
+def bench_command(
+    layers: opt.Layers = None,
+    size: Annotated[int, typer.Option("--size", min=network.MIN_SIZE, help="Pixels.")] = ARTICLE_SIZE[0],
+    batch_sizes: Annotated[
+        str, typer.Option("--batch-size", metavar="auto|N,N", help="Renderings made together, one or several.")
+    ] = "auto",
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Of each measurement; medians count.")] = 5,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    threads: opt.Threads = None,
+    out: Annotated[Optional[Path], typer.Option("--out", metavar="FILE", help="Write JSON there too.")] = None,
+) -> None:
+    """Measure how fast this machine renders: a step of each layer, against what its arithmetic reaches."""
+    from atlas.bench import Options, run
+    from atlas.pipeline import RunOptions, make_renderer
+    from atlas.store.files import write_atomically
+
+    named = read_settings("article", layers, weights="demo")
+    renderer, device_name = make_renderer(named, RunOptions(device, precision, threads=threads))
+    options = Options(named.layers, size, read_batch_sizes(batch_sizes), repeats)
+    with Console(stderr=True).status("measuring") as status:
+        report = run(renderer, device_name, options, lambda timing: status.update(f"measured {timing.layer}"))
+    typer.echo(f"{report.table()}\n\n{report.summary()}")
+    if out:
+        write_atomically(out, report.to_json().encode())
 
 
 def main() -> None:

@@ -295,6 +295,17 @@ def check_folders(config: Config) -> None:
     Output(config.site)
 
 
+def make_renderer(config: Config, options: RunOptions) -> tuple[Renderer, str]:
+    """A renderer of the configuration's weights, and in words on what it runs.
+
+    Raises:
+        AtlasError: no such device or precision here, or the weights cannot be loaded.
+    """
+    device = resolve_device(options.device)
+    numerics = resolve_numerics(device, options.precision, options.threads)
+    return Renderer(load_weights(config.weights), device, numerics), _device_name(device)
+
+
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"

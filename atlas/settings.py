@@ -109,7 +109,21 @@ def run_options(**flags: Any) -> Any:
     from atlas.pipeline import RunOptions
 
     text = flags.pop("batch_size")
-    is_number = text.isascii() and text.isdecimal() and 1 <= int(text[:6]) <= 4096 and len(text) <= 4
-    if text != "auto" and not is_number:
+    return RunOptions(**flags, batch_size=None if text == "auto" else read_batch_size(text))
+
+
+def read_batch_size(text: str) -> int:
+    """A number of rows.
+
+    Raises:
+        ConfigError: not a number from 1 to 4096.
+    """
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= 4096
+    if not is_number:
         raise ConfigError(f'--batch-size "{text}": allowed: auto, or a number from 1 to 4096')
-    return RunOptions(**flags, batch_size=None if text == "auto" else int(text))
+    return int(text)
+
+
+def read_batch_sizes(text: str) -> tuple[int, ...]:
+    """Numbers of rows, separated by commas; none for "auto"."""
+    return () if text == "auto" else tuple(read_batch_size(part) for part in text.split(","))

@@ -1,15 +1,20 @@
 """Time one step of descent by this program against the article's code as written, and against lucent where installed.
 
-For each layer the programs take turns in one run, and the ratio of their medians counts: single timings on a shared
-machine do not. Weights are random, since no timing depends on them. Writes JSON and prints a Markdown table.
+Each program has a process of its own, so that none profits from what another tells torch or the C library. For each
+layer they take turns, and the ratio of their medians counts: single timings on a shared machine do not. A layer's time
+is the mean over its branches by their features, since this program does not run the branches that a feature does not
+need. Weights are random, since no timing depends on them. Writes JSON and prints a Markdown table.
 """
 
 import argparse
 import json
-import platform
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -22,12 +27,13 @@ from atlas.plan.jobs import batch_size
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import descend, start_noise
+from atlas.render.heap import keep_freed_memory
 from atlas.render.network import Network
 from atlas.render.weights import Weights, expected_shapes
 from atlas.store.records import WeightsId
 
 SIZE = 299
-FEATURE = 3
+FEW = 2  # steps of the shorter of two runs
 POOLS = {"Conv2d_3b_1x1": "maxpool1", "Mixed_5b": "maxpool2"}  # torchvision's names, before these layers
 
 
@@ -47,12 +53,12 @@ class NewModel(nn.Module):
         return x
 
 
-def article_step(model: nn.Module, image: Tensor) -> Tensor:
+def article_step(model: nn.Module, image: Tensor, feature: int) -> Tensor:
     """One step as the article prints it (on a detached tensor, since the printed one raises)."""
     single_input = image.detach()
     single_input.requires_grad = True
     output = model(single_input)
-    focus = output[0][FEATURE]
+    focus = output[0][feature]
     target = torch.ones(focus.shape, device=image.device) * 200
     loss = torch.sum(target - focus)
     loss.backward()
@@ -61,29 +67,21 @@ def article_step(model: nn.Module, image: Tensor) -> Tensor:
     return torchvision.transforms.functional.gaussian_blur(single_input, 3, sigma=2.4)
 
 
-def lucent_step(model: nn.Module, layer: str, device: torch.device) -> Callable[[], object] | None:
-    """A function that runs lucent's own loop for some steps, with its defaults; None if it is not installed."""
-    try:
-        from lucent.optvis import objectives, param, render
-    except ImportError:
-        return None
-    del device  # lucent takes the first GPU, if there is one
-    objective = objectives.channel(layer, FEATURE)
+def lucent_steps(model: nn.Module, layer: str, feature: int, steps: int) -> None:
+    """Lucent's own loop, with its defaults."""
+    from lucent.optvis import objectives, param, render
 
-    def run(steps: int) -> None:
-        render.render_vis(
-            model,
-            objective,
-            lambda: param.image(SIZE),
-            thresholds=(steps,),
-            show_image=False,
-            progress=False,
-            fixed_image_size=SIZE,
-        )
-        for module in model.modules():  # lucent leaves its hooks behind, and would be slower with every call
-            module._forward_hooks.clear()
-
-    return run
+    render.render_vis(
+        model,
+        objectives.channel(layer, feature),
+        lambda: param.image(SIZE),
+        thresholds=(steps,),
+        show_image=False,
+        progress=False,
+        fixed_image_size=SIZE,
+    )
+    for module in model.modules():  # lucent leaves its hooks behind, and would be slower with every call
+        module._forward_hooks.clear()
 
 
 def random_weights() -> Weights:
@@ -100,60 +98,118 @@ def random_weights() -> Weights:
     return Weights(WeightsId("random", "0" * 64, "random"), tensors)
 
 
-def seconds(run: Callable[[], object], device: torch.device) -> float:
-    start = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+Run = Callable[[str, int, int], Callable[[], object]]  # layer, feature, steps → what to time
 
 
-def measure(layer: str, options: argparse.Namespace, device: torch.device, weights: Weights) -> dict[str, float | int]:
-    """Seconds per image and step of each program, as medians over the rounds."""
+def prepare_ours(options: argparse.Namespace) -> Run:
+    device = arithmetic.resolve_device(options.device)
     numerics = arithmetic.resolve_numerics(device, options.precision, options.threads)
-    network = Network(weights, device, arithmetic.dtype_of(numerics.precision))
+    if device.type == "cpu":
+        keep_freed_memory()
+    network = Network(random_weights(), device, arithmetic.dtype_of(numerics.precision))
+
+    def prepare(layer: str, feature: int, steps: int) -> Callable[[], object]:
+        rows = options.batch_size or batch_size(layer, device.type)
+        recipe = Recipe("bench", (Octave(SIZE, steps, (0.4, 0.3), (2.4, 0.8)),))
+        wanted = [targets.feature_target(layer, feature)] * rows
+        start = torch.stack([start_noise(999, (SIZE, SIZE))] * rows)
+
+        def run() -> None:
+            with arithmetic.applied(numerics):
+                descend(network, wanted, recipe, start)
+
+        return run
+
+    return prepare
+
+
+def torchvision_model(options: argparse.Namespace) -> tuple[nn.Module, torch.device]:
+    device = arithmetic.resolve_device(options.device)
+    torch.set_num_threads(arithmetic.resolve_numerics(device, "auto", options.threads).threads)
     model = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=True, transform_input=False)
-    model.load_state_dict(dict(weights.tensors), strict=False)
-    model.eval().to(device)
-    cut = NewModel(model, layer)
-    size = options.batch_size or batch_size(layer, device.type)
-    recipe = Recipe("bench", (Octave(SIZE, options.steps, (0.4, 0.3), (2.4, 0.8)),))
-    start = torch.stack([start_noise(999, (SIZE, SIZE))] * size)
-    wanted = [targets.feature_target(layer, FEATURE)] * size
-    image = start[:1].to(device)
-
-    def ours() -> None:
-        with arithmetic.applied(numerics):
-            descend(network, wanted, recipe, start)
-
-    def article() -> None:
-        now = image
-        for _ in range(options.steps):
-            now = article_step(cut, now)
-
-    programs: dict[str, tuple[Callable[[], object], int]] = {"ours": (ours, size * options.steps)}
-    programs["article"] = (article, options.steps)
-    lucent = lucent_step(model, layer, device)
-    if lucent:
-        programs["lucent"] = (lambda: lucent(options.steps), options.steps)
-    torch.set_num_threads(numerics.threads)
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    for number in range(options.rounds + 1):
-        for name, (run, count) in programs.items():
-            taken = seconds(run, device) / count
-            if number:  # the first round warms up
-                times[name].append(taken)
-    medians: dict[str, float | int] = {name: statistics.median(values) for name, values in times.items()}
-    return {**medians, "batch_size": size}
+    model.load_state_dict(dict(random_weights().tensors), strict=False)
+    return model.eval().to(device), device
 
 
-def table(rows: dict[str, dict[str, float | int]]) -> str:
+def prepare_article(options: argparse.Namespace) -> Run:
+    model, device = torchvision_model(options)
+
+    def prepare(layer: str, feature: int, steps: int) -> Callable[[], object]:
+        cut = NewModel(model, layer)
+        start = start_noise(999, (SIZE, SIZE))[None].to(device)
+
+        def run() -> None:
+            image = start
+            for _ in range(steps):
+                image = article_step(cut, image, feature)
+
+        return run
+
+    return prepare
+
+
+def prepare_lucent(options: argparse.Namespace) -> Run:
+    model, _ = torchvision_model(options)
+    return lambda layer, feature, steps: partial(lucent_steps, model, layer, feature, steps)
+
+
+PROGRAMS: dict[str, Callable[[argparse.Namespace], Run]] = {
+    "ours": prepare_ours,
+    "article": prepare_article,
+    "lucent": prepare_lucent,
+}
+
+
+def serve(program: str, options: argparse.Namespace, pipe: Connection) -> None:
+    """In a process of its own: receive (layer, feature, steps), answer with seconds, until told None."""
+    device = arithmetic.resolve_device(options.device)
+    prepare = PROGRAMS[program](options)
+    while asked := pipe.recv():
+        run = prepare(*asked)
+        arithmetic.wait_for(device)
+        start = time.perf_counter()
+        run()
+        arithmetic.wait_for(device)
+        pipe.send(time.perf_counter() - start)
+
+
+def seconds_a_step(pipe: Connection, layer: str, feature: int, steps: int) -> float:
+    """Of a long and a short run the difference: what a program does once does not count as part of a step."""
+    taken = []
+    for count in (FEW, FEW + steps):
+        pipe.send((layer, feature, count))
+        taken.append(pipe.recv())
+    return (taken[1] - taken[0]) / steps
+
+
+def measure(layer: str, options: argparse.Namespace, pipes: dict[str, Connection]) -> dict[str, float]:
+    """Seconds per image and step of each program, as medians over the rounds."""
+    device = arithmetic.resolve_device(options.device)
+    rows = options.batch_size or batch_size(layer, device.type)
+    block = layers.get_layer(layer)
+    steps = options.steps if layers.step_flops(layer, (SIZE, SIZE)) > 3e9 else 4 * options.steps
+    means: dict[str, float] = {"batch_size": rows, **dict.fromkeys(pipes, 0.0)}
+    for branch in block.branches:
+        taken: dict[str, list[float]] = {name: [] for name in pipes}
+        for turn in range(options.rounds + 1):
+            for name, pipe in pipes.items():
+                found = seconds_a_step(pipe, layer, branch.first, steps)
+                if turn:  # the first warms up
+                    taken[name].append(found / (rows if name == "ours" else 1))
+        for name, values in taken.items():
+            means[name] += statistics.median(values) * branch.features / block.features
+    return means
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
     has_lucent = all("lucent" in row for row in rows.values())
     lines = ["| layer | batch | ours, ms | article, ms | × article | GFLOP/s |" + (" × lucent |" if has_lucent else "")]
     lines.append("|---|---|---|---|---|---|" + ("---|" if has_lucent else ""))
     for layer, row in rows.items():
-        speed = layers.step_flops(layer, (SIZE, SIZE)) / row["ours"] / 1e9
-        line = f"| {layer} | {row['batch_size']} | {1e3 * row['ours']:.1f} | {1e3 * row['article']:.1f} "
+        block = layers.get_layer(layer)
+        flops = [layers.step_flops(layer, (SIZE, SIZE), branch.first) * branch.features for branch in block.branches]
+        speed = sum(flops) / block.features / row["ours"] / 1e9
+        line = f"| {layer} | {row['batch_size']:.0f} | {1e3 * row['ours']:.1f} | {1e3 * row['article']:.1f} "
         line += f"| {row['article'] / row['ours']:.2f} | {speed:.0f} |"
         lines.append(line + (f" {row['lucent'] / row['ours']:.2f} |" if has_lucent else ""))
     for name in ("article", "lucent") if has_lucent else ("article",):
@@ -165,21 +221,29 @@ def table(rows: dict[str, dict[str, float | int]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--precision", default="auto", help="of this program; the others compute in float32")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--batch-size", type=int, help="default: the table's")
-    parser.add_argument("--steps", type=int, default=2, help="of one measurement")
+    parser.add_argument("--steps", type=int, default=3, help="of one measurement; four times as many for short steps")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--layers", help="separated by commas; default: all")
+    parser.add_argument("--machine", default="", help="in words, for the JSON")
     parser.add_argument("--out", type=Path, help="where to write JSON")
     options = parser.parse_args()
-    device = arithmetic.resolve_device(options.device)
-    weights = random_weights()
     names = options.layers.split(",") if options.layers else [layer.name for layer in layers.LAYERS]
-    rows = {name: measure(name, options, device, weights) for name in track(names, "layers")}
+    programs = [name for name in PROGRAMS if name != "lucent" or find_spec("lucent")]
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    for name in programs:
+        pipes[name], far = context.Pipe()
+        processes.append(context.Process(target=serve, args=(name, options, far), daemon=True))
+        processes[-1].start()
+    rows = {name: measure(name, options, pipes) for name in track(names, "layers")}
+    for pipe in pipes.values():
+        pipe.send(None)
     print(table(rows))
     if options.out:
-        about = {"torch": torch.__version__, "machine": platform.machine(), "size": SIZE, "rounds": options.rounds}
+        about = {"machine": options.machine, "torch": str(torch.__version__), "size": SIZE, "rounds": options.rounds}
         options.out.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
 
 

@@ -155,11 +155,16 @@ def measure_speed(device: torch.device, numerics: Numerics) -> float:
     return max(measured, _SLOWEST_CORE * min(numerics.threads, _cores())) if device.type == "cpu" else measured
 
 
-def _seconds(maps: torch.Tensor, kernel: torch.Tensor, device: torch.device) -> float:
-    start = time.perf_counter()
-    torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def _seconds(maps: torch.Tensor, kernel: torch.Tensor, device: torch.device) -> float:
+    start = time.perf_counter()
+    torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
+    wait_for(device)
     return time.perf_counter() - start

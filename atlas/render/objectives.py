@@ -30,8 +30,8 @@ class TermGroup:
 
     layer: str
     rows: Tensor  # [n] int64: rows of the batch that have a term here
-    channels: Tensor | None  # [B] int64: of each row's feature in what the network gives, any for rows without a term;
-    # None: all features of the layer
+    features: Tensor | None  # [B] int64, 0 for rows without a term; None: all features of the layer
+    place: int | None  # where the network gives wanted features alone: row b's is channel place + b
     masks: Tensor  # [B, 1, rows, cols]: which neurons count, 0 or 1; all 0 for rows without a term
     coefficients: Tensor  # [n]
 
@@ -166,6 +166,7 @@ def _group(
         layer,
         torch.tensor([row for row, _ in members], device=device),
         None if takes_all else features.to(device),
+        None,
         masks.to(device, dtype),
         torch.tensor([term.coefficient for _, term in members], dtype=torch.float64).to(device, dtype),
     )
@@ -179,24 +180,27 @@ def _narrowed(groups: Sequence[TermGroup], batch_size: int, device: torch.device
     """
     taps = {group.layer for group in groups}
     deepest = max(taps, key=layers.depth)
-    features: list[int] = []
-    moved = []
+    wanted: list[int] = []
+    placed = []
     for group in groups:
         if group.layer == deepest:
-            if group.channels is None:
+            if group.features is None:
                 return Objective(tuple(groups), batch_size, None)
-            places = torch.arange(len(features), len(features) + batch_size, device=device)
-            features += group.channels.tolist()
-            group = replace(group, channels=places)
-        moved.append(group)
-    return Objective(tuple(moved), batch_size, narrow(deepest, features, taps - {deepest}, device))
+            place = len(wanted)
+            wanted += group.features.tolist()
+            group = replace(group, place=place)
+        placed.append(group)
+    return Objective(tuple(placed), batch_size, narrow(deepest, wanted, taps - {deepest}, device))
 
 
 def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:
     """Every row's feature maps, [B, F, rows, cols] with F = 1 or all features, in the type of the masks."""
     maps = activations[group.layer]
-    if group.channels is not None:
-        maps = maps[torch.arange(len(maps), device=maps.device), group.channels][:, None]
+    if group.place is not None:
+        # [B, n, rows, cols] -> [B, B, rows, cols] -> [rows, cols, B] -> [B, 1, rows, cols]
+        maps = maps.narrow(1, group.place, len(maps)).diagonal().permute(2, 0, 1)[:, None]
+    elif group.features is not None:
+        maps = maps[torch.arange(len(maps), device=maps.device), group.features][:, None]
     return maps.to(group.masks.dtype)
 
 

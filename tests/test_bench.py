@@ -1,0 +1,51 @@
+"""`atlas bench` measures what it says; no timing is asserted."""
+
+import json
+
+import torch
+from typer.testing import CliRunner
+
+from atlas.bench import measure_peak
+from atlas.cli import app
+from atlas.plan import layers
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["bench", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def test_a_line_for_each_layer_and_batch_size(tmp_path):
+    out = tmp_path / "bench.json"
+    result = run(
+        "--layers", "Conv2d_1a_3x3,Mixed_5b", "--size", 75, "--repeats", 1, "--batch-size", "1,2", "--device", "cpu",
+        "--out", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    timings = [(one["layer"], one["batch_size"]) for one in found["timings"]]
+    assert timings == [("Conv2d_1a_3x3", 1), ("Conv2d_1a_3x3", 2), ("Mixed_5b", 1), ("Mixed_5b", 2)]
+    assert result.output.count("| Mixed_5b |") == 2
+    assert found["precision"] == "fp32"
+    assert found["peak"]["convolution"] > 0
+    assert found["picture"] > 0
+    block = layers.get_layer("Mixed_5b")
+    work = sum(layers.step_flops("Mixed_5b", (75, 75), branch.first) * branch.features for branch in block.branches)
+    assert found["timings"][2]["flops"] == work / block.features
+
+
+def test_what_is_not_allowed_is_said():
+    for arguments, said in (
+        (("--batch-size", "2,x"), "allowed: auto, or a number from 1 to 4096"),
+        (("--layers", "Mixed_9z"), "Mixed_9z"),
+        (("--precision", "fp8"), "--precision"),
+    ):
+        result = run("--size", 75, "--device", "cpu", *arguments)
+        assert result.exit_code == 2
+        assert said in result.output
+
+
+def test_the_peak_does_not_depend_on_what_ran_before():
+    """It leaves threads and determinism alone."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    measure_peak(torch.device("cpu"), "fp32", 1)
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
