@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,8 @@ from atlas.plan.targets import Target
 from atlas.render.gradients import gradient_at, rescue
 from atlas.render.network import Network
 from atlas.render.objectives import Objective, compile_objective, scores
-from atlas.render.steps import Rows, make_schedule, note_gradient, take_step
+from atlas.render.replay import Recorder
+from atlas.render.steps import Rows, Schedule, make_schedule, note_gradient, take_step
 from atlas.store.records import FailedStep, OctaveScores, Status, finite
 
 Watch = Callable[[int, int, Tensor], None]
@@ -55,6 +56,7 @@ def descend(
     start: Tensor,
     watch: Watch | None = None,
     seed: int | None = None,
+    recorder: Recorder | None = None,
 ) -> list[Descent]:
     """Descend on a batch of images, each towards its own target.
 
@@ -68,6 +70,7 @@ def descend(
         start: first images, [B, 3, H, W] in the type of the descent.
         watch: called after each step with the octave, the step and the images [B, 3, H, W]; None: nobody.
         seed: of all rows, from which a recipe with `resize` draws the sizes that the network sees; others need none.
+        recorder: replays steps that are alike; None: each is launched by itself. Equal bits either way.
 
     Returns:
         One result a row.
@@ -83,7 +86,7 @@ def descend(
     for number, octave in enumerate(recipe.octaves):
         if number:
             rows = rows.at_size(resize(rows.images, octave_size(first_size, octave)))
-        rows, *ends = _run_octave(network, targets, recipe, number, rows, first_size, watch, seed or 0)
+        rows, *ends = _run_octave(network, targets, recipe, number, rows, first_size, watch, seed or 0, recorder)
         per_octave.append(ends)
     return [_result(rows, recipe, per_octave, b) for b in range(len(targets))]
 
@@ -139,6 +142,7 @@ def _run_octave(
     first_size: Size,
     watch: Watch | None,
     seed: int,
+    recorder: Recorder | None,
 ) -> tuple[Rows, Tensor, Tensor]:
     """Run one octave; returns its scores at the start and at the end too, [B] each, both at the octave's own size."""
 
@@ -147,19 +151,40 @@ def _run_octave(
         return compile_objective(targets, first_size, size, network.device, rows.images.dtype)
 
     octave, size = recipe.octaves[number], _size(rows.images)
+    objective = objective_at(size)
     schedule = make_schedule(octave, number, targets, recipe.gradient, rows.images)
-    first_scores = _scores(network, objective_at(size), rows.images)
-    for step in range(octave.steps):
-        seen = recipe.size_seen(size, seed, number, step)
+    first_scores = _scores(network, objective, rows.images)
+    if recorder and watch is None and _is_alike(recipe, number):
+        step = partial(_step, network, recipe, number == 0)
+        rows = recorder.repeat(step, rows, (objective, schedule), octave.steps, (network, recipe, number == 0))
+        return rows, first_scores, _scores(network, objective, rows.images)
+    for at in range(octave.steps):
+        seen = recipe.size_seen(size, seed, number, at)
         gradient = gradient_at(network, objective_at(seen), recipe, rows.images, seen)
-        if number == 0 and step < (recipe.rescue_steps or 0):
+        if number == 0 and at < (recipe.rescue_steps or 0):
             gradient = rescue(network, objective_at(seen), recipe, rows.images, seen, gradient)
-        if number == 0:
-            rows = note_gradient(rows, gradient)
-        rows = take_step(rows, gradient, schedule)
+        rows = _follow(rows, gradient, schedule, is_first=number == 0)
         if watch:
-            watch(number, step, rows.images)
-    return rows, first_scores, _scores(network, objective_at(size), rows.images)
+            watch(number, at, rows.images)
+    return rows, first_scores, _scores(network, objective, rows.images)
+
+
+def _is_alike(recipe: Recipe, number: int) -> bool:
+    """Whether all steps of an octave do the same, so that one can be recorded for all."""
+    return recipe.resize is None and not (number == 0 and recipe.rescue_steps)
+
+
+def _step(network: Network, recipe: Recipe, is_first: bool, rows: Rows, inputs: tuple[Objective, Schedule]) -> Rows:
+    """One step of an octave whose steps are alike."""
+    objective, schedule = inputs
+    gradient = gradient_at(network, objective, recipe, rows.images, _size(rows.images))
+    return _follow(rows, gradient, schedule, is_first=is_first)
+
+
+def _follow(rows: Rows, gradient: Tensor, schedule: Schedule, *, is_first: bool) -> Rows:
+    if is_first:  # the first octave's gradients tell whether there are any
+        rows = note_gradient(rows, gradient)
+    return take_step(rows, gradient, schedule)
 
 
 def _scores(network: Network, objective: Objective, images: Tensor) -> Tensor:

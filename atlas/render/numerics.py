@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -118,13 +119,17 @@ def applied(numerics: Numerics) -> Iterator[None]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it deterministic cuBLAS refuses to run
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic  # a module whose properties mypy does not see
+    fills = memory.fill_uninitialized_memory
     torch.set_num_threads(numerics.threads)
     torch.use_deterministic_algorithms(True)
+    memory.fill_uninitialized_memory = False  # nobody here reads memory to which nothing was written
     tf32 = numerics.precision == "tf32"
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32):
             yield
     finally:
+        memory.fill_uninitialized_memory = fills
         torch.use_deterministic_algorithms(deterministic)
         torch.set_num_threads(threads)
 

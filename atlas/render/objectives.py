@@ -29,7 +29,7 @@ class TermGroup:
     """
 
     layer: str
-    rows: Tensor  # [n] int64: rows of the batch that have a term here
+    rows: Tensor | None  # [n] int64: rows of the batch that have a term here; None: all, in order
     features: Tensor | None  # [B] int64, 0 for rows without a term; None: all features of the layer
     place: int | None  # where the network gives wanted features alone: row b's is channel place + b
     masks: Tensor  # [B, 1, rows, cols]: which neurons count, 0 or 1; all 0 for rows without a term
@@ -86,7 +86,7 @@ def losses(objective: Objective, activations: Mapping[str, Tensor], metric: Metr
     total = _zeros(objective)
     for group in objective.groups:
         gap = constant - _pick(group, activations)  # [B, F, rows, cols]
-        total = total.index_add(0, group.rows, group.coefficients * _distance(gap, group, metric))
+        total = _add(total, group, group.coefficients * _distance(gap, group, metric))
     return total
 
 
@@ -103,9 +103,9 @@ def scores(objective: Objective, activations: Mapping[str, Tensor]) -> Tensor:
     total = _zeros(objective)
     for group in objective.groups:
         picked = _pick(group, activations)
-        neurons = group.masks.sum((1, 2, 3))[group.rows] * picked.shape[1]
-        mean = (group.masks * picked).sum((1, 2, 3))[group.rows] / neurons
-        total = total.index_add(0, group.rows, group.coefficients * mean)
+        neurons = _of_rows(group, group.masks.sum((1, 2, 3))) * picked.shape[1]
+        mean = _of_rows(group, (group.masks * picked).sum((1, 2, 3))) / neurons
+        total = _add(total, group, group.coefficients * mean)
     return total
 
 
@@ -162,9 +162,10 @@ def _group(
     for row, term in members:
         masks[row, 0] = resize_mask(position_mask(term.position, first_grid), grid)
         features[row] = term.feature or 0
+    rows = [row for row, _ in members]
     return TermGroup(
         layer,
-        torch.tensor([row for row, _ in members], device=device),
+        None if rows == list(range(batch_size)) else torch.tensor(rows, device=device),
         None if takes_all else features.to(device),
         None,
         masks.to(device, dtype),
@@ -207,10 +208,20 @@ def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:
 def _distance(gap: Tensor, group: TermGroup, metric: Metric) -> Tensor:
     """[B, F, rows, cols] -> [n]; rows without a term go before the root, whose slope at 0 is infinite."""
     if metric == "l1":
-        return (group.masks * gap).sum((1, 2, 3))[group.rows]
+        return _of_rows(group, (group.masks * gap).sum((1, 2, 3)))
     if metric == "l2":
-        return L2_FACTOR * (group.masks * gap**2).sum((1, 2, 3))[group.rows].sqrt()
-    return (group.masks * gap.abs()).amax((1, 2, 3))[group.rows]
+        return L2_FACTOR * _of_rows(group, (group.masks * gap**2).sum((1, 2, 3))).sqrt()
+    return _of_rows(group, (group.masks * gap.abs()).amax((1, 2, 3)))
+
+
+def _of_rows(group: TermGroup, values: Tensor) -> Tensor:
+    """Those of the rows that have a term here, [B] -> [n]."""
+    return values if group.rows is None else values[group.rows]
+
+
+def _add(total: Tensor, group: TermGroup, values: Tensor) -> Tensor:
+    """Add a term's values [n] to those of its rows in [B]."""
+    return total + values if group.rows is None else total.index_add(0, group.rows, values)
 
 
 def _zeros(objective: Objective) -> Tensor:

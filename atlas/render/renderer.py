@@ -11,11 +11,14 @@ from torch import Tensor
 
 from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
+from atlas.plan.recipes import Recipe
 from atlas.plan.starts import Photo
+from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
 from atlas.render.heap import keep_freed_memory
 from atlas.render.network import Network
+from atlas.render.replay import Recorder, cuda_capture
 from atlas.render.weights import Weights
 from atlas.store.masters import pixels_sha256
 from atlas.store.records import NOISE, Numerics, Record, finite
@@ -58,6 +61,7 @@ class Renderer:
         if device.type == "cpu":
             keep_freed_memory()
         self._network = Network(weights, device, arithmetic.dtype_of(numerics.precision))
+        self._recorder = Recorder(cuda_capture(device)) if device.type == "cuda" else None
 
     @property
     def numerics(self) -> Numerics:
@@ -100,7 +104,7 @@ class Renderer:
         numerics = replace(self._numerics, batch_size=batch_size)
         start = torch.stack([self._start(job) for job in padded])  # [B, 3, H, W]
         with arithmetic.applied(numerics):
-            descents = descend(self._network, targets, recipe, start.to(self._image_type), seed=_common_seed(jobs))
+            descents = self._descend(targets, recipe, start.to(self._image_type), _common_seed(jobs))
         pixels = to_pixels(torch.stack([descent.image for descent in descents]))  # [B, 3, H', W'] uint8
         size = pixels.shape[-2], pixels.shape[-1]
         with arithmetic.applied(arithmetic.in_float32(numerics)):
@@ -110,6 +114,14 @@ class Renderer:
         return [
             self._rendering(job, numerics, descents[b], pixels[b], before[b], shown[b]) for b, job in enumerate(jobs)
         ]
+
+    def _descend(self, targets: Sequence[Target], recipe: Recipe, start: Tensor, seed: int | None) -> list[Descent]:
+        try:
+            return descend(self._network, targets, recipe, start, seed=seed, recorder=self._recorder)
+        except RuntimeError:
+            if self._recorder:  # out of memory, perhaps, of which recordings hold much
+                self._recorder.clear()
+            raise
 
     def _start(self, job: Job, size: Size | None = None) -> Tensor:
         """What a job starts from, [3, H, W] float32, at its first size or, to be scored, at another.

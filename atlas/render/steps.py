@@ -52,7 +52,7 @@ class Rows:
 class Schedule:
     """An octave's rates and blurs as tensors."""
 
-    octave: int  # from 0
+    octave: Tensor  # [] int64: its number, from 0
     rates: Tensor  # [steps, B, 1, 1, 1]: learning rate, over what each row's gradient is divided by
     kernels: Tensor | None  # [steps, 2]: the blur's centre and side; None: no blur
     is_rms: bool  # divide by each row's root mean square
@@ -68,7 +68,7 @@ def make_schedule(
     kernels = [blur_kernel(sigma) for sigma in sigmas if sigma is not None]
     dtype, device = images.dtype, images.device
     return Schedule(
-        number,
+        torch.tensor(number, device=device),
         torch.tensor(rates, dtype=dtype, device=device)[:, :, None, None, None],
         torch.tensor(kernels, dtype=dtype, device=device) if kernels else None,
         scaling == "rms",
@@ -87,7 +87,7 @@ def take_step(rows: Rows, gradient: Tensor, schedule: Schedule) -> Rows:
     """
     if schedule.is_rms:
         rms = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()  # [B, 1, 1, 1]
-        gradient = gradient / torch.where(rms == 0, 1.0, rms)
+        gradient = gradient / (rms + (rms == 0))
     at = rows.step[None]
     moved = torch.addcmul(rows.images, gradient, schedule.rates.index_select(0, at)[0], value=-1)
     if schedule.kernels is not None:

@@ -1,0 +1,173 @@
+"""A step recorded once and replayed: a pure function of tensors, its state and its inputs → the state after many steps.
+
+On a GPU the kernels of a step take less time than Python takes to launch them, unless the batch is very large. A CUDA
+graph launches all of them at once.
+"""
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+State = TypeVar("State")
+Inputs = TypeVar("Inputs")
+Replay = Callable[[], object]
+Capture = Callable[[Callable[[], None]], Replay]
+
+MOST = 4  # recordings kept: the octaves of a recipe, and one more
+_LEAST_TIMES = 4  # repetitions that pay for a recording
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """Tensors that a replay reads and writes, always the same."""
+
+    state: Any
+    inputs: Any
+    replay: Replay
+
+
+class Recorder:
+    """Keeps recordings of steps, by the form of their state and inputs."""
+
+    def __init__(self, capture: Capture) -> None:
+        """Nothing is recorded yet.
+
+        Args:
+            capture: makes a replay of a function, such as `cuda_capture`.
+        """
+        self._capture = capture
+        self._recordings: OrderedDict[Hashable, _Recording | None] = OrderedDict()  # None: cannot be replayed
+
+    def repeat(
+        self, step: Callable[[State, Inputs], State], state: State, inputs: Inputs, times: int, key: Hashable
+    ) -> State:
+        """Apply a step so many times, as `for _ in range(times): state = step(state, inputs)` does, and to equal bits.
+
+        The first of a form is done plainly and again by a recording; if they differ, no step of that form is
+        replayed.
+
+        Args:
+            step: pure; no step of it may wait for the host.
+            state: dataclass of tensors.
+            inputs: dataclasses and tuples of tensors and of what can be compared.
+            times: how often.
+            key: whatever else the step depends on.
+        """
+        if times < _LEAST_TIMES:
+            return repeat_plainly(step, state, inputs, times)
+        form = (key, _form(state), _form(inputs))
+        if form not in self._recordings:
+            while len(self._recordings) >= MOST:
+                self._recordings.popitem(last=False)
+            self._recordings[form] = self._record(step, state, inputs)
+        self._recordings.move_to_end(form)
+        recording = self._recordings[form]
+        if recording is None:
+            return repeat_plainly(step, state, inputs, times)
+        _put(recording.inputs, inputs)
+        _put(recording.state, state)
+        for _ in range(times):
+            recording.replay()
+        done: State = _copy(recording.state)
+        return done
+
+    def clear(self) -> None:
+        """Forget all recordings and give their memory back."""
+        self._recordings.clear()
+
+    def _record(self, step: Callable[[State, Inputs], State], state: State, inputs: Inputs) -> _Recording | None:
+        kept_state, kept_inputs = _copy(state), _copy(inputs)
+        plain = step(state, inputs)
+
+        def body() -> None:
+            _put(kept_state, step(kept_state, kept_inputs))
+
+        try:
+            replay = self._capture(body)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            warnings.warn(f"a step cannot be recorded, and runs slower: {error}", stacklevel=2)
+            return None
+        _put(kept_state, state)
+        replay()
+        if not all(_same(a, b) for a, b in zip(_tensors(kept_state), _tensors(plain), strict=True)):
+            warnings.warn("a recorded step differs from the plain one, and is not used", stacklevel=2)
+            return None
+        return _Recording(kept_state, kept_inputs, replay)
+
+
+def repeat_plainly(step: Callable[[State, Inputs], State], state: State, inputs: Inputs, times: int) -> State:
+    """Apply a step so many times."""
+    for _ in range(times):
+        state = step(state, inputs)
+    return state
+
+
+def cuda_capture(device: torch.device) -> Capture:
+    """Records CUDA graphs on a device; all of them share their memory, since one is replayed at a time."""
+    pool = torch.cuda.graph_pool_handle()
+
+    def capture(body: Callable[[], None]) -> Replay:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(device):
+            side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch has no annotation there
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):  # libraries set themselves up on first use, which a recording must not see
+                body()
+            torch.cuda.current_stream().wait_stream(side)
+            with torch.cuda.graph(graph, pool=pool):
+                body()
+        return graph.replay
+
+    return capture
+
+
+def _children(value: Any) -> Iterator[Any]:
+    if is_dataclass(value) and not isinstance(value, type):
+        yield from (getattr(value, field.name) for field in fields(value))
+    elif isinstance(value, tuple):
+        yield from value
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in a value, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    for child in _children(value):
+        yield from _tensors(child)
+
+
+def _form(value: Any) -> Hashable:
+    """Everything of a value but the numbers in its tensors."""
+    if isinstance(value, Tensor):
+        return value.shape, value.stride(), value.dtype, value.device
+    children = tuple(_form(child) for child in _children(value))
+    return (type(value), children) if children else value
+
+
+def _copy(value: Any) -> Any:
+    """The value with tensors of its own."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, tuple):
+        return tuple(_copy(child) for child in value)
+    if any(True for _ in _tensors(value)):
+        return replace(value, **{field.name: _copy(getattr(value, field.name)) for field in fields(value)})
+    return value
+
+
+def _put(kept: Any, value: Any) -> None:
+    """Put the numbers of a value's tensors into those of another of the same form."""
+    for target, source in zip(_tensors(kept), _tensors(value), strict=True):
+        target.copy_(source)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Equal number for number; what is not a number equals itself."""
+    return torch.equal(one, other) or bool(((one == other) | (one.isnan() & other.isnan())).all())

@@ -1,0 +1,114 @@
+"""Recorded steps: the same bits as plain ones, recorded once for batches of one form, and never trusted unseen.
+
+The recordings of these tests call the step again, as a CUDA graph would launch its kernels again: what is tested is
+that a replay reads and writes nothing but the tensors that were recorded.
+"""
+
+import pytest
+import torch
+
+from atlas.plan import targets
+from atlas.render.descent import descend, start_noise
+from atlas.render.replay import MOST, Recorder
+
+
+class Recording:
+    """A capture that counts."""
+
+    def __init__(self):
+        self.recorded = self.replayed = 0
+
+    def __call__(self, body):
+        self.recorded += 1
+
+        def replay():
+            self.replayed += 1
+            body()
+
+        return replay
+
+
+@pytest.fixture
+def recording():
+    return Recording()
+
+
+def made_by(network, recipe, texts, recorder=None):
+    start = torch.stack([start_noise(999, recipe.first_size)] * len(texts))
+    return descend(network, [targets.parse(text) for text in texts], recipe, start, recorder=recorder)
+
+
+def assert_equal(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one.image, other.image)
+        assert (one.octaves, one.gradient_norm, one.had_gradient, one.failed_at) == (
+            other.octaves,
+            other.gradient_norm,
+            other.had_gradient,
+            other.failed_at,
+        )
+
+
+@pytest.mark.parametrize("name", ["octaves", "raw", "quick", "raster"])
+def test_a_recorded_descent_has_the_bits_of_a_plain_one(name, network32, recipes, recording):
+    recipe = recipes[name].scaled(75, 6)
+    batches = [["Mixed_5b[3]", "Mixed_5b[9]"], ["Mixed_5b[60]", "Mixed_5b[4]"]]
+    recorder = Recorder(recording)
+    for texts in batches:
+        assert_equal(made_by(network32, recipe, texts, recorder), made_by(network32, recipe, texts))
+    assert recording.recorded == len(recipe.octaves)  # once for both batches
+    assert recording.replayed == len(recipe.octaves) * (2 * 6 + 1)
+
+
+def test_positions_and_failures_are_inputs_and_state(network32, recipes, recording):
+    recipe = recipes["raster"].scaled(75, 5)
+    recorder = Recorder(recording)
+    for texts in (["Mixed_5b[3, :5]", "Mixed_5b[3, 2, 2]"], ["Mixed_5b[3, :9]", "Mixed_5b[3, 1, :]"]):
+        assert_equal(made_by(network32, recipe, texts, recorder), made_by(network32, recipe, texts))
+    wild = type(recipe)("wild", tuple(type(o)(o.size, 6, (1e38, 1e38), o.sigma) for o in recipe.octaves))
+    failed = made_by(network32, wild, ["Mixed_5b[3]"], recorder)
+    assert failed[0].failed_at is not None
+    assert_equal(failed, made_by(network32, wild, ["Mixed_5b[3]"]))
+
+
+def test_octaves_whose_steps_differ_are_not_recorded(network32, recipes, recording):
+    recipe = recipes["smooth"].scaled(96, 5)
+    start = torch.stack([start_noise(999, recipe.first_size)])
+    wanted = [targets.parse("Mixed_5b[3]")]
+    found = descend(network32, wanted, recipe, start, seed=999, recorder=Recorder(recording))
+    assert_equal(found, descend(network32, wanted, recipe, start, seed=999))
+    assert recording.recorded == 0
+
+
+def test_no_more_recordings_are_kept_than_a_few(network32, recipes, recording):
+    recipe = recipes["raw"].scaled(75, 4)
+    recorder = Recorder(recording)
+    layers = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"]
+    for layer in [*layers, layers[-1], layers[0]]:
+        made_by(network32, recipe, [f"{layer}[1]"], recorder)
+    assert recording.recorded == (MOST + 2) * len(recipe.octaves)
+
+
+def test_a_recording_that_differs_is_not_used(network32, recipes):
+    recipe = recipes["raw"].scaled(75, 5)
+    with pytest.warns(UserWarning, match="differs from the plain one"):
+        found = made_by(network32, recipe, ["Mixed_5b[3]"], Recorder(lambda body: lambda: None))
+    assert_equal(found, made_by(network32, recipe, ["Mixed_5b[3]"]))
+
+
+def test_a_step_that_cannot_be_recorded_is_done_plainly(network32, recipes):
+    def refuse(body):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    recipe = recipes["raw"].scaled(75, 5)
+    with pytest.warns(UserWarning, match="cannot be recorded, and runs slower"):
+        found = made_by(network32, recipe, ["Mixed_5b[3]"], Recorder(refuse))
+    assert_equal(found, made_by(network32, recipe, ["Mixed_5b[3]"]))
+
+
+def test_out_of_memory_is_told_and_not_hidden(network32, recipes):
+    def refuse(body):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        made_by(network32, recipes["raw"].scaled(75, 5), ["Mixed_5b[3]"], Recorder(refuse))
