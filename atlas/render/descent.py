@@ -88,7 +88,8 @@ def descend(
             rows = rows.at_size(resize(rows.images, octave_size(first_size, octave)))
         rows, *ends = _run_octave(network, targets, recipe, number, rows, first_size, watch, seed or 0, recorder)
         per_octave.append(ends)
-    return [_result(rows, recipe, per_octave, b) for b in range(len(targets))]
+    images = rows.images.contiguous().cpu()  # one copy for all rows
+    return [_result(rows, images[b], recipe, per_octave, b) for b in range(len(targets))]
 
 
 def judge(network: Network, targets: Sequence[Target], images: Tensor, first_size: Size) -> Tensor:
@@ -193,10 +194,10 @@ def _scores(network: Network, objective: Objective, images: Tensor) -> Tensor:
         return scores(objective, network.activations(images, objective.taps, objective.wanted))
 
 
-def _result(rows: Rows, recipe: Recipe, per_octave: list[list[Tensor]], b: int) -> Descent:
+def _result(rows: Rows, image: Tensor, recipe: Recipe, per_octave: list[list[Tensor]], b: int) -> Descent:
     octave, step = int(rows.failed_octave[b]), int(rows.failed_step[b])
     return Descent(
-        image=rows.images[b].cpu(),
+        image=image,
         octaves=tuple(
             OctaveScores(o.size, finite(first[b].item()), finite(last[b].item()))
             for o, (first, last) in zip(recipe.octaves, per_octave, strict=True)

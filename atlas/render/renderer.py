@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 
 import torch
@@ -130,8 +130,7 @@ class Renderer:
         """
         if job.start:
             return resize(_to_tensor(self._open_photo(job.start))[None], size or job.first_size)[0]
-        noise = start_noise(job.seed, job.recipe.first_size)
-        return resize(noise[None], size)[0] if size else noise
+        return _noise(job.seed, job.recipe.first_size, size or job.recipe.first_size)
 
     @property
     def _image_type(self) -> torch.dtype:
@@ -171,6 +170,13 @@ class Renderer:
             pixels_sha256=pixels_sha256(data),
         )
         return Rendering(job, data, record)
+
+
+@lru_cache(maxsize=16)  # nearly all renderings start from the same noise
+def _noise(seed: int, first_size: Size, size: Size) -> Tensor:
+    """The start noise of a seed, drawn at one size and seen at another, [3, H, W]; not to be written to."""
+    noise = start_noise(seed, first_size)
+    return noise if size == first_size else resize(noise[None], size)[0]
 
 
 def _to_tensor(picture: Image.Image) -> Tensor:
