@@ -11,6 +11,7 @@ from atlas.plan.jobs import Batch, Job
 from atlas.render.renderer import Renderer
 from atlas.store.masters import find_record, master_path, write_master
 from atlas.store.records import Record
+from atlas.store.stages import write_stages
 
 OUT_OF_MEMORY = "out of memory even alone; nothing was stored, and the next run tries again"
 
@@ -115,6 +116,7 @@ def _run(jobs: Sequence[Job], size: int, renderer: Renderer, store: Path) -> Ite
             for rendering in renderings:
                 path = master_path(store, weights, rendering.job)
                 write_master(path, rendering.pixels, rendering.record)
+                write_stages(path, rendering.stages, rendering.record)
                 yield Outcome(rendering.job, path, rendering.record)
             continue
         _free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
