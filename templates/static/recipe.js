@@ -9,10 +9,10 @@ let facts;
 const mix = ([first, last], step, steps) => +((first * (steps - step) + last * step) / steps).toPrecision(3);
 
 function show() {
-  const { steps: all, octaves, ends: [left, right] } = facts;
+  const { steps: all, octaves, ends: [left, right, bottom] } = facts;
   let step = +slider.value;
   const x = left + ((right - left) * step) / all;
-  for (const line of box.querySelectorAll(".marker")) line.setAttribute("d", `M${x} 0V999`);
+  for (const line of box.querySelectorAll(".marker")) line.setAttribute("d", `M${x} 0V${bottom}`);
   const at = octaves.findIndex(([, steps]) => step < steps || ((step -= steps), false));
   const [size, steps, rate, blur] = octaves[at];
   const blurred = blur ? `blur ${mix(blur, step, steps)} px` : "no blur";

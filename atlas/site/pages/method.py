@@ -26,9 +26,9 @@ class RecipeFigure:
     facts: tuple[tuple[int, int, tuple[float, float], tuple[float, float] | None], ...]  # size, steps, rate, blur
 
     @property
-    def ends(self) -> tuple[float, float]:
-        """Where the first step and the end of the last one lie in each chart."""
-        return self.curves[0].left, self.curves[0].right
+    def ends(self) -> tuple[int, int, int]:
+        """In each chart: x of the first step, x of the end of the last one, and y of the axis."""
+        return self.curves[0].left, self.curves[0].right, self.curves[0].bottom
 
 
 @dataclass(frozen=True)
