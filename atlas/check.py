@@ -19,10 +19,11 @@ from atlas.plan import targets
 from atlas.plan.jobs import DEFAULT_SEED
 from atlas.store.clips import clip_faults, list_clips, read_clip
 from atlas.store.crops import list_crops, open_crop
-from atlas.store.masters import list_masters, open_master
+from atlas.store.masters import list_masters, open_master, read_record
 from atlas.store.media import MEDIA, media_fault
 from atlas.store.photos import list_photos, open_kept
 from atlas.store.records import NOISE, Record
+from atlas.store.stages import list_stages, master_of, pixels_of
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
 LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
@@ -66,6 +67,8 @@ def check_store(store: Path) -> list[str]:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for found in pool.map(_check_master, masters):
             faults += found
+    for strip in list_stages(store):
+        faults += _check_stages(strip)
     for clip in list_clips(store):
         faults += _check_clip(clip)
     for photo in list_photos(store):
@@ -140,6 +143,14 @@ def _check_master(path: Path) -> list[str]:
     if "/".join(path.parts[-3:]) != expected:
         return [f"{path}: its record belongs to {path.parents[2] / expected}: move it there, or remove it"]
     return []
+
+
+def _check_stages(path: Path) -> list[str]:
+    """A strip that belongs to no picture harms nobody, and takes space for nothing."""
+    with suppress(StoreError):
+        if media_fault(path) is None and pixels_of(path) == read_record(master_of(path)).pixels_sha256:
+            return []
+    return [f"{path}: belongs to no master, so it is not shown: remove it, or render {master_of(path).name} again"]
 
 
 def _check_clip(path: Path) -> list[str]:

@@ -26,6 +26,29 @@ class Connections:
     feeds_planned: dict[int, Ties]  # by planned feature before: of the planned ones of the layer
 
 
+@dataclass(frozen=True)
+class Wiring:
+    """Which planned features of a layer are wired alike."""
+
+    layer: str
+    alike: dict[int, Ties]  # by feature: others of its branch, and the cosine between the kernels that make them
+
+
+def wiring_topic(layer: str) -> Topic[Wiring]:
+    """The wiring of a layer's planned features."""
+
+    def settings(config: Config) -> tuple[object, ...]:
+        strongest = config.lists.connections.strongest
+        return (strongest, config.features_of(layer)) if strongest and layer in config.layers else ()
+
+    return Topic(f"wiring-{layer}", 1, Wiring, lambda _: (), settings)
+
+
+def wired_layers(config: Config) -> tuple[str, ...]:
+    """The layers of a configuration whose wiring is shown: all or none."""
+    return config.layers if config.lists.connections.strongest else ()
+
+
 def connections_topic(layer: str) -> Topic[Connections]:
     """The connections between a layer, which must not be the first, and the one before it."""
 

@@ -19,6 +19,7 @@ from atlas.render.steps import Rows, Schedule, make_schedule, note_gradient, tak
 from atlas.store.records import FailedStep, OctaveScores, Status, finite
 
 Watch = Callable[[int, int, Tensor], None]
+AfterOctave = Callable[[Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def descend(
     watch: Watch | None = None,
     seed: int | None = None,
     recorder: Recorder | None = None,
+    after_octave: AfterOctave | None = None,
 ) -> list[Descent]:
     """Descend on a batch of images, each towards its own target.
 
@@ -71,6 +73,7 @@ def descend(
         watch: called after each step with the octave, the step and the images [B, 3, H, W]; None: nobody.
         seed: of all rows, from which a recipe with `resize` draws the sizes that the network sees; others need none.
         recorder: replays steps that are alike; None: each is launched by itself. Equal bits either way.
+        after_octave: called after each octave with its images [B, 3, H, W], which are not to be kept; None: nobody.
 
     Returns:
         One result a row.
@@ -88,6 +91,8 @@ def descend(
             rows = rows.at_size(resize(rows.images, octave_size(first_size, octave)))
         rows, *ends = _run_octave(network, targets, recipe, number, rows, first_size, watch, seed or 0, recorder)
         per_octave.append(ends)
+        if after_octave:
+            after_octave(rows.images)
     images = rows.images.contiguous().cpu()  # one copy for all rows
     return [_result(rows, images[b], recipe, per_octave, b) for b in range(len(targets))]
 

@@ -14,6 +14,7 @@ from atlas.render.batches import Attempt, render_batches
 from atlas.render.renderer import Renderer
 from atlas.store.masters import find_record, master_path, write_master
 from atlas.store.records import Record, WeightsId
+from atlas.store.stages import write_stages
 
 WRITERS = min(8, os.cpu_count() or 1)  # threads: encoding a PNG holds no lock
 BATCHES_WAITING = 2  # to be written while the next one renders; so memory is bounded
@@ -143,6 +144,7 @@ def _keep(attempt: Attempt, weights: WeightsId, store: Path) -> Outcome:
     path = master_path(store, weights, attempt.job)
     if attempt.rendering is None:
         return Outcome(attempt.job, path, None, lost=attempt.failure)
+    write_stages(path, attempt.rendering.stages, attempt.rendering.record)  # first: who has a master has its stages
     write_master(path, attempt.rendering.pixels, attempt.rendering.record)
     return Outcome(attempt.job, path, attempt.rendering.record)
 

@@ -15,10 +15,11 @@ from atlas.plan.recipes import Recipe
 from atlas.plan.starts import Photo
 from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
-from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
+from atlas.render.descent import AfterOctave, Descent, descend, judge, resize, start_noise, status_of, to_pixels
 from atlas.render.heap import keep_freed_memory
 from atlas.render.network import Network
 from atlas.render.replay import Recorder, cuda_capture
+from atlas.render.stages import Stages
 from atlas.render.weights import Weights
 from atlas.store.masters import pixels_sha256
 from atlas.store.records import NOISE, Numerics, Record, finite
@@ -38,6 +39,7 @@ class Rendering:
     job: Job
     pixels: bytes  # RGB, row by row
     record: Record
+    stages: tuple[Image.Image, ...] = ()  # at the start and after each octave; none if they are not kept
 
 
 class Renderer:
@@ -103,21 +105,28 @@ class Renderer:
         recipe = jobs[0].recipe
         numerics = replace(self._numerics, batch_size=batch_size)
         start = torch.stack([self._start(job) for job in padded])  # [B, 3, H, W]
+        stages = Stages(jobs, start)
         with arithmetic.applied(numerics):
-            descents = self._descend(targets, recipe, start.to(self._image_type), _common_seed(jobs))
+            images, seed = start.to(self._image_type), _common_seed(jobs)
+            descents = self._descend(targets, recipe, images, seed, stages.after_octave)
         pixels = to_pixels(torch.stack([descent.image for descent in descents]))  # [B, 3, H', W'] uint8
         size = pixels.shape[-2], pixels.shape[-1]
         with arithmetic.applied(arithmetic.in_float32(numerics)):
             shown = judge(self._judge, targets, pixels.float() / 255, jobs[0].first_size).tolist()
             last = torch.stack([self._start(job, size) for job in padded])  # [B, 3, H', W']
             before = judge(self._judge, targets, last, jobs[0].first_size).tolist()
-        return [
+        renderings = (
             self._rendering(job, numerics, descents[b], pixels[b], before[b], shown[b]) for b, job in enumerate(jobs)
-        ]
+        )
+        return [replace(rendering, stages=stages.of(b)) for b, rendering in enumerate(renderings)]
 
-    def _descend(self, targets: Sequence[Target], recipe: Recipe, start: Tensor, seed: int | None) -> list[Descent]:
+    def _descend(
+        self, targets: Sequence[Target], recipe: Recipe, start: Tensor, seed: int | None, after: AfterOctave | None
+    ) -> list[Descent]:
         try:
-            return descend(self._network, targets, recipe, start, seed=seed, recorder=self._recorder)
+            return descend(
+                self._network, targets, recipe, start, seed=seed, recorder=self._recorder, after_octave=after
+            )
         except RuntimeError:
             if self._recorder:  # out of memory, perhaps, of which recordings hold much
                 self._recorder.clear()

@@ -17,6 +17,7 @@ from atlas.site.pages import make_pages
 from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import HOME, METHOD, MISSING, region_link
 from atlas.site.pictures import encode_all
+from atlas.site.stages import copy_stages
 from atlas.site.videos import copy_videos
 from atlas.store.records import Record, WeightsId
 
@@ -62,7 +63,7 @@ def build_site(
     pages = make_pages(atlas)
     files = _render_files(atlas, pages)
     output.keep(encoded.paths)
-    output.keep(copy_videos(atlas, output))
+    output.keep((*copy_videos(atlas, output), *copy_stages(atlas, output)))
     output.claim(files)
     for path, data in files.items():
         output.write(path, data)

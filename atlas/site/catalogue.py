@@ -22,6 +22,7 @@ from atlas.store.clips import ClipRecord, clip_folder, find_clip
 from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.photos import photo_path
 from atlas.store.records import STATUSES, Record, WeightsId
+from atlas.store.stages import find_stages
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
 
 PENDING = "pending"  # planned, and not in the store
@@ -40,6 +41,7 @@ class Exhibit:
     folder: str  # where its files lie in the site; never changes
     record: Record | None = None  # None: pending
     master: Path | None = None  # of the record
+    stages: Path | None = None  # the strip of its octaves, where the store has one of this very picture
     photo: Path | None = None  # in the store: what it starts from, if that is a photograph and is there
     damage: str = ""  # what is wrong with its master or its photograph, where that cannot be read
 
@@ -246,10 +248,11 @@ def _find(shown: Shown, config: Config, weights: WeightsId | None, spoilt: Mappi
     record = find_record(path, shown.job, weights.sha256)
     if record is None:
         return replace(shown, damage=_damage(path))
+    shown = replace(shown, record=record, master=path, stages=find_stages(path, shown.job, record))
     photo = photo_path(config.store, shown.job.start) if shown.job.start else None
     if photo is None or photo in spoilt:
-        return replace(shown, record=record, master=path, damage=spoilt[photo] if photo else "")
-    return replace(shown, record=record, master=path, photo=photo if photo.exists() else None)
+        return replace(shown, damage=spoilt[photo] if photo else "")
+    return replace(shown, photo=photo if photo.exists() else None)
 
 
 def _find_video(clip: Clip, config: Config, weights: WeightsId | None) -> Video:

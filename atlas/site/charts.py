@@ -85,6 +85,7 @@ def make_chart(
     log: bool = False,
     x_words: Sequence[tuple[float, str]] = (),
     floor: float = 0.0,
+    height: int = HEIGHT,
 ) -> Chart:
     """Lay a chart out.
 
@@ -96,12 +97,13 @@ def make_chart(
         log: a logarithmic vertical axis; values of 0 and below lie on its lower end.
         x_words: places and words for the horizontal axis, instead of numbers.
         floor: the lower end of a logarithmic axis, above 0; of a linear one, a value that it includes.
+        height: of the view box.
     """
     xs = [x for one in series for x, _ in one.points] + [x for x, _ in x_words]
     ys = [y for one in series for _, y in one.points if y is not None]
     ys += [y for one in series for ends in one.band if ends for y in ends]
     x_axis = Axis(*_widened(min(xs), max(xs)), LEFT, WIDTH - RIGHT)
-    y_axis = _vertical(ys, log=log, floor=floor)
+    y_axis = _vertical(ys, log=log, floor=floor, bottom=height - BOTTOM)
     x_ticks = x_words or [(value, _short(value)) for value in _round_values(x_axis.low, x_axis.high)]
     return Chart(
         alt=alt,
@@ -110,18 +112,20 @@ def make_chart(
         series=tuple(_drawn(one, tone, x_axis, y_axis) for tone, one in enumerate(series, start=1)),
         x_ticks=tuple(Tick(x_axis.place(value), words) for value, words in x_ticks),
         y_ticks=tuple(Tick(y_axis.place(value), _short(value)) for value in _y_values(y_axis)),
+        height=height,
+        bottom=height - BOTTOM,
     )
 
 
-def _vertical(values: Sequence[float], *, log: bool, floor: float) -> Axis:
-    top, bottom = max(values, default=1.0), min(values, default=0.0)
+def _vertical(values: Sequence[float], *, log: bool, floor: float, bottom: int) -> Axis:
+    top, least = max(values, default=1.0), min(values, default=0.0)
     if log:
         high = 10 ** math.ceil(math.log10(max(top, floor * 10)))
-        return Axis(floor, high, HEIGHT - BOTTOM, TOP, is_log=True)
-    low, high = _widened(min(bottom, floor), max(top, floor))
+        return Axis(floor, high, bottom, TOP, is_log=True)
+    low, high = _widened(min(least, floor), max(top, floor))
     ticks = _round_values(low, high)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else high - low
-    return Axis(math.floor(low / step) * step, math.ceil(high / step) * step, HEIGHT - BOTTOM, TOP)
+    return Axis(math.floor(low / step) * step, math.ceil(high / step) * step, bottom, TOP)
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from atlas.findings.likeness import Likeness
 from atlas.plan.recipes import Octave, Recipe
+from atlas.site.blocks import Block
 from atlas.site.catalogue import Statuses
+from atlas.site.charts import Chart
 from atlas.store.records import OctaveScores, Record
 
 
@@ -152,6 +154,33 @@ class OctaveRow:
 
 
 @dataclass(frozen=True)
+class Stages:
+    """The start of a rendering and the end of each octave, side by side in one picture."""
+
+    path: str  # in the site
+    width: int  # pixels
+    height: int
+    labels: tuple[str, ...]  # one for each
+    alt: str
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """A feature that is like another."""
+
+    tile: Tile
+    likeness: str
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The features that are most like another."""
+
+    by_picture: tuple[Nearby, ...]  # none where no study has compared it
+    by_wiring: tuple[Nearby, ...]
+
+
+@dataclass(frozen=True)
 class Again:
     """How to make a rendering again."""
 
@@ -263,6 +292,12 @@ class FeatureBody:
     octaves: tuple[OctaveRow, ...]
     branch: str
     field: str
+    path: str  # from the layer before
+    block: Block
+    stages: Stages | None  # None: the store keeps none
+    progress: Chart | None  # None: pending, or no score is finite
+    neighbours: Neighbours
+    mentions: tuple[Link, ...]  # other pages of which it is a part
     again: Again
     player: Player | None  # None: there is no video of it
     raw: RawBeside | None  # None: the store does not have both

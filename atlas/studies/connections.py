@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from atlas.findings.connections import Connections, Ties, layer_before
+from atlas.findings.connections import Connections, Ties, Wiring, layer_before
 from atlas.findings.files import rounded
 from atlas.plan.blocks import Conv, Op, Pool
 from atlas.plan.layers import Branch, Layer, get_layer
@@ -38,6 +38,43 @@ def measure_connections(desk: Desk, layer: str) -> Connections:
     )
 
 
+def measure_wiring(desk: Desk, layer: str) -> Wiring:
+    """Which planned features of a layer are wired alike: those of one branch, by the cosine of their kernels."""
+    config = desk.source.config
+    planned, count = config.features_of(layer), config.lists.connections.strongest
+    alike: dict[int, Ties] = {}
+    for branch in get_layer(layer).branches:
+        members = [feature for feature in planned if feature in branch.range]
+        if not members or not any(isinstance(op, Conv) for op in branch.ops):
+            continue  # a pool alone is as many paths as it has features
+        cosines = kernel_cosines(desk.renderer.weights, get_layer(layer), branch, members)
+        for row, feature in enumerate(members):
+            cosines[row, row] = 0  # a feature is no neighbour of its own
+            found = strongest(cosines[row].clamp_min(0), range(len(members)), count)
+            alike[feature] = tuple((members[at], cosine) for at, cosine in found)
+    return Wiring(layer, alike)
+
+
+def kernel_cosines(weights: Weights, layer: Layer, branch: Branch, features: Sequence[int]) -> Tensor:
+    """Cosines between the composed kernels of some features of a branch that has convolutions.
+
+    Args:
+        weights: to be folded.
+        layer: whose branch it is.
+        branch: the path.
+        features: n of them, by their numbers in the layer.
+
+    Returns:
+        [n, n] float64, each from −1 to 1; 0 where all weights of a feature are 0.
+    """
+    kernels = _folded(weights, layer, branch)
+    ends = torch.eye(branch.features, dtype=torch.float64)[[feature - branch.first for feature in features]]
+    rows = (_composed(ends[at : at + ROWS], branch.ops, kernels) for at in range(0, len(ends), ROWS))
+    vectors = torch.cat([some.permute(2, 0, 1, 3).flatten(1).float() for some in rows])  # [n, height · width · inputs]
+    directions = torch.nn.functional.normalize(vectors)
+    return (directions @ directions.T).double()
+
+
 def connection_shares(weights: Weights, layer: Layer) -> Tensor:
     """What share of a feature's squared norm each feature before has.
 
@@ -48,11 +85,8 @@ def connection_shares(weights: Weights, layer: Layer) -> Tensor:
     Returns:
         [features, features before] float64 on the CPU; a row adds up to 1, or to 0 where all weights are 0.
     """
-    parts = []
-    for branch in layer.branches:
-        kernels = {op: fold(weights.tensors, layer.parameter(op))[0].cpu() for op in branch.ops if isinstance(op, Conv)}
-        parts.append(squared_norms(branch, kernels, layer.inputs))
-    norms = torch.cat(parts)  # [features, features before]
+    parts = (squared_norms(branch, _folded(weights, layer, branch), layer.inputs) for branch in layer.branches)
+    norms = torch.cat(list(parts))  # [features, features before]
     return norms / norms.sum(1, keepdim=True).clamp_min(torch.finfo(norms.dtype).tiny)
 
 
@@ -88,6 +122,11 @@ def strongest(shares: Tensor, among: Sequence[int], count: int) -> Ties:
     order = chosen.argsort(descending=True, stable=True)[:count].tolist()
     found = ((among[at], rounded(float(chosen[at]))) for at in order)
     return tuple((feature, share) for feature, share in found if share)
+
+
+def _folded(weights: Weights, layer: Layer, branch: Branch) -> dict[Conv, Tensor]:
+    """The kernels of a branch's convolutions, [out, in, height, width] each."""
+    return {op: fold(weights.tensors, layer.parameter(op))[0].cpu() for op in branch.ops if isinstance(op, Conv)}
 
 
 def _composed(end: Tensor, ops: Sequence[Op], kernels: Mapping[Conv, Tensor]) -> Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from atlas.findings.topics import Source
@@ -35,8 +36,15 @@ class Desk:
         Raises:
             StoreError: the master is missing or damaged.
         """
-        image, _ = open_master(master_path(self.source.config.store, self.source.weights, job))
-        return np.asarray(image, dtype=np.float64) / 255
+        return np.asarray(self.image(job), dtype=np.float64) / 255
+
+    def image(self, job: Job) -> Image.Image:
+        """A rendering as it is stored, RGB in 8 bits.
+
+        Raises:
+            StoreError: the master is missing or damaged.
+        """
+        return open_master(master_path(self.source.config.store, self.source.weights, job))[0]
 
     def start(self, job: Job) -> Array:
         """The noise that a job starts from, [H, W, 3] in [0, 1]."""

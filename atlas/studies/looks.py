@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
-from skimage.color import rgb2gray
+from scipy.ndimage import gaussian_filter
+from skimage.color import rgb2gray, rgb2lab
 from skimage.filters import sobel
 from skimage.metrics import structural_similarity
 
@@ -16,6 +17,12 @@ from atlas.findings.likeness import Likeness
 from atlas.studies.measures import Array
 
 NYQUIST = 0.5  # cycles a pixel, the finest that a row or column of pixels can hold
+COLOUR_BINS = (4, 6, 6)  # of lightness, green to red, and blue to yellow (CIELAB)
+COLOUR_ENDS = ((0.0, 100.0), (-75.0, 75.0), (-75.0, 75.0))  # what lies outside counts in the outermost bins
+COLOUR_SPREAD = 0.6  # bins by which a count is blurred, so that no colour lies hard on one side of an edge
+DIRECTIONS = 8  # between 0 and 180 degrees
+SCALES = 4  # each at half the size of the one before
+EVEN = 0.05  # slope in CIELAB's lightness a pixel, spread over all directions: a flat picture has no direction
 GRAIN = 1 / 255  # a luminance whose standard deviation is less shows the rounding to 8 bits, and nothing else
 
 
@@ -105,6 +112,47 @@ def edge_density(grey: Array, threshold: float) -> float:
     pixel range in ten pixels, along a row, has 0.1·√2.
     """
     return float((sobel(grey) > threshold).mean())
+
+
+def to_lab(picture: Array) -> Array:
+    """[H, W, 3] sRGB in [0, 1] -> CIELAB of the same shape: lightness 0 to 100, green to red, blue to yellow."""
+    lab: Array = rgb2lab(picture)
+    return lab
+
+
+def colour_shares(lab: Array) -> Array:
+    """How often each colour comes, wherever in the picture: a histogram of CIELAB that adds up to 1, flattened."""
+    low, high = np.transpose(COLOUR_ENDS)
+    counts, _ = np.histogramdd(np.clip(lab.reshape(-1, 3), low, high), COLOUR_BINS, COLOUR_ENDS)
+    blurred = gaussian_filter(counts, COLOUR_SPREAD, mode="nearest").ravel()
+    shares: Array = blurred / blurred.sum()
+    return shares
+
+
+def direction_shares(lightness: Array) -> Array:
+    """How much slope each direction has at each scale: a histogram that adds up to 1, [SCALES · DIRECTIONS].
+
+    Directions are those of the gradient, with opposite ones counted as one, and each pixel counts by its slope.
+
+    Args:
+        lightness: CIELAB's, [H, W], at least 2^SCALES pixels a side.
+    """
+    found = []
+    for scale in range(SCALES):
+        if scale:
+            height, width = (side // 2 for side in lightness.shape)
+            halves = lightness[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+            lightness = halves.mean((1, 3))
+        down, right = np.gradient(lightness)
+        slope = np.hypot(down, right).ravel()
+        place = (np.arctan2(down, right).ravel() % np.pi) * DIRECTIONS / np.pi  # between two directions
+        first, share = place.astype(np.int64), place % 1
+        counts = np.bincount(first % DIRECTIONS, slope * (1 - share), DIRECTIONS)
+        counts += np.bincount((first + 1) % DIRECTIONS, slope * share, DIRECTIONS)
+        found.append(counts / slope.size + EVEN / DIRECTIONS)
+    slopes = np.concatenate(found)
+    shares: Array = slopes / slopes.sum()
+    return shares
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:

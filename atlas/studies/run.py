@@ -6,12 +6,13 @@ from functools import partial
 from typing import Any
 
 from atlas.findings.compare import COMPARE, raw_topic
-from atlas.findings.connections import connected_layers, connections_topic
+from atlas.findings.connections import connected_layers, connections_topic, wired_layers, wiring_topic
 from atlas.findings.depth import DEPTH, layer_depth_topic
 from atlas.findings.fields import fields_topic
 from atlas.findings.influence import INFLUENCE, clip_topic
 from atlas.findings.interactions import INTERACTIONS, matrix_topic
 from atlas.findings.metrics import METRICS
+from atlas.findings.nearest import NEAREST, described_topic
 from atlas.findings.neurons import NEURONS
 from atlas.findings.palette import palette_topic
 from atlas.findings.topics import Source, Topic
@@ -19,13 +20,14 @@ from atlas.plan.config import Config
 from atlas.plan.raster import config_clips
 from atlas.render.renderer import Renderer
 from atlas.studies.compare import measure_compare, measure_raw
-from atlas.studies.connections import measure_connections
+from atlas.studies.connections import measure_connections, measure_wiring
 from atlas.studies.depth import measure_depth, measure_layer_depth
 from atlas.studies.desk import Desk
 from atlas.studies.fields import measure_fields
 from atlas.studies.influence import measure_clip, measure_influence
 from atlas.studies.interactions import measure_interactions, measure_matrix
 from atlas.studies.metrics import measure_metrics
+from atlas.studies.nearest import measure_described, measure_nearest
 from atlas.studies.neurons import measure_neurons
 from atlas.studies.palette import measure_palette
 
@@ -51,6 +53,8 @@ def studies(config: Config) -> Iterator[Study]:
         yield Study(palette_topic(recipe), partial(measure_palette, recipe=recipe))
     for layer in connected_layers(config):
         yield Study(connections_topic(layer), partial(measure_connections, layer=layer))
+    for layer in wired_layers(config):
+        yield Study(wiring_topic(layer), partial(measure_wiring, layer=layer))
     yield Study(COMPARE, measure_compare)
     for layer in config.layers:
         yield Study(raw_topic(layer), partial(measure_raw, layer=layer))
@@ -58,6 +62,9 @@ def studies(config: Config) -> Iterator[Study]:
     for layer in config.layers:
         yield Study(layer_depth_topic(layer), partial(measure_layer_depth, layer=layer))
     yield Study(DEPTH, measure_depth)
+    for layer in config.layers:
+        yield Study(described_topic(layer), partial(measure_described, layer=layer))
+    yield Study(NEAREST, measure_nearest)
     yield Study(INTERACTIONS, measure_interactions)
     for layer in config.lists.interactions.layers:
         yield Study(matrix_topic(layer), partial(measure_matrix, layer=layer))

@@ -15,7 +15,9 @@ from atlas.site.pages import (
     neurons,
     palette,
 )
-from atlas.site.pages.features import feature_pages
+from atlas.site.pages.features import Surroundings, feature_pages
+from atlas.site.pages.mentions import mentions
+from atlas.site.pages.nearest import vicinity
 from atlas.site.pages.network import layer_pages, network_pages
 from atlas.site.pages.parts import neighbours
 from atlas.site.pages.videos import video_pages
@@ -40,8 +42,9 @@ def make_pages(atlas: Atlas) -> list[Page]:
     studies = [(card, pages) for card, make in STUDIES if (pages := make(atlas))]
     pages = network_pages(atlas, tuple(card for card, _ in studies))
     entries = [entry for entry in atlas.layers if entry.features]
+    around = Surroundings(vicinity(atlas), mentions(atlas, [page for _, members in studies for page in members]))
     for at, entry in enumerate(entries):
         pages += layer_pages(entry, neighbours(entries, at, lambda e: Link(e.layer.name, e.page)))
-        pages += feature_pages(atlas, entry)
+        pages += feature_pages(atlas, entry, around)
     pages += video_pages(atlas)
     return pages + [page for _, members in studies for page in members]

@@ -9,7 +9,7 @@ from atlas.plan.wanted.dreams import Dream, config_dreams
 from atlas.site import words
 from atlas.site.catalogue import PENDING, Atlas, Exhibit
 from atlas.site.models import Again, Link, Page, Picture, StudyCard
-from atlas.site.pages.parts import HOME, HOME_LINK, Around, neighbours, picture_of, thumb_of
+from atlas.site.pages.parts import HOME, HOME_LINK, Around, dream_page, neighbours, picture_of, thumb_of
 from atlas.store.records import OctaveScores, Record
 
 PAGE = f"dreams/{HOME}"
@@ -98,11 +98,6 @@ def dream_pages(atlas: Atlas) -> list[Page]:
     for at, dream in enumerate(dreams):
         pages.append(_dream_page(atlas, dream, neighbours(dreams, at, lambda d: Link(_title(d), dream_page(d)))))
     return pages
-
-
-def dream_page(dream: Dream) -> str:
-    """Path of a dream's page: `dreams/<photograph>-<target>/index.html`."""
-    return f"dreams/{dream.start.name}-{dream.job.target.slug}/{HOME}"
 
 
 def _title(dream: Dream) -> str:

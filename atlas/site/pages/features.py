@@ -5,10 +5,13 @@ from itertools import zip_longest
 
 from atlas.plan import layers
 from atlas.site import words
+from atlas.site.blocks import draw_block, path_words
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.models import Connected, FeatureBody, Link, OctaveRow, Page, RawBeside, Rescued
 from atlas.site.pages.connections import connections_of
 from atlas.site.pages.examples import crops_of
+from atlas.site.pages.mentions import Mentions
+from atlas.site.pages.nearest import Vicinity
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
     HOME_LINK,
@@ -20,8 +23,17 @@ from atlas.site.pages.parts import (
     player_of,
     region_link,
 )
+from atlas.site.pages.progress import score_chart, stages_of
 from atlas.site.pages.raw import raw_beside
 from atlas.site.pages.rescued import rescued_features
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known of all features at once."""
+
+    vicinity: Vicinity
+    mentions: Mentions
 
 
 @dataclass(frozen=True)
@@ -31,15 +43,16 @@ class _Beside:
     connected: Connected | None
     raw: RawBeside | None
     rescued: Rescued | None
+    around: Surroundings
 
 
-def feature_pages(atlas: Atlas, entry: LayerEntry) -> list[Page]:
+def feature_pages(atlas: Atlas, entry: LayerEntry, around: Surroundings) -> list[Page]:
     """A page for each feature of a layer, in its order."""
     connected, raw = connections_of(atlas, entry), raw_beside(atlas, entry)
     rescued = {one.number: one for one in rescued_features(atlas) if one.layer == entry.layer.name and one.picture}
     numbers = [feature.number for feature in entry.features]
     return [
-        _feature_page(atlas, entry, position, _Beside(connected.get(n), raw.get(n), rescued.get(n)))
+        _feature_page(atlas, entry, position, _Beside(connected.get(n), raw.get(n), rescued.get(n), around))
         for position, n in enumerate(numbers)
     ]
 
@@ -82,6 +95,12 @@ def _feature_body(atlas: Atlas, feature: Feature, around: Around, beside: _Besid
         ),
         branch=words.branch_of(name, number),
         field=words.field_of(name, number),
+        path=path_words(name, number),
+        block=draw_block(name, number),
+        stages=stages_of(feature),
+        progress=score_chart(feature),
+        neighbours=beside.around.vicinity.of(feature),
+        mentions=beside.around.mentions.of(feature),
         again=again_of(feature, atlas.weights_option),
         player=player_of(video, atlas.weights_option) if video else None,
         raw=beside.raw,

@@ -17,11 +17,11 @@ from atlas.site.models import (
     RegionCard,
     StudyCard,
 )
+from atlas.site.pages.method import method_page
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
     HOME,
     HOME_LINK,
-    METHOD,
     MISSING,
     Around,
     layer_page,
@@ -40,7 +40,7 @@ PAGES_AROUND = 2  # links on either side of the page that is open
 
 def network_pages(atlas: Atlas, studies: tuple[StudyCard, ...]) -> list[Page]:
     """Home, method and the pages of the regions."""
-    pages = [_home(atlas, studies), _method(atlas)]
+    pages = [_home(atlas, studies), method_page(atlas)]
     regions = [region for region in atlas.regions if region.planned]
     for at, region in enumerate(regions):
         pages.append(_region_page(atlas, region, neighbours(regions, at, lambda r: Link(r.region.title, r.page))))
@@ -63,12 +63,6 @@ def _home(atlas: Atlas, studies: tuple[StudyCard, ...]) -> Page:
         f"{sum(bool(entry.features) for entry in atlas.layers)} layers in four regions."
     )
     return Page(HOME, "home.html", "", description, (), body)
-
-
-def _method(atlas: Atlas) -> Page:
-    description = "How the pictures of this atlas are made: features, targets, gradient descent, octaves, scores."
-    crumbs = (HOME_LINK, Link("Method", None))
-    return Page(METHOD, "method.html", "Method", description, crumbs, PlainBody(atlas.recipe))
 
 
 def missing_page(atlas: Atlas) -> Page:

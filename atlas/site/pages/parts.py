@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from atlas.plan import layers
+from atlas.plan.wanted.dreams import Dream
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Exhibit, Feature, Video
 from atlas.site.models import Again, Link, Picture, Player, Tile, VideoCard
@@ -29,6 +30,11 @@ def region_link(slug: str) -> Link:
 def layer_page(name: str, at: int) -> str:
     """Path of a page of a layer's features, counted from 1."""
     return f"{name}/{HOME}" if at == 1 else f"{name}/page/{at}/{HOME}"
+
+
+def dream_page(dream: Dream) -> str:
+    """Path of a dream's page: `dreams/<photograph>-<target>/index.html`."""
+    return f"dreams/{dream.start.name}-{dream.job.target.slug}/{HOME}"
 
 
 def tile_of(feature: Feature) -> Tile:

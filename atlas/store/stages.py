@@ -1,0 +1,99 @@
+"""Stages of a rendering beside its master: its images at the start and after each octave ↔ one strip, an AVIF file."""
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from atlas.plan.jobs import Job
+from atlas.plan.recipes import Recipe
+from atlas.store.files import write_atomically
+from atlas.store.media import media_fault
+from atlas.store.records import Record
+
+SIDE = 160  # pixels of a stage at most
+QUALITY = 40  # a strip of four is about 8 KB then, so that all features together stay under 0.1 GB
+_SUFFIX = ".stages.avif"
+_DESCRIPTION = 0x010E  # EXIF's ImageDescription: the hash of the master's pixels, so that no strip shows beside another
+
+
+def has_stages(job: Job) -> bool:
+    """Whether a rendering's stages are kept: those of a whole feature that goes through more than one octave."""
+    (term, *others) = job.target.terms
+    is_feature = not others and term.feature is not None and not job.target.has_positions
+    return is_feature and job.start is None and len(job.recipe.octaves) > 1
+
+
+def stages_path(master: Path) -> Path:
+    """Where the strip of a master lies: `<slug>.stages.avif`."""
+    return master.with_suffix(_SUFFIX)
+
+
+def stage_side(recipe: Recipe) -> int:
+    """Pixels of each stage of a recipe; a small rendering is not enlarged."""
+    return min(SIDE, recipe.octaves[-1].size)
+
+
+def write_stages(master: Path, stages: Sequence[Image.Image], record: Record) -> None:
+    """Write a strip beside its master, atomically; nothing if there are no stages.
+
+    Args:
+        master: path of the master.
+        stages: square RGB pictures in order, the last as large as the master; they are shrunk.
+        record: the master's.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    if not stages:
+        return
+    side = min(SIDE, record.width)
+    strip = Image.new("RGB", (side * len(stages), side))
+    for at, stage in enumerate(stages):
+        strip.paste(stage.resize((side, side), Image.Resampling.LANCZOS), (at * side, 0))
+    exif = Image.Exif()
+    exif[_DESCRIPTION] = record.pixels_sha256
+    buffer = io.BytesIO()
+    # one thread, since the bytes depend on the number
+    strip.save(buffer, "AVIF", quality=QUALITY, subsampling="4:4:4", speed=6, max_threads=1, exif=exif.tobytes())
+    write_atomically(stages_path(master), buffer.getvalue())
+
+
+def find_stages(master: Path, job: Job, record: Record) -> Path | None:
+    """The strip of a master, if it is there, whole, and of these very pixels."""
+    path = stages_path(master)
+    if not has_stages(job) or not path.is_file() or media_fault(path):
+        return None
+    return path if (pixels_of(path), _size(path)) == (record.pixels_sha256, strip_size(job.recipe)) else None
+
+
+def pixels_of(path: Path) -> str | None:
+    """The hash of the pixels to which a strip belongs; None if it cannot be read, or says none."""
+    try:
+        with Image.open(path, formats=["AVIF"]) as image:
+            found = image.getexif().get(_DESCRIPTION)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def strip_size(recipe: Recipe) -> tuple[int, int]:
+    """(width, height) of a recipe's strip in pixels."""
+    side = stage_side(recipe)
+    return side * (len(recipe.octaves) + 1), side
+
+
+def list_stages(store: Path) -> Iterator[Path]:
+    """Every strip of a store, or of stores inside it, sorted."""
+    return (path for path in sorted(store.rglob(f"*{_SUFFIX}")) if not path.name.startswith("."))
+
+
+def master_of(path: Path) -> Path:
+    """The master beside which a strip lies."""
+    return path.with_name(path.name.removesuffix(_SUFFIX) + ".png")
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path, formats=["AVIF"]) as image:
+        return image.size
