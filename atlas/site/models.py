@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from atlas.findings.likeness import Likeness
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.catalogue import Statuses
+from atlas.site.region_map import RegionMap
 from atlas.store.records import OctaveScores, Record
 
 
@@ -40,7 +41,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Card:
-    """A layer on the home page or on its region's page."""
+    """A layer on its region's page or in the region map."""
 
     name: str
     page: str | None  # None: the atlas has no feature of it
@@ -55,12 +56,13 @@ class Card:
 
 @dataclass(frozen=True)
 class RegionCard:
-    """A region on the home page."""
+    """A region on the home page: its map, and a card for each block of it."""
 
     slug: str
     title: str
     page: str | None
     sentence: str
+    map: RegionMap
     cards: tuple[Card, ...]
 
 

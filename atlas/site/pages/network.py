@@ -30,10 +30,10 @@ from atlas.site.pages.parts import (
     tile_of,
     video_cards,
 )
+from atlas.site.region_map import map_region
 from atlas.site.pictures import has_sheet, sheet_folder, sheet_size
 
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures
-THUMBS_A_CARD = 4  # on the home page
 GRID_SIZE = (299, 299)  # pixels at which a layer's grid is stated
 PAGES_AROUND = 2  # links on either side of the page that is open
 
@@ -82,8 +82,15 @@ def _region_card(region: RegionEntry) -> RegionCard:
         title=region.region.title,
         page=region.page if region.planned else None,
         sentence=words.REGIONS[region.region.slug],
-        cards=tuple(_card(entry, (entry.shown or entry.features)[:THUMBS_A_CARD]) for entry in region.layers),
+        map=map_region(region.region.slug),
+        cards=tuple(_card(entry, _sample(entry)) for entry in region.layers),
     )
+
+
+def _sample(entry: LayerEntry) -> Sequence[Feature]:
+    """The feature whose picture stands for its layer: the first that came out, if there is one."""
+    came_out = [feature for feature in entry.shown if feature.status == "ok"]
+    return (came_out or entry.shown)[:1]
 
 
 def _card(entry: LayerEntry, features: Sequence[Feature]) -> Card:
