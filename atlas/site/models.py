@@ -29,6 +29,15 @@ class Tile:
     number: int
     status: str
     thumb: Picture | None  # None: pending
+    facts: tuple[str, ...] = ()  # words by which a layer's page is filtered
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the tiles of a page can be filtered by."""
+
+    label: str
+    options: tuple[tuple[str, int], ...]  # word, and how many tiles of the page have it
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,9 @@ class LayerBody:
 
     card: Card
     tiles: tuple[Tile, ...]
+    choices: tuple[Choice, ...]  # only those that leave a choice
+    measure: str  # what a colour among the choices means, "" where there is none
+    sheet: str | None  # path of a picture of all features; None: nothing is shown
     branches: tuple[tuple[str, str, str], ...]  # name, features, receptive field
     at: int  # which page, from 1
     total: int

@@ -21,7 +21,7 @@ CHIP = 18  # height of a step
 _CHAR, _PAD, _APART = 6.2, 8, 6  # width of a character in a step, room around it, and between two steps
 _RADIUS = 8  # of the line's corners
 _EDGE = 8  # from a block's last lane to its edge
-_THIN, _THICK = 1.5, 6.0  # of a line: none of a block's features to all of them
+_THIN, _THICK = 1.25, 4.0  # of a line: none of a block's features to all of them, as in the flow between blocks
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,7 @@ def map_region(slug: str) -> RegionMap:
         bar=Bar(BAR, BAR_WIDTH),
         flow=(*flow, f"M{_middle()} {blocks[-1].foot:g}V{end - 6:g}"),
         tip=f"M{_middle() - 5} {end - 7:g}h10l-5 7z",
-        pools=tuple(
-            _pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before
-        ),
+        pools=tuple(_pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before),
         source=layers.LAYERS[source].name if source >= 0 else "",
         sink=layers.LAYERS[sink].name if sink < len(layers.LAYERS) else "",
     )
