@@ -13,16 +13,15 @@
   /* The index is a script, since a page from a disk may not fetch; it is loaded when it is first wanted. */
   let index;
   function load() {
-    index ??= new Promise((done) => {
+    return (index ??= new Promise((done) => {
       const onload = () => done(unpack(window.atlasIndex));
       document.head.append(make("script", { src: `${root}static/index.js`, onload }));
-    });
-    return index;
+    }));
   }
 
   /* Everything that can be found: pages, then features in the network's order. */
   function unpack({ states, tints, layers, pages }) {
-    const found = pages.map(([title, page, about]) => ({ title, page, about, words: fold(title, about) }));
+    const found = pages.map(([title, page, about]) => ({ title, page, about }));
     const pick = (list, letters, k) => list[letters.charCodeAt(k) - 48];
     for (const { name, region, branches, numbers, state, tint } of layers) {
       let k = 0;
@@ -31,15 +30,18 @@
         for (let number = first; number <= last; number++, k++) {
           const [branch] = branches.findLast(([, begin]) => begin <= number);
           const facts = [branch, pick(states, state, k), pick(tints, tint, k)].filter(Boolean);
-          const title = `${name} ${number}`;
-          const page = `${name}/${number}/index.html`;
-          const thumb = !facts.includes("pending") && `${name}/${number}/thumb.jpg`;
-          const words = fold(title, region, ...facts, branch.replace(/branch|dbl/g, " $& "));
-          found.push({ title, page, about: facts.join(" · "), words, thumb });
+          const folder = `${name}/${number}/`;
+          found.push({
+            title: `${name} ${number}`,
+            page: `${folder}index.html`,
+            thumb: !facts.includes("pending") && `${folder}thumb.jpg`,
+            about: facts.join(" · "),
+            more: `${region} ${branch.replace(/branch|dbl/g, " $& ")}`,
+          });
         }
       }
     }
-    return found;
+    return found.map((one) => ({ ...one, head: fold(one.title), words: fold(one.title, one.about, one.more) }));
   }
 
   /* Words between spaces. */
@@ -47,13 +49,13 @@
     return ` ${texts.join(" ")} `.toLowerCase().replaceAll("×", "x").replace(/[\s_[\],:]+/g, " ");
   }
 
-  /* What has the beginnings of all words of a query, and its numbers whole; of "Mixed_6b[654, 9, 9]" the feature counts.
-     Features come first where there is a number. */
+  /* What has words that begin like all of a query's, and its numbers; first what has them in its title, as "6b 654". */
   function search(all, query) {
     const words = fold(query.split(",")[0]).match(/\S+/g) ?? [];
     const sought = words.map((word) => (/^\d+$/.test(word) ? ` ${word} ` : ` ${word}`));
-    const found = words.length ? all.filter((one) => sought.every((word) => one.words.includes(word))) : [];
-    return sought.some((word) => word.endsWith(" ")) ? found.sort((one, other) => ("thumb" in other) - ("thumb" in one)) : found;
+    const fits = (text) => sought.length && sought.every((word) => text.includes(word));
+    const rank = ({ title, head }) => (fits(head) ? title.length : 99);
+    return all.filter((one) => fits(one.words)).sort((one, other) => rank(one) - rank(other));
   }
 
   const dialog = document.querySelector(".finder");
@@ -63,7 +65,7 @@
     const found = search(await load(), input.value);
     list.replaceChildren(...found.slice(0, most).map(row));
     const rest = found.length > most ? `; the first ${most}:` : "";
-    status.textContent = input.value && (found.length ? `${found.length} found${rest}` : "Nothing in this atlas fits.");
+    status.textContent = input.value && `${found.length} found${rest}`;
   }
 
   function row({ title, page, about, thumb }) {
@@ -96,15 +98,14 @@
     event.preventDefault();
   };
   document.addEventListener("keydown", (event) => {
-    const { key, ctrlKey, metaKey, altKey, target } = event;
-    if (key !== "/" || ctrlKey || metaKey || altKey || target.closest("input, textarea, select, dialog")) return;
+    if (event.key !== "/" || event.target.closest("input, textarea, select, dialog")) return;
     event.preventDefault();
     open("");
   });
 
   /* What is hidden where there are no scripts. */
   const filter = document.querySelector(".filter");
-  const chosen = () => [...(filter?.querySelectorAll("select") ?? [])].map((box) => box.value).filter(Boolean);
+  const chosen = () => Array.from(filter?.querySelectorAll("select") ?? [], (box) => box.value).filter(Boolean);
   for (const tool of document.querySelectorAll("[data-find]")) {
     const { find } = tool.dataset;
     tool.hidden = false;
