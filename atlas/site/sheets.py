@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from atlas.site.catalogue import Feature, LayerEntry, RegionEntry
 
-REGION_COLUMNS = 16
+REGION_COLUMNS, REGION_TILE = 16, 96
 LAYER_TILES = ((64, 96), (256, 64), (768, 48), (2048, 32))  # up to so many features, pixels of each one's picture
 NARROW, WIDE, MANY = 16, 32, 256  # pictures in a row, and features from which a row is wide
 
@@ -26,7 +26,7 @@ class Sheet:
 
 def region_sheet(region: RegionEntry) -> Sheet:
     """The first features of each layer, a row for each."""
-    return Sheet(tuple(entry.features[:REGION_COLUMNS] for entry in region.planned), tile=96, gap=4)
+    return Sheet(tuple(entry.features[:REGION_COLUMNS] for entry in region.planned), tile=REGION_TILE, gap=4)
 
 
 def layer_sheet(entry: LayerEntry) -> Sheet:
