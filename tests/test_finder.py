@@ -349,7 +349,7 @@ def test_a_layer_of_many_pages_is_searched_as_a_whole(browser: Any, tmp_path: Pa
         assert page.locator(".finder b").all_inner_texts() == ["Mixed_7c 0", "Mixed_7c 66"]
         results(page, "mixed_7c")
         assert (
-            page.locator(".finder [role=status]").inner_text() == "102 found; the first 24:"
+            page.locator(".finder [role=status]").inner_text() == "102 found, 24 listed"
         )  # and the pages of layer and region
 
 

@@ -1,20 +1,19 @@
-// Finding: a dialog that searches the atlas ("/"), a random feature, and the filter of a layer's page.
+// Finding: the search ("/"), a random feature, and the filter of a layer's page.
 "use strict";
 
 (() => {
   const { root } = document.currentScript.dataset; // the way from this page to the site's folder
-  const most = 24; // results listed at once
   const make = (tag, facts, ...inside) => {
     const made = Object.assign(document.createElement(tag), facts);
     made.append(...inside);
     return made;
   };
 
-  /* The index is a script, since a page from a disk may not fetch; it is loaded when it is first wanted. */
+  /* The index is a script, since a page from a disk may not fetch; loaded when it is first wanted. */
   let index;
   function load() {
     return (index ??= new Promise((done) => {
-      const onload = () => done(unpack(window.atlasIndex));
+      const onload = () => done(unpack(atlasIndex));
       document.head.append(make("script", { src: `${root}static/index.js`, onload }));
     }));
   }
@@ -49,7 +48,7 @@
     return ` ${texts.join(" ")} `.toLowerCase().replaceAll("×", "x").replace(/[\s_[\],:]+/g, " ");
   }
 
-  /* What has words that begin like all of a query's, and its numbers; first what has them in its title, as "6b 654". */
+  /* What has the numbers of a query and beginnings of all its words; first what has them in its title, as "6b 654". */
   function search(all, query) {
     const words = fold(query.split(",")[0]).match(/\S+/g) ?? [];
     const sought = words.map((word) => (/^\d+$/.test(word) ? ` ${word} ` : ` ${word}`));
@@ -63,9 +62,8 @@
 
   async function show() {
     const found = search(await load(), input.value);
-    list.replaceChildren(...found.slice(0, most).map(row));
-    const rest = found.length > most ? `; the first ${most}:` : "";
-    status.textContent = input.value && `${found.length} found${rest}`;
+    list.replaceChildren(...found.slice(0, 24).map(row));
+    status.textContent = input.value && `${found.length} found, ${list.childElementCount} listed`;
   }
 
   function row({ title, page, about, thumb }) {
