@@ -193,7 +193,8 @@ def test_a_disk_that_is_full_stops_the_run_and_leaves_no_half_file(renderer, tmp
     with pytest.raises(StoreError, match="no room"):
         keep_attempts(attempts(), renderer.weights.id, tmp_path, report, lambda outcome: None)
     assert [outcome.path for outcome in report.outcomes] == written
-    assert {path.name for path in tmp_path.rglob("*.*")} == {path.name for path in written}
+    assert {path.name for path in tmp_path.rglob("*.png")} == {path.name for path in written}
+    assert not list(tmp_path.rglob("*.tmp"))
     assert not writers()
 
 

@@ -9,7 +9,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from atlas.plan.config import load_config, override
 from atlas.site.build import build_site
-from atlas.site.pictures import JPEG, SHEET_TILE, Encoder, fit
+from atlas.site.pictures import JPEG, Encoder, fit
+from atlas.site.sheets import REGION_TILE
 from stores import WEIGHTS, fill, picture
 
 
@@ -63,7 +64,7 @@ def test_a_sheet_has_a_row_for_each_layer_and_grey_for_what_is_pending(tmp_path:
     fill(config, statuses=("ok", "ok", "ok", None, "ok", "ok", None, None, None))
     build_site(config, WEIGHTS)
     with Image.open(config.site / "region/early-mixed/sheet.jpg") as sheet:
-        assert sheet.size == (3 * (SHEET_TILE + 4) + 4, 2 * (SHEET_TILE + 4) + 4)
+        assert sheet.size == (3 * (REGION_TILE + 4) + 4, 2 * (REGION_TILE + 4) + 4)
         spread = [ImageStat.Stat(sheet.crop((8, top, 92, top + 84))).stddev for top in (8, 108)]
     assert min(spread[0]) > 20  # a picture
     assert max(spread[1]) < 3  # the pending feature below it

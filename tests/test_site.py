@@ -10,6 +10,7 @@ import pytest
 
 from atlas.check import check_site
 from atlas.errors import ConfigError, StoreError
+from atlas.plan import layers
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
@@ -21,6 +22,7 @@ from atlas.store.weights_ids import resolve_weights, write_weights_id
 from stores import WEIGHTS, fill, put
 
 LAYERS = "Conv2d_1a_3x3,Mixed_5b,Mixed_5c"
+SCRIPT = '<script src="{root}static/find.js" data-root="{root}" defer>'
 
 
 def small(folder: Path, **changes: str) -> Config:
@@ -55,12 +57,12 @@ def test_every_layer_region_and_feature_has_its_page(built: tuple[Config, SiteRe
     config, report = built
     pages = {path for path in files_of(config.site) if path.endswith(".html")}
     features = {f"{job.target.terms[0].layer}/{job.target.terms[0].feature}/index.html" for job in feature_jobs(config)}
-    layers = {f"{layer}/index.html" for layer in LAYERS.split(",")}
+    of_layers = {f"{layer}/index.html" for layer in LAYERS.split(",")}
     regions = {f"region/{slug}/index.html" for slug in ("entry-convolutions", "early-mixed")}
-    assert pages == {"index.html", "method/index.html"} | features | layers | regions
+    assert pages == {"index.html", "method/index.html"} | features | of_layers | regions
     assert report.pages == len(pages)
     assert report.pending == 1
-    assert report.pictures == report.encoded == 5 * 3 + 2 * 2
+    assert report.pictures == report.encoded == 5 * 3 + 2 * 2 + 3  # and sheets of regions and layers
     assert report.bytes == sum(len(data) for data in files_of(config.site).values())
 
 
@@ -73,7 +75,7 @@ def test_the_check_finds_nothing_in_a_built_site(built: tuple[Config, SiteReport
 
 def test_home_has_all_layers_and_links_to_those_that_are_planned(built: tuple[Config, SiteReport]) -> None:
     home = text(built[0], "index.html")
-    assert len(re.findall(r'<li class="card', home)) == 16
+    assert re.findall(r'<text class="name"[^>]*>([^<]+)', home) == [layer.name for layer in layers.LAYERS]
     assert 'href="Mixed_5b/index.html"' in home
     assert 'href="Mixed_7c/index.html"' not in home
     assert "5 of 6 features rendered" in home
@@ -124,10 +126,12 @@ def test_every_page_names_the_weights(built: tuple[Config, SiteReport]) -> None:
 def test_no_page_has_an_absolute_address_or_anything_inline(built: tuple[Config, SiteReport]) -> None:
     for path in built[0].site.rglob("*.html"):
         page = path.read_text(encoding="utf-8")
+        depth = len(path.relative_to(built[0].site).parts) - 1
         assert "http:" not in page.replace("http-equiv", "")
         assert "https:" not in page
         scripts = re.findall("<script.*?</script>", page, re.S)
-        assert all(re.fullmatch(r'<script src="(\.\./)*static/\w+\.js" defer></script>', one) for one in scripts)
+        assert all(re.fullmatch(r'<script src="(\.\./)*static/\w+\.js"[^>]* defer></script>', one) for one in scripts)
+        assert SCRIPT.format(root="../" * depth) in page
         assert not re.search(r"<[^>]+ (style|on\w+)=|<style", page)
         assert page.startswith("<!DOCTYPE html>")
         assert page.count("<h1>") == 1
@@ -167,11 +171,12 @@ def test_only_what_changed_is_encoded_again(tmp_path: Path) -> None:
     report = build_site(config, WEIGHTS)
     after = files_of(config.site)
     changed = {path for path in after if after[path] != before.get(path)}
-    assert report.encoded == 3 + 2  # the picture, and the sheet of its region
+    assert report.encoded == 3 + 2 + 1  # the picture, and the sheets of its region and layer
     assert {path for path in changed if path.endswith((".avif", ".jpg"))} == {
         "Conv2d_1a_3x3/0/picture.avif",
         "Conv2d_1a_3x3/0/thumb.avif",
         "Conv2d_1a_3x3/0/thumb.jpg",
+        "Conv2d_1a_3x3/sheet.avif",
         "region/entry-convolutions/sheet.avif",
         "region/entry-convolutions/sheet.jpg",
     }
@@ -376,6 +381,11 @@ def test_the_stylesheet_is_small_and_neutral() -> None:
     assert len(style) < 20_000
     assert b"url(" not in style
     assert b"@import" not in style
+
+
+def test_the_scripts_are_small_together() -> None:
+    scripts = (Path(__file__).parent.parent / "templates/static").glob("*.js")
+    assert sum(len(script.read_bytes()) for script in scripts) < 15_000
 
 
 def test_masters_lie_where_the_catalogue_looks(tmp_path: Path) -> None:

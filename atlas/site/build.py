@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,13 +11,15 @@ from atlas.errors import StoreError
 from atlas.plan.config import Config
 from atlas.site import words
 from atlas.site.catalogue import Atlas, gather_atlas
+from atlas.site.finder import index_script
 from atlas.site.models import Link, Page
 from atlas.site.output import Output
 from atlas.site.pages import make_pages
 from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import HOME, METHOD, MISSING, region_link
-from atlas.site.pictures import encode_all
+from atlas.site.pictures import encode_all, has_sheet, sheet_folder
 from atlas.site.stages import copy_stages
+from atlas.site.tints import measure_tints
 from atlas.site.videos import copy_videos
 from atlas.store.records import Record, WeightsId
 
@@ -60,6 +62,7 @@ def build_site(
         if not encoded.spoilt:
             break
         spoilt.update(encoded.spoilt)
+    atlas = replace(atlas, tints=measure_tints(atlas, config.site, output))
     pages = make_pages(atlas)
     files = _render_files(atlas, pages)
     output.keep(encoded.paths)
@@ -101,7 +104,9 @@ def _render_files(atlas: Atlas, pages: list[Page]) -> dict[str, bytes]:
             files[f"{exhibit.folder}/record.json"] = _json(exhibit.record).encode()
     for static in sorted((folder / "static").iterdir()):
         files[f"static/{static.name}"] = static.read_bytes()
+    files["static/index.js"] = index_script(atlas, pages).encode()
     files[".nojekyll"] = b""
+    files["robots.txt"] = environment.get_template("robots.txt").render().encode()
     if atlas.base_url:
         urls = [atlas.base_url + page.path.removesuffix(HOME) for page in pages]
         files["sitemap.xml"] = environment.get_template("sitemap.xml").render(urls=urls).encode()
@@ -120,7 +125,9 @@ def _environment(folder: Path, atlas: Atlas) -> Environment:
     )
     regions = [region_link(region.region.slug) for region in atlas.regions if region.planned]
     menu = [Link("Home", HOME), *regions, Link("Method", METHOD)]
-    environment.globals.update(atlas=atlas, menu=menu, words=words, style=STYLE)
+    sheets = (f"{sheet_folder(region)}/sheet.jpg" for region in atlas.regions if has_sheet(region))
+    card = next(sheets, None)  # of pages without a picture of their own
+    environment.globals.update(atlas=atlas, menu=menu, words=words, style=STYLE, card=card)
     return environment
 
 

@@ -30,6 +30,7 @@ NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})
 
 Shown = TypeVar("Shown", bound="Exhibit")
 Found = TypeVar("Found")
+Tints = Mapping[str, tuple[str, ...]]  # folder of a feature → names of the strong colours of its picture
 Statuses = tuple[tuple[str, int], ...]  # status and number of features
 
 
@@ -144,6 +145,7 @@ class Atlas:
     source: Source | None  # of findings; None: nothing is rendered yet
     videos: tuple[Video, ...]
     examples: ShownExamples | None  # None: none are to be shown
+    tints: Tints  # measured on web copies, so known when those are made
 
     @property
     def layers(self) -> tuple[LayerEntry, ...]:
@@ -221,6 +223,7 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
         source=Source(config, weights) if weights else None,
         videos=tuple(_find_video(clip, config, weights) for clip in config_clips(config)),
         examples=shown_examples(config, weights, pixels, spoilt) if weights else None,
+        tints=MappingProxyType({}),
     )
 
 

@@ -4,8 +4,9 @@ OKLab is Björn Ottosson's, 2020: "A perceptual color space for image processing
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from atlas.findings.palette import Rgb
 
@@ -21,6 +22,20 @@ CORNERS: dict[Corner, str] = {
     (1, 1, 0): "yellow",
     (1, 1, 1): "white",
 }
+HUES = (  # names of hues, and where in OKLCH each begins, in degrees
+    ("red", 10),
+    ("orange", 45),
+    ("yellow", 88),
+    ("green", 122),
+    ("cyan", 168),
+    ("blue", 225),
+    ("purple", 286),
+    ("pink", 332),
+)
+GREYS = (("black", 0.0), ("grey", 0.2), ("white", 0.9))  # and the mean lightness at which each begins
+COLOUR_NAMES = (*(name for name, _ in HUES), *(name for name, _ in GREYS))
+COLOURFUL = 0.03  # mean chroma from which a picture is more than grey
+STRONG = 0.3  # share of a picture's chroma from which a hue is named; eight even shares would be 0.125 each
 _TO_LMS = (
     (0.4122214708, 0.5363325363, 0.0514459929),
     (0.2119034982, 0.6806995451, 0.1073969566),
@@ -64,6 +79,45 @@ def oklch(colour: Rgb) -> Oklch:
 def hex_of(colour: Sequence[float]) -> str:
     """An sRGB colour, held inside [0, 1], as `#rrggbb`."""
     return "#" + "".join(f"{round(255 * min(max(value, 0.0), 1.0)):02x}" for value in colour)
+
+
+def strong_colours(counts: Iterable[tuple[Rgb, int]]) -> tuple[str, ...]:
+    """The names of the hues that hold a picture's colour.
+
+    A pixel counts by its chroma, so that grey ones do not count.
+
+    Args:
+        counts: colours in [0, 1], and how many pixels have each; at least one pixel.
+
+    Returns:
+        The hues with at least `STRONG` of all chroma, the strongest first; black, grey or white where there is little
+        chroma, and nothing where the picture is colourful and no hue is strong.
+    """
+    shares: dict[str, float] = dict.fromkeys((name for name, _ in HUES), 0.0)
+    pixels, light = 0, 0.0
+    for colour, count in counts:
+        seen = _seen(colour)
+        shares[_name_at(seen.hue, HUES)] += count * seen.chroma
+        light += count * seen.lightness
+        pixels += count
+    total = sum(shares.values())
+    if total < COLOURFUL * pixels:
+        return (_name_at(light / pixels, GREYS),)
+    return tuple(sorted((name for name in shares if shares[name] >= STRONG * total), key=lambda name: -shares[name]))
+
+
+@cache
+def _seen(colour: Rgb) -> Oklch:
+    return oklch(colour)
+
+
+def _name_at(value: float, scale: Sequence[tuple[str, float]]) -> str:
+    """The name that a value has on a scale; one before the first name has the last, as on a circle."""
+    name = scale[-1][0]
+    for candidate, begin in scale:
+        if begin <= value:
+            name = candidate
+    return name
 
 
 def nearest_corner(colour: Rgb) -> Corner:

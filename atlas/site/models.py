@@ -8,6 +8,7 @@ from atlas.plan.recipes import Octave, Recipe
 from atlas.site.blocks import Block
 from atlas.site.catalogue import Statuses
 from atlas.site.charts import Chart
+from atlas.site.region_map import RegionMap
 from atlas.store.records import OctaveScores, Record
 
 
@@ -30,6 +31,15 @@ class Tile:
     number: int
     status: str
     thumb: Picture | None  # None: pending
+    facts: tuple[str, ...] = ()  # words by which a layer's page is filtered
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the tiles of a page can be filtered by."""
+
+    label: str
+    options: tuple[tuple[str, int], ...]  # word, and how many tiles of the page have it
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Card:
-    """A layer on the home page or on its region's page."""
+    """A layer on its region's page or in the region map."""
 
     name: str
     page: str | None  # None: the atlas has no feature of it
@@ -57,12 +67,13 @@ class Card:
 
 @dataclass(frozen=True)
 class RegionCard:
-    """A region on the home page."""
+    """A region on the home page: its map, and a card for each block of it."""
 
     slug: str
     title: str
     page: str | None
     sentence: str
+    map: RegionMap
     cards: tuple[Card, ...]
 
 
@@ -136,6 +147,9 @@ class LayerBody:
 
     card: Card
     tiles: tuple[Tile, ...]
+    choices: tuple[Choice, ...]  # only those that leave a choice
+    measure: str  # what a colour among the choices means, "" where there is none
+    sheet: str | None  # path of a picture of all features; None: nothing is shown
     branches: tuple[tuple[str, str, str], ...]  # name, features, receptive field
     at: int  # which page, from 1
     total: int

@@ -48,6 +48,14 @@ class Output:
         write_if_changed(self._folder / path, data, sync=False)
         self._note(path, {"bytes": len(data), "source": source})
 
+    def seen(self, path: str) -> str | None:
+        """What `note_seen` noted of a web copy as it is now."""
+        return self._known.get(path, {}).get("seen")
+
+    def note_seen(self, path: str, what: str) -> None:
+        """Note what was measured on a web copy, for as long as the copy stays the same."""
+        self._known[path] = {**self._known[path], "seen": what}
+
     def keep(self, paths: Iterable[str]) -> None:
         """Make web copies part of the finished site."""
         self._kept.update(paths)

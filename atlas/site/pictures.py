@@ -1,8 +1,8 @@
-"""Web copies: masters → AVIF and JPEG bytes without chroma subsampling, and region sheets. Equal input, equal bytes."""
+"""Web copies: masters → AVIF and JPEG bytes without chroma subsampling, and sheets. Equal input, equal bytes."""
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from os import cpu_count
@@ -12,18 +12,16 @@ from typing import Literal
 from PIL import Image, features
 
 from atlas.errors import StoreError
-from atlas.site.catalogue import Atlas, Exhibit, Feature, RegionEntry
+from atlas.site.catalogue import Atlas, Exhibit, LayerEntry, RegionEntry
 from atlas.site.crops import ShownExamples
 from atlas.site.output import Output
+from atlas.site.sheets import Sheet, layer_sheet, region_sheet
 from atlas.store.crops import open_crop
 from atlas.store.masters import open_master
 from atlas.store.photos import open_kept
 
 THUMB = 160  # pixels of a thumbnail's longer side
-SHEET_TILE = 96  # pixels of a picture in a region sheet
-SHEET_COLUMNS = 16
 CROP = 96  # pixels up to which a small crop is enlarged, by a whole number
-_GAP = 4  # pixels between pictures of a sheet
 _GROUND = (20, 20, 20)
 _PENDING_GROUND = (72, 72, 72)
 _FINE_LAYER = "Conv2d_1a_3x3"  # its palette, and the fine grid of raw renderings, need a higher quality
@@ -72,7 +70,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Work:
-    """The copies that are made from one picture: a master, a photograph, or a region's sheet."""
+    """The copies that are made from one picture: a master, a photograph, or a sheet."""
 
     copies: tuple[Copy, ...]
     draw: Callable[[], Image.Image]
@@ -116,7 +114,8 @@ def encode_all(atlas: Atlas, output: Output, on_progress: Callable[[int, int], N
     """
     works = [_exhibit_work(exhibit) for exhibit in atlas.shown_or_pending if exhibit.record]
     works += [_before_work(exhibit, exhibit.photo) for exhibit in atlas.exhibits.values() if exhibit.photo]
-    works += [_sheet_work(region) for region in atlas.regions if has_sheet(region)]
+    works += [_region_sheet_work(region) for region in atlas.regions if has_sheet(region)]
+    works += [_layer_sheet_work(entry) for entry in atlas.layers if entry.shown]
     works += _crop_works(atlas.examples) if atlas.examples else []
     todo = [work for work in (_only_stale(work, output) for work in works) if work.copies]
     total = sum(len(work.copies) for work in todo)
@@ -140,25 +139,18 @@ def encode_all(atlas: Atlas, output: Output, on_progress: Callable[[int, int], N
 
 
 def has_sheet(region: RegionEntry) -> bool:
-    """Whether there is anything to show in a region's sheet."""
+    """Whether there is anything to show in a sheet."""
     return any(entry.shown for entry in region.layers)
-
-
-def sheet_rows(region: RegionEntry) -> tuple[tuple[Feature, ...], ...]:
-    """The features of a sheet: a row for each layer, at most 16 each."""
-    return tuple(entry.features[:SHEET_COLUMNS] for entry in region.planned)
-
-
-def sheet_size(region: RegionEntry) -> tuple[int, int]:
-    """(width, height) of a region's sheet in pixels."""
-    rows = sheet_rows(region)
-    columns = max(len(row) for row in rows)
-    return columns * (SHEET_TILE + _GAP) + _GAP, len(rows) * (SHEET_TILE + _GAP) + _GAP
 
 
 def sheet_folder(region: RegionEntry) -> str:
     """Where a region's sheet lies in the site."""
     return f"region/{region.region.slug}"
+
+
+def layer_sheet_path(entry: LayerEntry) -> str:
+    """Path of a layer's sheet in the site."""
+    return f"{entry.layer.name}/sheet.avif"
 
 
 def _exhibit_work(exhibit: Exhibit) -> Work:
@@ -211,16 +203,21 @@ def _crop_work(crop: Path) -> Work:
     return Work(tuple(copies), lambda: _open_crop(crop))
 
 
-def _sheet_work(region: RegionEntry) -> Work:
-    rows = sheet_rows(region)
-    what = ";".join(",".join(f.record.pixels_sha256 if f.record else "-" for f in row) for row in rows)
-    layout = f"{SHEET_TILE} {_GAP} {_GROUND} {_PENDING_GROUND}"
-    folder, largest = sheet_folder(region), max(sheet_size(region))
-    copies = (
-        Copy(f"{folder}/{name}", encoder, largest, _digest(what, layout, encoder))
-        for name, encoder in (("sheet.avif", Encoder("AVIF", 60)), ("sheet.jpg", JPEG))
-    )
-    return Work(tuple(copies), lambda: _draw_sheet(region))
+def _sheet_work(sheet: Sheet, copies: Iterable[tuple[str, Encoder]]) -> Work:
+    what = ";".join(",".join(f.record.pixels_sha256 if f.record else "-" for f in row) for row in sheet.rows)
+    layout = f"{sheet.tile} {sheet.gap} {_GROUND} {_PENDING_GROUND}"
+    made = (Copy(path, encoder, max(sheet.size), _digest(what, layout, encoder)) for path, encoder in copies)
+    return Work(tuple(made), lambda: _draw_sheet(sheet))
+
+
+def _region_sheet_work(region: RegionEntry) -> Work:
+    folder = sheet_folder(region)
+    copies = ((f"{folder}/sheet.avif", Encoder("AVIF", 60)), (f"{folder}/sheet.jpg", JPEG))
+    return _sheet_work(region_sheet(region), copies)
+
+
+def _layer_sheet_work(entry: LayerEntry) -> Work:
+    return _sheet_work(layer_sheet(entry), [(layer_sheet_path(entry), Encoder("AVIF", 40))])
 
 
 def _digest(what: str, layout: str, encoder: Encoder) -> str:
@@ -267,12 +264,12 @@ def _open_crop(crop: Path) -> Image.Image:
     return image.resize(crop_size(image.size), Image.Resampling.NEAREST)
 
 
-def _draw_sheet(region: RegionEntry) -> Image.Image:
-    sheet = Image.new("RGB", sheet_size(region), _GROUND)
-    pending = Image.new("RGB", (SHEET_TILE, SHEET_TILE), _PENDING_GROUND)
-    for row, members in enumerate(sheet_rows(region)):
+def _draw_sheet(sheet: Sheet) -> Image.Image:
+    drawn = Image.new("RGB", sheet.size, _GROUND)
+    pending = Image.new("RGB", (sheet.tile, sheet.tile), _PENDING_GROUND)
+    step = sheet.tile + sheet.gap
+    for row, members in enumerate(sheet.rows):
         for column, feature in enumerate(members):
-            tile = _shrink(_open(feature), SHEET_TILE) if feature.record else pending
-            at = (_GAP + column * (SHEET_TILE + _GAP), _GAP + row * (SHEET_TILE + _GAP))
-            sheet.paste(tile, at)
-    return sheet
+            tile = _shrink(_open(feature), sheet.tile) if feature.record else pending
+            drawn.paste(tile, (sheet.gap + column * step, sheet.gap + row * step))
+    return drawn

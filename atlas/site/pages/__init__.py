@@ -44,7 +44,7 @@ def make_pages(atlas: Atlas) -> list[Page]:
     entries = [entry for entry in atlas.layers if entry.features]
     around = Surroundings(vicinity(atlas), mentions(atlas, [page for _, members in studies for page in members]))
     for at, entry in enumerate(entries):
-        pages += layer_pages(entry, neighbours(entries, at, lambda e: Link(e.layer.name, e.page)))
+        pages += layer_pages(atlas, entry, neighbours(entries, at, lambda e: Link(e.layer.name, e.page)))
         pages += feature_pages(atlas, entry, around)
     pages += video_pages(atlas)
     return pages + [page for _, members in studies for page in members]

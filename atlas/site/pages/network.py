@@ -1,12 +1,16 @@
 """The pages that follow the network: home, method, regions and layers."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from atlas.plan import layers
 from atlas.site import words
-from atlas.site.catalogue import Atlas, Feature, LayerEntry, RegionEntry
+from atlas.site.catalogue import PENDING, Atlas, Feature, LayerEntry, RegionEntry
+from atlas.site.colour import COLOUR_NAMES, STRONG
 from atlas.site.models import (
     Card,
+    Choice,
     HomeBody,
     LayerBody,
     Link,
@@ -16,6 +20,7 @@ from atlas.site.models import (
     RegionBody,
     RegionCard,
     StudyCard,
+    Tile,
 )
 from atlas.site.pages.method import method_page
 from atlas.site.pages.parts import (
@@ -30,11 +35,17 @@ from atlas.site.pages.parts import (
     tile_of,
     video_cards,
 )
-from atlas.site.pictures import has_sheet, sheet_folder, sheet_size
+from atlas.site.pictures import has_sheet, layer_sheet_path, sheet_folder
+from atlas.site.region_map import map_region
+from atlas.site.sheets import region_sheet
+from atlas.store.records import STATUSES
 
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures
-THUMBS_A_CARD = 4  # on the home page
 GRID_SIZE = (299, 299)  # pixels at which a layer's grid is stated
+MEASURE = (
+    f"A picture has the colour of each hue that holds at least {words.percent(STRONG)} of its chroma (OKLCH, on the "
+    "thumbnail), or is black, grey or white where there is little."
+)
 PAGES_AROUND = 2  # links on either side of the page that is open
 
 
@@ -76,8 +87,15 @@ def _region_card(region: RegionEntry) -> RegionCard:
         title=region.region.title,
         page=region.page if region.planned else None,
         sentence=words.REGIONS[region.region.slug],
-        cards=tuple(_card(entry, (entry.shown or entry.features)[:THUMBS_A_CARD]) for entry in region.layers),
+        map=map_region(region.region.slug),
+        cards=tuple(_card(entry, _sample(entry)) for entry in region.layers),
     )
+
+
+def _sample(entry: LayerEntry) -> Sequence[Feature]:
+    """The feature whose picture stands for its layer: the first that came out, if there is one."""
+    came_out = [feature for feature in entry.shown if feature.status == "ok"]
+    return (came_out or entry.shown)[:1]
 
 
 def _card(entry: LayerEntry, features: Sequence[Feature]) -> Card:
@@ -99,7 +117,7 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
     sheet = None
     if has_sheet(region):
         folder = sheet_folder(region)
-        sheet = Picture(f"{folder}/sheet.avif", f"{folder}/sheet.jpg", *sheet_size(region))
+        sheet = Picture(f"{folder}/sheet.avif", f"{folder}/sheet.jpg", *region_sheet(region).size)
     title = region.region.title
     is_demo = atlas.weights is not None and atlas.weights.name == "demo"
     body = RegionBody(
@@ -115,7 +133,7 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
     return Page(region.page, "region.html", title, description, (HOME_LINK, Link(title, None)), body)
 
 
-def layer_pages(entry: LayerEntry, around: Around) -> list[Page]:
+def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
     """The pages of a layer's features, so many on each."""
     name, count = entry.layer.name, len(entry.features)
     total = -(-count // FEATURES_A_PAGE)
@@ -123,9 +141,13 @@ def layer_pages(entry: LayerEntry, around: Around) -> list[Page]:
     pages = []
     for at in range(total):
         chunk = entry.features[at * FEATURES_A_PAGE : (at + 1) * FEATURES_A_PAGE]
+        tiles = tuple(replace(tile_of(f), facts=(f.status, *atlas.tints.get(f.folder, ()))) for f in chunk)
         body = LayerBody(
             card=_card(entry, ()),
-            tiles=tuple(tile_of(feature) for feature in chunk),
+            tiles=tiles,
+            choices=tuple(_choices(tiles)),
+            measure=MEASURE if any(len(tile.facts) > 1 for tile in tiles) else "",
+            sheet=layer_sheet_path(entry) if entry.shown else None,
             branches=_branches(entry.layer),
             at=at + 1,
             total=total,
@@ -139,6 +161,15 @@ def layer_pages(entry: LayerEntry, around: Around) -> list[Page]:
         description = f"{name} of InceptionV3, {what}: one picture for each, made by gradient descent on the input."
         pages.append(Page(layer_page(name, at + 1), "layer.html", title, description, crumbs, body))
     return pages
+
+
+def _choices(tiles: Sequence[Tile]) -> Iterator[Choice]:
+    """What a page's tiles can be filtered by: status and colour, where they differ."""
+    counts = Counter(fact for tile in tiles for fact in tile.facts)
+    for label, order in (("Status", (*STATUSES, PENDING)), ("Colour", COLOUR_NAMES)):
+        options = tuple((word, counts[word]) for word in order if counts[word])
+        if len(options) > 1:
+            yield Choice(label, options)
 
 
 def _page_links(name: str, at: int, total: int) -> tuple[Link, ...]:

@@ -1,0 +1,65 @@
+"""What can be found: atlas and pages → the index of the search, as a script of some bytes a feature."""
+
+import json
+from collections.abc import Iterable
+from itertools import count, groupby
+from typing import Any
+
+from atlas.plan import layers
+from atlas.site.catalogue import PENDING, Atlas, Feature, LayerEntry
+from atlas.site.models import Page
+from atlas.store.records import STATUSES
+
+NAME = "atlasIndex"  # the variable that the script sets
+_STATES = (*STATUSES, PENDING)
+_FIRST = "0"  # the character that stands for the first entry of a list; the others follow it
+
+
+def index_script(atlas: Atlas, pages: Iterable[Page]) -> str:
+    """The index as a script, to be loaded when somebody searches.
+
+    A layer has its features' numbers as ranges, and of their states and colours a string with a character for each.
+
+    Args:
+        atlas: whose features.
+        pages: of which all but those of features are listed by title, address and description.
+    """
+    tints = sorted({atlas.tints.get(feature.folder, ()) for feature in atlas.features})
+    index = {
+        "states": _STATES,
+        "tints": [" ".join(names) for names in tints],
+        "layers": [_layer(entry, atlas, tints) for entry in atlas.layers if entry.features],
+        "pages": [[page.title, page.path, page.description] for page in pages if _is_listed(page)],
+    }
+    return f"window.{NAME} = {json.dumps(index, ensure_ascii=False, separators=(',', ':'))};\n"
+
+
+def _layer(entry: LayerEntry, atlas: Atlas, tints: list[tuple[str, ...]]) -> dict[str, Any]:
+    return {
+        "name": entry.layer.name,
+        "region": layers.get_region(entry.layer.region).title,
+        "branches": [[branch.name, branch.first] for branch in entry.layer.branches],
+        "numbers": ranges(feature.number for feature in entry.features),
+        "state": "".join(_letter(_STATES.index(feature.status)) for feature in entry.features),
+        "tint": "".join(_letter(tints.index(_tint(atlas, feature))) for feature in entry.features),
+    }
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Ascending numbers in few characters, such as "0-15,654"."""
+    steps = count()
+    runs = [list(run) for _, run in groupby(numbers, key=lambda number: number - next(steps))]
+    return ",".join(f"{run[0]}-{run[-1]}" if run[1:] else str(run[0]) for run in runs)
+
+
+def _tint(atlas: Atlas, feature: Feature) -> tuple[str, ...]:
+    return atlas.tints.get(feature.folder, ())
+
+
+def _letter(at: int) -> str:
+    return chr(ord(_FIRST) + at)
+
+
+def _is_listed(page: Page) -> bool:
+    """Whether it is neither a feature's nor a further page of a layer, and has a title of its own."""
+    return bool(page.title) and page.template != "feature.html" and "/page/" not in page.path
