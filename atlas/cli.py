@@ -144,6 +144,9 @@ def render_command(
     precision: opt.Precision = "auto",
     batch_size: opt.BatchSize = "auto",
     threads: opt.Threads = None,
+    executor: opt.Executor = "plain",
+    address: opt.Address = None,
+    gpus_per_task: opt.GpusPerTask = None,
     store: opt.Store = None,
     force: opt.Force = False,
     shard: Annotated[
@@ -162,12 +165,15 @@ def render_command(
     jobs = planning.target_jobs(settings, targets) if targets else all_jobs(settings)
     parts = planning.parse_shard(shard) if shard is not None else None
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
+    where = {"executor": executor, "address": address, "gpus_per_task": gpus_per_task}
 
     from atlas import pipeline
     from atlas.console import RunConsole, report_lines
 
     with RunConsole() as console:
-        report = pipeline.render(settings, jobs, run_options(**options, shard=parts), console, rescue=not targets)
+        report = pipeline.render(
+            settings, jobs, run_options(**options, **where, shard=parts), console, rescue=not targets
+        )
     by_job = {outcome.job: outcome for outcome in report.outcomes}
     for job in dict.fromkeys([*jobs, *by_job]):  # as they were asked for, and then what was rescued
         if job in by_job and by_job[job].record:
@@ -192,6 +198,9 @@ def raster_command(
     precision: opt.Precision = "auto",
     batch_size: opt.BatchSize = "auto",
     threads: opt.Threads = None,
+    executor: opt.Executor = "plain",
+    address: opt.Address = None,
+    gpus_per_task: opt.GpusPerTask = None,
     store: opt.Store = None,
     force: opt.Force = False,
 ) -> None:
@@ -203,12 +212,13 @@ def raster_command(
     settings = read_settings(config, weights=weights, seed=seed, store=store)
     clips = chosen_clips(settings, targets, recipe, fps, stride, size)
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
+    where = {"executor": executor, "address": address, "gpus_per_task": gpus_per_task}
 
     from atlas import pipeline
     from atlas.console import RunConsole, report_lines, time_lines, video_lines
 
     with RunConsole() as console:
-        report, videos = pipeline.raster(settings, clips, run_options(**options), console)
+        report, videos = pipeline.raster(settings, clips, run_options(**options, **where), console)
     for video in videos:
         if video.record:
             typer.echo(video.video)
@@ -232,6 +242,9 @@ def dream_command(
     precision: opt.Precision = "auto",
     batch_size: opt.BatchSize = "auto",
     threads: opt.Threads = None,
+    executor: opt.Executor = "plain",
+    address: opt.Address = None,
+    gpus_per_task: opt.GpusPerTask = None,
     store: opt.Store = None,
     force: opt.Force = False,
 ) -> None:
@@ -250,12 +263,13 @@ def dream_command(
             "[dream] photos and targets"
         )
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
+    where = {"executor": executor, "address": address, "gpus_per_task": gpus_per_task}
 
     from atlas import pipeline
     from atlas.console import RunConsole, report_lines
 
     with RunConsole() as console:
-        report = pipeline.render(settings, jobs, run_options(**options), console)
+        report = pipeline.render(settings, jobs, run_options(**options, **where), console)
     paths = {outcome.job: outcome.path for outcome in report.outcomes if outcome.record}
     for job in jobs:
         if job in paths:
@@ -385,6 +399,9 @@ def build_command(
     precision: opt.Precision = "auto",
     batch_size: opt.BatchSize = "auto",
     threads: opt.Threads = None,
+    executor: opt.Executor = "plain",
+    address: opt.Address = None,
+    gpus_per_task: opt.GpusPerTask = None,
     store: opt.Store = None,
     out: opt.Site = None,
     base_url: opt.BaseUrl = None,
@@ -395,12 +412,13 @@ def build_command(
         read_settings(config, layers, features, features_only, recipe, weights, seed, store, out, base_url)
     )
     options = {"device": device, "precision": precision, "batch_size": batch_size, "threads": threads, "force": force}
+    where = {"executor": executor, "address": address, "gpus_per_task": gpus_per_task}
 
     from atlas import pipeline
     from atlas.console import RunConsole, report_lines, video_lines
 
     with RunConsole() as console:
-        built = pipeline.build(settings, run_options(**options), console)
+        built = pipeline.build(settings, run_options(**options, **where), console)
     lines = [*report_lines(built.rendering), *video_lines(built.videos), *_site_lines(settings, built.site)]
     _finish(lines, failed=bool(built.rendering.failures), videos=built.videos)
 

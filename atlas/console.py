@@ -1,7 +1,9 @@
 """What a person sees of a run: expectations, progress and results → lines on the terminal."""
 
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +27,7 @@ class RunConsole:
     def __init__(self) -> None:
         """Nothing is shown before the run says what it expects."""
         self._console = Console(stderr=True, highlight=False)
+        self._aside = redirect_stdout(sys.stderr)  # what libraries such as Ray say while it runs
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -41,12 +44,14 @@ class RunConsole:
         self._told = time.monotonic()  # when a line was printed last, where there is no terminal for a bar
 
     def __enter__(self) -> Self:
+        self._aside.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        self._aside.__exit__(kind, error, trace)
 
     def expects(self, expectation: Expectation) -> None:
         """Print device, precision, work, time and room."""

@@ -35,6 +35,19 @@ Precision = Annotated[
 ]
 BatchSize = Annotated[str, typer.Option("--batch-size", metavar="auto|N", help="Renderings made together.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", min=1, max=1024, help="Of the CPU; default: its cores.")]
+Executor = Annotated[
+    str, typer.Option("--executor", metavar="plain|ray", help="Render in this process, or on a Ray cluster.")
+]
+Address = Annotated[
+    Optional[str],
+    typer.Option("--address", metavar="HOST:PORT", help="Of the Ray cluster; default: one is started here."),
+]
+GpusPerTask = Annotated[
+    Optional[float],
+    typer.Option(
+        "--gpus-per-task", min=0, max=1, metavar="SHARE", help="Of a GPU, for each worker on Ray; default: 1 if any."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Render again what is fresh.")]
 Site = Annotated[Optional[Path], typer.Option("--out", metavar="DIR", help="Folder of the site.")]
 BaseUrl = Annotated[

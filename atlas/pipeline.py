@@ -1,8 +1,10 @@
 """The whole way in one call: configuration → forecast → renderings in the store → videos → studies → site."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Protocol
 
 import torch
@@ -12,14 +14,16 @@ from atlas.findings.topics import Source
 from atlas.forecast import Forecast, forecast, format_seconds
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
-from atlas.plan.jobs import Job
+from atlas.plan.jobs import Batch, Job
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.wanted import all_jobs
 from atlas.plan.wanted.dead import rescues
-from atlas.render.execute import Outcome, Report, run_batches, split_fresh
-from atlas.render.numerics import measure_speed, resolve_device, resolve_numerics, why_no_gpu
+from atlas.render import cluster
+from atlas.render.batches import Executor, PlainExecutor, RenderBatches
+from atlas.render.execute import Outcome, Report, keep_attempts, split_fresh
+from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
-from atlas.render.weights import load_weights
+from atlas.render.weights import Weights, load_weights
 from atlas.site.build import SiteReport, build_site
 from atlas.site.output import Output
 from atlas.store.clips import clip_folder
@@ -45,6 +49,9 @@ class RunOptions:
     threads: int | None = None  # None: the cores
     force: bool = False  # render again what is fresh
     shard: tuple[int, int] | None = None  # (I, N): the I-th of N parts, from 1
+    executor: str = "plain"  # or "ray"
+    address: str | None = None  # of a Ray cluster; None: one is started here
+    gpus_per_task: float | None = None  # on Ray; None: one where the cluster has any
 
 
 @dataclass(frozen=True)
@@ -96,22 +103,17 @@ class BuildReport:
     site: SiteReport
 
 
-def expect(config: Config, jobs: Sequence[Job], options: RunOptions) -> Expectation:
-    """Say what a run will take, from the store and half a second of measurement.
-
-    Raises:
-        ConfigError: no such device or precision here.
-    """
-    device = resolve_device(options.device)
-    numerics = resolve_numerics(device, options.precision, options.threads)
+def expect(config: Config, jobs: Sequence[Job], options: RunOptions, executor: Executor) -> Expectation:
+    """Say what a run will take, from the store and half a second of measurement."""
+    device, numerics = executor.device, executor.numerics
     ahead = forecast(jobs, config.store, config.weights, precision=numerics.precision, force=options.force)
     rounds = planning.rounds(ahead.pending, device.type, options.batch_size)
     flops = sum(batch.flops for batches in rounds for batch in batches)
-    seconds = flops / measure_speed(device, numerics) if flops else 0.0
-    return Expectation(ahead, device, _device_name(device), numerics, flops, seconds)
+    seconds = flops / executor.measure_speed() if flops else 0.0
+    return Expectation(ahead, device, executor.device_name, numerics, flops, seconds)
 
 
-def refuse_long_cpu_run(expectation: Expectation, options: RunOptions) -> None:
+def refuse_long_cpu_run(expectation: Expectation, options: RunOptions, executor: Executor) -> None:
     """Stop before hours on a CPU that nobody asked for.
 
     Raises:
@@ -122,7 +124,7 @@ def refuse_long_cpu_run(expectation: Expectation, options: RunOptions) -> None:
         return
     raise ConfigError(
         f"this would take about {format_seconds(expectation.seconds)} on the CPU, and no GPU can be used: "
-        f"{why_no_gpu()}. "
+        f"{executor.why_no_gpu()}. "
         "Say --device cpu if you mean it, ask for fewer features (--features 1), or try --config demo"
     )
 
@@ -145,10 +147,7 @@ def render(
     Raises:
         AtlasError: usage, weights or storage; what was finished before stays whole.
     """
-    report, renderer = _run(config, jobs, options, watcher, lambda _: None)
-    if rescue:
-        _rescue(config, renderer, report, options, watcher)
-    return report
+    return _run(config, jobs, options, watcher, rescue=rescue)[0]
 
 
 def raster(
@@ -160,8 +159,8 @@ def raster(
         AtlasError: as `render`; a video that cannot be encoded says so in its outcome.
     """
     jobs = tuple(dict.fromkeys(frame.job for clip in clips for frame in clip.frames))
-    report, renderer = _run(config, jobs, options, watcher, lambda _: None)
-    return report, encode_clips(config, renderer.weights.id, clips, watcher, force=options.force)
+    report, weights = _run(config, jobs, options, watcher)
+    return report, encode_clips(config, weights.id, clips, watcher, force=options.force)
 
 
 def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
@@ -177,13 +176,12 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     def write_site(weights: WeightsId) -> SiteReport:
         return build_site(config, weights, on_progress=watcher.builds_site)
 
-    report, renderer = _run(config, all_jobs(config), options, watcher, write_site)
-    _rescue(config, renderer, report, options, watcher)
-    weights = renderer.weights.id
-    videos = encode_clips(config, weights, config_clips(config), watcher, force=options.force)
+    report, weights = _run(config, all_jobs(config), options, watcher, rescue=True, show=write_site)
+    videos = encode_clips(config, weights.id, config_clips(config), watcher, force=options.force)
+    renderer = _renderer_here(config, weights, options)
     run_studies(config, renderer, watcher.studies)
     _find_examples(config, renderer, watcher, rows=None, force=options.force)
-    return BuildReport(report, videos, write_site(weights))
+    return BuildReport(report, videos, write_site(weights.id))
 
 
 def examples(config: Config, options: RunOptions, watcher: Watcher) -> Looked:
@@ -222,54 +220,112 @@ def encode_clips(
     return tuple(found)
 
 
+@contextmanager
+def _executor(options: RunOptions) -> Iterator[Executor]:
+    """Where batches are rendered.
+
+    Raises:
+        ConfigError: no such device, precision or cluster.
+    """
+    if options.executor == "ray":
+        with cluster.connect(
+            options.address, options.device, options.precision, options.threads, options.gpus_per_task
+        ) as executor:
+            yield executor
+    else:
+        device = resolve_device(options.device)
+        yield PlainExecutor(device, resolve_numerics(device, options.precision, options.threads))
+
+
 def _run(
     config: Config,
     jobs: Sequence[Job],
     options: RunOptions,
     watcher: Watcher,
-    show: Callable[[WeightsId], object],
-) -> tuple[Report, Renderer]:
-    """Render what is missing, and say by whom; `show` is called after the first of several rounds."""
+    *,
+    rescue: bool = False,
+    show: Callable[[WeightsId], object] = lambda _: None,
+) -> tuple[Report, Weights]:
+    """Render what is missing, and say with what weights; `show` is called after the first of several rounds."""
     if options.shard:
         jobs = planning.shard(jobs, *options.shard)
-    expectation = expect(config, jobs, options)
-    watcher.expects(expectation)
-    refuse_long_cpu_run(expectation, options)
-    keep_photos(config, jobs)
-    renderer = Renderer(
-        load_weights(config.weights), expectation.device, expectation.numerics, partial(open_photo, config.store)
-    )
-    fresh, pending = split_fresh(jobs, renderer, config.store, force=options.force)
-    report = Report(list(fresh))
-    if len(pending) > len(expectation.forecast.pending):  # masters of other weights, or damaged, looked fresh
-        expectation = expect(config, pending, replace(options, force=True))
+    with _executor(options) as executor:
+        expectation = expect(config, jobs, options, executor)
         watcher.expects(expectation)
-        refuse_long_cpu_run(expectation, options)
-    write_weights_id(config.store, renderer.weights.id)
-    watcher.starts(len(jobs), len(fresh))
-    rounds = planning.rounds(pending, expectation.device.type, options.batch_size)
-    for number, batches in enumerate(rounds):
-        run_batches(batches, renderer, config.store, report, watcher.renders)
-        if number == 0 and len(rounds) > 1:
-            show(renderer.weights.id)
-    return report, renderer
+        refuse_long_cpu_run(expectation, options, executor)
+        keep_photos(config, jobs)
+        weights = load_weights(config.weights)
+        run = _Run(
+            config, options, watcher, executor, weights, executor.load(weights, partial(open_photo, config.store))
+        )
+        pending = run.split_fresh(jobs)
+        if len(pending) > len(expectation.forecast.pending):  # masters of other weights, or damaged, looked fresh
+            expectation = expect(config, pending, replace(options, force=True), executor)
+            watcher.expects(expectation)
+            refuse_long_cpu_run(expectation, options, executor)
+        write_weights_id(config.store, weights.id)
+        watcher.starts(len(jobs), len(jobs) - len(pending))
+        first, *others = run.rounds(pending) or [[]]
+        run.render(first)
+        if others:
+            show(weights.id)
+            run.render(list(chain.from_iterable(others)))  # in one go, so that no worker waits for the end of a round
+        if rescue:
+            run.rescue()
+    return run.report, weights
 
 
-def _rescue(config: Config, renderer: Renderer, report: Report, options: RunOptions, watcher: Watcher) -> None:
-    """Render those features once more that turned out to have no gradient, by the recipe that rescues them.
+@dataclass(frozen=True)
+class _Run:
+    """Jobs on their way into the store."""
 
-    Of a shard, those that it rendered itself: what all shards rescue together is no less than the first of each layer.
-    """
-    dead = [one.job for one in report.outcomes if one.record and one.record.status == "no_gradient"]
-    jobs = [rescue.rescued for rescue in rescues(config, dead)]
-    known = {one.job for one in report.outcomes}
-    fresh, pending = split_fresh([job for job in jobs if job not in known], renderer, config.store, force=options.force)
-    report.outcomes += fresh
-    if not pending:
-        return
-    watcher.starts(len(fresh) + len(pending), len(fresh))
-    for batches in planning.rounds(pending, renderer.device.type, options.batch_size):
-        run_batches(batches, renderer, config.store, report, watcher.renders)
+    config: Config
+    options: RunOptions
+    watcher: Watcher
+    executor: Executor
+    weights: Weights
+    render_batches: RenderBatches
+    report: Report = field(default_factory=Report)
+
+    def split_fresh(self, jobs: Sequence[Job]) -> list[Job]:
+        """Report the jobs that are fresh; returns the others."""
+        precision = self.executor.numerics.precision
+        fresh, pending = split_fresh(jobs, self.weights.id, precision, self.config.store, force=self.options.force)
+        self.report.outcomes += fresh
+        return pending
+
+    def rounds(self, jobs: Sequence[Job]) -> list[list[Batch]]:
+        return planning.rounds(jobs, self.executor.device.type, self.options.batch_size)
+
+    def render(self, batches: Sequence[Batch]) -> None:
+        if batches:
+            attempts = self.render_batches(batches)
+            keep_attempts(attempts, self.weights.id, self.config.store, self.report, self.watcher.renders)
+
+    def rescue(self) -> None:
+        """Render those features once more that turned out to have no gradient, by the recipe that rescues them.
+
+        Of a shard, those that it rendered itself: what all shards rescue together is no less than the first of each
+        layer.
+        """
+        dead = [one.job for one in self.report.outcomes if one.record and one.record.status == "no_gradient"]
+        known = {one.job for one in self.report.outcomes}
+        jobs = [rescue.rescued for rescue in rescues(self.config, dead) if rescue.rescued not in known]
+        pending = self.split_fresh(jobs)
+        if pending:
+            self.watcher.starts(len(jobs), len(jobs) - len(pending))
+            self.render(list(chain.from_iterable(self.rounds(pending))))
+
+
+def _renderer_here(config: Config, weights: Weights, options: RunOptions) -> Renderer:
+    """A renderer on this machine, for studies, wherever the batches were rendered."""
+    if options.executor == "plain":
+        device, precision = resolve_device(options.device), options.precision
+    else:  # a machine that drives a cluster may lack the device, and studies are the same in any precision
+        device = resolve_device("cpu" if options.device == "cpu" else "auto")
+        precision = options.precision if options.precision in allowed_on(device) else "auto"
+    numerics = resolve_numerics(device, precision, options.threads)
+    return Renderer(weights, device, numerics, partial(open_photo, config.store))
 
 
 def _find_examples(
@@ -303,10 +359,4 @@ def make_renderer(config: Config, options: RunOptions) -> tuple[Renderer, str]:
     """
     device = resolve_device(options.device)
     numerics = resolve_numerics(device, options.precision, options.threads)
-    return Renderer(load_weights(config.weights), device, numerics), _device_name(device)
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)} ({device})"
-    return "Apple GPU (mps)" if device.type == "mps" else "CPU"
+    return Renderer(load_weights(config.weights), device, numerics), PlainExecutor(device, numerics).device_name

@@ -6,13 +6,15 @@ from typing import Any
 
 import typer
 
-from atlas.errors import ConfigError
+from atlas.errors import ConfigError, did_you_mean
 from atlas.plan import config as configuration
 from atlas.plan import layers as network
 from atlas.plan.config import Config
 from atlas.plan.lists.dream import name_photos
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.targets import parse
+
+EXECUTORS = ("plain", "ray")
 
 
 def read_settings(
@@ -108,6 +110,11 @@ def run_options(**flags: Any) -> Any:
     """How to run, from the flags of that name; `RunOptions`, which is imported here since it needs torch."""
     from atlas.pipeline import RunOptions
 
+    executor, place = flags.get("executor", "plain"), ("address", "gpus_per_task")
+    if executor not in EXECUTORS:
+        raise ConfigError(f'--executor "{executor}": {did_you_mean(executor, EXECUTORS)}')
+    if executor == "plain" and any(flags.get(name) is not None for name in place):
+        raise ConfigError("--address and --gpus-per-task belong to --executor ray: say that too, or leave them out")
     text = flags.pop("batch_size")
     return RunOptions(**flags, batch_size=None if text == "auto" else read_batch_size(text))
 

@@ -49,7 +49,7 @@ def make_renderer(weights: str, device: str) -> Renderer:
 def render_all(jobs: tuple[Job, ...], renderer: Renderer, store: Path) -> dict[Job, tuple[str, float]]:
     """Status and score of each job's rendering."""
     write_weights_id(store, renderer.weights.id)
-    fresh, pending = split_fresh(jobs, renderer, store)
+    fresh, pending = split_fresh(jobs, renderer.weights.id, renderer.numerics.precision, store)
     report = Report(list(fresh))
     batches = [batch for column in rounds(pending, renderer.numerics.device) for batch in column]
     run_batches(track(batches, "rendering"), renderer, store, report, lambda _: None)

@@ -25,7 +25,7 @@ def renderer(weights):
 
 
 def run(jobs, renderer, store, size=2, *, force=False):
-    fresh, pending = split_fresh(jobs, renderer, store, force=force)
+    fresh, pending = split_fresh(jobs, renderer.weights.id, renderer.numerics.precision, store, force=force)
     report = Report(list(fresh))
     for batches in planning.rounds(pending, "cpu", size):
         run_batches(batches, renderer, store, report, lambda outcome: None)

@@ -1,18 +1,23 @@
-"""Runs jobs into the store on one device: rounds of batches → masters; resumes, and halves batches out of memory."""
+"""Attempts → masters in the store, written in other threads while the next batch renders; resumes what is fresh."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
+from atlas.errors import StoreError
 from atlas.plan.jobs import Batch, Job
+from atlas.render.batches import Attempt, render_batches
 from atlas.render.renderer import Renderer
 from atlas.store.masters import find_record, master_path, write_master
-from atlas.store.records import Record
+from atlas.store.records import Record, WeightsId
 
-OUT_OF_MEMORY = "out of memory even alone; nothing was stored, and the next run tries again"
+WRITERS = min(8, os.cpu_count() or 1)  # threads: encoding a PNG holds no lock
+BATCHES_WAITING = 2  # to be written while the next one renders; so memory is bounded
+PATIENCE = 0.02  # of the time that a batch took to render may be spent on waiting until it is written
 
 
 @dataclass(frozen=True)
@@ -20,15 +25,16 @@ class Outcome:
     """What became of one job."""
 
     job: Job
-    path: Path  # of the master, which is not there when memory ran out
-    record: Record | None  # None: out of memory
+    path: Path  # of the master, which is not there without a record
+    record: Record | None  # None: nothing was stored
     was_fresh: bool = False
+    lost: str | None = None  # why nothing was stored
 
     @property
     def failure(self) -> str | None:
         """Why the job failed, or None if it did not."""
         if self.record is None:
-            return OUT_OF_MEMORY
+            return self.lost
         if self.record.failed_at is None:
             return None
         at = self.record.failed_at
@@ -53,20 +59,20 @@ class Report:
 
 
 def split_fresh(
-    jobs: Iterable[Job], renderer: Renderer, store: Path, *, force: bool = False
+    jobs: Iterable[Job], weights: WeightsId, precision: str, store: Path, *, force: bool = False
 ) -> tuple[list[Outcome], list[Job]]:
     """Look for masters that are already there and fresh.
 
     Args:
         jobs: what is wanted.
-        renderer: its weights and precision decide what is fresh.
+        weights: the hash decides what is fresh.
+        precision: as does this, resolved.
         store: folder of masters.
         force: take nothing for fresh.
 
     Returns:
         Outcomes of the fresh jobs, and the jobs that are left to render.
     """
-    weights, precision = renderer.weights.id, renderer.numerics.precision
 
     def look(job: Job) -> Outcome:
         path = master_path(store, weights, job)
@@ -82,56 +88,67 @@ def split_fresh(
 def run_batches(
     batches: Iterable[Batch], renderer: Renderer, store: Path, report: Report, on_done: Callable[[Outcome], None]
 ) -> None:
-    """Render batches into the store, one after the other.
+    """Render batches in this process, one after the other, into the store; see `keep_attempts`."""
+    keep_attempts(render_batches(batches, renderer), renderer.weights.id, store, report, on_done)
+
+
+def keep_attempts(
+    attempts: Iterable[list[Attempt]],
+    weights: WeightsId,
+    store: Path,
+    report: Report,
+    on_done: Callable[[Outcome], None],
+) -> None:
+    """Write what is rendered into the store, while the next batch renders.
 
     Args:
-        batches: of jobs that are to be rendered, fresh or not.
-        renderer: what renders them.
+        attempts: of each batch; the next one is asked for while those before are written.
+        weights: by which they are rendered.
         store: folder of masters.
-        report: is told of every outcome.
-        on_done: called after every job, for progress.
+        report: is told of every outcome, in the order of the attempts.
+        on_done: called after every job, in this thread, for progress.
 
     Raises:
-        StoreError: a master cannot be written; those before it are whole.
+        StoreError: a master cannot be written; those before it are whole. Of those after it some may be there, whole.
     """
-    for batch in batches:
-        for outcome in _run(batch.jobs, batch.size, renderer, store):
-            report.outcomes.append(outcome)
-            on_done(outcome)
+    pool = ThreadPoolExecutor(WRITERS, thread_name_prefix="write-masters")
+    waiting: deque[list[Future[Outcome]]] = deque()
+    is_writable = True
+
+    def tell(outcomes: list[Future[Outcome]]) -> None:
+        for future in outcomes:
+            report.outcomes.append(future.result())
+            on_done(future.result())
+
+    try:
+        began = time.monotonic()
+        for batch in attempts:
+            waiting.append([pool.submit(_keep, attempt, weights, store) for attempt in batch])
+            # where rendering is slow, a full disk and a finished picture are told of before the next batch begins
+            wait(waiting[-1], timeout=PATIENCE * (time.monotonic() - began))
+            while waiting and (len(waiting) > BATCHES_WAITING or _is_due(waiting)):
+                tell(waiting.popleft())
+            began = time.monotonic()
+        while waiting:
+            tell(waiting.popleft())
+    except StoreError:
+        is_writable = False
+        raise
+    finally:  # what is rendered is kept if it can be, even if a person interrupts
+        pool.shutdown(wait=True, cancel_futures=not is_writable)
 
 
-def _run(jobs: Sequence[Job], size: int, renderer: Renderer, store: Path) -> Iterable[Outcome]:
-    """Render jobs in batches of at most `size`; out of memory, in halves, down to one."""
-    weights = renderer.weights.id
-    for start in range(0, len(jobs), size):
-        chunk = jobs[start : start + size]
-        try:
-            renderings = renderer.render(chunk, size)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            renderings = None
-        if renderings is not None:
-            for rendering in renderings:
-                path = master_path(store, weights, rendering.job)
-                write_master(path, rendering.pixels, rendering.record)
-                yield Outcome(rendering.job, path, rendering.record)
-            continue
-        _free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
-        if size > 1:
-            yield from _run(chunk, size // 2, renderer, store)
-        else:
-            yield from (Outcome(job, master_path(store, weights, job), None) for job in chunk)
+def _keep(attempt: Attempt, weights: WeightsId, store: Path) -> Outcome:
+    """Write a master, if there is one to write."""
+    path = master_path(store, weights, attempt.job)
+    if attempt.rendering is None:
+        return Outcome(attempt.job, path, None, lost=attempt.failure)
+    write_master(path, attempt.rendering.pixels, attempt.rendering.record)
+    return Outcome(attempt.job, path, attempt.rendering.record)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, on a GPU or on the host."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+def _is_due(waiting: deque[list[Future[Outcome]]]) -> bool:
+    """Whether the first batch is written, or any master cannot be."""
+    if all(future.done() for future in waiting[0]):
         return True
-    text = str(error)
-    return "out of memory" in text or "can't allocate memory" in text
-
-
-def _free_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    return any(future.done() and future.exception() for batch in waiting for future in batch)

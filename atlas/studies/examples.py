@@ -31,7 +31,7 @@ from atlas.plan import layers
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.layers import receptive_field
 from atlas.render import numerics as arithmetic
-from atlas.render.execute import is_out_of_memory
+from atlas.render.batches import is_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
 from atlas.store.masters import find_record, master_path, open_master
 from atlas.store.records import Record

@@ -1,0 +1,339 @@
+"""A Ray cluster as executor: batches → attempts, by workers that hold the folded network; on this machine or others.
+
+Workers are actors and not tasks: each folds the network once, and keeps the GPU that Ray gave it, while a process that
+runs one task after the other would have to start CUDA anew whenever it is given another GPU.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import torch
+from PIL import Image
+
+from atlas import __version__
+from atlas.errors import AtlasError, ConfigError
+from atlas.forecast import count_of
+from atlas.plan.jobs import Batch
+from atlas.plan.starts import Photo
+from atlas.render.batches import Attempt, RenderBatches, render_batches
+from atlas.render.numerics import measure_speed, resolve_device, resolve_numerics
+from atlas.render.renderer import OpenPhoto, Renderer
+from atlas.render.weights import Weights
+from atlas.store.records import Numerics
+
+TRIES = 3  # a batch is given up when it has lost so many workers
+HOPELESS = 3 * TRIES  # so many workers lost for each place, and no batch done meanwhile, end the run
+STARTING = 15 * 60  # seconds that the first worker may take to start: a node may have to be switched on
+THREADS = 1  # of a worker, unless asked otherwise: one process a core is faster than threads
+LOCAL_MEMORY = 2 * 10**9  # bytes that a cluster on this machine may hold for weights and results on their way
+_LOST = ("RayActorError", "WorkerCrashedError", "NodeDiedError", "ObjectLostError", "OutOfMemoryError")
+
+Ray = Any  # the module, which is an extra and takes a second to import
+Worker = Any  # handle of an actor
+Reference = Any  # to what a call will return
+
+
+@contextmanager
+def connect(
+    address: str | None, device: str, precision: str, threads: int | None, gpus_per_task: float | None
+) -> Iterator["RayExecutor"]:
+    """Join a Ray cluster, or start one on this machine, for as long as the context lasts.
+
+    Args:
+        address: of a cluster; None: that of $RAY_ADDRESS, or one is started here.
+        device: "auto" (GPUs if the cluster has any), "cpu" or "cuda"; Ray says which GPU.
+        precision: "auto" or one of `PRECISIONS`.
+        threads: of the CPU, and cores that a worker takes; None: one.
+        gpus_per_task: share of a GPU that a worker takes, from 0 to 1; None: one GPU, or none on the CPU.
+
+    Raises:
+        ConfigError: Ray is not installed, the address does not answer, or the cluster has not what is asked for.
+    """
+    ray = _import_ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it announces a change to come
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": LOCAL_MEMORY}
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(local if address == "local" else {}))
+    except Exception as error:  # of many kinds, and all mean the same
+        raise ConfigError(
+            f"Ray cluster {address}: cannot be reached: {_first_line(error)}; on its first machine run: "
+            "ray start --head, or leave --address out to use this machine alone"
+        ) from None
+    try:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        kind, gpus = _resolve_share(device, gpus_per_task, sum(node.get("GPU", 0) for node in nodes))
+        numerics = resolve_numerics(kind, precision, threads or THREADS)
+        yield RayExecutor(ray, kind, numerics, gpus, _places(nodes, numerics.threads, gpus))
+    finally:
+        ray.shutdown()
+
+
+class RayExecutor:
+    """Renders on a cluster: a batch a call, each worker one at a time, in the order in which they are done."""
+
+    def __init__(self, ray: Ray, device: torch.device, numerics: Numerics, gpus: float, places: int) -> None:
+        self.device = device
+        self.numerics = numerics
+        self._ray = ray
+        self._gpus = gpus
+        self._places = places
+
+    @property
+    def device_name(self) -> str:
+        """The workers in words."""
+        share = f"{self._gpus:g} GPU" if self._gpus else "CPU"
+        return f"Ray, {count_of(self._places, 'worker')} with {share} each"
+
+    def measure_speed(self) -> float:
+        """Floating-point operations a second of all workers, measured by one of them."""
+        worker = self._new_worker()
+        call = worker.measure.remote(self.device.type, self.numerics)
+        try:
+            done, _ = self._ray.wait([call], timeout=STARTING)
+            if not done:
+                raise _never_started(self.numerics.threads, self._gpus)
+            return self._places * float(_result(self._ray, call))
+        except _LostWorkerError as lost:
+            raise AtlasError(f"the first worker on Ray died at once: {lost}") from None
+        finally:
+            self._ray.kill(worker)
+
+    def why_no_gpu(self) -> str:
+        """Why no GPU is used, in words."""
+        return "the Ray cluster has none, or none was asked for"
+
+    def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
+        """Put weights into the cluster, once for all workers; they are folded when the first batches come."""
+        ray = self._ray
+        stored = ray.put(weights)
+        photos: dict[Photo, Reference] = {}
+
+        def hire() -> tuple[Worker, Reference]:
+            worker = self._new_worker()
+            return worker, worker.prepare.remote(__version__, stored, self.device.type, self.numerics)
+
+        def send(worker: Worker, batch: Batch) -> Reference:
+            wanted = tuple({job.start: None for job in batch.jobs if job.start})
+            for photo in wanted:
+                if photo not in photos:
+                    photos[photo] = ray.put(open_photo(photo))
+            return worker.render.remote(batch, wanted, *(photos[photo] for photo in wanted))
+
+        crew = _Crew(ray, self._places, hire, send, _never_started(self.numerics.threads, self._gpus))
+        return crew.render
+
+    def _new_worker(self) -> Worker:
+        options = {"num_cpus": self.numerics.threads, "num_gpus": self._gpus, "max_restarts": 0}
+        return self._ray.remote(**options)(_Worker).remote()
+
+
+class _Worker:
+    """What runs on the cluster: a renderer, and the photographs of the batch in hand."""
+
+    def __init__(self) -> None:
+        self._renderer: Renderer | None = None
+        self._photos: Mapping[Photo, Image.Image] = {}
+
+    def measure(self, device: str, numerics: Numerics) -> float:
+        return measure_speed(resolve_device(device), numerics)
+
+    def prepare(self, version: str, weights: Weights, device: str, numerics: Numerics) -> None:
+        if version != __version__:
+            raise ConfigError(
+                f"a worker on Ray has version {__version__} of this program, and here it is {version}: install the "
+                "same on all machines"
+            )
+        self._renderer = Renderer(weights, resolve_device(device), numerics, lambda photo: self._photos[photo])
+
+    def render(self, batch: Batch, photos: Sequence[Photo], *pictures: Image.Image) -> list[Attempt]:
+        assert self._renderer, "a worker is prepared before it renders"
+        self._photos = dict(zip(photos, pictures, strict=True))
+        return [attempt for part in render_batches([batch], self._renderer) for attempt in part]
+
+
+@dataclass
+class _Task:
+    batch: Batch
+    tries: int = 0
+
+
+class _Crew:
+    """Workers and what each is doing; one that is lost is replaced, and its batch goes to another."""
+
+    def __init__(
+        self,
+        ray: Ray,
+        places: int,
+        hire: Callable[[], tuple[Worker, Reference]],
+        send: Callable[[Worker, Batch], Reference],
+        never_started: AtlasError,
+    ) -> None:
+        """Nobody is hired yet.
+
+        Args:
+            ray: the module.
+            places: how many workers the cluster has room for.
+            hire: starts a worker; its reference is there when it is ready.
+            send: has a worker render a batch.
+            never_started: what to say if no worker is ever ready.
+        """
+        self._ray = ray
+        self._places = places
+        self._hire = hire
+        self._send = send
+        self._never_started = never_started
+        self._idle: list[Worker] = []
+        self._calls: dict[Reference, tuple[Worker, _Task | None]] = {}  # None: it starts
+        self._lost = 0  # workers since a batch was done
+
+    def render(self, batches: Sequence[Batch]) -> Iterator[list[Attempt]]:
+        """Render batches, and yield the attempts at each as soon as they are there.
+
+        Raises:
+            AtlasError: a worker cannot be prepared, none is ever ready, or one after the other is lost.
+        """
+        todo = deque(_Task(batch) for batch in batches)
+        while len(self._calls) + len(self._idle) < min(self._places, len(todo)):
+            self._start_one()
+        while todo or self._rendering:
+            while todo and self._idle:
+                worker, task = self._idle.pop(), todo.popleft()
+                self._calls[self._send(worker, task.batch)] = worker, task
+            for call in self._wait():
+                worker, task_done = self._calls.pop(call)
+                try:
+                    attempts = _result(self._ray, call)
+                except _LostWorkerError as lost:
+                    yield from self._replace(worker, task_done, lost, todo)
+                    continue
+                self._idle.append(worker)
+                if task_done:
+                    self._lost = 0
+                    yield attempts
+
+    @property
+    def _rendering(self) -> bool:
+        return any(task for _, task in self._calls.values())
+
+    def _start_one(self) -> None:
+        worker, ready = self._hire()
+        self._calls[ready] = worker, None
+
+    def _wait(self) -> list[Reference]:
+        done, _ = self._ray.wait(list(self._calls), timeout=None if self._rendering else STARTING)
+        if not done:
+            raise self._never_started
+        return list(done)
+
+    def _replace(
+        self, worker: Worker, task: _Task | None, lost: "_LostWorkerError", todo: deque[_Task]
+    ) -> Iterator[list[Attempt]]:
+        """Hire another worker for one that is lost, and put its batch back, or give it up."""
+        self._lost += 1
+        if self._lost > HOPELESS * self._places:
+            raise AtlasError(f"{self._lost} workers on Ray died, one after the other, and no batch was done: {lost}")
+        self._ray.kill(worker)
+        self._start_one()
+        if task is None:
+            return
+        task.tries += 1
+        if task.tries < TRIES:
+            todo.appendleft(task)
+        else:
+            why = f"{TRIES} workers on Ray died of it; nothing was stored, and the next run tries again ({lost})"
+            yield [Attempt(job, None, why) for job in task.batch.jobs]
+
+
+class _LostWorkerError(Exception):
+    """A worker is gone, or its machine; the message is one line."""
+
+
+def _result(ray: Ray, call: Reference) -> Any:
+    """What a call returned.
+
+    Raises:
+        _LostWorkerError: the worker is gone.
+        AtlasError: Ray says no.
+        Exception: what the worker raised.
+    """
+    errors = ray.exceptions
+    try:
+        return ray.get(call)
+    except errors.RayTaskError as error:
+        cause = getattr(error, "cause", None)
+        raise (cause if isinstance(cause, Exception) else error) from None
+    except errors.RayError as error:
+        assert isinstance(error, Exception)
+        if "No module named" in str(error):
+            raise ConfigError(
+                f"a worker on Ray cannot load this program: {_last_line(error)}; install it on every machine of the "
+                "cluster, in the same Python"
+            ) from None
+        if isinstance(error, tuple(getattr(errors, name) for name in _LOST)):
+            raise _LostWorkerError(_last_line(error)) from None
+        raise AtlasError(f"Ray: {_first_line(error)}; run the same command again to go on") from None
+
+
+def _import_ray() -> Ray:
+    try:
+        return import_module("ray")
+    except ImportError:
+        raise ConfigError(
+            "--executor ray needs Ray, which is not installed: in this project's folder, "
+            'run: .venv/bin/pip install ".[cluster]"'
+        ) from None
+
+
+def _resolve_share(device: str, gpus_per_task: float | None, gpus: float) -> tuple[torch.device, float]:
+    """The kind of device, and the share of a GPU that each worker takes."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f'--device "{device}": on Ray, allowed: auto, cpu, cuda; Ray says which GPU')
+    wanted = gpus_per_task
+    if wanted is None:
+        wanted = 0 if device == "cpu" or (device == "auto" and not gpus) else 1
+    if bool(wanted) != (device == "cuda") and device != "auto":
+        raise ConfigError(f"--device {device} and --gpus-per-task {wanted:g} exclude each other")
+    if wanted > gpus:
+        raise ConfigError(f"the Ray cluster has {gpus:g} GPUs, and a worker wants {wanted:g}: say --device cpu")
+    return torch.device("cuda" if wanted else "cpu"), wanted
+
+
+def _places(nodes: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
+    """How many workers the nodes of a cluster have room for."""
+    places = 0
+    for node in nodes:
+        room = node.get("CPU", 0) / cpus
+        if gpus:
+            room = min(room, node.get("GPU", 0) * int(1 / gpus + 1e-9))  # a share never lies on two GPUs
+        places += int(room)
+    if not places:
+        raise ConfigError(
+            f"no machine of the Ray cluster has {count_of(cpus, 'core')} and {gpus:g} GPU for a worker: "
+            "ask for less with --threads or --gpus-per-task"
+        )
+    return places
+
+
+def _never_started(cpus: int, gpus: float) -> AtlasError:
+    return AtlasError(
+        f"no worker on Ray started in {STARTING // 60} minutes: none has {count_of(cpus, 'core')} and {gpus:g} GPU to "
+        "spare; ray status says what is taken"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _last_line(error: BaseException) -> str:
+    """The line that says most: Ray puts the reason at the end."""
+    line = str(error).strip().rpartition("\n")[2]
+    return line if len(line) < 300 else f"{line[:300]}…"
