@@ -1,5 +1,6 @@
 """Weights, networks and files that many tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,14 @@ def recipes():
 @pytest.fixture(scope="session")
 def studied(weights, tmp_path_factory) -> Studied:
     return make_studied(tmp_path_factory.mktemp("studied"), weights)
+
+
+@pytest.fixture(scope="session")
+def address():
+    """A Ray cluster of two cores on this machine, reached by its address as one elsewhere is."""
+    from ray.cluster_utils import Cluster
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    yield cluster.address
+    cluster.shutdown()

@@ -6,6 +6,7 @@ runs one task after the other would have to start CUDA anew whenever it is given
 
 import logging
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -85,6 +86,7 @@ class RayExecutor:
         self._ray = ray
         self._gpus = gpus
         self._places = places
+        self._spare: list[Worker] = []  # has measured, and may render
 
     @property
     def device_name(self) -> str:
@@ -100,11 +102,11 @@ class RayExecutor:
             done, _ = self._ray.wait([call], timeout=STARTING)
             if not done:
                 raise _never_started(self.numerics.threads, self._gpus)
-            return self._places * float(_result(self._ray, call))
+            speed = float(_result(self._ray, call))
         except _LostWorkerError as lost:
             raise AtlasError(f"the first worker on Ray died at once: {lost}") from None
-        finally:
-            self._ray.kill(worker)
+        self._spare.append(worker)
+        return self._places * speed
 
     def why_no_gpu(self) -> str:
         """Why no GPU is used, in words."""
@@ -131,6 +133,8 @@ class RayExecutor:
         return crew.render
 
     def _new_worker(self) -> Worker:
+        if self._spare:
+            return self._spare.pop()
         options = {"num_cpus": self.numerics.threads, "num_gpus": self._gpus, "max_restarts": 0}
         return self._ray.remote(**options)(_Worker).remote()
 
@@ -201,6 +205,8 @@ class _Crew:
             AtlasError: a worker cannot be prepared, none is ever ready, or one after the other is lost.
         """
         todo = deque(_Task(batch) for batch in batches)
+        # what is left of a run that was broken off is nobody's task
+        self._calls = {call: (worker, None) for call, (worker, _) in self._calls.items()}
         while len(self._calls) + len(self._idle) < min(self._places, len(todo)):
             self._start_one()
         while todo or self._rendering:
@@ -267,19 +273,20 @@ def _result(ray: Ray, call: Reference) -> Any:
     errors = ray.exceptions
     try:
         return ray.get(call)
-    except errors.RayTaskError as error:
-        cause = getattr(error, "cause", None)
-        raise (cause if isinstance(cause, Exception) else error) from None
-    except errors.RayError as error:
-        assert isinstance(error, Exception)
-        if "No module named" in str(error):
-            raise ConfigError(
-                f"a worker on Ray cannot load this program: {_last_line(error)}; install it on every machine of the "
-                "cluster, in the same Python"
-            ) from None
-        if isinstance(error, tuple(getattr(errors, name) for name in _LOST)):
-            raise _LostWorkerError(_last_line(error)) from None
-        raise AtlasError(f"Ray: {_first_line(error)}; run the same command again to go on") from None
+    except errors.RayError as raised:
+        error: Exception = raised
+        if isinstance(raised, errors.RayTaskError) and isinstance(raised.cause, Exception):
+            error = raised.cause
+    if not isinstance(error, errors.RayError) or isinstance(error, errors.RayTaskError):
+        raise error
+    if missing := re.search("No module named '[^']*'", str(error)):
+        raise ConfigError(
+            f"a worker on Ray cannot load this program: {missing[0]}; install it on every machine of the cluster, into "
+            "the Python that runs Ray there"
+        )
+    if isinstance(error, tuple(getattr(errors, name) for name in _LOST)):
+        raise _LostWorkerError(_last_line(error))
+    raise AtlasError(f"Ray: {_first_line(error)}; run the same command again to go on")
 
 
 def _import_ray() -> Ray:
