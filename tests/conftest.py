@@ -1,6 +1,7 @@
 """Weights, networks and files that many tests share."""
 
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ CPU = torch.device("cpu")
 def _two_threads():
     """Float32 results depend on the number of threads."""
     torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_token_for_ray():
+    """Before Ray is imported, so that it neither looks for a person's token nor makes one for them."""
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +74,6 @@ def address():
     """A Ray cluster of two cores on this machine, reached by its address as one elsewhere is."""
     from ray.cluster_utils import Cluster
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     yield cluster.address
     cluster.shutdown()

@@ -1,18 +1,22 @@
 """Runs: what is fresh stays, what is missing is made, and memory that runs out halves the batch."""
 
 import random
+import threading
+import time
 
 import pytest
 import torch
 
+from atlas.errors import StoreError
 from atlas.plan import jobs as planning
 from atlas.plan.config import load_config
-from atlas.plan.jobs import Job
+from atlas.plan.jobs import Batch, Job
 from atlas.plan.targets import parse
-from atlas.render.execute import Report, run_batches, split_fresh
+from atlas.render.batches import render_batches
+from atlas.render.execute import Report, keep_attempts, run_batches, split_fresh
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
-from atlas.store.masters import list_masters, read_record
+from atlas.store.masters import list_masters, read_record, write_master
 
 CPU = torch.device("cpu")
 RECIPE = load_config().recipes["quick"].scaled(75, 2)
@@ -115,3 +119,91 @@ def test_a_failed_rendering_is_stored_named_and_the_rest_goes_on(renderer, tmp_p
     assert report.rendered == 2
     again = run(jobs, renderer, tmp_path)
     assert (again.rendered, len(again.failures)) == (0, 1)
+
+
+# Writing in other threads
+
+
+def writers():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("write-masters")]
+
+
+def test_outcomes_come_in_the_order_of_the_batches(renderer, tmp_path, monkeypatch):
+    """However long each master takes to write."""
+    delays = iter([0.3, 0.0, 0.1, 0.0] * 5)
+
+    def slow(*arguments):
+        time.sleep(next(delays))
+        write_master(*arguments)
+
+    monkeypatch.setattr("atlas.render.execute.write_master", slow)
+    report = run(JOBS, renderer, tmp_path)
+    batches = [batch for column in planning.rounds(JOBS, "cpu", 2) for batch in column]
+    assert [outcome.job for outcome in report.outcomes] == [job for batch in batches for job in batch.jobs]
+    assert not writers()
+
+
+def test_no_more_than_two_batches_wait_to_be_written(renderer, tmp_path, monkeypatch):
+    """While the disk stands still, the fourth batch is not asked for."""
+    asked, seen, gate = [], [], threading.Event()
+
+    def attempts():
+        for part in render_batches([Batch(tuple(JOBS[:5]), 1)], renderer):
+            asked.append(part)
+            yield part
+
+    def stuck(*arguments):
+        gate.wait(60)
+        write_master(*arguments)
+
+    def mend():
+        while len(asked) < 3:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        seen.append(len(asked))
+        gate.set()
+
+    monkeypatch.setattr("atlas.render.execute.write_master", stuck)
+    mending = threading.Thread(target=mend)
+    mending.start()
+    report = Report()
+    keep_attempts(attempts(), renderer.weights.id, tmp_path, report, lambda outcome: None)
+    mending.join()
+    assert (seen, report.rendered) == ([3], 5)
+
+
+def test_a_disk_that_is_full_stops_the_run_and_leaves_no_half_file(renderer, tmp_path, monkeypatch):
+    written = []
+
+    def full(path, *arguments):
+        if len(written) == 3:
+            raise StoreError(f"{path}: no room")
+        write_master(path, *arguments)
+        written.append(path)
+
+    monkeypatch.setattr("atlas.render.execute.WRITERS", 1)
+    monkeypatch.setattr("atlas.render.execute.write_master", full)
+    report, rendered = Report(), []
+
+    def attempts():
+        for batch in render_batches([Batch(tuple(JOBS[:5]), 1)], renderer):
+            rendered.append(batch)
+            yield batch
+
+    with pytest.raises(StoreError, match="no room"):
+        keep_attempts(attempts(), renderer.weights.id, tmp_path, report, lambda outcome: None)
+    assert [outcome.path for outcome in report.outcomes] == written
+    assert {path.name for path in tmp_path.rglob("*.*")} == {path.name for path in written}
+    assert not writers()
+
+
+def test_an_interruption_keeps_what_is_rendered_and_leaves_no_thread(renderer, tmp_path):
+    def attempts():
+        yield from render_batches([Batch(tuple(JOBS[:3]), 4)], renderer)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        keep_attempts(attempts(), renderer.weights.id, tmp_path, Report(), lambda outcome: None)
+    assert len(list(list_masters(tmp_path))) == 3
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert not writers()

@@ -65,8 +65,8 @@ def connect(
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(local if address == "local" else {}))
     except Exception as error:  # of many kinds, and all mean the same
         raise ConfigError(
-            f"Ray cluster {address}: cannot be reached: {_first_line(error)}; on its first machine run: "
-            "ray start --head, or leave --address out to use this machine alone"
+            f"Ray cluster {address}: cannot be reached: {_first_line(error)}; has ray start --head run there? "
+            "If it wants a token, set RAY_AUTH_MODE=token here too. Without --address, this machine alone is used"
         ) from None
     try:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
