@@ -73,6 +73,10 @@ def connect(
         kind, gpus = _resolve_share(device, gpus_per_task, sum(node.get("GPU", 0) for node in nodes))
         numerics = resolve_numerics(kind, precision, threads or THREADS)
         yield RayExecutor(ray, kind, numerics, gpus, _places(nodes, numerics.threads, gpus))
+    except ModuleNotFoundError as error:  # of the first machine, where the address is one of ray://
+        if "'atlas" not in str(error):
+            raise
+        raise _cannot_load(str(error)) from None
     finally:
         ray.shutdown()
 
@@ -280,13 +284,17 @@ def _result(ray: Ray, call: Reference) -> Any:
     if not isinstance(error, errors.RayError) or isinstance(error, errors.RayTaskError):
         raise error
     if missing := re.search("No module named '[^']*'", str(error)):
-        raise ConfigError(
-            f"a worker on Ray cannot load this program: {missing[0]}; install it on every machine of the cluster, into "
-            "the Python that runs Ray there"
-        )
+        raise _cannot_load(missing[0])
     if isinstance(error, tuple(getattr(errors, name) for name in _LOST)):
         raise _LostWorkerError(_last_line(error))
     raise AtlasError(f"Ray: {_first_line(error)}; run the same command again to go on")
+
+
+def _cannot_load(why: str) -> ConfigError:
+    return ConfigError(
+        f"a worker on Ray cannot load this program: {why}; install it on every machine of the cluster, into the Python "
+        "that runs Ray there"
+    )
 
 
 def _import_ray() -> Ray:
