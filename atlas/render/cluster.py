@@ -73,10 +73,6 @@ def connect(
         kind, gpus = _resolve_share(device, gpus_per_task, sum(node.get("GPU", 0) for node in nodes))
         numerics = resolve_numerics(kind, precision, threads or THREADS)
         yield RayExecutor(ray, kind, numerics, gpus, _places(nodes, numerics.threads, gpus))
-    except ModuleNotFoundError as error:  # of the first machine, where the address is one of ray://
-        if "'atlas" not in str(error):
-            raise
-        raise _cannot_load(str(error)) from None
     finally:
         ray.shutdown()
 
