@@ -22,6 +22,7 @@ from atlas.render.renderer import Renderer
 from atlas.render.weights import load_weights
 from atlas.site.build import SiteReport, build_site
 from atlas.site.output import Output
+from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder
 from atlas.store.photos import keep_photos, open_photo
 from atlas.store.records import Numerics, WeightsId
@@ -45,6 +46,7 @@ class RunOptions:
     threads: int | None = None  # None: the cores
     force: bool = False  # render again what is fresh
     shard: tuple[int, int] | None = None  # (I, N): the I-th of N parts, from 1
+    fine: bool = False  # encode the site's pictures slowly, so that they take less room
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
         check_folder(config.lists.examples.folder)
 
     def write_site(weights: WeightsId) -> SiteReport:
-        return build_site(config, weights, on_progress=watcher.builds_site)
+        return build_site(config, weights, settings=CopySettings(options.fine), on_progress=watcher.builds_site)
 
     report, renderer = _run(config, all_jobs(config), options, watcher, write_site)
     _rescue(config, renderer, report, options, watcher)

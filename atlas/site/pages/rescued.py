@@ -7,9 +7,10 @@ from atlas.site.pages.parts import picture_of
 
 def rescued_features(atlas: Atlas) -> tuple[Rescued, ...]:
     """All features that are rendered once more, in the network's order; a rendering may be pending."""
-    features = {feature.job: feature for feature in atlas.features}
+    rescues = atlas.rescues
+    features = {feature.job: feature for feature in atlas.features} if rescues else {}
     found = []
-    for rescue in atlas.rescues:
+    for rescue in rescues:
         own, rescued = features[rescue.own], atlas.exhibits[rescue.rescued]
         grey = picture_of(own)
         record = rescued.record
