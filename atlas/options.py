@@ -41,7 +41,7 @@ BaseUrl = Annotated[
     Optional[str], typer.Option("--base-url", metavar="URL", help="Where the site will be published, if known.")
 ]
 Fine = Annotated[
-    bool, typer.Option("--fine", help="Encode the site's pictures slowly: ten times the time, a seventh less room.")
+    bool, typer.Option("--fine", help="Encode the site's pictures slowly: ten times the time, a seventh smaller.")
 ]
 Fps = Annotated[
     Optional[int],

@@ -1,7 +1,8 @@
 """How long does the site of a whole atlas take? Times `atlas site` over synthetic masters, and weighs what it writes.
 
-Makes a store of one master for each of the 10,448 features (kept and used again, if it is there), and runs the command
-in a process of its own: a first build, a build in which nothing changed, and one after a single master changed. For
+Makes a store of one master for each of the 10,448 features (kept and used again, if it is there) and of the findings
+that every feature's page shows, its connections; the article's other lists stay pending. Runs the command in a process
+of its own: a first build, a build in which nothing changed, and one after a single master changed. For
 each it reports the seconds, those of the CPU, the largest memory of all processes together, and what the site weighs.
 
 The pictures are the project's own drawings, four to a picture, enlarged, with grain, so that a master weighs what a
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
@@ -30,9 +32,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from atlas.drawn.pictures import CLASSES, draw_class
+from atlas.findings.connections import Connections, Ties, connected_layers, connections_topic, layer_before
+from atlas.findings.topics import Source
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import Job, feature_jobs
-from atlas.store.masters import master_path, pixels_sha256, write_master
+from atlas.plan.layers import get_layer
+from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
 from atlas.store.records import Numerics, OctaveScores, Record, WeightsId
 from atlas.store.weights_ids import write_weights_id
 
@@ -74,15 +79,16 @@ def main() -> None:
     parser.add_argument("--machine", default="", help="in words, for the report")
     options = parser.parse_args()
 
-    config = override(load_config("article"), features=options.features, features_only=True)
+    config = override(load_config("article"), features=options.features)
     config = override(config, store=options.folder / "store", site=options.folder / "site")
     jobs = feature_jobs(config)
     make_store(config, jobs, options.pictures)
+    make_findings(config)
     masters = sum(path.stat().st_size for path in config.store.rglob("*.png"))
     if config.site.exists():
         sys.exit(f"{config.site}: is there already, and the first build is to be timed; remove it")
 
-    command = [sys.executable, "-m", "atlas", "site", "--features", options.features, "--features-only"]
+    command = [sys.executable, "-m", "atlas", "site", "--features", options.features]
     command += ["--store", str(config.store), "--out", str(config.site), *(["--fine"] if options.fine else [])]
     runs = [watch("first build", command), watch("nothing changed", command)]
     change_one(config, jobs[len(jobs) // 2])
@@ -99,8 +105,32 @@ def make_store(config: Config, jobs: Sequence[Job], pictures: int) -> None:
     lots = [jobs[first::pictures] for first in range(pictures)]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for done, _ in enumerate(pool.map(partial(write_lot, config.store), range(pictures), lots), 1):
-            print(f"\rmasters: {done} of {pictures} lots", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if done % 32 == 0:
+                print(f"masters: {done} of {pictures} drawings", file=sys.stderr)
+
+
+def make_findings(config: Config) -> None:
+    """Connections of each feature to as many others as the article's, which ones by chance."""
+    source = Source(config, WEIGHTS)
+    for layer in connected_layers(config):
+        before, chance = layer_before(layer), Random(layer)
+        first, second = get_layer(before).features, get_layer(layer).features
+        planned_before, planned = config.features_of(before), config.features_of(layer)
+
+        def ties(features: Sequence[int], chance: Random = chance) -> Ties:
+            count = min(config.lists.connections.strongest, len(features))
+            shares = sorted((chance.random() / count for _ in range(count)), reverse=True)
+            return tuple(zip(chance.sample(features, count), shares, strict=True))
+
+        found = Connections(
+            layer=layer,
+            before=before,
+            fed_by=tuple(ties(range(first)) for _ in range(second)),
+            fed_by_planned={feature: ties(planned_before) for feature in planned},
+            feeds={feature: ties(range(second)) for feature in planned_before},
+            feeds_planned={feature: ties(planned) for feature in planned_before},
+        )
+        source.write(connections_topic(layer), found)
 
 
 def write_lot(store: Path, seed: int, jobs: Sequence[Job]) -> None:
@@ -164,8 +194,6 @@ def put(store: Path, job: Job, picture: NDArray[np.uint8]) -> None:
 
 def change_one(config: Config, job: Job) -> None:
     """Turn one master upside down."""
-    from atlas.store.masters import open_master
-
     image, _ = open_master(master_path(config.store, WEIGHTS, job))
     put(config.store, job, np.ascontiguousarray(np.asarray(image)[::-1]))
 
@@ -242,7 +270,7 @@ def report(
 ) -> None:
     """Print the tables, and write them where that is asked for."""
     total = sum(size for _, size in kinds.values())
-    command = f"atlas site --features {options.features} --features-only{' --fine' if options.fine else ''}"
+    command = f"atlas site --features {options.features}{' --fine' if options.fine else ''}"
     what = f"`{command}` over {features:,} synthetic masters of {masters / features / 1e3:,.0f} KB each"
     machine = f" on {options.machine}" if options.machine else ""
     lines = [

@@ -1,5 +1,6 @@
 """The site as a whole: store → files, their words, their links and their stability."""
 
+import gc
 import hashlib
 import json
 import posixpath
@@ -182,6 +183,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
 
     with pytest.raises(KeyboardInterrupt):
         build_site(other, WEIGHTS, settings=CopySettings(processes=processes), on_progress=interrupt)
+    assert gc.isenabled()
     again = build_site(other, WEIGHTS)
     assert again.encoded < report.pictures // 2
     assert files_of(other.site) == files_of(config.site)

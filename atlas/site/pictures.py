@@ -19,7 +19,7 @@ _QUALITY = 60
 _FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
 _FINE_LAYER = "Conv2d_1a_3x3"
 _SPEED = 9
-_FINE_SPEED = 6  # takes 10 times as long, and saves a seventh
+_FINE_SPEED = 6  # ten times as long, and a seventh smaller
 _BATCH = 512  # pictures between two saves of the manifest
 
 Progress = Callable[[int, int], None]
