@@ -93,7 +93,7 @@ def templates_folder() -> Path:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Without the search for cycles of garbage: models have none and live to the end, and it took a third of the time."""
+    """Without the search for cycles of garbage: models have none and live to the end; it took a third of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
