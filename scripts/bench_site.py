@@ -44,6 +44,7 @@ from atlas.store.weights_ids import write_weights_id
 WEIGHTS = WeightsId("imagenet", "b" * 64, "No weights: synthetic pictures, to time the site")
 DRAWN = 96  # pixels at which each of the four pictures is drawn
 CONTRAST = 1.5
+HALT = 5  # seconds between two samples that mean a halt
 GRAIN = 0.012
 TURNS = [(turns, flip, channels) for channels in range(6) for flip in range(2) for turns in range(4)]
 CHANNELS = ([0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 2, 1], [1, 0, 2], [2, 1, 0])
@@ -62,7 +63,7 @@ class Run:
     """One run of the command."""
 
     name: str
-    seconds: float
+    seconds: float  # without those in which this script itself was halted
     cpu_seconds: float  # of all processes: on a machine with other work it says more than the seconds
     memory: int  # bytes: the largest sum over all its processes of what is theirs alone and their part of the shared
     processes: int  # at that moment
@@ -203,10 +204,12 @@ def watch(name: str, command: Sequence[str]) -> Run:
     began, used = time.perf_counter(), cpu_seconds()
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     samples: list[tuple[int, int]] = []
-    sampler = threading.Thread(target=sample, args=(process, samples), daemon=True)
+    halts: list[float] = []
+    sampler = threading.Thread(target=sample, args=(process, samples, halts), daemon=True)
     sampler.start()
     _, words = process.communicate()
-    seconds = time.perf_counter() - began
+    sampler.join()
+    seconds = time.perf_counter() - began - sum(halts)
     if process.returncode:
         sys.exit(f"{' '.join(command)}: ended with {process.returncode}\n{words}")
     memory, processes = max(samples, default=(0, 0))
@@ -214,6 +217,8 @@ def watch(name: str, command: Sequence[str]) -> Run:
     cpu = round(cpu_seconds() - used, 1)
     run = Run(name, round(seconds, 1), cpu, memory, processes, said.removeprefix("site: "))
     times = f"{run.seconds} s, {run.cpu_seconds} s of the CPU"
+    if halts:
+        print(f"halted {len(halts)} times by someone else, for {sum(halts):.0f} s that do not count", file=sys.stderr)
     print(f"{run.name}: {times}, {memory / 1e6:.0f} MB in {processes} processes; {run.encoded}")
     return run
 
@@ -224,9 +229,17 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def sample(process: subprocess.Popen[str], samples: list[tuple[int, int]]) -> None:
-    """Sum the memory of a process and its descendants ten times a second, until it ends; Linux only."""
+def sample(process: subprocess.Popen[str], samples: list[tuple[int, int]], halts: list[float]) -> None:
+    """Sum the memory of a process and its descendants ten times a second, until it ends; Linux only.
+
+    A gap between two samples says that all of this was stopped, as a machine does that is suspended.
+    """
+    last = time.perf_counter()
     while process.poll() is None:
+        now = time.perf_counter()
+        if now - last > HALT:
+            halts.append(now - last)
+        last = now
         sizes = [size for pid in family(process.pid) if (size := own_memory(pid))]
         samples.append((sum(sizes), len(sizes)))
         time.sleep(0.1)
