@@ -1,5 +1,5 @@
 # What a person types. `make help` lists the targets; variables are passed on only if they are set:
-#   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL PORT
+#   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL FINE PORT
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +17,7 @@ PLAN_FLAGS := $(if $(FEATURES),--features '$(FEATURES)') $(if $(LAYERS),--layers
 	$(if $(FEATURES_ONLY),--features-only) \
 	$(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(STORE),--store '$(STORE)')
 BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),--out '$(SITE)') \
-	$(if $(BASE_URL),--base-url '$(BASE_URL)')
+	$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine)
 
 .DEFAULT_GOAL := help
 .PHONY: help atlas demo site serve check demo-weights test lint types clean
@@ -33,7 +33,7 @@ demo: $(READY) ## Render a small atlas with the demo weights and write site/; mi
 
 site: $(READY) ## Write site/ from what the store has, without rendering
 	$(BIN)/atlas site $(if $(CONFIG),--config '$(CONFIG)') $(PLAN_FLAGS) $(if $(SITE),--out '$(SITE)') \
-		$(if $(BASE_URL),--base-url '$(BASE_URL)')
+		$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine)
 
 serve: $(READY) ## Preview site/ at 127.0.0.1
 	$(BIN)/atlas serve $(if $(SITE),'$(SITE)') $(if $(PORT),--port '$(PORT)')

@@ -331,10 +331,13 @@ def site_command(
     store: opt.Store = None,
     out: opt.Site = None,
     base_url: opt.BaseUrl = None,
+    fine: opt.Fine = False,
 ) -> None:
     """Write the site of a configuration from what the store has; needs neither network nor weights."""
+    from atlas.console import RunConsole
     from atlas.site.build import build_site
     from atlas.site.output import has_pictures
+    from atlas.site.pictures import CopySettings
     from atlas.store.weights_ids import resolve_weights
 
     settings = with_photos(
@@ -346,7 +349,9 @@ def site_command(
             f"{settings.store} holds nothing rendered with weights {settings.weights}, and the site in {settings.site} "
             "would lose its pictures; name the --store, --weights or --config that it was made from, or another --out"
         )
-    _finish(_site_lines(settings, build_site(settings, found)), failed=False)
+    with RunConsole() as console:
+        report = build_site(settings, found, settings=CopySettings(fine), on_progress=console.builds_site)
+    _finish(_site_lines(settings, report), failed=False)
 
 
 @app.command("serve")
@@ -405,6 +410,7 @@ def build_command(
     store: opt.Store = None,
     out: opt.Site = None,
     base_url: opt.BaseUrl = None,
+    fine: opt.Fine = False,
     force: opt.Force = False,
 ) -> None:
     """Render an atlas and write its site; what is in the store already is not made again."""
@@ -418,7 +424,7 @@ def build_command(
     from atlas.console import RunConsole, report_lines, video_lines
 
     with RunConsole() as console:
-        built = pipeline.build(settings, run_options(**options, **where), console)
+        built = pipeline.build(settings, run_options(**options, **where, fine=fine), console)
     lines = [*report_lines(built.rendering), *video_lines(built.videos), *_site_lines(settings, built.site)]
     _finish(lines, failed=bool(built.rendering.failures), videos=built.videos)
 

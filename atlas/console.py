@@ -1,22 +1,26 @@
 """What a person sees of a run: expectations, progress and results → lines on the terminal."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from atlas.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds
-from atlas.pipeline import Expectation
-from atlas.render.execute import Outcome, Report
 from atlas.store.clips import VIDEO, clip_target
-from atlas.store.video import Encoding
-from atlas.studies.examples import Looked
+
+if TYPE_CHECKING:  # these need torch, and a site is written without it
+    from atlas.pipeline import Expectation
+    from atlas.render.execute import Outcome, Report
+    from atlas.store.video import Encoding
+    from atlas.studies.examples import Looked
 
 SECONDS_BETWEEN_LINES = 10
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.plan.jobs import SITE_BYTES_PER_FEATURE, Job
+from atlas.plan.jobs import Job
 from atlas.plan.layers import LAYERS
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import WeightsId
@@ -64,7 +64,7 @@ class Forecast:
     @property
     def site_bytes(self) -> int:
         """Expected size of the site of all jobs."""
-        return self.jobs * SITE_BYTES_PER_FEATURE
+        return sum(job.site_bytes for layer in self.layers for job in layer.jobs)
 
 
 def forecast(

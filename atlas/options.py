@@ -53,6 +53,9 @@ Site = Annotated[Optional[Path], typer.Option("--out", metavar="DIR", help="Fold
 BaseUrl = Annotated[
     Optional[str], typer.Option("--base-url", metavar="URL", help="Where the site will be published, if known.")
 ]
+Fine = Annotated[
+    bool, typer.Option("--fine", help="Encode the site's pictures slowly: ten times the time, a seventh smaller.")
+]
 Fps = Annotated[
     Optional[int],
     typer.Option("--fps", min=1, max=LARGEST_FPS, help="Frames a second; default: a row of the grid a second."),

@@ -26,6 +26,7 @@ from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights, load_weights
 from atlas.site.build import SiteReport, build_site
 from atlas.site.output import Output
+from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder
 from atlas.store.photos import keep_photos, open_photo
 from atlas.store.records import Numerics, WeightsId
@@ -52,6 +53,7 @@ class RunOptions:
     executor: str = "plain"  # or "ray"
     address: str | None = None  # of a Ray cluster; None: one is started here
     gpus_per_task: float | None = None  # on Ray; None: one where the cluster has any
+    fine: bool = False  # encode the site's pictures slowly, so that they take less room
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
         check_folder(config.lists.examples.folder)
 
     def write_site(weights: WeightsId) -> SiteReport:
-        return build_site(config, weights, on_progress=watcher.builds_site)
+        return build_site(config, weights, settings=CopySettings(options.fine), on_progress=watcher.builds_site)
 
     report, weights = _run(config, all_jobs(config), options, watcher, rescue=True, show=write_site)
     videos = encode_clips(config, weights.id, config_clips(config), watcher, force=options.force)

@@ -19,7 +19,7 @@ from atlas.cli import app
 from atlas.render.descent import to_pixels
 from atlas.store.masters import list_masters, open_master
 
-COMMANDS = ["layers", "plan", "render", "raster", "dream", "examples", "site", "serve", "check", "build"]
+COMMANDS = ["layers", "plan", "render", "raster", "dream", "examples", "site", "serve", "check", "bench", "build"]
 TINY = """
 [atlas]
 title = "Tiny"
@@ -221,6 +221,9 @@ def test_build_check_and_rebuild(config, tmp_path):
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == files
     assert run("site", "--config", config).exit_code == 0
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == files
+    avif = sum(path.suffix == ".avif" for path in files)
+    assert f"({avif} encoded)" in run("site", "--config", config, "--fine").stderr
+    assert "(0 encoded)" in run("build", "--config", config, "--fine").stderr
     victim = next(list_masters(tmp_path / "store"))
     victim.write_bytes(victim.read_bytes()[:-30])
     (tmp_path / "out" / "Mixed_6b" / "1" / "index.html").unlink()

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import ConfigError, TargetError
+from atlas.forecast import forecast
 from atlas.plan import jobs as planning
 from atlas.plan import layers
 from atlas.plan.config import load_config, override
@@ -136,6 +137,17 @@ def test_work_of_the_articles_atlas():
     assert sum(job.flops for job in sixteen) / 1e15 == pytest.approx(0.94, abs=0.005)
     raster = Job(parse("Mixed_6b[654, :289]"), config.recipes["raster"], 999)
     assert 289 * raster.flops / 1e15 == pytest.approx(0.32, abs=0.005)
+
+
+def test_frames_take_the_room_of_their_video_and_no_more(tmp_path):
+    """A frame has no page and no web copy of its own."""
+    config = override(load_config(), layer_names="Mixed_6b", features="16", features_only=True)
+    features = planning.feature_jobs(config)
+    frames = [Job(parse(f"Mixed_6b[654, :{k}]"), config.recipes["raster"], 999) for k in range(1, 290)]
+    room = [forecast(jobs, tmp_path, "demo").site_bytes for jobs in (features, frames, (*features, *frames))]
+    assert room == [16 * planning.SITE_BYTES_PER_PICTURE, 289 * planning.SITE_BYTES_PER_FRAME, room[0] + room[1]]
+    assert 1.5e6 < room[1] < 4e6
+    assert 0.55e9 < 10_448 * planning.SITE_BYTES_PER_PICTURE < 0.75e9
 
 
 def test_digests_ignore_the_name_and_nothing_else():

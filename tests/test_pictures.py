@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from atlas.plan.config import load_config, override
+from atlas.plan.config import Config, load_config, override
+from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
-from atlas.site.pictures import JPEG, Encoder, fit
+from atlas.site.copies import Encoder, fit
+from atlas.site.pictures import JPEG, CopySettings
 from atlas.site.sheets import REGION_TILE
 from stores import WEIGHTS, fill, picture
+
+AVIF = Encoder("AVIF", 60, 9)
+SHARP = Octave(96, 3, (0.5, 0.25))
+BLURRED = Octave(96, 3, (0.5, 0.25), (1.0, 0.5))
 
 
 def test_a_picture_is_shrunk_and_never_enlarged() -> None:
@@ -22,7 +28,7 @@ def test_a_picture_is_shrunk_and_never_enlarged() -> None:
     assert fit((1000, 1), 160) == (160, 1)
 
 
-@pytest.mark.parametrize("encoder", [Encoder("AVIF", 60), JPEG])
+@pytest.mark.parametrize("encoder", [AVIF, JPEG])
 def test_a_copy_keeps_the_colours(encoder: Encoder) -> None:
     """Red and blue columns one pixel wide: with chroma subsampling they become one purple."""
     stripes = Image.new("RGB", (64, 64))
@@ -32,7 +38,7 @@ def test_a_copy_keeps_the_colours(encoder: Encoder) -> None:
     assert max(error) < 16
 
 
-@pytest.mark.parametrize("encoder", [Encoder("AVIF", 60), JPEG])
+@pytest.mark.parametrize("encoder", [AVIF, JPEG])
 def test_equal_pictures_give_equal_bytes(encoder: Encoder) -> None:
     image = Image.frombytes("RGB", (96, 96), picture("a", 96))
     assert encoder.encode(image) == encoder.encode(image.copy())
@@ -54,8 +60,51 @@ def test_sizes_in_the_site_are_those_of_the_pages(tmp_path: Path) -> None:
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert 'srcset="picture.avif"><img src="thumb.jpg" width="380" height="380"' in page
     fine = config.site / "Conv2d_1a_3x3/0/picture.avif"
-    with Image.open(tmp_path / "store" / next((tmp_path / "store").rglob("Conv2d_1a_3x3_0000.png"))) as master:
-        assert fine.read_bytes() == Encoder("AVIF", 75).encode(master.convert("RGB"))
+    assert fine.read_bytes() == Encoder("AVIF", 75, 9).encode(master_of(config, "Conv2d_1a_3x3_0000"))
+    assert (folder / "picture.avif").read_bytes() == AVIF.encode(master_of(config, "Mixed_5b_0000"))
+
+
+def master_of(config: Config, slug: str) -> Image.Image:
+    with Image.open(next(config.store.rglob(f"{slug}.png"))) as master:
+        return master.convert("RGB")
+
+
+@pytest.mark.parametrize(
+    ("name", "octaves", "quality"),
+    [
+        ("plain", (SHARP,), 75),
+        ("raw", (BLURRED,), 60),
+        ("mixed", (SHARP, BLURRED), 60),
+    ],
+)
+def test_what_is_rendered_without_blur_is_encoded_finer(
+    tmp_path: Path, name: str, octaves: tuple[Octave, ...], quality: int
+) -> None:
+    config = small(tmp_path)
+    config = replace(config, recipe=name, recipes={**config.recipes, name: Recipe(name, octaves)})
+    fill(config)
+    build_site(config, WEIGHTS)
+    copy = (config.site / "Mixed_5b/0/picture.avif").read_bytes()
+    assert copy == Encoder("AVIF", quality, 9).encode(master_of(config, "Mixed_5b_0000"))
+
+
+def small(folder: Path) -> Config:
+    config = override(load_config("demo"), layer_names="Mixed_5b,Mixed_5c", features="3", features_only=True)
+    return replace(config, store=folder / "store", site=folder / "site")
+
+
+FINE = 6 * 2 + 1 + 2  # two of each picture, the sheet of the region, and those of its layers
+
+
+def test_fine_copies_are_made_anew_and_stay_as_long_as_they_are_asked_for(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    fill(config)
+    build_site(config, WEIGHTS)
+    assert build_site(config, WEIGHTS, settings=CopySettings(fine=True)).encoded == FINE  # every AVIF, no JPEG
+    copy = (config.site / "Mixed_5b/0/picture.avif").read_bytes()
+    assert copy == Encoder("AVIF", 60, 6).encode(master_of(config, "Mixed_5b_0000"))
+    assert build_site(config, WEIGHTS, settings=CopySettings(fine=True)).encoded == 0
+    assert build_site(config, WEIGHTS).encoded == FINE
 
 
 def test_a_sheet_has_a_row_for_each_layer_and_grey_for_what_is_pending(tmp_path: Path) -> None:

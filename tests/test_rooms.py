@@ -23,6 +23,7 @@ FREE = [
     "atlas.site.build",
     "atlas.site.serve",
     "atlas.check",
+    "atlas.console",
     "atlas.cli",
 ]
 

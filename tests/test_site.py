@@ -1,7 +1,9 @@
 """The site as a whole: store → files, their words, their links and their stability."""
 
+import gc
 import hashlib
 import json
+import posixpath
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +16,10 @@ from atlas.plan import layers
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
-from atlas.site import words
+from atlas.site import build, words
 from atlas.site.build import SiteReport, build_site
+from atlas.site.models import Page
+from atlas.site.pictures import CopySettings, Encoded
 from atlas.store.masters import master_path
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import resolve_weights, write_weights_id
@@ -161,6 +165,35 @@ def test_a_build_elsewhere_has_the_same_bytes(built: tuple[Config, SiteReport], 
     assert files_of(other.site) == files_of(config.site)
 
 
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_build_in_other_processes_has_the_same_bytes(
+    built: tuple[Config, SiteReport], tmp_path: Path, processes: int
+) -> None:
+    config, _ = built
+    other = replace(config, site=tmp_path / "other")
+    build_site(other, WEIGHTS, settings=CopySettings(processes=processes))
+    assert files_of(other.site) == files_of(config.site)
+
+
+@pytest.mark.parametrize("processes", [None, 2])
+def test_an_interrupted_build_goes_on_where_it_stopped(
+    built: tuple[Config, SiteReport], tmp_path: Path, processes: int | None
+) -> None:
+    config, report = built
+    other = replace(config, site=tmp_path / "other")
+
+    def interrupt(done: int, total: int) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_site(other, WEIGHTS, settings=CopySettings(processes=processes), on_progress=interrupt)
+    assert gc.isenabled()
+    again = build_site(other, WEIGHTS)
+    assert again.encoded < report.pictures // 2
+    assert files_of(other.site) == files_of(config.site)
+
+
 def test_only_what_changed_is_encoded_again(tmp_path: Path) -> None:
     config = small(tmp_path)
     fill(config)
@@ -272,8 +305,8 @@ def test_masters_of_another_provenance_are_not_shown(tmp_path: Path) -> None:
     assert build_site(config, stranger).pending == 6
 
 
-@pytest.mark.parametrize("is_cut", [True, False])
-def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool) -> None:
+@pytest.mark.parametrize(("is_cut", "processes"), [(True, None), (False, None), (False, 2)])
+def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool, processes: int | None) -> None:
     config = small(tmp_path)
     paths = fill(config)
     data = bytearray(paths[2].read_bytes())
@@ -282,13 +315,29 @@ def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool) -
     else:
         data[-60] ^= 255  # in the pixels, before the end that shows a file to be whole
     paths[2].write_bytes(data)
-    report = build_site(config, WEIGHTS)
+    report = build_site(config, WEIGHTS, settings=CopySettings(processes=processes))
     assert report.pending == 1
     assert len(report.damaged) == 1
     assert report.damaged[0].startswith(str(paths[2]))
     assert 'data-status="pending"' in text(config, "Mixed_5b/0/index.html")
     assert check_site(config.site).faults == ()
     assert build_site(config, WEIGHTS) == replace(report, encoded=0)
+
+
+def test_a_file_that_stays_damaged_does_not_build_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small(tmp_path)
+    spoilt = Encoded((), 0, {tmp_path / "master.png": "damaged"})
+    monkeypatch.setattr(build, "encode_all", lambda *_: spoilt)
+    with pytest.raises(StoreError, match=r"master\.png: damaged, and asked for again"):
+        build_site(config, WEIGHTS)
+
+
+def test_links_are_relative_to_their_page() -> None:
+    paths = ("index.html", "a/index.html", "a/b/index.html", "a/bc/index.html", "a/b/c/x.avif", "b/index.html")
+    for path in paths:
+        page = Page(path, "", "", "", (), None)
+        for target in (*paths, "a/b/index.html#2,3"):
+            assert page.link(target) == posixpath.relpath(target, posixpath.dirname(path) or "."), (path, target)
 
 
 def test_a_layer_of_many_features_is_cut_into_pages(tmp_path: Path) -> None:

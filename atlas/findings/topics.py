@@ -1,15 +1,18 @@
 """What can be found, and of which renderings: `Topic` ↔ a fresh finding in the store of a configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from atlas.findings.files import digest, finding_path, read_finding, write_finding
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.store.masters import find_record, master_path
-from atlas.store.records import Status, WeightsId
+from atlas.store.records import Record, Status, WeightsId
+
+NOTHING_KNOWN: Mapping[Job, Record] = MappingProxyType({})
 
 Found = TypeVar("Found")
 
@@ -29,9 +32,17 @@ class Topic(Generic[Found]):
 class Source:
     """The store of a configuration, as studies and pages see it."""
 
-    def __init__(self, config: Config, weights: WeightsId) -> None:
+    def __init__(self, config: Config, weights: WeightsId, known: Mapping[Job, Record] = NOTHING_KNOWN) -> None:
+        """Look at a store.
+
+        Args:
+            config: which store, and what is wanted of it.
+            weights: whose renderings.
+            known: records that were read already and are fresh.
+        """
         self.config = config
         self.weights = weights
+        self._known = known
         self._state = cache(self._find_state)  # by job; a source lives as long as one build
 
     def digest(self, topic: Topic[Found]) -> str | None:
@@ -71,5 +82,6 @@ class Source:
 
     def _find_state(self, job: Job) -> tuple[str, Status] | tuple[None, None]:
         """Hash of the pixels, and status."""
-        record = find_record(master_path(self.config.store, self.weights, job), job, self.weights.sha256)
+        path = master_path(self.config.store, self.weights, job)
+        record = self._known.get(job) or find_record(path, job, self.weights.sha256)
         return (record.pixels_sha256, record.status) if record else (None, None)

@@ -11,11 +11,12 @@ from atlas.plan.blocks import Size
 from atlas.plan.config import Config
 from atlas.plan.recipes import Recipe, octave_size
 from atlas.plan.starts import Photo
-from atlas.plan.targets import Target
+from atlas.plan.targets import Prefix, Target
 
 DEFAULT_SEED = 999  # the article's; any other is spelled in a master's path
 PNG_BYTES_PER_PIXEL = 1.95  # measured on renderings: about 276 KB at 380 px
-SITE_BYTES_PER_FEATURE = 72_000  # three web copies, a strip of stages, a page and a record
+SITE_BYTES_PER_PICTURE = 67_000  # three web copies, a page, a record (60 KB by scripts/bench_site.py), and stages
+SITE_BYTES_PER_FRAME = 10_000  # its part of a video and of the contact sheet
 
 # Rows in a batch, chosen once by measurement, so that a rendering's numerics do not depend on a stopwatch.
 _BATCH_SIZES = {
@@ -94,6 +95,12 @@ class Job:
         """Expected size of the master."""
         height, width = self.sizes[-1]
         return round(PNG_BYTES_PER_PIXEL * height * width)
+
+    @property
+    def site_bytes(self) -> int:
+        """Expected room in the site; frames enter it as a part of their video alone."""
+        is_frame = any(isinstance(term.position, Prefix) for term in self.target.terms)
+        return SITE_BYTES_PER_FRAME if is_frame else SITE_BYTES_PER_PICTURE
 
 
 @dataclass(frozen=True)

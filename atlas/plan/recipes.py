@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from random import Random
 from typing import Any, Literal, Self
 
@@ -52,7 +53,7 @@ class Recipe:
     resize: tuple[float, float] | None = None  # least and largest factor at which the network sees the image; None: 1
     rescue_steps: int | None = None  # steps at the start in which a row without a gradient is rescued; None: none
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """First 8 hexadecimal digits of the SHA-256 of everything but the name."""
         text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
@@ -68,6 +69,11 @@ class Recipe:
         """Whether the network ever sees a smaller image than before or than the octave's own."""
         sizes = [octave.size for octave in self.octaves]
         return sizes != sorted(sizes) or (self.resize is not None and self.resize[0] < 1)
+
+    @property
+    def is_sharp(self) -> bool:
+        """Whether nothing is blurred, so that what is one pixel wide stays."""
+        return all(octave.sigma is None for octave in self.octaves)
 
     @property
     def sizes_seen(self) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -147,17 +148,17 @@ class Atlas:
     examples: ShownExamples | None  # None: none are to be shown
     tints: Tints  # measured on web copies, so known when those are made
 
-    @property
+    @cached_property
     def layers(self) -> tuple[LayerEntry, ...]:
         """All 16 layers."""
         return tuple(entry for region in self.regions for entry in region.layers)
 
-    @property
+    @cached_property
     def features(self) -> tuple[Feature, ...]:
         """All planned features, in the network's order."""
         return tuple(feature for entry in self.layers for feature in entry.features)
 
-    @property
+    @cached_property
     def statuses(self) -> Statuses:
         """How many features have each status, those with none left out."""
         return _count(self.features)
@@ -172,13 +173,13 @@ class Atlas:
         masters = (shown.damage for shown in self.shown_or_pending if shown.damage)
         return (*masters, *(self.examples.faults if self.examples else ()))
 
-    @property
+    @cached_property
     def shown_or_pending(self) -> tuple[Exhibit, ...]:
         """Features, and then the other exhibits."""
         others = (shown for shown in self.exhibits.values() if not isinstance(shown, Feature))
         return (*self.features, *others)
 
-    @property
+    @cached_property
     def rescues(self) -> tuple[Rescue, ...]:
         """Features without a gradient that are rendered once more."""
         return rescues(self.config, _dead(self.features))
@@ -210,6 +211,7 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
     for job in (*exhibit_jobs(config), *(rescue.rescued for rescue in rescues(config, _dead(known.values())))):
         exhibits[job] = known.get(job) or _find(Exhibit(job, exhibit_folder(job)), config, weights, spoilt)
     pixels = {str(job.target): feature.record.pixels_sha256 for job, feature in known.items() if feature.record}
+    records = {job: shown.record for job, shown in {**exhibits, **known}.items() if shown.record}
     return Atlas(
         config=config,
         title=config.title,
@@ -220,7 +222,7 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
         weights_option=_option(config.weights, weights),
         regions=tuple(regions),
         exhibits=MappingProxyType(exhibits),
-        source=Source(config, weights) if weights else None,
+        source=Source(config, weights, records) if weights else None,
         videos=tuple(_find_video(clip, config, weights) for clip in config_clips(config)),
         examples=shown_examples(config, weights, pixels, spoilt) if weights else None,
         tints=MappingProxyType({}),

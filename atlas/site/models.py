@@ -1,6 +1,5 @@
 """What a page is made of: frozen dataclasses without behaviour, from the site's smallest part to its pages."""
 
-import posixpath
 from dataclasses import dataclass
 
 from atlas.findings.likeness import Likeness
@@ -358,4 +357,8 @@ class Page:
 
     def link(self, target: str) -> str:
         """A path of the site as seen from this page."""
-        return posixpath.relpath(target, posixpath.dirname(self.path) or ".")
+        here, there = self.path.split("/")[:-1], target.split("/")
+        shared = 0
+        while shared < min(len(here), len(there) - 1) and here[shared] == there[shared]:
+            shared += 1
+        return "/".join([*[".."] * (len(here) - shared), *there[shared:]])

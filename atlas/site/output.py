@@ -1,11 +1,11 @@
 """The site's folder: paths and bytes → files, each written once, with a manifest of what is the site's own."""
 
-import json
 import os
 import re
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+
+import msgspec
 
 from atlas.errors import StoreError
 from atlas.store.files import write_if_changed
@@ -13,6 +13,22 @@ from atlas.store.files import write_if_changed
 MANIFEST = ".atlas-site.json"
 FORMAT = 1
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what an interrupted write leaves behind
+
+
+class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the manifest says of a file; nothing of one that is not a copy of something."""
+
+    bytes: int | None = None
+    source: str | None = None  # digest of what it was made from
+    seen: str | None = None  # what was measured on it
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    format: int
+    files: dict[str, _Note]
+
+
+_NO_NOTE = _Note()
 
 
 class Output:
@@ -35,8 +51,8 @@ class Output:
 
     def has_copy(self, path: str, source: str) -> bool:
         """Whether a web copy made from this source is there, whole."""
-        entry = self._known.get(path, {})
-        return entry.get("source") == source and _size(self._folder / path) == entry.get("bytes")
+        note = self._known.get(path, _NO_NOTE)
+        return note.source == source and _size(self._folder / path) == note.bytes
 
     def claim(self, paths: Iterable[str]) -> None:
         """List files before they are written, so that after an interruption they are known to be the site's."""
@@ -46,15 +62,15 @@ class Output:
     def write_copy(self, path: str, data: bytes, source: str) -> None:
         """Write a web copy and note what it was made from; `keep` makes it part of the finished site."""
         write_if_changed(self._folder / path, data, sync=False)
-        self._note(path, {"bytes": len(data), "source": source})
+        self._note(path, _Note(len(data), source))
 
     def seen(self, path: str) -> str | None:
         """What `note_seen` noted of a web copy as it is now."""
-        return self._known.get(path, {}).get("seen")
+        return self._known.get(path, _NO_NOTE).seen
 
     def note_seen(self, path: str, what: str) -> None:
         """Note what was measured on a web copy, for as long as the copy stays the same."""
-        self._known[path] = {**self._known[path], "seen": what}
+        self._known[path] = msgspec.structs.replace(self._known[path], seen=what)
 
     def keep(self, paths: Iterable[str]) -> None:
         """Make web copies part of the finished site."""
@@ -63,14 +79,13 @@ class Output:
     def write(self, path: str, data: bytes) -> None:
         """Write a file that is claimed already, and make it part of the finished site."""
         write_if_changed(self._folder / path, data, sync=False)
-        self._note(path, {})
+        self._note(path, _NO_NOTE)
         self._kept.add(path)
 
     def save(self) -> None:
         """Write the manifest of everything so far; of a claimed file it does not say what it is made from."""
-        files = {**self._known, **{path: {} for path in self._claimed}}
-        text = json.dumps({"format": FORMAT, "files": files}, sort_keys=True, indent=0)
-        write_if_changed(self._folder / MANIFEST, text.encode())
+        manifest = _Manifest(FORMAT, {**self._known, **dict.fromkeys(self._claimed, _NO_NOTE)})
+        write_if_changed(self._folder / MANIFEST, msgspec.json.encode(manifest, order="sorted") + b"\n")
 
     def finish(self) -> int:
         """Remove what an earlier build left, and write the manifest.
@@ -93,35 +108,34 @@ class Output:
         self.save()
         return sum(_size(root / path) or 0 for path in (*self._kept, MANIFEST))
 
-    def _note(self, path: str, entry: dict[str, Any]) -> None:
-        self._known[path] = entry
+    def _note(self, path: str, note: _Note) -> None:
+        self._known[path] = note
         self._claimed.discard(path)
 
 
 def has_pictures(folder: Path) -> bool:
     """Whether a folder holds a site with web copies of pictures."""
-    return any("source" in entry for entry in _read_manifest(folder).values())
+    return any(note.source for note in _read_manifest(folder).values())
 
 
-def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+def _read_manifest(folder: Path) -> dict[str, _Note]:
     path = folder / MANIFEST
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder}: is a file, and the site needs a folder; choose another with --out")
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         _refuse_foreign(folder)
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error}; remove it and the site beside it") from None
     try:
-        files = json.loads(text)["files"]
-        is_sound = all(_is_inside(name) and isinstance(entry, dict) for name, entry in files.items())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        is_sound = False
-    if not is_sound:
+        files = msgspec.json.decode(data, type=_Manifest).files
+    except (msgspec.MsgspecError, RecursionError):
+        files = {"": _NO_NOTE}  # no name of a file
+    if not all(_is_inside(name) for name in files):
         raise StoreError(f"{path}: damaged; remove it and the site beside it, and build again")
-    return dict(files)
+    return files
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -140,8 +154,8 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _is_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+    parts = name.split("/")  # those of an absolute path, and of no path, begin with nothing
+    return bool(parts[0]) and ".." not in parts and "\\" not in name
 
 
 def _remove(root: Path, name: str) -> None:

@@ -1,87 +1,41 @@
-"""Web copies: masters → AVIF and JPEG bytes without chroma subsampling, and sheets. Equal input, equal bytes."""
+"""Which web copies a site has: masters → AVIF and JPEG files, and sheets of them; only what changed is made."""
 
 import hashlib
-import io
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
-from os import cpu_count
 from pathlib import Path
-from typing import Literal
 
-from PIL import Image, features
-
-from atlas.errors import StoreError
 from atlas.site.catalogue import Atlas, Exhibit, LayerEntry, RegionEntry
+from atlas.site.copies import CROP, Copy, CropSource, Encoder, MasterSource, PhotoSource, SheetSource, Spoilt, Work
 from atlas.site.crops import ShownExamples
 from atlas.site.output import Output
 from atlas.site.sheets import Sheet, layer_sheet, region_sheet
-from atlas.store.crops import open_crop
-from atlas.store.masters import open_master
-from atlas.store.photos import open_kept
+from atlas.site.workers import make_all
 
 THUMB = 160  # pixels of a thumbnail's longer side
-CROP = 96  # pixels up to which a small crop is enlarged, by a whole number
-_GROUND = (20, 20, 20)
-_PENDING_GROUND = (72, 72, 72)
-_FINE_LAYER = "Conv2d_1a_3x3"  # its palette, and the fine grid of raw renderings, need a higher quality
-_FINE_RECIPE = "raw"
-_BATCH = 128  # pictures between two saves of the manifest
-
-Format = Literal["AVIF", "JPEG"]
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """How a web copy is encoded."""
-
-    format: Format
-    quality: int
-
-    @property
-    def identity(self) -> str:
-        """Settings and versions: all that the bytes depend on besides the pixels."""
-        library = features.version("avif" if self.format == "AVIF" else "libjpeg_turbo")
-        return f"{self.format} q{self.quality} 4:4:4 speed 6 {library}"
-
-    def encode(self, image: Image.Image) -> bytes:
-        """The picture as a file."""
-        buffer = io.BytesIO()
-        if self.format == "AVIF":
-            # one thread for each picture: the bytes depend on the number, and pictures run side by side anyway
-            image.save(buffer, "AVIF", quality=self.quality, subsampling="4:4:4", speed=6, max_threads=1)
-        else:
-            image.save(buffer, "JPEG", quality=self.quality, subsampling=0)
-        return buffer.getvalue()
-
-
 JPEG = Encoder("JPEG", 90)
+_QUALITY = 60
+_SHEET_QUALITY = 40  # of a layer's sheet, whose pictures are small and many
+_FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
+_FINE_LAYER = "Conv2d_1a_3x3"
+_SPEED = 9
+_FINE_SPEED = 6  # ten times as long, and a seventh smaller
+_BATCH = 512  # pictures between two saves of the manifest
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Copy:
-    """One web copy of a picture."""
+class CopySettings:
+    """How the copies of a site are made."""
 
-    path: str  # in the site
-    encoder: Encoder
-    largest: int  # pixels of the longer side at most
-    source: str  # digest of all that the bytes depend on
+    fine: bool = False  # slower and smaller
+    processes: int | None = None  # None: as suits the number of pictures and of cores; changes no byte
 
-
-@dataclass(frozen=True)
-class Work:
-    """The copies that are made from one picture: a master, a photograph, or a sheet."""
-
-    copies: tuple[Copy, ...]
-    draw: Callable[[], Image.Image]
-
-
-class SpoiltError(Exception):
-    """The pixels of a master or of a photograph are damaged."""
-
-    def __init__(self, file: Path, why: str) -> None:
-        super().__init__(why)
-        self.file = file
+    def avif(self, quality: int = _QUALITY) -> Encoder:
+        """The encoder of AVIF files."""
+        return Encoder("AVIF", quality, _FINE_SPEED if self.fine else _SPEED)
 
 
 @dataclass(frozen=True)
@@ -93,47 +47,38 @@ class Encoded:
     spoilt: dict[Path, str]  # damaged files, and what is wrong with them; their copies and sheets are not made
 
 
-def fit(size: tuple[int, int], largest: int) -> tuple[int, int]:
-    """(width, height) of a picture whose longer side may have so many pixels; a smaller one is not enlarged."""
-    longer = max(size)
-    if longer <= largest:
-        return size
-    return max(1, round(size[0] * largest / longer)), max(1, round(size[1] * largest / longer))
-
-
-def encode_all(atlas: Atlas, output: Output, on_progress: Callable[[int, int], None] | None) -> Encoded:
+def encode_all(atlas: Atlas, output: Output, settings: CopySettings, on_progress: Progress | None) -> Encoded:
     """Make the web copies that are missing or whose pictures changed.
 
     Args:
         atlas: what is shown.
         output: where to.
+        settings: how.
         on_progress: called with the number of copies made so far and how many there are to make; None: nobody.
 
     Raises:
-        StoreError: a copy cannot be written.
+        StoreError: a copy cannot be encoded or written. What was made before is kept, also after an interruption.
     """
-    works = [_exhibit_work(exhibit) for exhibit in atlas.shown_or_pending if exhibit.record]
-    works += [_before_work(exhibit, exhibit.photo) for exhibit in atlas.exhibits.values() if exhibit.photo]
-    works += [_region_sheet_work(region) for region in atlas.regions if has_sheet(region)]
-    works += [_layer_sheet_work(entry) for entry in atlas.layers if entry.shown]
-    works += _crop_works(atlas.examples) if atlas.examples else []
+    works = list(_works(atlas, settings))
     todo = [work for work in (_only_stale(work, output) for work in works) if work.copies]
     total = sum(len(work.copies) for work in todo)
     output.claim(copy.path for work in todo for copy in work.copies)
     count = 0
     spoilt: dict[Path, str] = {}
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        for start in range(0, len(todo), _BATCH):
-            batch = todo[start : start + _BATCH]
-            for work, result in zip(batch, pool.map(_encode, batch), strict=True):
-                if isinstance(result, SpoiltError):
-                    spoilt[result.file] = str(result)
+    with closing(make_all(todo, settings.processes)) as results:
+        try:
+            for at, (work, result) in enumerate(zip(todo, results, strict=True), 1):
+                if isinstance(result, Spoilt):
+                    spoilt[result.file] = result.why
                     continue
                 for copy, data in zip(work.copies, result, strict=True):
                     output.write_copy(copy.path, data, copy.source)
                 count += len(result)
                 if on_progress:
                     on_progress(count, total)
+                if at % _BATCH == 0:
+                    output.save()
+        finally:
             output.save()
     return Encoded(tuple(copy.path for work in works for copy in work.copies), count, spoilt)
 
@@ -153,71 +98,74 @@ def layer_sheet_path(entry: LayerEntry) -> str:
     return f"{entry.layer.name}/sheet.avif"
 
 
-def _exhibit_work(exhibit: Exhibit) -> Work:
-    record = exhibit.record
+def crop_path(file: str) -> str:
+    """Where the copies of a crop lie in the site, without ending: one place, whichever features share it."""
+    return f"examples/{Path(file).stem}"
+
+
+def _works(atlas: Atlas, settings: CopySettings) -> Iterator[Work]:
+    """All copies of the site, whether they are there or not."""
+    for exhibit in atlas.shown_or_pending:
+        if exhibit.record:
+            yield _exhibit_work(exhibit, settings)
+    for exhibit in atlas.exhibits.values():
+        if exhibit.photo:
+            yield _before_work(exhibit, exhibit.photo, settings)
+    for region in atlas.regions:
+        if has_sheet(region):
+            folder = sheet_folder(region)
+            copies = ((f"{folder}/sheet.avif", settings.avif()), (f"{folder}/sheet.jpg", JPEG))
+            yield _sheet_work(region_sheet(region), copies)
+    for entry in atlas.layers:
+        if entry.shown:
+            yield _sheet_work(layer_sheet(entry), [(layer_sheet_path(entry), settings.avif(_SHEET_QUALITY))])
+    if atlas.examples:
+        yield from _crop_works(atlas.examples, settings)
+
+
+def _exhibit_work(exhibit: Exhibit, settings: CopySettings) -> Work:
+    record, master = exhibit.record, exhibit.master
     assert record  # asked for what is shown
-    is_fine = exhibit.job.target.deepest == _FINE_LAYER or record.recipe_name == _FINE_RECIPE
-    avif = Encoder("AVIF", 75 if is_fine else 60)
+    assert master  # with a record there is one
+    is_fine = exhibit.job.target.deepest == _FINE_LAYER or exhibit.job.recipe.is_sharp
+    avif = settings.avif(_FINE_QUALITY if is_fine else _QUALITY)
     size = max(record.width, record.height)
     wanted = (("picture.avif", avif, size), ("thumb.avif", avif, THUMB), ("thumb.jpg", JPEG, THUMB))
     copies = (
         Copy(f"{exhibit.folder}/{name}", encoder, largest, _digest(record.pixels_sha256, str(largest), encoder))
         for name, encoder, largest in wanted
     )
-    return Work(tuple(copies), lambda: _open(exhibit))
+    return Work(tuple(copies), MasterSource(master))
 
 
-def _before_work(exhibit: Exhibit, photo: Path) -> Work:
+def _before_work(exhibit: Exhibit, photo: Path, settings: CopySettings) -> Work:
     """Copies of the photograph that a rendering starts from, at the rendering's size."""
     record = exhibit.record
     assert record  # asked for what is shown
     size = record.width, record.height
-    wanted = (("before.avif", Encoder("AVIF", 60), max(size)), ("before.jpg", JPEG, THUMB))
+    wanted = (("before.avif", settings.avif(), max(size)), ("before.jpg", JPEG, THUMB))
     copies = (
         Copy(f"{exhibit.folder}/{name}", encoder, largest, _digest(record.start, f"{size} {largest}", encoder))
         for name, encoder, largest in wanted
     )
-    return Work(tuple(copies), lambda: _open_photo(photo).resize(size, Image.Resampling.LANCZOS))
+    return Work(tuple(copies), PhotoSource(photo, size))
 
 
-def crop_path(file: str) -> str:
-    """Where the copies of a crop lie in the site, without ending: one place, whichever features share it."""
-    return f"examples/{Path(file).stem}"
-
-
-def crop_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of a crop in the site: one of a few pixels is enlarged, so that they can be told apart."""
-    times = max(1, CROP // max(size))
-    return size[0] * times, size[1] * times
-
-
-def _crop_works(examples: ShownExamples) -> list[Work]:
-    return [_crop_work(examples.folder / file) for file in examples.files]
-
-
-def _crop_work(crop: Path) -> Work:
-    copies = (
-        Copy(f"{crop_path(crop.name)}.{ending}", encoder, THUMB, _digest(crop.name, f"{CROP} {THUMB}", encoder))
-        for ending, encoder in (("avif", Encoder("AVIF", 60)), ("jpg", JPEG))
-    )
-    return Work(tuple(copies), lambda: _open_crop(crop))
+def _crop_works(examples: ShownExamples, settings: CopySettings) -> Iterator[Work]:
+    for file in examples.files:
+        copies = (
+            Copy(f"{crop_path(file)}.{ending}", encoder, THUMB, _digest(file, f"{CROP} {THUMB}", encoder))
+            for ending, encoder in (("avif", settings.avif()), ("jpg", JPEG))
+        )
+        yield Work(tuple(copies), CropSource(examples.folder / file))
 
 
 def _sheet_work(sheet: Sheet, copies: Iterable[tuple[str, Encoder]]) -> Work:
     what = ";".join(",".join(f.record.pixels_sha256 if f.record else "-" for f in row) for row in sheet.rows)
-    layout = f"{sheet.tile} {sheet.gap} {_GROUND} {_PENDING_GROUND}"
-    made = (Copy(path, encoder, max(sheet.size), _digest(what, layout, encoder)) for path, encoder in copies)
-    return Work(tuple(made), lambda: _draw_sheet(sheet))
-
-
-def _region_sheet_work(region: RegionEntry) -> Work:
-    folder = sheet_folder(region)
-    copies = ((f"{folder}/sheet.avif", Encoder("AVIF", 60)), (f"{folder}/sheet.jpg", JPEG))
-    return _sheet_work(region_sheet(region), copies)
-
-
-def _layer_sheet_work(entry: LayerEntry) -> Work:
-    return _sheet_work(layer_sheet(entry), [(layer_sheet_path(entry), Encoder("AVIF", 40))])
+    rows = tuple(tuple(feature.master if feature.record else None for feature in row) for row in sheet.rows)
+    source = SheetSource(rows, sheet.tile, sheet.gap, sheet.size)
+    made = (Copy(path, encoder, max(sheet.size), _digest(what, source.layout, encoder)) for path, encoder in copies)
+    return Work(tuple(made), source)
 
 
 def _digest(what: str, layout: str, encoder: Encoder) -> str:
@@ -226,50 +174,3 @@ def _digest(what: str, layout: str, encoder: Encoder) -> str:
 
 def _only_stale(work: Work, output: Output) -> Work:
     return replace(work, copies=tuple(copy for copy in work.copies if not output.has_copy(copy.path, copy.source)))
-
-
-def _encode(work: Work) -> list[bytes] | SpoiltError:
-    try:
-        image = work.draw()
-    except SpoiltError as spoilt:
-        return spoilt
-    return [copy.encoder.encode(_shrink(image, copy.largest)) for copy in work.copies]
-
-
-def _shrink(image: Image.Image, largest: int) -> Image.Image:
-    size = fit(image.size, largest)
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _open(exhibit: Exhibit) -> Image.Image:
-    assert exhibit.master  # with a record there is one
-    try:
-        return open_master(exhibit.master)[0]
-    except StoreError as error:
-        raise SpoiltError(exhibit.master, str(error)) from None
-
-
-def _open_photo(photo: Path) -> Image.Image:
-    try:
-        return open_kept(photo)
-    except StoreError as error:
-        raise SpoiltError(photo, str(error)) from None
-
-
-def _open_crop(crop: Path) -> Image.Image:
-    try:
-        image = open_crop(crop)
-    except StoreError as error:
-        raise SpoiltError(crop, str(error)) from None
-    return image.resize(crop_size(image.size), Image.Resampling.NEAREST)
-
-
-def _draw_sheet(sheet: Sheet) -> Image.Image:
-    drawn = Image.new("RGB", sheet.size, _GROUND)
-    pending = Image.new("RGB", (sheet.tile, sheet.tile), _PENDING_GROUND)
-    step = sheet.tile + sheet.gap
-    for row, members in enumerate(sheet.rows):
-        for column, feature in enumerate(members):
-            tile = _shrink(_open(feature), sheet.tile) if feature.record else pending
-            drawn.paste(tile, (sheet.gap + column * step, sheet.gap + row * step))
-    return drawn

@@ -25,6 +25,8 @@ def rescues(config: Config, dead: Collection[Job]) -> tuple[Rescue, ...]:
         config: by which recipe, and how many of each layer.
         dead: jobs whose rendering had no gradient; those that are not of the atlas's features are passed over.
     """
+    if not dead:
+        return ()
     wanted, dead = config.lists.dead, set(dead)
     recipe = config.get_recipe(wanted.recipe)
     found, count = [], Counter[str]()

@@ -5,10 +5,11 @@ from statistics import median
 
 from atlas.findings.examples import Crop, Examples, FeatureExamples
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
+from atlas.site.copies import crop_size
 from atlas.site.crops import ShownExamples
 from atlas.site.models import CropSection, CropShot, Link, Page, Picture, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
-from atlas.site.pictures import crop_path, crop_size
+from atlas.site.pictures import crop_path
 from atlas.site.words import number
 
 PAGE = f"examples/{HOME}"

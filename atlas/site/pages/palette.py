@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from atlas.findings.palette import Palette, PaletteFeature, Slopes, palette_topic
 from atlas.plan.jobs import Job
 from atlas.plan.lists.palette import LAYER
-from atlas.plan.recipes import Recipe
 from atlas.plan.wanted.palette import palette_jobs
 from atlas.site import corners
 from atlas.site.catalogue import Atlas, Exhibit
@@ -118,13 +117,12 @@ def _part(atlas: Atlas, found: Palette) -> RecipePart:
     jobs = palette_jobs(atlas.config, found.recipe)
     readings = [read_feature(feature) for feature in found.features]
     pairs = sorted(zip(readings, jobs, strict=True), key=lambda pair: _by_hue(pair[0].found))
-    is_sharp = _is_sharp(recipe)
     return RecipePart(
         name=found.recipe,
         verdict=corners.palette_verdict(readings),
         exceptions=corners.exceptions_sentence(readings),
-        entries=tuple(_entry(atlas, reading, job, is_sharp=is_sharp) for reading, job in pairs),
-        is_sharp=is_sharp,
+        entries=tuple(_entry(atlas, reading, job, is_sharp=recipe.is_sharp) for reading, job in pairs),
+        is_sharp=recipe.is_sharp,
         positions=corners.positions_verdict(readings),
         grid=corners.grid_verdict(found),
         contrast=corners.contrast(found),
@@ -175,7 +173,3 @@ def _oklch_words(found: PaletteFeature) -> str:
 def _colours_words(found: PaletteFeature) -> str:
     dominant = ", ".join(f"{hex_of(swatch.colour)} {100 * swatch.share:.0f} %" for swatch in found.dominant)
     return f"Feature {found.feature}: mean colour {hex_of(found.mean)}; dominant colours {dominant}."
-
-
-def _is_sharp(recipe: Recipe) -> bool:
-    return all(octave.sigma is None for octave in recipe.octaves)

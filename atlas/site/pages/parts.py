@@ -7,8 +7,9 @@ from atlas.plan import layers
 from atlas.plan.wanted.dreams import Dream
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Exhibit, Feature, Video
+from atlas.site.copies import fit
 from atlas.site.models import Again, Link, Picture, Player, Tile, VideoCard
-from atlas.site.pictures import THUMB, fit
+from atlas.site.pictures import THUMB
 from atlas.store import clips
 
 HOME = "index.html"

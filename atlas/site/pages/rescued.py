@@ -7,10 +7,10 @@ from atlas.site.pages.parts import picture_of
 
 def rescued_features(atlas: Atlas) -> tuple[Rescued, ...]:
     """All features that are rendered once more, in the network's order; a rendering may be pending."""
-    features = {feature.job: feature for feature in atlas.features}
+    dead = {feature.job: feature for feature in atlas.features if feature.status == "no_gradient"}
     found = []
     for rescue in atlas.rescues:
-        own, rescued = features[rescue.own], atlas.exhibits[rescue.rescued]
+        own, rescued = dead[rescue.own], atlas.exhibits[rescue.rescued]
         grey = picture_of(own)
         record = rescued.record
         assert own.record, "a rescue is planned for what is rendered"

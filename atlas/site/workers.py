@@ -1,0 +1,75 @@
+"""Works → their copies, in order: a few in threads, many in processes of their own. Who encodes changes no byte."""
+
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+
+from atlas.errors import StoreError
+from atlas.site.copies import Spoilt, Work, make_copies
+
+MOST_PROCESSES = 8  # more would wait for the one that writes the files, and each takes some 50 MB
+FEW = 256  # works that are done before processes for them would have started
+_AHEAD = 16  # works a process that are begun before the first of them is asked for
+
+
+def make_all(works: Sequence[Work], processes: int | None = None) -> Generator[Sequence[bytes] | Spoilt, None, None]:
+    """What `make_copies` says of each work, in their order.
+
+    Args:
+        works: what to make. A few at a time are begun, so that memory does not grow with their number.
+        processes: how many; None: none for a few works, and otherwise as many as there are cores.
+
+    Raises:
+        StoreError: a picture cannot be encoded, or a process was ended from outside.
+    """
+    cores = _cores()
+    is_small = processes is None and (len(works) <= FEW or cores == 1)
+    count = processes or min(cores, MOST_PROCESSES)
+    pool = ThreadPoolExecutor(cores) if is_small else _process_pool(count)
+    try:
+        yield from _in_order(pool, works, _AHEAD * count)
+    except BrokenProcessPool:
+        raise StoreError(
+            "a process that encodes pictures was ended from outside, perhaps for want of memory; "
+            "run the same command again: what is encoded is kept"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or an interruption, do not wait for what is not begun
+
+
+def _in_order(pool: Executor, works: Sequence[Work], ahead: int) -> Iterator[Sequence[bytes] | Spoilt]:
+    begun: deque[Future[Sequence[bytes] | Spoilt]] = deque()
+    for work in works:
+        begun.append(pool.submit(make_copies, work))
+        if len(begun) >= ahead:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
+
+
+def _process_pool(count: int) -> ProcessPoolExecutor:
+    """Fresh processes: a fork of one with threads may hang, and would carry torch along."""
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start)
+
+
+def _start() -> None:
+    """In a new process: leave Ctrl-C to the one that started it, and end when that ends, however it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
