@@ -1,9 +1,10 @@
 """How long does the site of a whole atlas take? Times `atlas site` over synthetic masters, and weighs what it writes.
 
-Makes a store of one master for each of the 10,448 features (kept and used again, if it is there) and of the findings
-that every feature's page shows, its connections; the article's other lists stay pending. Runs the command in a process
-of its own: a first build, a build in which nothing changed, and one after a single master changed. For
-each it reports the seconds, those of the CPU, the largest memory of all processes together, and what the site weighs.
+Makes a store of one master for each of the 10,448 features, with its strip of stages (kept and used again, if they are
+there), and of the findings that every feature's page shows: connections, and nearest features. The article's other
+lists stay pending. Runs the command in a process of its own: a first build, a build in which nothing changed, and one
+after a single master changed. For each it reports the seconds, those of the CPU, the largest memory of all processes
+together, and what the site weighs.
 
 The pictures are the project's own drawings, four to a picture, enlarged, with grain, so that a master weighs what a
 real one does. A few hundred are drawn; turning them and swapping their channels makes as many as there are features.
@@ -30,15 +31,26 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 
 from atlas.drawn.pictures import CLASSES, draw_class
-from atlas.findings.connections import Connections, Ties, connected_layers, connections_topic, layer_before
+from atlas.findings.connections import (
+    Connections,
+    Ties,
+    Wiring,
+    connected_layers,
+    connections_topic,
+    layer_before,
+    wiring_topic,
+)
+from atlas.findings.nearest import MOST, NEAREST, Near, Nearest
 from atlas.findings.topics import Source
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.layers import get_layer
-from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
+from atlas.store.masters import master_path, open_master, pixels_sha256, read_record, write_master
 from atlas.store.records import Numerics, OctaveScores, Record, WeightsId
+from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import write_weights_id
 
 WEIGHTS = WeightsId("imagenet", "b" * 64, "No weights: synthetic pictures, to time the site")
@@ -52,6 +64,7 @@ KINDS = {  # what the site is made of: of each file the first line that its path
     "pictures, AVIF": "picture.avif",
     "thumbnails, AVIF": "thumb.avif",
     "thumbnails, JPEG": "thumb.jpg",
+    "stages, AVIF": "stages.avif",
     "records, JSON": "record.json",
     "pages, HTML": ".html",
     "the rest": "",
@@ -111,8 +124,21 @@ def make_store(config: Config, jobs: Sequence[Job], pictures: int) -> None:
 
 
 def make_findings(config: Config) -> None:
-    """Connections of each feature to as many others as the article's, which ones by chance."""
+    """Connections of each feature, and its nearest: as many as the article's, which ones by chance."""
     source = Source(config, WEIGHTS)
+    chance = Random("nearest")
+    numbers = {layer: config.features_of(layer) for layer in config.layers}
+    everyone = [(layer, number) for layer, members in numbers.items() for number in members]
+
+    def near() -> tuple[Near, ...]:
+        return tuple(Near(layer, number, chance.random()) for layer, number in chance.sample(everyone, MOST))
+
+    nearest = {layer: {number: near() for number in members} for layer, members in numbers.items()}
+    source.write(NEAREST, Nearest(nearest))
+    for layer, members in numbers.items():
+        count = min(config.lists.connections.strongest, len(members))
+        alike = {n: tuple((one, chance.random()) for one in chance.sample(members, count)) for n in members}
+        source.write(wiring_topic(layer), Wiring(layer, alike))
     for layer in connected_layers(config):
         before, chance = layer_before(layer), Random(layer)
         first, second = get_layer(before).features, get_layer(layer).features
@@ -137,12 +163,28 @@ def make_findings(config: Config) -> None:
 def write_lot(store: Path, seed: int, jobs: Sequence[Job]) -> None:
     """The masters of one drawing, turned and coloured differently for each job."""
     torch.set_num_threads(1)
-    missing = [(at, job) for at, job in enumerate(jobs) if not master_path(store, WEIGHTS, job).exists()]
+    masters = [master_path(store, WEIGHTS, job) for job in jobs]
+    missing = [at for at, path in enumerate(masters) if not (path.exists() and stages_path(path).exists())]
     if not missing:
         return
-    base = draw(seed, missing[0][1].sizes[-1][0])
-    for at, job in missing:
-        put(store, job, turn(base, at))
+    base = draw(seed, jobs[0].sizes[-1][0])
+    for at in missing:
+        put(store, jobs[at], turn(base, at))
+    write_strips([masters[at] for at in missing], base)
+
+
+def write_strips(masters: Sequence[Path], base: NDArray[np.uint8]) -> None:
+    """Strips of stages: one is encoded, and of the others all but the hash of their masters' pixels is the same."""
+    noise = np.random.default_rng(0).integers(0, 256, base.shape, np.uint8)
+    amounts = (0, 0.5, 0.8, 1)
+    stages = [Image.fromarray((noise * (1 - amount) + base * amount).astype(np.uint8)) for amount in amounts]
+    records = [read_record(path) for path in masters]
+    write_stages(masters[0], stages, records[0])
+    strip = stages_path(masters[0]).read_bytes()
+    first = records[0].pixels_sha256.encode()
+    assert strip.count(first) == 1
+    for path, record in zip(masters, records, strict=True):
+        stages_path(path).write_bytes(strip.replace(first, record.pixels_sha256.encode()))
 
 
 def draw(seed: int, size: int) -> NDArray[np.uint8]:

@@ -221,7 +221,7 @@ def test_build_check_and_rebuild(config, tmp_path):
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == files
     assert run("site", "--config", config).exit_code == 0
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == files
-    avif = sum(path.suffix == ".avif" for path in files)
+    avif = sum(path.suffix == ".avif" and path.name != "stages.avif" for path in files)
     assert f"({avif} encoded)" in run("site", "--config", config, "--fine").stderr
     assert "(0 encoded)" in run("build", "--config", config, "--fine").stderr
     victim = next(list_masters(tmp_path / "store"))

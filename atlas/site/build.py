@@ -137,12 +137,12 @@ def _files(atlas: Atlas, pages: list[Page]) -> dict[str, Callable[[], bytes]]:
             files[f"{exhibit.folder}/record.json"] = partial(_json, exhibit.record)
     for static in sorted((folder / "static").iterdir()):
         files[f"static/{static.name}"] = static.read_bytes
-    files["static/index.js"] = lambda: index_script(atlas, pages).encode()
+    files["static/index.js"] = partial(_index_script, atlas, pages)
     files[".nojekyll"] = bytes
-    files["robots.txt"] = lambda: environment.get_template("robots.txt").render().encode()
+    files["robots.txt"] = partial(_render_file, environment, "robots.txt")
     if atlas.base_url:
         urls = [atlas.base_url + page.path.removesuffix(HOME) for page in pages]
-        files["sitemap.xml"] = partial(_render_sitemap, environment, urls)
+        files["sitemap.xml"] = partial(_render_file, environment, "sitemap.xml", urls=urls)
         files[MISSING] = partial(_render_page, environment, missing_page(atlas), atlas.base_url)
     return files
 
@@ -174,8 +174,12 @@ def _render_page(environment: Environment, page: Page, base_url: str = "") -> by
     return environment.get_template(page.template).render(page=page, body=page.body, link=link).encode()
 
 
-def _render_sitemap(environment: Environment, urls: list[str]) -> bytes:
-    return environment.get_template("sitemap.xml").render(urls=urls).encode()
+def _render_file(environment: Environment, template: str, **values: object) -> bytes:
+    return environment.get_template(template).render(**values).encode()
+
+
+def _index_script(atlas: Atlas, pages: list[Page]) -> bytes:
+    return index_script(atlas, pages).encode()
 
 
 def _json(record: Record) -> bytes:

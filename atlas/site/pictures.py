@@ -16,7 +16,7 @@ from atlas.site.workers import make_all
 THUMB = 160  # pixels of a thumbnail's longer side
 JPEG = Encoder("JPEG", 90)
 _QUALITY = 60
-_SHEET_QUALITY = 40  # of a layer's sheet, whose pictures are small and many
+_SHEET_QUALITY = 40  # of a layer's, which is a map of many small pictures
 _FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
 _FINE_LAYER = "Conv2d_1a_3x3"
 _SPEED = 9
@@ -113,9 +113,7 @@ def _works(atlas: Atlas, settings: CopySettings) -> Iterator[Work]:
             yield _before_work(exhibit, exhibit.photo, settings)
     for region in atlas.regions:
         if has_sheet(region):
-            folder = sheet_folder(region)
-            copies = ((f"{folder}/sheet.avif", settings.avif()), (f"{folder}/sheet.jpg", JPEG))
-            yield _sheet_work(region_sheet(region), copies)
+            yield _region_sheet_work(region, settings)
     for entry in atlas.layers:
         if entry.shown:
             yield _sheet_work(layer_sheet(entry), [(layer_sheet_path(entry), settings.avif(_SHEET_QUALITY))])
@@ -160,10 +158,14 @@ def _crop_works(examples: ShownExamples, settings: CopySettings) -> Iterator[Wor
         yield Work(tuple(copies), CropSource(examples.folder / file))
 
 
+def _region_sheet_work(region: RegionEntry, settings: CopySettings) -> Work:
+    folder = sheet_folder(region)
+    return _sheet_work(region_sheet(region), [(f"{folder}/sheet.avif", settings.avif()), (f"{folder}/sheet.jpg", JPEG)])
+
+
 def _sheet_work(sheet: Sheet, copies: Iterable[tuple[str, Encoder]]) -> Work:
     what = ";".join(",".join(f.record.pixels_sha256 if f.record else "-" for f in row) for row in sheet.rows)
-    rows = tuple(tuple(feature.master if feature.record else None for feature in row) for row in sheet.rows)
-    source = SheetSource(rows, sheet.tile, sheet.gap, sheet.size)
+    source = SheetSource(tuple(tuple(f.master for f in row) for row in sheet.rows), sheet.tile, sheet.gap, sheet.size)
     made = (Copy(path, encoder, max(sheet.size), _digest(what, source.layout, encoder)) for path, encoder in copies)
     return Work(tuple(made), source)
 

@@ -22,12 +22,13 @@ def copy_stages(atlas: Atlas, output: Output) -> tuple[str, ...]:
     Raises:
         StoreError: a file cannot be read or written.
     """
-    strips = [(stages_copy(feature), _read(feature.stages)) for feature in atlas.features if feature.stages]
-    stale = [(path, data) for path, data in strips if not output.has_copy(path, _digest(data))]
-    output.claim(path for path, _ in stale)
-    for path, data in stale:
+    strips = {stages_copy(feature): feature.stages for feature in atlas.features if feature.stages}
+    stale = [path for path, file in strips.items() if not output.has_copy(path, _digest(_read(file)))]
+    output.claim(stale)
+    for path in stale:  # read once more, since all together are too much for the memory
+        data = _read(strips[path])
         output.write_copy(path, data, _digest(data))
-    return tuple(path for path, _ in strips)
+    return tuple(strips)
 
 
 def _digest(data: bytes) -> str:
