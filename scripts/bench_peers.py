@@ -33,7 +33,7 @@ from atlas.render.weights import Weights, expected_shapes
 from atlas.store.records import WeightsId
 
 SIZE = 299
-FEW = 2  # steps of the shorter of two runs
+FEW = 1  # steps of the shorter of two runs
 POOLS = {"Conv2d_3b_1x1": "maxpool1", "Mixed_5b": "maxpool2"}  # torchvision's names, before these layers
 
 
@@ -188,17 +188,16 @@ def measure(layer: str, options: argparse.Namespace, pipes: dict[str, Connection
     rows = options.batch_size or batch_size(layer, device.type)
     block = layers.get_layer(layer)
     steps = options.steps if layers.step_flops(layer, (SIZE, SIZE)) > 3e9 else 4 * options.steps
-    means: dict[str, float] = {"batch_size": rows, **dict.fromkeys(pipes, 0.0)}
-    for branch in block.branches:
-        taken: dict[str, list[float]] = {name: [] for name in pipes}
-        for turn in range(options.rounds + 1):
-            for name, pipe in pipes.items():
-                found = seconds_a_step(pipe, layer, branch.first, steps)
-                if turn:  # the first warms up
-                    taken[name].append(found / (rows if name == "ours" else 1))
-        for name, values in taken.items():
-            means[name] += statistics.median(values) * branch.features / block.features
-    return means
+    taken: dict[str, list[float]] = {name: [] for name in pipes}
+    for turn in range(options.rounds + 1):
+        for name, pipe in pipes.items():
+            found = 0.0
+            for branch in block.branches if name == "ours" else block.branches[:1]:  # to the peers all are alike
+                share = branch.features / block.features / rows if name == "ours" else 1.0
+                found += share * seconds_a_step(pipe, layer, branch.first, steps)
+            if turn:  # the first warms up
+                taken[name].append(found)
+    return {"batch_size": rows, **{name: statistics.median(values) for name, values in taken.items()}}
 
 
 def table(rows: dict[str, dict[str, float]]) -> str:
@@ -224,7 +223,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", help="of this program; the others compute in float32")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--batch-size", type=int, help="default: the table's")
-    parser.add_argument("--steps", type=int, default=3, help="of one measurement; four times as many for short steps")
+    parser.add_argument("--steps", type=int, default=2, help="of one measurement; four times as many for short steps")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--layers", help="separated by commas; default: all")
     parser.add_argument("--machine", default="", help="in words, for the JSON")
