@@ -31,7 +31,7 @@ from atlas.store.records import Numerics
 TRIES = 3  # a batch is given up when it has lost so many workers
 HOPELESS = 3 * TRIES  # so many workers lost for each place, and no batch done meanwhile, end the run
 STARTING = 15 * 60  # seconds that the first worker may take to start: a node may have to be switched on
-THREADS = 1  # of a worker, unless asked otherwise: one process a core is faster than threads
+THREADS = 1  # of a worker, unless asked otherwise: a process a core is as fast as threads, and any core will do
 LOCAL_MEMORY = 2 * 10**9  # bytes that a cluster on this machine may hold for weights and results on their way
 _LOST = ("RayActorError", "WorkerCrashedError", "NodeDiedError", "ObjectLostError", "OutOfMemoryError")
 
