@@ -1,10 +1,11 @@
 # What a person types. `make help` lists the targets; variables are passed on only if they are set:
-#   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL FINE PORT
+#   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL FINE ZIP PORT REMOTE BRANCH
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+READY_PUBLISH := $(VENV)/.ready-publish
 
 # another PYTHON than the one that the environment was made with makes it anew
 ifdef PYTHON
@@ -17,10 +18,10 @@ PLAN_FLAGS := $(if $(FEATURES),--features '$(FEATURES)') $(if $(LAYERS),--layers
 	$(if $(FEATURES_ONLY),--features-only) \
 	$(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(STORE),--store '$(STORE)')
 BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),--out '$(SITE)') \
-	$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine)
+	$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo site serve check demo-weights test lint types clean
+.PHONY: help atlas demo site serve check publish demo-weights demo-store test check-site check-pages lint types clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,7 +34,7 @@ demo: $(READY) ## Render a small atlas with the demo weights and write site/; mi
 
 site: $(READY) ## Write site/ from what the store has, without rendering
 	$(BIN)/atlas site $(if $(CONFIG),--config '$(CONFIG)') $(PLAN_FLAGS) $(if $(SITE),--out '$(SITE)') \
-		$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine)
+		$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 serve: $(READY) ## Preview site/ at 127.0.0.1
 	$(BIN)/atlas serve $(if $(SITE),'$(SITE)') $(if $(PORT),--port '$(PORT)')
@@ -41,11 +42,25 @@ serve: $(READY) ## Preview site/ at 127.0.0.1
 check: $(READY) ## Check that every master is whole and every link of the site is good
 	$(BIN)/atlas check $(if $(CONFIG),--config '$(CONFIG)') $(if $(STORE),--store '$(STORE)') $(if $(SITE),--site '$(SITE)')
 
+publish: $(READY_PUBLISH) ## Check site/ and push it to branch gh-pages of REMOTE, which is origin unless named
+	$(BIN)/python scripts/publish.py $(if $(SITE),'$(SITE)') $(if $(REMOTE),--remote '$(REMOTE)') \
+		$(if $(BRANCH),--branch '$(BRANCH)')
+
 demo-weights: $(READY) ## Train the demo weights anew, on a GPU if there is one; resumes
 	$(BIN)/python scripts/train_demo_weights.py
 
+demo-store: $(READY) ## Render the small store that ships with the tests anew; minutes
+	rm -rf tests/data/demo-store
+	$(BIN)/atlas build --config tests/data/demo-store.toml --device cpu --threads 2
+
 test: $(READY_DEV) ## Run the tests
 	$(BIN)/python -m pytest
+
+check-site: check-pages ## Check a site as browsers see it: HTML, links, axe, Lighthouse, and every interactive part
+	$(BIN)/python -m pytest -m browser
+
+check-pages: $(READY_DEV) ## The same without the tests of interactive parts, which are among those of make test
+	$(BIN)/python scripts/check_site.py
 
 lint: $(READY_DEV) ## Check style, formatting and the order of imports
 	$(BIN)/ruff check .
@@ -57,7 +72,7 @@ types: $(READY_DEV) ## Check types
 
 clean: ## Remove the environment and what tools left; the store and the site stay
 	test ! -e '$(VENV)/.made-by-atlas' || rm -rf '$(VENV)'
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist scripts/check-site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find atlas scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt scripts/make_venv.py
@@ -66,5 +81,9 @@ $(READY): pyproject.toml constraints.txt scripts/make_venv.py
 	@touch $@
 
 $(READY_DEV): $(READY)
-	$(BIN)/python scripts/make_venv.py '$(VENV)' --dev
+	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra dev
+	@touch $@
+
+$(READY_PUBLISH): $(READY)
+	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra publish
 	@touch $@

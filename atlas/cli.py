@@ -332,6 +332,7 @@ def site_command(
     out: opt.Site = None,
     base_url: opt.BaseUrl = None,
     fine: opt.Fine = False,
+    zip_site: opt.Zip = False,
 ) -> None:
     """Write the site of a configuration from what the store has; needs neither network nor weights."""
     from atlas.console import RunConsole
@@ -351,7 +352,7 @@ def site_command(
         )
     with RunConsole() as console:
         report = build_site(settings, found, settings=CopySettings(fine), on_progress=console.builds_site)
-    _finish(_site_lines(settings, report), failed=False)
+    _finish(_site_lines(settings, report, zip_site), failed=False)
 
 
 @app.command("serve")
@@ -411,6 +412,7 @@ def build_command(
     out: opt.Site = None,
     base_url: opt.BaseUrl = None,
     fine: opt.Fine = False,
+    zip_site: opt.Zip = False,
     force: opt.Force = False,
 ) -> None:
     """Render an atlas and write its site; what is in the store already is not made again."""
@@ -425,15 +427,21 @@ def build_command(
 
     with RunConsole() as console:
         built = pipeline.build(settings, run_options(**options, **where, fine=fine), console)
-    lines = [*report_lines(built.rendering), *video_lines(built.videos), *_site_lines(settings, built.site)]
+    lines = [*report_lines(built.rendering), *video_lines(built.videos), *_site_lines(settings, built.site, zip_site)]
     _finish(lines, failed=bool(built.rendering.failures), videos=built.videos)
 
 
-def _site_lines(settings: Config, site: Any) -> list[str]:
+def _site_lines(settings: Config, site: Any, zip_site: bool) -> list[str]:
+    """What became of the site; packs it first, if that is wanted."""
     lines = [f"warning: {fault}" for fault in site.damaged]
     pending = f", {site.pending} features pending" if site.pending else ""
     pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"
     lines.append(f"site: {site.pages} pages, {pictures}, {site.bytes / 1e6:.1f} MB{pending}")
+    if zip_site:
+        from atlas.site.archive import write_archive
+
+        archive = write_archive(settings.site)
+        lines.append(f"archive: {archive}, {archive.stat().st_size / 1e6:.1f} MB")
     return [*lines, f"open {settings.site / 'index.html'} in a browser, or run: {sys.argv[0]} serve {settings.site}"]
 
 

@@ -56,6 +56,9 @@ BaseUrl = Annotated[
 Fine = Annotated[
     bool, typer.Option("--fine", help="Encode the site's pictures slowly: ten times the time, a seventh smaller.")
 ]
+Zip = Annotated[
+    bool, typer.Option("--zip", help="Pack the site into one file beside its folder, such as site.zip, as well.")
+]
 Fps = Annotated[
     Optional[int],
     typer.Option("--fps", min=1, max=LARGEST_FPS, help="Frames a second; default: a row of the grid a second."),

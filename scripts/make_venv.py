@@ -29,15 +29,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="the virtual environment")
     parser.add_argument("--keep-torch", action="store_true", help="use the torch of this Python, if it works")
-    parser.add_argument("--dev", action="store_true", help="add the tools for tests, lint and types to it")
+    parser.add_argument("--extra", help="add the packages of this extra of pyproject.toml to it, such as dev")
     options = parser.parse_args()
     if sys.version_info < OLDEST:
         sys.exit(
             f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: make PYTHON=python3.12 …"
         )
-    if not options.dev:
+    if not options.extra:
         create(options.folder, keep_torch=options.keep_torch)
-    install(options.folder, "[dev]" if options.dev else "")
+    install(options.folder, f"[{options.extra}]" if options.extra else "")
 
 
 def create(folder: Path, *, keep_torch: bool) -> None:
@@ -82,7 +82,13 @@ def install(folder: Path, extra: str) -> None:
         constraints = folder / "constraints.txt"
         constraints.write_text("\n".join([*pins, kept.read_text()]))
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    print("installing the tools" if extra else "installing" if kept.exists() else "installing; torch is some 5 GB")
+    print(
+        f"installing the packages of {extra}"
+        if extra
+        else "installing"
+        if kept.exists()
+        else "installing; torch is some 5 GB"
+    )
     command = [*pip, "--constraint", str(constraints), "--editable", f"{ROOT}{extra}"]
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"pip could not install the project into {folder}; the lines above say why")

@@ -19,6 +19,13 @@ from studied import Studied, make_studied
 CPU = torch.device("cpu")
 
 
+def pytest_collection_modifyitems(items):
+    """Tests that ask for a browser are those of `pytest -m browser`."""
+    for item in items:
+        if "browser" in item.fixturenames:
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _two_threads():
     """Float32 results depend on the number of threads."""

@@ -183,6 +183,56 @@ def test_each_kind_of_bad_link_is_found(config: Config, new: str, fault: str) ->
     assert found.startswith(str(config.site / "index.html"))
 
 
+@pytest.mark.parametrize(
+    ("markup", "fault"),
+    [
+        ('<svg><a href="Mixed_5z/index.html"><text>x</text></a></svg>', "leads to no file"),
+        ('<svg><use xlink:href="static/none.svg"></use></svg>', "leads to no file"),
+        ('<svg><use href="#none"></use></svg>', "does not have"),
+        ('<video poster="none.jpg"></video>', "leads to no file"),
+        ('<source srcset="static/icon.svg, none.avif 2x">', "leads to no file"),
+    ],
+)
+def test_bad_links_are_found_wherever_they_stand(config: Config, markup: str, fault: str) -> None:
+    change(config, "index.html", "</main>", f"{markup}</main>")
+    assert fault in only_fault(check_site(config.site).faults)
+
+
+def test_what_a_style_sheet_names_must_be_there(config: Config) -> None:
+    (config.site / "static/extra.css").write_text("a { background: url('none.png') } b { background: url(icon.svg) }")
+    assert "none.png" in only_fault(check_site(config.site).faults)
+
+
+def test_a_page_to_which_nothing_leads_is_found(config: Config) -> None:
+    (config.site / "lost").mkdir()
+    shutil.copy(config.site / "method/index.html", config.site / "lost/index.html")
+    assert "no way of links" in only_fault(check_site(config.site).faults)
+
+
+@pytest.fixture
+def published(config: Config) -> Config:
+    config = replace(config, base_url="https://example.org/atlas/")
+    build_site(config, WEIGHTS)
+    assert check_site(config.site).faults == ()
+    return config
+
+
+@pytest.mark.parametrize(
+    ("page", "old", "new", "fault"),
+    [
+        ("404.html", "atlas/static/style.css", "atlas/static/none.css", "leads to no file"),
+        ("404.html", "https://example.org/atlas/static", "https://example.com/static", "not where the home page"),
+        ("Mixed_5b/index.html", "atlas/Mixed_5b/", "atlas/Mixed_5z/", "leads to no file"),
+        ("Mixed_5b/0/index.html", "atlas/Mixed_5b/0/thumb.jpg", "atlas/Mixed_5b/0/none.jpg", "leads to no file"),
+        ("sitemap.xml", "atlas/Mixed_5b/0/", "atlas/Mixed_5b/1/", 'lacks the page "Mixed_5b/0/"'),
+        ("sitemap.xml", "<loc>https://example.org/atlas/</loc>", "", 'lacks the page "index.html"'),
+    ],
+)
+def test_absolute_addresses_are_followed(published: Config, page: str, old: str, new: str, fault: str) -> None:
+    change(published, page, old, new)
+    assert any(fault in found for found in check_site(published.site).faults)
+
+
 def test_good_fragments_pass(config: Config) -> None:
     change(config, "index.html", 'href="Mixed_5b/index.html"', 'href="method/index.html#score"')
     assert check_site(config.site).faults == ()

@@ -118,6 +118,18 @@ def has_pictures(folder: Path) -> bool:
     return any(note.source for note in _read_manifest(folder).values())
 
 
+def list_files(folder: Path) -> list[str]:
+    """The files of a site, without its manifest: paths relative to its folder.
+
+    Raises:
+        StoreError: the folder holds no site, or its manifest is damaged.
+    """
+    files = sorted(_read_manifest(folder))
+    if not files:
+        raise StoreError(f"{folder}: holds no site: make it with atlas build or atlas site")
+    return files
+
+
 def _read_manifest(folder: Path) -> dict[str, _Note]:
     path = folder / MANIFEST
     if folder.exists() and not folder.is_dir():

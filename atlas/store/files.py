@@ -2,8 +2,10 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from atlas.errors import StoreError
 
@@ -21,21 +23,35 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         StoreError: the file cannot be written; the path is as it was before.
     """
+    try:
+        with open_atomically(path, sync=sync) as file:
+            file.write(data)
+    except OSError as error:
+        why = error.strerror or error
+        raise StoreError(f"{path}: cannot be written ({len(data):,} bytes): {why}; mend that and run again") from None
+
+
+@contextmanager
+def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file for writing, piece by piece, that gets its name when all is written; folders are made as needed.
+
+    Raises:
+        OSError: the file cannot be written; the path is as it was before, as it is after any other exception.
+    """
     temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
-            file.write(data)
+            yield file
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-        if sync:
-            _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-        why = error.strerror or error
-        raise StoreError(f"{path}: cannot be written ({len(data):,} bytes): {why}; mend that and run again") from None
+        raise
+    if sync:
+        _sync_folder(path.parent)
 
 
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:

@@ -1,0 +1,60 @@
+"""A built site → one archive that works from disk: the same site gives the same bytes."""
+
+import os
+import time
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+from atlas.errors import ConfigError, StoreError
+from atlas.site.output import MANIFEST, list_files
+from atlas.store.files import open_atomically
+from atlas.store.media import MEDIA
+
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # that an archive can name
+LATEST = 4354819199  # seconds since 1970, the end of 2107: likewise
+
+
+def archive_path(site: Path) -> Path:
+    """Where the archive of a site lies: beside its folder, with its name."""
+    folder = site.resolve()
+    return folder.with_name(f"{folder.name}.zip")
+
+
+def write_archive(site: Path) -> Path:
+    """Pack a built site into an archive beside its folder; inside, all is in one folder of the site's name.
+
+    The files are those of the site's manifest, sorted, and all of one time: SOURCE_DATE_EPOCH's, or 1980. Pictures and
+    videos are stored, since they cannot be made smaller.
+
+    Returns:
+        The archive's path.
+
+    Raises:
+        ConfigError: SOURCE_DATE_EPOCH is no number of seconds.
+        StoreError: there is no site, one of its files is missing, or the archive cannot be written.
+    """
+    path, when = archive_path(site), _date()
+    if path.is_dir():
+        raise StoreError(f"{path}: is a folder, and the archive needs that name; choose another --out")
+    names = sorted([*list_files(site), MANIFEST])
+    try:
+        with open_atomically(path) as file, ZipFile(file, "w") as archive:
+            for name in names:
+                entry = ZipInfo(f"{path.stem}/{name}", when)
+                entry.create_system = 3  # a Unix, wherever it is made
+                entry.external_attr = 0o100644 << 16
+                entry.compress_type = ZIP_STORED if name.endswith(MEDIA) else ZIP_DEFLATED
+                archive.writestr(entry, (site / name).read_bytes())
+    except OSError as error:
+        raise StoreError(f"{path}: the archive cannot be made: {error}; mend that and run again") from None
+    return path
+
+
+def _date() -> tuple[int, int, int, int, int, int]:
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return EARLIEST
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= LATEST):
+        raise ConfigError(f'SOURCE_DATE_EPOCH "{text}": allowed: seconds since 1970, up to {LATEST}')
+    date = time.gmtime(int(text))
+    return max(EARLIEST, (date.tm_year, date.tm_mon, date.tm_mday, date.tm_hour, date.tm_min, date.tm_sec))
