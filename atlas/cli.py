@@ -428,8 +428,10 @@ def build_command(
 
     with RunConsole() as console:
         built = pipeline.build(settings, run_options(**options, **where, fine=fine), console)
-    lines = [*report_lines(built.rendering), *video_lines(built.videos), *_site_lines(settings, built.site, zip_site)]
-    _finish(lines, failed=bool(built.rendering.failures), videos=built.videos)
+    lost = [f"failed: study {name}: out of memory; the next run tries again" for name in built.unmeasured]
+    site_lines = _site_lines(settings, built.site, zip_site)
+    lines = [*report_lines(built.rendering), *video_lines(built.videos), *lost, *site_lines]
+    _finish(lines, failed=bool(built.rendering.failures or lost), videos=built.videos)
 
 
 def _site_lines(settings: Config, site: Any, zip_site: bool) -> list[str]:

@@ -28,7 +28,7 @@ from atlas.render.weights import Weights, load_weights
 from atlas.site.build import SiteReport, build_site
 from atlas.site.output import Output
 from atlas.site.pictures import CopySettings
-from atlas.store.clips import clip_folder
+from atlas.store.clips import clip_folder, clip_target
 from atlas.store.files import sweep_temporaries
 from atlas.store.photos import keep_photos, open_photo
 from atlas.store.records import Numerics, WeightsId
@@ -105,6 +105,7 @@ class BuildReport:
     rendering: Report
     videos: tuple[Encoding, ...]
     site: SiteReport
+    unmeasured: tuple[str, ...] = ()  # studies for which there was not enough memory
 
 
 def expect(config: Config, jobs: Sequence[Job], options: RunOptions, executor: Executor) -> Expectation:
@@ -183,9 +184,9 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     report, weights = _run(config, all_jobs(config), options, watcher, rescue=True, show=write_site, site=config.site)
     videos = encode_clips(config, weights.id, config_clips(config), watcher, force=options.force)
     renderer = _renderer_here(config, weights, options)
-    run_studies(config, renderer, watcher.studies)
+    unmeasured = run_studies(config, renderer, watcher.studies)
     _find_examples(config, renderer, watcher, rows=None, force=options.force)
-    return BuildReport(report, videos, write_site(weights.id))
+    return BuildReport(report, videos, write_site(weights.id), tuple(unmeasured))
 
 
 def examples(config: Config, options: RunOptions, watcher: Watcher) -> Looked:
@@ -219,6 +220,9 @@ def encode_clips(
             found.append(encode_clip(config.store, weights, clip, force=force))
         except VideoError as error:
             found.append(Encoding(clip, clip_folder(config.store, weights, clip), None, error=error))
+        except MemoryError:
+            why = VideoError(f"the video of {clip_target(clip)}: out of memory; its frames are kept, run again")
+            found.append(Encoding(clip, clip_folder(config.store, weights, clip), None, error=why))
     if found:
         watcher.encodes(len(found), len(clips))
     return tuple(found)
