@@ -204,7 +204,7 @@ def test_folders_that_are_files_and_files_that_are_folders(atlas_of, tmp_path):
         (folder / name / "in the way").mkdir(parents=True)
         if folder == site:
             (site / ".atlas-site.json").write_text('{"format":1,"files":{}}')
-        result = build(config, store, site)
+        result = build(config, store, site if folder == site else tmp_path / "site-c")
         assert (result.exit_code, "Traceback" in result.output) == (4, False)
         assert str(folder / name) in result.output
         shutil.rmtree(folder / name)

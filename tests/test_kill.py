@@ -46,7 +46,8 @@ def test_kills_at_random_moments_lose_nothing(weights_file, tmp_path):
             time.sleep(moments.random() * 0.06)
         was_killed = process.poll() is None
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        words = process.communicate()[1]
+        assert was_killed or process.returncode == 0, words
         kills[kind] += was_killed
         now = _stamps(store)
         left_behind += len(list(store.rglob("*.tmp"))) + len(list(site.rglob("*.tmp")))

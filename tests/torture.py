@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from atlas.site.output import MANIFEST
 from atlas.store.media import MEDIA, media_fault
 from atlas.store.stages import stages_path
 
@@ -115,10 +116,15 @@ def half_files(site: Path, calm: dict[str, bytes]) -> list[str]:
 
 
 def remove_some(store: Path, site: Path, random) -> None:
-    """Remove half of everything, so that there is something to do again; the strip of a master goes with it."""
+    """Remove half of everything, so that there is something to do again; the strip of a master goes with it.
+
+    The site's manifest stays, without which it would be a folder of somebody else's.
+    """
     for folder in (store, site):
-        names = [name for name in final_files(folder) if not name.endswith(".stages.avif") or folder == site]
+        names = [name for name in final_files(folder) if name != MANIFEST]
         for name in random.sample(names, len(names) // 2):
+            if folder == store and name.endswith(".stages.avif"):
+                continue
             if folder == store and name.endswith(".png"):
                 stages_path(folder / name).unlink(missing_ok=True)
             (folder / name).unlink()
