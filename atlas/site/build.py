@@ -62,6 +62,7 @@ def build_site(
     Raises:
         StoreError: the site's folder holds something else, or cannot be written; or a picture cannot be encoded.
     """
+    Output(config.site)  # refuses what is not a site's, before a folder is made
     with _collector_paused(), locked_folder(config.site):  # of two builds one waits for the other
         output = Output(config.site)
         atlas, encoded = _encode(config, weights, output, settings, on_progress)
