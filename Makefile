@@ -21,7 +21,7 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),-
 	$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo site serve check publish demo-weights demo-store test check-site check-pages lint types clean
+.PHONY: help atlas demo site serve check publish demo-weights demo-store test torture check-site check-pages lint types clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ demo-store: $(READY) ## Render the small store that ships with the tests anew; m
 
 test: $(READY_DEV) ## Run the tests
 	$(BIN)/python -m pytest
+
+torture: $(READY_DEV) ## Run the tests of reliability in full length; half an hour
+	ATLAS_TORTURE=1 $(BIN)/python -m pytest -m torture -rP
 
 check-site: check-pages ## Check a site as browsers see it: HTML, links, axe, Lighthouse, and every interactive part
 	$(BIN)/python -m pytest -m browser

@@ -117,7 +117,7 @@ def plan_command(
     precision: opt.Precision = "auto",
 ) -> None:
     """Print what would be rendered: counts, work, room, and what is already fresh (in --precision, if given)."""
-    from atlas.console import plan_table
+    from atlas.console import plan_table, room_line
     from atlas.forecast import forecast
 
     settings = with_photos(read_settings(config, layers, features, features_only, recipe, weights, seed, store))
@@ -125,6 +125,7 @@ def plan_command(
     ahead = forecast(all_jobs(settings), settings.store, settings.weights, precision=wanted)
     typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
     Console().print(plan_table(ahead))
+    typer.echo(room_line(ahead, settings.store))
 
 
 @app.command("render")
@@ -427,8 +428,10 @@ def build_command(
 
     with RunConsole() as console:
         built = pipeline.build(settings, run_options(**options, **where, fine=fine), console)
-    lines = [*report_lines(built.rendering), *video_lines(built.videos), *_site_lines(settings, built.site, zip_site)]
-    _finish(lines, failed=bool(built.rendering.failures), videos=built.videos)
+    lost = [f"failed: study {name}: out of memory; the next run tries again" for name in built.unmeasured]
+    site_lines = _site_lines(settings, built.site, zip_site)
+    lines = [*report_lines(built.rendering), *video_lines(built.videos), *lost, *site_lines]
+    _finish(lines, failed=bool(built.rendering.failures or lost), videos=built.videos)
 
 
 def _site_lines(settings: Config, site: Any, zip_site: bool) -> list[str]:

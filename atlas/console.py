@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from atlas.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds
+from atlas.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds, free_bytes
 from atlas.store.clips import VIDEO, clip_target
 
 if TYPE_CHECKING:  # these need torch, and a site is written without it
@@ -135,6 +136,13 @@ def expectation_lines(expectation: Expectation) -> list[str]:
     if expectation.flops > 1.5 * ahead.flops:
         lines.append("           much of it pads batches that are not full; for a few pictures say --batch-size 1")
     return lines
+
+
+def room_line(ahead: Forecast, store: Path) -> str:
+    """How much room a plan needs, and how much there is."""
+    free = free_bytes(store)
+    needed = f"{format_bytes(ahead.master_bytes)} for masters, {format_bytes(ahead.site_bytes)} for the site"
+    return f"room {needed}" + ("" if free is None else f"; {format_bytes(free)} are free where the store is")
 
 
 def report_lines(report: Report) -> list[str]:

@@ -1,14 +1,19 @@
 """What is left to render and what it will cost: jobs and store → `Forecast`, without torch."""
 
+import os
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas.errors import StoreError
 from atlas.plan.jobs import Job
 from atlas.plan.layers import LAYERS
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import find_weights_ids
+
+NEGLIGIBLE = 10_000_000  # bytes; a forecast is not exact, and so little is soon tried
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,59 @@ def forecast(
 
 def _is_fresh(job: Job, store: Path, known: Iterable[WeightsId], precision: str | None) -> bool:
     return any(find_record(master_path(store, ids, job), job, ids.sha256, precision) for ids in known)
+
+
+def require_room(ahead: Forecast, store: Path, site: Path | None = None) -> None:
+    """Refuse a run for which there is no room, before it starts.
+
+    Args:
+        ahead: what is left to render.
+        store: where masters go.
+        site: where the site goes, if it is written; what it holds already counts.
+
+    Raises:
+        StoreError: a disk has less room than is expected to be needed, if that is more than `NEGLIGIBLE`.
+    """
+    needs = {store: ahead.master_bytes}
+    if site:
+        needs[site] = max(0, ahead.site_bytes - _bytes_in(site))
+    disks: dict[int, list[Path]] = {}
+    for folder in needs:
+        disks.setdefault(_existing(folder).stat().st_dev, []).append(folder)
+    for folders in disks.values():
+        needed = sum(needs[folder] for folder in folders)
+        free = free_bytes(folders[0])
+        if needed > NEGLIGIBLE and free is not None and free < needed:
+            each = ", ".join(f"{needs[folder]:,} in {folder}" for folder in folders)
+            raise StoreError(
+                f"{folders[0]}: {format_bytes(free)} are free on its disk, and about {format_bytes(needed)} will be "
+                f"needed ({each} bytes); make room, choose another disk with --store and --out, or ask for fewer "
+                "features with --features"
+            )
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Room on the disk where a folder is or would be made; None where that is not known."""
+    try:
+        return shutil.disk_usage(_existing(folder)).free
+    except OSError:
+        return None
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the closest one above it that exists."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 (tens of thousands of files)
+            except OSError:
+                continue  # removed in this moment
+    return total
 
 
 def format_flops(flops: float) -> str:

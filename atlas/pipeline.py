@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from atlas.errors import ConfigError, VideoError
 from atlas.findings.topics import Source
-from atlas.forecast import Forecast, forecast, format_seconds
+from atlas.forecast import Forecast, forecast, format_seconds, require_room
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
@@ -27,7 +28,8 @@ from atlas.render.weights import Weights, load_weights
 from atlas.site.build import SiteReport, build_site
 from atlas.site.output import Output
 from atlas.site.pictures import CopySettings
-from atlas.store.clips import clip_folder
+from atlas.store.clips import clip_folder, clip_target
+from atlas.store.files import sweep_temporaries
 from atlas.store.photos import keep_photos, open_photo
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.video import Encoding, encode_clip
@@ -103,6 +105,7 @@ class BuildReport:
     rendering: Report
     videos: tuple[Encoding, ...]
     site: SiteReport
+    unmeasured: tuple[str, ...] = ()  # studies for which there was not enough memory
 
 
 def expect(config: Config, jobs: Sequence[Job], options: RunOptions, executor: Executor) -> Expectation:
@@ -178,12 +181,12 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     def write_site(weights: WeightsId) -> SiteReport:
         return build_site(config, weights, settings=CopySettings(options.fine), on_progress=watcher.builds_site)
 
-    report, weights = _run(config, all_jobs(config), options, watcher, rescue=True, show=write_site)
+    report, weights = _run(config, all_jobs(config), options, watcher, rescue=True, show=write_site, site=config.site)
     videos = encode_clips(config, weights.id, config_clips(config), watcher, force=options.force)
     renderer = _renderer_here(config, weights, options)
-    run_studies(config, renderer, watcher.studies)
+    unmeasured = run_studies(config, renderer, watcher.studies)
     _find_examples(config, renderer, watcher, rows=None, force=options.force)
-    return BuildReport(report, videos, write_site(weights.id))
+    return BuildReport(report, videos, write_site(weights.id), tuple(unmeasured))
 
 
 def examples(config: Config, options: RunOptions, watcher: Watcher) -> Looked:
@@ -217,6 +220,9 @@ def encode_clips(
             found.append(encode_clip(config.store, weights, clip, force=force))
         except VideoError as error:
             found.append(Encoding(clip, clip_folder(config.store, weights, clip), None, error=error))
+        except MemoryError:
+            why = VideoError(f"the video of {clip_target(clip)}: out of memory; its frames are kept, run again")
+            found.append(Encoding(clip, clip_folder(config.store, weights, clip), None, error=why))
     if found:
         watcher.encodes(len(found), len(clips))
     return tuple(found)
@@ -247,14 +253,20 @@ def _run(
     *,
     rescue: bool = False,
     show: Callable[[WeightsId], object] = lambda _: None,
+    site: Path | None = None,
 ) -> tuple[Report, Weights]:
-    """Render what is missing, and say with what weights; `show` is called after the first of several rounds."""
+    """Render what is missing, and say with what weights.
+
+    `show` is called after the first of several rounds; `site` is a folder that needs room too.
+    """
     if options.shard:
         jobs = planning.shard(jobs, *options.shard)
     with _executor(options) as executor:
         expectation = expect(config, jobs, options, executor)
         watcher.expects(expectation)
         refuse_long_cpu_run(expectation, options, executor)
+        require_room(expectation.forecast, config.store, site)
+        sweep_temporaries(config.store)
         keep_photos(config, jobs)
         weights = load_weights(config.weights)
         run = _Run(
@@ -265,6 +277,7 @@ def _run(
             expectation = expect(config, pending, replace(options, force=True), executor)
             watcher.expects(expectation)
             refuse_long_cpu_run(expectation, options, executor)
+            require_room(expectation.forecast, config.store, site)
         write_weights_id(config.store, weights.id)
         watcher.starts(len(jobs), len(jobs) - len(pending))
         first, *others = run.rounds(pending) or [[]]

@@ -417,13 +417,17 @@ def test_a_huge_file_is_not_read(photos, tmp_path, monkeypatch):
     assert "larger than" in lines[0]
 
 
-def test_memory_that_runs_out_says_what_to_do(desk, photos, monkeypatch):
-    def fail(*_arguments):
+def test_memory_that_runs_out_halves_the_batch_down_to_one(desk, photos, monkeypatch):
+    asked = []
+
+    def fail(*arguments):
+        asked.append(arguments[4])
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(study, "look", fail)
-    with pytest.raises(ConfigError, match="--batch-size 2"):
+    with pytest.raises(ConfigError, match="one picture at a time: say a smaller --size"):
         find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
+    assert asked == [4, 2, 1]
 
 
 # pictures

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from atlas.errors import StoreError
 from atlas.plan.jobs import Batch, Job
-from atlas.render.batches import Attempt, render_batches
+from atlas.render.batches import OUT_OF_MEMORY, Attempt, render_batches
 from atlas.render.renderer import Renderer
+from atlas.store.files import check_same_folder, make_folder
 from atlas.store.masters import find_record, master_path, write_master
 from atlas.store.records import Record, WeightsId
 from atlas.store.stages import write_stages
@@ -110,8 +111,16 @@ def keep_attempts(
         on_done: called after every job, in this thread, for progress.
 
     Raises:
-        StoreError: a master cannot be written; those before it are whole. Of those after it some may be there, whole.
+        StoreError: a master cannot be written, or the folder of masters vanished; those before it
+            are whole. Of those after it some may be there, whole.
     """
+    folder = store / weights.folder
+    identity = make_folder(folder)
+
+    def keep(attempt: Attempt) -> Outcome:
+        check_same_folder(folder, identity)  # or it would be made again, without what was in it
+        return _keep(attempt, weights, store)
+
     pool = ThreadPoolExecutor(WRITERS, thread_name_prefix="write-masters")
     waiting: deque[list[Future[Outcome]]] = deque()
     is_writable = True
@@ -124,7 +133,7 @@ def keep_attempts(
     try:
         began = time.monotonic()
         for batch in attempts:
-            waiting.append([pool.submit(_keep, attempt, weights, store) for attempt in batch])
+            waiting.append([pool.submit(keep, attempt) for attempt in batch])
             # where rendering is slow, a full disk and a finished picture are told of before the next batch begins
             wait(waiting[-1], timeout=PATIENCE * (time.monotonic() - began))
             while waiting and (len(waiting) > BATCHES_WAITING or _is_due(waiting)):
@@ -144,8 +153,11 @@ def _keep(attempt: Attempt, weights: WeightsId, store: Path) -> Outcome:
     path = master_path(store, weights, attempt.job)
     if attempt.rendering is None:
         return Outcome(attempt.job, path, None, lost=attempt.failure)
-    write_stages(path, attempt.rendering.stages, attempt.rendering.record)  # first: who has a master has its stages
-    write_master(path, attempt.rendering.pixels, attempt.rendering.record)
+    try:
+        write_stages(path, attempt.rendering.stages, attempt.rendering.record)  # first: who has a master has its stages
+        write_master(path, attempt.rendering.pixels, attempt.rendering.record)
+    except MemoryError:
+        return Outcome(attempt.job, path, None, lost=OUT_OF_MEMORY)
     return Outcome(attempt.job, path, attempt.rendering.record)
 
 

@@ -178,4 +178,22 @@ def _checked(tensors: object, where: str) -> dict[str, Tensor]:
     if faults:
         first = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
         raise WeightsError(f"{where}: not InceptionV3 in torchvision's spelling, {len(faults)} tensors differ: {first}")
-    return {name: tensors[name] for name in expected_shapes()}
+    needed = {name: tensors[name] for name in expected_shapes()}
+    _refuse_numbers(needed, where)
+    return needed
+
+
+def _refuse_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
+    """Refuse weights with which no picture could stay finite."""
+    faults = []
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            faults.append(f"{name} holds NaN or infinity")
+        elif name.endswith("running_var") and (tensor < 0).any():
+            faults.append(f"{name} holds a variance below 0")
+    if faults:
+        first = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
+        raise WeightsError(
+            f"{where}: {len(faults)} tensors hold numbers with which nothing can be rendered: {first}. "
+            "The training went wrong, or the file: save it again, or take an earlier one"
+        )

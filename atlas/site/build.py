@@ -24,6 +24,7 @@ from atlas.site.pictures import CopySettings, Encoded, Progress, encode_all, has
 from atlas.site.stages import copy_stages
 from atlas.site.tints import measure_tints
 from atlas.site.videos import copy_videos
+from atlas.store.files import locked_folder
 from atlas.store.records import Record, WeightsId
 
 STYLE = "static/style.css"
@@ -61,7 +62,8 @@ def build_site(
     Raises:
         StoreError: the site's folder holds something else, or cannot be written; or a picture cannot be encoded.
     """
-    with _collector_paused():
+    Output(config.site)  # refuses what is not a site's, before a folder is made
+    with _collector_paused(), locked_folder(config.site):  # of two builds one waits for the other
         output = Output(config.site)
         atlas, encoded = _encode(config, weights, output, settings, on_progress)
         atlas = replace(atlas, tints=measure_tints(atlas, config.site, output))

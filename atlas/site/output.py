@@ -1,18 +1,15 @@
 """The site's folder: paths and bytes → files, each written once, with a manifest of what is the site's own."""
 
-import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from atlas.errors import StoreError
-from atlas.store.files import write_if_changed
+from atlas.store.files import sweep_temporaries, write_if_changed
 
 MANIFEST = ".atlas-site.json"
 FORMAT = 1
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what an interrupted write leaves behind
 
 
 class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,13 +97,19 @@ class Output:
         try:
             for path in sorted((self._known.keys() | self._claimed) - self._kept):
                 _remove(root, path)
-            _remove_temporaries(root)
+            sweep_temporaries(root)
         except OSError as error:
             raise StoreError(f"{error.filename}: cannot be removed: {error.strerror}; remove it by hand") from None
         self._known = {path: self._known[path] for path in self._kept}
         self._claimed.clear()
         self.save()
-        return sum(_size(root / path) or 0 for path in (*self._kept, MANIFEST))
+        sizes = {path: _size(root / path) for path in (*self._kept, MANIFEST)}
+        for path, size in sorted(sizes.items()):
+            if size is None:
+                raise StoreError(
+                    f"{self._folder / path}: vanished while the site was written; run the same command again"
+                )
+        return sum(size or 0 for size in sizes.values())
 
     def _note(self, path: str, note: _Note) -> None:
         self._known[path] = note
@@ -180,13 +183,6 @@ def _remove(root: Path, name: str) -> None:
         if folder == root or any(folder.iterdir()):
             return
         folder.rmdir()
-
-
-def _remove_temporaries(root: Path) -> None:
-    for folder, _, names in os.walk(root):
-        for name in names:
-            if _TEMPORARY.fullmatch(name):
-                Path(folder, name).unlink()
 
 
 def _size(path: Path) -> int | None:

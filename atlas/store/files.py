@@ -1,7 +1,10 @@
-"""The one way in which files are written: bytes → a file that is either whole or not there."""
+"""The one way in which files are written: bytes → a file that is either whole or not there; and locks on folders."""
 
 import os
+import re
 import secrets
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,7 +12,12 @@ from typing import IO
 
 from atlas.errors import StoreError
 
+if sys.platform != "win32":
+    import fcntl
+
 TEMPORARY = ".tmp"
+_TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{16}\.tmp")
+_ABANDONED = 24 * 3600  # seconds after which nobody writes a file any more, where the file system has no locks
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
@@ -41,14 +49,15 @@ def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
+        with _create(temporary) as file:
             yield file
+            file.flush()
             if sync:
-                file.flush()
                 os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)  # while it is locked: it must never be taken for one that was left behind
     except BaseException:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        with suppress(OSError):
+            temporary.unlink()
         raise
     if sync:
         _sync_folder(path.parent)
@@ -77,3 +86,110 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def sweep_temporaries(folder: Path) -> int:
+    """Remove what killed writers left behind in a folder and those inside it, and nothing that is being written.
+
+    A writer holds a lock on its file for as long as it lives, whatever ends it.
+
+    Returns:
+        How many files were removed; one that cannot be is left.
+    """
+    removed = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if _TEMPORARY_NAME.fullmatch(name):
+                removed += _remove_if_abandoned(Path(parent, name))
+    return removed
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes of this program out of a folder, waiting for one that is in it; nothing is written for that.
+
+    Where the file system has no locks, nobody is kept out.
+
+    Raises:
+        StoreError: the folder cannot be made, or another stands in its place in the end.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be used as a folder: {error.strerror}; choose another") from None
+    try:
+        _lock(handle, wait=True)
+        here = os.fstat(handle)
+        yield
+        check_same_folder(folder, (here.st_dev, here.st_ino))
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> tuple[int, int]:
+    """Make a folder if it is not there; returns what tells it from one that takes its place later.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be used as a folder: {error.strerror}; choose another") from None
+    return found.st_dev, found.st_ino
+
+
+def check_same_folder(folder: Path, identity: tuple[int, int]) -> None:
+    """Check that a folder is the one that `make_folder` found: not removed, and its disk still mounted.
+
+    Raises:
+        StoreError: it is not.
+    """
+    try:
+        found = folder.stat()
+        is_same = (found.st_dev, found.st_ino) == identity
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise StoreError(
+            f"{folder}: vanished while it was in use, and what was in it with it: removed, or its disk unmounted; "
+            "bring it back if you can, and run the same command again"
+        )
+
+
+def _create(temporary: Path) -> IO[bytes]:
+    """A new file, locked. Whoever sweeps may remove it in the moment before the lock; then it is made once more."""
+    while True:
+        file = open(temporary, "xb")  # noqa: SIM115 (the caller closes it)
+        _lock(file.fileno(), wait=True)
+        if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
+
+
+def _remove_if_abandoned(path: Path) -> bool:
+    try:
+        with open(path, "r+b") as file:
+            is_locked = _lock(file.fileno(), wait=False)
+            age = time.time() - os.fstat(file.fileno()).st_mtime
+            if is_locked or (is_locked is None and age > _ABANDONED):
+                path.unlink()
+                return True
+    except OSError:
+        pass  # it is gone by now, or not ours to remove
+    return False
+
+
+def _lock(handle: int, *, wait: bool) -> bool | None:
+    """Lock an open file until it is closed; whether that was possible, and None where there are no locks."""
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

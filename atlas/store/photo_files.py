@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import math
+import struct
 import warnings
 from pathlib import Path
 
@@ -76,6 +78,10 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     least, most = image.convert("F").getextrema()
     assert isinstance(least, float | int)  # of one channel
     assert isinstance(most, float | int)
+    if image.mode == "F" and not all(
+        map(math.isfinite, struct.unpack(f"{image.width * image.height}f", image.tobytes()))
+    ):
+        raise ValueError("it holds NaN or infinity, which are no brightness")
     if image.mode.startswith("I") and least >= 0 and most < 2**16:
         least, most = 0, 2**16 - 1
     scale = 255 / (most - least) if most > least else 1.0

@@ -85,7 +85,11 @@ def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = Fa
     if not force and (record := find_clip(store, weights, clip, encoder)):
         return Encoding(clip, folder, record, was_fresh=True)
     frames = (open_master(master_path(store, weights, frame.job))[0] for frame in clip.frames)
-    made = _encode(clip, frames)
+    try:
+        made = _encode(clip, frames)
+    except OSError as error:
+        where = error.filename or tempfile.gettempdir()
+        raise _failure(clip, f"{where}: cannot be written: {error.strerror or error}") from None
     record = ClipRecord(
         target=clip_target(clip),
         recipe_name=clip.recipe.name,

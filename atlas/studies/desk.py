@@ -13,6 +13,7 @@ from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
 from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
+from atlas.render.batches import is_out_of_memory
 from atlas.render.descent import start_noise, to_pixels
 from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
@@ -71,12 +72,19 @@ class Desk:
             first_size: (height, width) in pixels to which positions belong.
 
         Returns:
-            [H, W] each.
+            [H, W] each. Where memory runs out, fewer are taken together, down to one.
         """
         found: list[Array] = []
-        for at in range(0, len(targets), ROWS):
-            images = torch.stack([to_tensor(picture) for picture in pictures[at : at + ROWS]])  # [B, 3, H, W]
-            found += self._gradients(targets[at : at + ROWS], images, first_size)
+        rows = ROWS
+        while len(found) < len(targets):
+            part = slice(len(found), len(found) + rows)
+            try:
+                images = torch.stack([to_tensor(picture) for picture in pictures[part]])  # [B, 3, H, W]
+                found += self._gradients(targets[part], images, first_size)
+            except (RuntimeError, MemoryError) as error:
+                if rows == 1 or not is_out_of_memory(error):
+                    raise
+                rows //= 2
         return found
 
     def _gradients(self, targets: Sequence[Target], images: Tensor, first_size: Size) -> list[Array]:

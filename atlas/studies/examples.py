@@ -65,7 +65,7 @@ def find_examples(
         desk: the store, and a renderer with its weights.
         gallery: the pictures.
         watcher: told of progress, and of each picture that cannot be read.
-        rows: pictures that run through the network together; None: the table's.
+        rows: pictures that run through the network together, fewer where memory runs out; None: the table's.
         force: look again even if nothing changed.
 
     Raises:
@@ -84,13 +84,16 @@ def find_examples(
     if fresh and _has_all_crops(path.parent, fresh):
         return Looked(path, fresh, was_fresh=True)
     rows = rows or ROWS[desk.renderer.device.type]
-    try:
-        found = _look(desk, gallery, rendered, watcher, rows)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        fewer = f"--batch-size {rows // 2}" if rows > 1 else "a smaller --size"
-        raise ConfigError(f"out of memory with {rows} pictures at a time: say {fewer}") from None
+    found = None
+    while found is None:
+        try:
+            found = _look(desk, gallery, rendered, watcher, rows)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if rows == 1:
+                raise ConfigError("out of memory with one picture at a time: say a smaller --size") from None
+            rows //= 2
     write_examples(config.store, weights, found, inputs)
     remove_crops(path.parent, crop_files(found.features))
     return Looked(path, found, was_fresh=False)

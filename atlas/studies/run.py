@@ -18,6 +18,7 @@ from atlas.findings.palette import palette_topic
 from atlas.findings.topics import Source, Topic
 from atlas.plan.config import Config
 from atlas.plan.raster import config_clips
+from atlas.render.batches import is_out_of_memory
 from atlas.render.renderer import Renderer
 from atlas.studies.compare import measure_compare, measure_raw
 from atlas.studies.connections import measure_connections, measure_wiring
@@ -70,21 +71,33 @@ def studies(config: Config) -> Iterator[Study]:
         yield Study(matrix_topic(layer), partial(measure_matrix, layer=layer))
 
 
-def run_studies(config: Config, renderer: Renderer, on_progress: Callable[[str], None]) -> None:
-    """Measure what can be measured and is not measured yet.
+def run_studies(config: Config, renderer: Renderer, on_progress: Callable[[str], None]) -> list[str]:
+    """Measure what can be measured and is not measured yet; where memory runs out for one study, the rest goes on.
 
     Args:
         config: what is asked.
         renderer: of the weights with which everything was rendered.
         on_progress: told the name of each study before it begins.
 
+    Returns:
+        The names of the studies for which there was not enough memory; the next run tries them again.
+
     Raises:
         StoreError: a finding cannot be written.
     """
     source = Source(config, renderer.weights.id)
     desk = Desk(source, renderer)
+    failed = []
     for study in studies(config):
         if source.digest(study.topic) is None or source.read(study.topic) is not None:
             continue
         on_progress(study.topic.name)
-        source.write(study.topic, study.measure(desk))
+        try:
+            found = study.measure(desk)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failed.append(study.topic.name)
+        else:
+            source.write(study.topic, found)
+    return failed
