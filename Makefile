@@ -73,7 +73,7 @@ types: $(READY_DEV) ## Check types
 	$(BIN)/mypy
 
 hashes: $(TOOLS) ## Write the hashes of all pinned packages anew; needs the network, and downloads none of them
-	echo editables | $(TOOLS)/bin/uv pip compile pyproject.toml - --extra dev --extra publish --constraint constraints.txt --universal \
+	echo editables | $(TOOLS)/bin/uv pip compile pyproject.toml - --extra dev --constraint constraints.txt --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file .ci/hashes.txt
 
 audit: $(TOOLS) ## Ask the database of advisories about all pinned packages; needs the network
