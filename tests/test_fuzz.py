@@ -39,7 +39,8 @@ from atlas.store.stages import pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
 from test_store import JOB, PIXELS, RECORD
 
-TORTURE = os.environ.get("ATLAS_TORTURE") == "1"
+pytestmark = pytest.mark.torture
+TORTURE = bool(os.environ.get("ATLAS_TORTURE"))
 
 
 def inputs(count):
