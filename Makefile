@@ -1,8 +1,10 @@
 # What a person types. `make help` lists the targets; variables are passed on only if they are set:
 #   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL FINE ZIP PORT REMOTE BRANCH
+#   HASHES
 
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := $(VENV)-tools
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 READY_PUBLISH := $(VENV)/.ready-publish
@@ -21,7 +23,8 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),-
 	$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo site serve check publish demo-weights demo-store test torture check-site check-pages lint types clean
+.PHONY: help atlas demo site serve check publish demo-weights demo-store test torture check-site check-pages lint types hashes \
+	audit clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,20 +76,33 @@ lint: $(READY_DEV) ## Check style, formatting and the order of imports
 types: $(READY_DEV) ## Check types
 	$(BIN)/mypy
 
+hashes: $(TOOLS) ## Write the hashes of all pinned packages anew; needs the network, and downloads none of them
+	echo editables | $(TOOLS)/bin/uv pip compile pyproject.toml - --extra dev --constraint constraints.txt --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file .ci/hashes.txt
+
+audit: $(TOOLS) ## Ask the database of advisories about all pinned packages; needs the network
+	$(TOOLS)/bin/pip-audit --disable-pip --requirement .ci/hashes.txt
+
+$(TOOLS):
+	$(or $(PYTHON),python3) -m venv '$(TOOLS)'
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv pip-audit
+
 clean: ## Remove the environment and what tools left; the store and the site stay
 	test ! -e '$(VENV)/.made-by-atlas' || rm -rf '$(VENV)'
-	rm -rf build dist scripts/check-site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf '$(TOOLS)' build dist scripts/check-site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
 	find atlas scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt scripts/make_venv.py
-	$(or $(PYTHON),python3) scripts/make_venv.py '$(VENV)' $(if $(PYTHON),--keep-torch)
+	$(or $(PYTHON),python3) scripts/make_venv.py '$(VENV)' $(if $(PYTHON),--keep-torch) \
+		$(if $(HASHES),--hashes '$(HASHES)')
 	@echo '$(PYTHON)' > '$(VENV)/.made-with'
 	@touch $@
 
 $(READY_DEV): $(READY)
-	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra dev
+	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra dev $(if $(HASHES),--hashes '$(HASHES)')
 	@touch $@
 
 $(READY_PUBLISH): $(READY)
-	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra publish
+	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra publish $(if $(HASHES),--hashes '$(HASHES)')
 	@touch $@

@@ -1,8 +1,11 @@
 """The command line: parse, call one function, print, exit code. Heavy imports happen inside the commands."""
 
 import json
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -11,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from atlas import __version__
+from atlas import __version__, log
 from atlas import options as opt
-from atlas.errors import AtlasError, ConfigError
+from atlas.errors import AtlasError, ConfigError, StoreError
 from atlas.plan import config as configuration
 from atlas.plan import jobs as planning
 from atlas.plan import layers as network
@@ -43,9 +46,14 @@ class _Commands(TyperGroup):
         except AtlasError as error:
             typer.echo(f"atlas: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
+        except OSError as error:  # what no room foresaw: a disk, a name or a right that is missing
+            place = f"{error.filename}: " if error.filename else ""
+            typer.echo(f"atlas: {place}{error.strerror or error}; mend that and run the same command again", err=True)
+            raise typer.Exit(StoreError.exit_code) from None
+        except KeyboardInterrupt as error:
+            done = f"{error}; " if str(error) else ""
             typer.echo(
-                "atlas: interrupted; what is finished is kept, and the same command goes on from there", err=True
+                f"atlas: interrupted; {done}what is finished is kept, and the same command goes on from there", err=True
             )
             raise typer.Exit(INTERRUPTED) from None
 
@@ -73,6 +81,27 @@ def _main(
     ] = False,
 ) -> None:
     pass
+
+
+def _watched(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that runs long the options --log-file, --quiet and --verbose."""
+
+    @wraps(command)
+    def run(*, log_file: Path | None, quiet: bool, verbose: bool, **given: Any) -> None:
+        if quiet and verbose:
+            raise ConfigError("--quiet and --verbose exclude each other: say one of them, or neither")
+        with log.watched(log_file, "quiet" if quiet else "verbose" if verbose else "normal"):
+            command(**given)
+
+    options = {"log_file": (opt.LogFile, None), "quiet": (opt.Quiet, False), "verbose": (opt.Verbose, False)}
+    added = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in options.items()
+    ]
+    own = signature(command)
+    run.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, **{name: kind for name, (kind, _) in options.items()}}
+    return run
 
 
 @app.command("layers")
@@ -129,6 +158,7 @@ def plan_command(
 
 
 @app.command("render")
+@_watched
 def render_command(
     targets: Annotated[
         Optional[list[str]],
@@ -183,6 +213,7 @@ def render_command(
 
 
 @app.command("raster")
+@_watched
 def raster_command(
     targets: Annotated[
         Optional[list[str]],
@@ -216,10 +247,11 @@ def raster_command(
     where = {"executor": executor, "address": address, "gpus_per_task": gpus_per_task}
 
     from atlas import pipeline
-    from atlas.console import RunConsole, report_lines, time_lines, video_lines
+    from atlas.console import RunConsole, log_videos, report_lines, time_lines, video_lines
 
     with RunConsole() as console:
         report, videos = pipeline.raster(settings, clips, run_options(**options, **where), console)
+    log_videos(videos)
     for video in videos:
         if video.record:
             typer.echo(video.video)
@@ -228,6 +260,7 @@ def raster_command(
 
 
 @app.command("dream")
+@_watched
 def dream_command(
     photos: Annotated[
         Optional[list[str]],
@@ -279,6 +312,7 @@ def dream_command(
 
 
 @app.command("examples")
+@_watched
 def examples_command(
     folder: Annotated[
         Optional[Path], typer.Argument(metavar="[FOLDER]", help="Of pictures, and those inside; default: [examples]'s.")
@@ -321,6 +355,7 @@ def examples_command(
 
 
 @app.command("site")
+@_watched
 def site_command(
     config: opt.Config = "article",
     layers: opt.Layers = None,
@@ -394,6 +429,7 @@ def check_command(
 
 
 @app.command("build")
+@_watched
 def build_command(
     config: opt.Config = "article",
     layers: opt.Layers = None,
@@ -424,10 +460,11 @@ def build_command(
     where = {"executor": executor, "address": address, "gpus_per_task": gpus_per_task}
 
     from atlas import pipeline
-    from atlas.console import RunConsole, report_lines, video_lines
+    from atlas.console import RunConsole, log_videos, report_lines, video_lines
 
     with RunConsole() as console:
         built = pipeline.build(settings, run_options(**options, **where, fine=fine), console)
+    log_videos(built.videos)
     lost = [f"failed: study {name}: out of memory; the next run tries again" for name in built.unmeasured]
     site_lines = _site_lines(settings, built.site, zip_site)
     lines = [*report_lines(built.rendering), *video_lines(built.videos), *lost, *site_lines]
@@ -436,6 +473,9 @@ def build_command(
 
 def _site_lines(settings: Config, site: Any, zip_site: bool) -> list[str]:
     """What became of the site; packs it first, if that is wanted."""
+    for fault in site.damaged:
+        log.event("damaged", level=logging.WARNING, why=fault)
+    log.event("site", pages=site.pages, pictures=site.pictures, encoded=site.encoded, bytes=site.bytes)
     lines = [f"warning: {fault}" for fault in site.damaged]
     pending = f", {site.pending} features pending" if site.pending else ""
     pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"
@@ -449,8 +489,10 @@ def _site_lines(settings: Config, site: Any, zip_site: bool) -> list[str]:
 
 
 def _finish(lines: list[str], *, failed: bool, videos: Sequence[Any] = ()) -> None:
+    is_quiet = log.loudness() == "quiet"
     for line in lines:
-        typer.echo(line, err=True)
+        if not is_quiet or line.startswith(("failed", "warning")):
+            typer.echo(line, err=True)
     for video in videos:
         if video.error:
             raise typer.Exit(video.error.exit_code)
@@ -484,8 +526,3 @@ def bench_command(
     typer.echo(f"{report.table()}\n\n{report.summary()}")
     if out:
         write_atomically(out, report.to_json().encode())
-
-
-def main() -> None:
-    """Entry point of the `atlas` command."""
-    sys.exit(app())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from atlas import log
 from atlas.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds, free_bytes
 from atlas.store.clips import VIDEO, clip_target
 
@@ -30,8 +32,8 @@ class RunConsole:
     """Shows a run on standard error, so that standard output holds results alone; a context manager."""
 
     def __init__(self) -> None:
-        """Nothing is shown before the run says what it expects."""
-        self._console = Console(stderr=True, highlight=False)
+        """Nothing is shown before the run says what it expects, and nothing at all if it is to be quiet."""
+        self._console = Console(stderr=True, highlight=False, quiet=log.loudness() == "quiet")
         self._aside = redirect_stdout(sys.stderr)  # what libraries such as Ray say while it runs
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -47,6 +49,8 @@ class RunConsole:
         self._wanted = self._finished = self._rendered = 0
         self._started = self._ended = 0.0  # of rendering
         self._told = time.monotonic()  # when a line was printed last, where there is no terminal for a bar
+        self._study: tuple[str, float] | None = None  # the one that runs, and since when
+        self._done: dict[str, str] = {}  # kind -> words on what is finished
 
     def __enter__(self) -> Self:
         self._aside.__enter__()
@@ -55,11 +59,27 @@ class RunConsole:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_study()
+        if self._rendered:
+            log.event("rendering done", renderings=self._rendered, seconds=_seconds(self._ended - self._started))
         self._progress.stop()
         self._aside.__exit__(kind, error, trace)
+        if isinstance(error, KeyboardInterrupt) and self._done:
+            error.args = (", ".join(self._done.values()),)  # for the one line that is said of it
 
     def expects(self, expectation: Expectation) -> None:
         """Print device, precision, work, time and room."""
+        ahead, numerics = expectation.forecast, expectation.numerics
+        log.event(
+            "expected",
+            device=expectation.device_name,
+            precision=numerics.precision,
+            threads=numerics.threads,
+            pending=len(ahead.pending),
+            fresh=ahead.fresh,
+            flops=expectation.flops,
+            seconds=_seconds(expectation.seconds),
+        )
         for line in expectation_lines(expectation):
             self._console.print(line, soft_wrap=True)
 
@@ -76,9 +96,9 @@ class RunConsole:
         self._finished += 1
         self._rendered += 1
         self._ended = time.monotonic()
-        if not self._console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
-            self._progress.print(f"{self._finished} of {self._wanted}: {outcome.job.target}", markup=False)
-            self._told = time.monotonic()
+        self._done["renderings"] = f"{count_of(self._rendered, 'rendering')} made"
+        self._log(outcome)
+        self._tell(f"{self._finished} of {self._wanted}: {outcome.job.target}")
         self._progress.update(self._rendering, advance=1, description=f"rendering {outcome.job.target.deepest}")
         if outcome.failure:
             self._progress.print(f"failed: {outcome.job.target}: {outcome.failure}", soft_wrap=True, markup=False)
@@ -94,9 +114,13 @@ class RunConsole:
             self._progress.start()
             self._videos = self._progress.add_task("encoding videos", total=total)
         self._progress.update(self._videos, completed=done, total=total)
+        self._done["videos"] = f"{done} of {count_of(total, 'video')} encoded"
+        self._tell(f"{done} of {count_of(total, 'video')}")
 
     def studies(self, name: str) -> None:
         """Say which study runs."""
+        self._end_study()
+        self._study = (name, time.monotonic())
         self._progress.start()
         self._progress.print(f"study: {name}", markup=False)
 
@@ -106,12 +130,11 @@ class RunConsole:
             self._progress.start()
             self._looked = self._progress.add_task("looking at pictures", total=total)
         self._progress.update(self._looked, completed=done, total=total)
-        if not self._console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
-            self._progress.print(f"{done:,} of {total:,} pictures", markup=False)
-            self._told = time.monotonic()
+        self._tell(f"{done:,} of {total:,} pictures looked at")
 
     def skips(self, why: str) -> None:
         """Name a picture that cannot be read, and why."""
+        log.event("skipped", level=logging.WARNING, why=why)
         self._progress.print(f"skipped: {why}", soft_wrap=True, markup=False)
 
     def builds_site(self, done: int, total: int) -> None:
@@ -122,6 +145,38 @@ class RunConsole:
                 self._progress.remove_task(self._site)
             self._site = self._progress.add_task("writing the site", total=total)
         self._progress.update(self._site, completed=done, total=total)
+        self._done["site"] = f"{done:,} of {count_of(total, 'picture')} of the site encoded"
+        self._tell(f"{done:,} of {total:,} pictures of the site")
+
+    def _tell(self, words: str) -> None:
+        """Print a line every ten seconds where there is no terminal for a bar."""
+        if not self._console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
+            self._progress.print(words, markup=False)
+            self._told = time.monotonic()
+
+    def _log(self, outcome: Outcome) -> None:
+        record = outcome.record
+        log.event(
+            "failed" if outcome.failure else "rendered",
+            level=logging.ERROR if outcome.failure else logging.INFO,
+            target=str(outcome.job.target),
+            recipe=outcome.job.recipe.name,
+            status=record.status if record else "failed",
+            score=record.score_shown if record else None,
+            since_start=_seconds(self._ended - self._started),
+            **({"why": outcome.failure} if outcome.failure else {}),
+        )
+
+    def _end_study(self) -> None:
+        if self._study:
+            name, began = self._study
+            log.event("study done", study=name, seconds=_seconds(time.monotonic() - began))
+            self._study = None
+
+
+def _seconds(value: float) -> float:
+    """Seconds as the log has them."""
+    return round(value, 3)
 
 
 def expectation_lines(expectation: Expectation) -> list[str]:
@@ -171,6 +226,18 @@ def example_lines(looked: Looked) -> list[str]:
 def time_lines(seconds: float | None) -> list[str]:
     """What a frame took, if any was rendered."""
     return [f"{seconds:.2f} seconds a frame"] if seconds is not None else []
+
+
+def log_videos(videos: Sequence[Encoding]) -> None:
+    """Say what became of each video in the log."""
+    for video in videos:
+        name = clip_target(video.clip)
+        if video.error:
+            log.event("video failed", level=logging.ERROR, target=name, why=str(video.error))
+        elif video.record:
+            log.event("video", target=name, bytes=video.record.files[VIDEO].bytes, was_fresh=video.was_fresh)
+        else:
+            log.event("video waits", level=logging.WARNING, target=name, missing=video.missing)
 
 
 def video_lines(videos: Sequence[Encoding]) -> list[str]:

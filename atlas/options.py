@@ -48,6 +48,11 @@ GpusPerTask = Annotated[
         "--gpus-per-task", min=0, max=1, metavar="SHARE", help="Of a GPU, for each worker on Ray; default: 1 if any."
     ),
 ]
+LogFile = Annotated[
+    Optional[Path], typer.Option("--log-file", metavar="FILE", help="Append one JSON object an event to it.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but results, failures and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print every event as a line.")]
 Force = Annotated[bool, typer.Option("--force", help="Render again what is fresh.")]
 Site = Annotated[Optional[Path], typer.Option("--out", metavar="DIR", help="Folder of the site.")]
 BaseUrl = Annotated[

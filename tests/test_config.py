@@ -82,7 +82,7 @@ MISTAKES = {
     "[atlas]\nseed = true": ("atlas.seed = True", "whole number"),
     "[atlas]\nbase_url = 'ftp://x'": ("atlas.base_url", "https://"),
     "[atlas]\nbase_url = 'https://[x'": ("atlas.base_url", "IPv6"),
-    "[atlas]\nstore = ''": ("atlas.store", "path of a folder"),
+    "[atlas]\nstore = ''": ("atlas.store", "must be a path"),
     "atlas = 3": ("atlas = 3", "[atlas]"),
     "extends = 'demmo'": ("extends", 'did you mean "demo"?'),
     "[features]\ncount = 0": ("features.count", "above 0"),

@@ -129,7 +129,7 @@ def test_photographs_are_relative_to_the_file_and_the_rest_is_inherited(tmp_path
     ("text", "words"),
     [
         ('photos = ["a.jpg", "b/a.png"]', 'dream.photos = .*"a.jpg" and "a.png" would share the name a'),
-        ('photos = [""]', "dream.photos = .*is no path of a picture"),
+        ('photos = [""]', "dream.photos = .*is no path"),
         ('photos = "a.jpg"', "must be a list of strings"),
         ('targets = ["Mixed_6z[:]"]', "dream.targets = .*Mixed_6z"),
         ('recipe = "dreem"', 'dream.recipe = "dreem": did you mean "dream"'),

@@ -123,5 +123,5 @@ def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
 def _read(path: Path) -> _File | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_File)
-    except (OSError, msgspec.MsgspecError, RecursionError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

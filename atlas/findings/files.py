@@ -49,7 +49,7 @@ def read_finding(path: Path, kind: type[Found], inputs: str) -> Found | None:
     try:
         file = msgspec.json.decode(path.read_bytes(), type=_File)
         return msgspec.json.decode(file.found, type=kind) if file.inputs == inputs else None
-    except (OSError, msgspec.MsgspecError, RecursionError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -13,7 +13,7 @@ from atlas.plan import layers
 from atlas.plan.features import Features, parse_features
 from atlas.plan.lists import Lists, read_lists
 from atlas.plan.recipes import GRADIENTS, METRICS, Gradient, Metric, Octave, Recipe
-from atlas.plan.tables import Table
+from atlas.plan.tables import Table, read_path
 
 PRESETS = ("article", "demo")
 BUILT_IN_WEIGHTS = ("imagenet", "demo")
@@ -164,16 +164,20 @@ def _read_weights(table: Table, folder: Path, base: Config | None) -> str:
     weights = table.text("weights")
     if not weights:
         table.fail("weights", f"must be {', '.join(BUILT_IN_WEIGHTS)} or a file")
-    return weights if weights in BUILT_IN_WEIGHTS else str(folder / Path(weights).expanduser())
+    return weights if weights in BUILT_IN_WEIGHTS else str(_path(table, "weights", folder))
 
 
 def _read_path(table: Table, key: str, folder: Path, default: Path | None) -> Path:
     if not table.has(key) and default:
         return default
-    text = table.text(key)
-    if not text or "\0" in text:
-        table.fail(key, "must be the path of a folder")
-    return folder / Path(text).expanduser()
+    return _path(table, key, folder)
+
+
+def _path(table: Table, key: str, folder: Path) -> Path:
+    try:
+        return read_path(table.text(key), folder)
+    except ConfigError as error:
+        table.fail(key, f"must be a path: {error}")
 
 
 def _read_base_url(table: Table, base: Config | None) -> str:

@@ -1,6 +1,7 @@
 """A TOML table read key by key: file → typed values, with errors that name file, key, value and what is allowed."""
 
 import math
+import os
 import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from atlas.errors import ConfigError, did_you_mean
+
+LONGEST_PATH, LONGEST_PART = 4095, 255  # bytes that file systems take
 
 
 class Table:
@@ -32,13 +35,16 @@ class Table:
         """
         name = name or str(file)
         try:
-            return cls(tomllib.loads(file.read_bytes().decode()), name)
+            data = tomllib.loads(file.read_bytes().decode())
         except OSError as error:
             raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:
             raise ConfigError(f"{name}: not UTF-8 text, at byte {error.start}; a configuration is TOML") from None
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
             raise ConfigError(f"{name}: not valid TOML: {error}") from None
+        if _has_huge_number(data):
+            raise ConfigError(f"{name}: not valid TOML: a whole number has at most 64 bits")
+        return cls(data, name)
 
     @property
     def name(self) -> str:
@@ -145,6 +151,29 @@ class Table:
 
     def _name(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
+
+
+def read_path(text: str, folder: Path) -> Path:
+    """A path as a person writes it in a configuration: relative to a folder, and ~ is the home.
+
+    Raises:
+        ConfigError: no path, longer than file systems take, or in the home of a user who is not here.
+    """
+    if not text or "\0" in text:
+        raise ConfigError(f"{_show(text)} is no path")
+    if len(os.fsencode(text)) > LONGEST_PATH or any(len(os.fsencode(p)) > LONGEST_PART for p in Path(text).parts):
+        raise ConfigError(f"{_show(text)} is longer than a path can be")
+    try:
+        return folder / Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{_show(text)}: no user of that name is known here; write the whole path") from None
+
+
+def _has_huge_number(value: object) -> bool:
+    """Whether a value of TOML holds a whole number that TOML does not allow, and that could not even be printed."""
+    if isinstance(value, dict | list):
+        return any(map(_has_huge_number, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and not -(2**63) <= value < 2**64
 
 
 def _is_number(value: object, above: float) -> bool:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,6 +144,12 @@ def keep_attempts(
             tell(waiting.popleft())
     except StoreError:
         is_writable = False
+        raise
+    except KeyboardInterrupt:  # the batch is dropped, and those before it are written
+        pool.shutdown(wait=True)
+        with suppress(StoreError):
+            while waiting:
+                tell(waiting.popleft())
         raise
     finally:  # what is rendered is kept if it can be, even if a person interrupts
         pool.shutdown(wait=True, cancel_futures=not is_writable)

@@ -26,6 +26,7 @@ DEMO_NOTE = (
 DEMO_FOLDER = Path(__file__).parent.parent / "weights"
 DEMO_FILE = DEMO_FOLDER / "demo.safetensors"
 DEMO_CARD = DEMO_FOLDER / "README.md"  # says what they are, and their hash
+LARGEST_FILE = 2**30  # bytes; float64 takes a fifth
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -118,6 +119,9 @@ def _reason(error: OSError) -> str:
 def _file(file: Path) -> Weights:
     if not file.is_file():
         raise WeightsError(f"weights {file}: no such file; allowed: imagenet, demo, or a file that exists")
+    size = file.stat().st_size
+    if size > LARGEST_FILE:
+        raise WeightsError(f"weights {file}: {size:,} bytes, and InceptionV3 has at most {LARGEST_FILE:,}")
     sha256 = file_sha256(file)
     tensors: object
     if file.suffix == ".safetensors":
@@ -153,7 +157,7 @@ def _read_state_dict(file: Path) -> object:
 def _is_archive(file: Path) -> bool:
     """Whether a file begins as what torch saves: a zip archive or a bare pickle."""
     with open(file, "rb") as handle:
-        return handle.read(2) in (b"PK", b"\x80\x02")
+        return handle.read(2).startswith((b"PK", b"\x80"))
 
 
 def _checked(tensors: object, where: str) -> dict[str, Tensor]:

@@ -146,7 +146,7 @@ def _read_manifest(folder: Path) -> dict[str, _Note]:
         raise StoreError(f"{path}: cannot be read: {error}; remove it and the site beside it") from None
     try:
         files = msgspec.json.decode(data, type=_Manifest).files
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         files = {"": _NO_NOTE}  # no name of a file
     if not all(_is_inside(name) for name in files):
         raise StoreError(f"{path}: damaged; remove it and the site beside it, and build again")

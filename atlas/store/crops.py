@@ -10,6 +10,7 @@ from PIL import Image
 
 from atlas.errors import StoreError
 from atlas.store.files import write_if_changed
+from atlas.store.media import DAMAGE
 from atlas.store.records import WeightsId
 
 FOLDER = "examples"
@@ -59,9 +60,11 @@ def open_crop(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path, formats=["WEBP"]) as image:
+            if max(image.size) > LARGEST:
+                raise StoreError(f"{path}: larger than a crop is; run atlas examples --force")
             image.load()
             picture = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         raise StoreError(f"{path}: missing or damaged: {error}; run atlas examples --force") from None
     if crop_name(picture) != path.name:
         raise StoreError(f"{path}: its pixels are not those of its name; run atlas examples --force")

@@ -11,6 +11,7 @@ from PIL import Image, PngImagePlugin
 from atlas.errors import StoreError
 from atlas.plan.jobs import Job
 from atlas.store.files import write_atomically
+from atlas.store.media import DAMAGE
 from atlas.store.records import Record, WeightsId
 
 KEY = "atlas"  # of the PNG's iTXt chunk
@@ -70,13 +71,14 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
     """
     record = read_record(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.size != (record.width, record.height):  # before memory is taken for a size that a person made up
+                raise StoreError(f"{path}: its size is not that of its record, so it was edited; render it again")
             image.load()
             picture = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         raise StoreError(f"{path}: damaged: {error}; render it again") from None
-    expected = (record.width, record.height, record.pixels_sha256)
-    if (picture.width, picture.height, pixels_sha256(picture.tobytes())) != expected:
+    if pixels_sha256(picture.tobytes()) != record.pixels_sha256:
         raise StoreError(f"{path}: its pixels are not those of its record, so it was edited; render it again")
     return picture, record
 
@@ -113,7 +115,7 @@ def _record_of(path: Path, file: IO[bytes]) -> Record:
             text = image.info.get(KEY)
         file.seek(-len(_PNG_END), 2)
         is_whole = file.read() == _PNG_END
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except DAMAGE:
         raise StoreError(f"{path}: not a whole PNG file; render it again") from None
     if not is_whole:
         raise StoreError(f"{path}: cut off; render it again")

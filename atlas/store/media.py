@@ -6,6 +6,8 @@ from pathlib import Path
 from PIL import Image
 
 MEDIA = (".avif", ".jpg", ".png", ".mp4")
+# what Pillow raises of a damaged file; a warning of a bomb is an error only where a person or a test says so
+DAMAGE = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 _JPEG_END = b"\xff\xd9"
 
 
@@ -19,7 +21,7 @@ def _picture_fault(path: Path) -> str | None:
         data = path.read_bytes()
         with Image.open(path):
             pass
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except DAMAGE:
         return "not a picture"
     is_whole = data.endswith(_JPEG_END) if path.suffix == ".jpg" else path.suffix != ".avif" or _has_all_boxes(data)
     return None if is_whole else "cut off"

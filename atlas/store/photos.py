@@ -22,6 +22,7 @@ from atlas.plan.recipes import Octave, octave_size
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo
 from atlas.store.files import write_atomically, write_if_changed
 from atlas.store.masters import PHOTOS
+from atlas.store.media import DAMAGE
 from atlas.store.photo_files import decode_picture, read_bytes, sha256_of
 
 DRAWN_FILE = Path(__file__).parent.parent / "drawn" / "start.jpg"  # the picture that ships with the project
@@ -88,7 +89,7 @@ def open_kept(path: Path) -> Image.Image:
             image.load()
             digest = image.info.get(_KEY)
             picture = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         raise StoreError(f"{path}: missing or damaged: {error}; remove it and render again") from None
     if digest != _pixels_sha256(picture):
         raise StoreError(f"{path}: its pixels are not those that were kept; remove it and render again")
@@ -156,7 +157,7 @@ def _kept_size(path: Path) -> tuple[int, int] | None:
     try:
         with Image.open(path, formats=["PNG"]) as image:
             return (image.height, image.width) if _KEY in image.info else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except DAMAGE:
         return None
 
 

@@ -109,7 +109,7 @@ class Record:
             StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
         """
         try:
-            data = json.loads(text)
+            data = json.loads(text, parse_constant=_finite_number, parse_float=_finite_number)
         except (ValueError, RecursionError):
             raise StoreError("its record is not JSON") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -122,6 +122,14 @@ class Record:
 def finite(value: float) -> float | None:
     """The value, or None where JSON has no number for it."""
     return value if math.isfinite(value) else None
+
+
+def _finite_number(text: str) -> float:
+    """A number in JSON, which has none that is not finite, though Python reads and makes some."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def _read(data: dict[str, Any]) -> Record:

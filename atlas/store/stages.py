@@ -9,7 +9,7 @@ from PIL import Image
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.store.files import write_atomically
-from atlas.store.media import media_fault
+from atlas.store.media import DAMAGE, media_fault
 from atlas.store.records import Record
 
 SIDE = 160  # pixels of a stage at most
@@ -73,7 +73,7 @@ def pixels_of(path: Path) -> str | None:
     try:
         with Image.open(path, formats=["AVIF"]) as image:
             found = image.getexif().get(_DESCRIPTION)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except DAMAGE:
         return None
     return found if isinstance(found, str) else None
 

@@ -9,6 +9,7 @@ from atlas.errors import ConfigError
 from atlas.plan import layers
 from atlas.plan.lists.reading import Reader
 from atlas.plan.starts import DRAWN, DRAWN_PHOTO, LARGEST_SIDE, Photo
+from atlas.plan.tables import read_path
 from atlas.plan.targets import Target, Term
 
 LONGEST_NAME = 40  # characters of a file's name in paths
@@ -85,7 +86,6 @@ def name_photos(texts: Iterable[str], folder: Path = Path()) -> tuple[StartPhoto
 def _name_photo(text: str, folder: Path) -> StartPhoto:
     if text == DRAWN:
         return StartPhoto(DRAWN, None, DRAWN_PHOTO)
-    if not text or "\0" in text:
-        raise ConfigError(f'"{text}" is no path of a picture')
+    file = read_path(text, folder)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(text).stem)[:LONGEST_NAME].strip(".-")
-    return StartPhoto(name or "photo", folder / Path(text).expanduser(), None)
+    return StartPhoto(name or "photo", file, None)

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from atlas.errors import ConfigError
 from atlas.plan import layers
 from atlas.plan.lists.reading import Reader
+from atlas.plan.tables import read_path
 from atlas.plan.targets import Term
 
 DRAWN = "drawn"  # instead of a folder: pictures that the project draws itself
@@ -37,10 +39,11 @@ def read_examples(reader: Reader, base: ExampleList | None) -> ExampleList:
     folder, drawn = (base.folder, base.drawn) if base else (None, False)
     if table.has("folder") or not base:
         text = table.text("folder")
-        if "\0" in text:
-            table.fail("folder", 'must be the path of a folder, "drawn", or "" for none')
         drawn = text == DRAWN
-        folder = reader.folder / Path(text).expanduser() if text and not drawn else None
+        try:
+            folder = read_path(text, reader.folder) if text and not drawn else None
+        except ConfigError as error:
+            table.fail("folder", f'must be the path of a folder, "drawn", or "" for none: {error}')
     title = table.text("title", base.title if base else None)
     if not title.strip():
         table.fail("title", "must say in words where the pictures come from")

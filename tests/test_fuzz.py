@@ -1,0 +1,416 @@
+"""Whatever text or file from elsewhere is read, nothing but an error that is meant for people comes out.
+
+Each test says its share of 10,000 inputs, which are the same in every run, so that a red one is due to a change. With
+`ATLAS_TORTURE=1`, as `make torture` sets it, there are a hundred times as many, and new ones in every run.
+"""
+
+import binascii
+import json
+import os
+import struct
+import tomllib
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from atlas.errors import AtlasError, ConfigError
+from atlas.findings import examples
+from atlas.findings.depth import DEPTH, layer_depth_topic
+from atlas.findings.files import read_finding, write_finding
+from atlas.findings.influence import INFLUENCE
+from atlas.findings.interactions import INTERACTIONS
+from atlas.findings.metrics import METRICS
+from atlas.findings.nearest import NEAREST
+from atlas.findings.neurons import NEURONS
+from atlas.plan import config as configuration
+from atlas.plan.config import Config, load_config
+from atlas.plan.layers import LAYERS
+from atlas.plan.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
+from atlas.site.output import MANIFEST, Output
+from atlas.store.clips import ClipRecord
+from atlas.store.masters import find_record, open_master, read_record, write_master
+from atlas.store.media import media_fault
+from atlas.store.records import Record
+from atlas.store.stages import pixels_of, stages_path, write_stages
+from atlas.store.weights_ids import read_weights_id
+from test_store import JOB, PIXELS, RECORD
+
+pytestmark = pytest.mark.torture
+TORTURE = bool(os.environ.get("ATLAS_TORTURE"))
+
+
+def inputs(count):
+    """Settings for so many inputs in CI, and a hundred times as many in full."""
+    return settings(
+        max_examples=count * (100 if TORTURE else 1),
+        derandomize=not TORTURE,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+# Text
+
+counts = st.integers(0, 10**6)
+positions = st.one_of(st.just(WHOLE), counts.map(Row), st.builds(Neuron, counts, counts), counts.map(Prefix))
+coefficients = st.floats(allow_nan=False, allow_infinity=False).filter(bool)
+
+
+@st.composite
+def terms(draw):
+    layer = draw(st.sampled_from(LAYERS))
+    feature = draw(st.none() | st.integers(0, layer.features - 1))
+    return Term(layer.name, feature, draw(positions), draw(st.just(1.0) | coefficients))
+
+
+targets = st.lists(terms(), min_size=1, max_size=4).map(tuple).map(Target)
+sizes = st.integers(75, 600)
+
+
+@inputs(1500)
+@given(targets, sizes, sizes)
+def test_a_target_printed_and_parsed_is_itself(target, height, width):
+    found = parse(str(target))
+    assert (found, found.slug) == (target, target.slug)
+    try:
+        found.check_positions((height, width))
+    except AtlasError as error:
+        assert str(error)
+
+
+PIECES = ["Mixed_6b", "Conv2d_1a_3x3", "mixed_6b", "[", "]", ":", ",", "+", "*", "-", " ", "0", "17", "768", "1e999"]
+PIECES += ["0.5", "9" * 30, "٣", "\0", "\n", "../", "é", "𝟙", "e", ".", "nan", "inf", "_"]
+pieces = st.sampled_from(PIECES)
+notation = st.lists(pieces, max_size=14).map("".join) | st.builds(
+    lambda target, at, piece: str(target)[:at] + piece + str(target)[at:], targets, st.integers(0, 60), pieces
+)
+
+
+@inputs(2000)
+@given(notation | st.text(max_size=60))
+def test_any_text_is_a_target_that_prints_itself_or_an_error(text):
+    try:
+        found = parse(text)
+    except AtlasError as error:
+        assert 0 < len(str(error)) < 600
+    else:
+        assert parse(str(found)) == found
+        assert "/" not in found.slug
+        assert not found.slug.startswith(".")
+
+
+# Configurations
+
+HOSTILE = ["", " ", "\0", "..", "../../etc/passwd", "~nobody-here/x", "~", "/", "a" * 5000, "<script>", "{{ 7*7 }}"]
+HOSTILE += ["%s%n", "\x1b[2J", "‮", "é" * 300, "-1", "1e999", "Mixed_6b[1]", "Mixed_6b[:]", "all", "0-5", "9-1"]
+HOSTILE += [
+    "raster",
+    "octaves",
+    "https://[x",
+    "http://a b",
+    "//x",
+    "con",
+    "C:\\x",
+    "a\nb",
+    "\ud7ff",
+    "imagenet",
+    "drawn",
+]
+hostile = st.one_of(
+    st.sampled_from(HOSTILE),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([0, -1, 1, 75, 10**20, 2**63, 10**400]),
+    st.floats(),
+)
+values = st.recursive(
+    hostile,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*HOSTILE, "size"]), inner, max_size=2),
+    max_leaves=4,
+)
+PRESET_FILES = [Path(configuration.__file__).parent / "presets" / f"{name}.toml" for name in configuration.PRESETS]
+PRESET_TEXTS = [file.read_bytes() for file in PRESET_FILES]
+PRESET_DATA = [tomllib.loads(text.decode()) for text in PRESET_TEXTS]
+
+
+def places(data, path=()):
+    """The path of every value in nested tables and lists."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def replaced(data, path, value):
+    """The data with the value at a path replaced."""
+    if not path:
+        return value
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    copy[path[0]] = replaced(copy[path[0]], path[1:], value)
+    return copy
+
+
+def to_toml(value):
+    """A value as TOML, tables inline."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{quoted(key)} = {to_toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(to_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return quoted(value) if isinstance(value, str) else repr(value)
+
+
+def quoted(text):
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+PLACES = [(data, path) for data in PRESET_DATA for path in places(data)]
+
+
+def load(file, text):
+    """Load a configuration of these bytes; an error names the file."""
+    file.write_bytes(text)
+    try:
+        assert isinstance(load_config(str(file)), Config)
+    except AtlasError as error:
+        assert str(file) in str(error) or "preset" in str(error)
+        assert len(str(error)) < 2000
+
+
+@inputs(1200)
+@given(st.sampled_from(PLACES), values)
+def test_a_configuration_with_any_value_replaced_loads_or_says_why(tmp_path_factory, place, value):
+    data = replaced(place[0], place[1], value)
+    text = "".join(f"{quoted(key)} = {to_toml(inner)}\n" for key, inner in data.items())
+    load(tmp_path_factory.getbasetemp() / "replaced.toml", text.encode())
+
+
+@st.composite
+def mutated(draw, whole):
+    """Bytes with a few places cut out, written over or doubled."""
+    data = bytearray(draw(whole))
+    for _ in range(draw(st.integers(1, 3))):
+        at, length = draw(st.integers(0, len(data))), draw(st.sampled_from([0, 1, 1, 2, 4, 16, 10**6]))
+        data[at : at + length] = draw(st.binary(max_size=6) | st.just(bytes(data[at : at + length]) * 2))
+    return bytes(data)
+
+
+@inputs(800)
+@given(mutated(st.sampled_from(PRESET_TEXTS)))
+def test_a_configuration_of_mutated_bytes_loads_or_says_why(tmp_path_factory, text):
+    load(tmp_path_factory.getbasetemp() / "mutated.toml", text)
+
+
+HUGE = ["0x" + "f" * 6000, "9" * 5000, "[0x" + "f" * 6000 + "]", "1979-05-27", "nan", "[[" * 3000]
+PATHS = ["~nobody-here/x", "a" * 300, "b/" * 3000, "a\\u0000b", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"[{table}]\n{key} = {value}", "hostile.toml")
+        for table, key in [("atlas", "seed"), ("features", "count")]
+        for value in HUGE
+    ]
+    + [(f'[atlas]\n{key} = "{path}"', key) for key in ("store", "site", "weights") for path in PATHS]
+    + [(f'[dream]\nphotos = ["{path}"]', "dream.photos") for path in PATHS]
+    + [(f'[examples]\nfolder = "{path}"', "examples.folder") for path in PATHS if path],
+)
+def test_numbers_and_paths_that_no_machine_takes_are_refused(text, words, tmp_path):
+    file = tmp_path / "hostile.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_config(str(file))
+    assert "hostile.toml" in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+# What a store holds
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(HOSTILE),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+RECORD_DATA = json.loads(RECORD.to_json())
+CLIP_DATA = {
+    "target": "Mixed_6b[654]",
+    "recipe_name": "raster",
+    "recipe_digest": "ab" * 4,
+    "seed": 999,
+    "weights_sha256": "ab" * 32,
+    "stride": 1,
+    "fps": 17,
+    **{name: [4, 4] for name in ("grid", "cells", "frame_size", "video_size", "sheet_size")},
+    "encoder": "x",
+    "source": "y",
+    "files": {name: {"bytes": 1, "sha256": "00"} for name in ("video.mp4", "poster.jpg", "sheet.avif", "sheet.jpg")},
+    "format": 1,
+}
+
+
+def changed(data):
+    """The data with one or two values replaced, anywhere inside."""
+    one = st.tuples(st.sampled_from(list(places(data))), json_values)
+
+    def put(changes):
+        found = data
+        for path, value in changes:
+            try:
+                found = replaced(found, path, value)
+            except (KeyError, IndexError, TypeError, ValueError):
+                continue  # the first change took the place of the second away
+        return found
+
+    return st.lists(one, min_size=1, max_size=2).map(put)
+
+
+@pytest.mark.parametrize(("kind", "data"), [(Record, RECORD_DATA), (ClipRecord, CLIP_DATA)], ids=["record", "clip"])
+def test_a_record_with_any_value_replaced_is_read_or_refused(kind, data):
+    assert kind.from_json(json.dumps(data))
+
+    @inputs(900)
+    @given(changed(data) | json_values)
+    def check(found):
+        text = json.dumps(found)
+        try:
+            record = kind.from_json(text)
+        except AtlasError as error:
+            assert str(error)
+        else:
+            assert kind.from_json(record.to_json()) == record  # so it can be written too
+
+    check()
+
+
+FINDINGS = [DEPTH, layer_depth_topic("Mixed_6b"), INFLUENCE, INTERACTIONS, METRICS, NEAREST, NEURONS]
+
+
+def test_a_finding_is_of_its_kind_or_counts_as_none(tmp_path):
+    path = tmp_path / "finding.json"
+    kinds = [(topic.kind, msgspec.json.schema(topic.kind)) for topic in FINDINGS]
+    names = sorted({name for _, schema in kinds for part in schema["$defs"].values() for name in part["properties"]})
+    found_values = st.recursive(
+        json_values,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(names), inner, max_size=6),
+        max_leaves=8,
+    )
+
+    @inputs(800)
+    @given(st.sampled_from([kind for kind, _ in kinds]), found_values, st.booleans())
+    def check(kind, value, is_cut):
+        text = json.dumps({"inputs": "x", "found": value})
+        path.write_text(text[: len(text) // 2] if is_cut else text)
+        found = read_finding(path, kind, "x")
+        if found is not None:
+            assert isinstance(found, kind)
+            write_finding(path, found, "x")
+            assert read_finding(path, kind, "x") == found
+
+    check()
+
+
+@pytest.mark.parametrize("name", ["weights.json", "examples.json", MANIFEST])
+def test_small_files_of_a_store_and_a_site_are_read_or_refused(name, tmp_path):
+    path = tmp_path / name
+    whole = {
+        "weights.json": {"name": "trial", "sha256": "ab" * 32, "note": "made up"},
+        "examples.json": {"inputs": "x", "found": {"version": 1, "origin": "drawn", "features": []}},
+        MANIFEST: {"format": 1, "files": {"index.html": {}, "a/b.avif": {"bytes": 3, "source": "s"}}},
+    }[name]
+    read = {
+        "weights.json": partial(read_weights_id, path),
+        "examples.json": partial(examples.missing_crops, path),
+        MANIFEST: partial(Output, tmp_path),
+    }[name]
+    data = json.dumps(whole).encode()
+
+    @inputs(200)
+    @given(mutated(st.just(data)) | changed(whole).map(lambda value: json.dumps(value).encode()))
+    def check(text):
+        path.write_bytes(text)
+        try:
+            read()
+        except AtlasError as error:
+            assert str(path) in str(error)
+
+    check()
+
+
+# Pictures
+
+chunks_of_text = st.sampled_from(
+    [b"iTXt", b"tEXt", b"zTXt", b"eXIf", b"iCCP", b"gAMA", b"pHYs", b"acTL", b"fcTL", b"fdAT"]
+)
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", binascii.crc32(kind + data))
+
+
+def split_chunks(data):
+    at, found = 8, []
+    while at < len(data):
+        length = struct.unpack(">I", data[at : at + 4])[0]
+        found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return found
+
+
+@st.composite
+def rewritten(draw, whole):
+    """A PNG whose chunks are changed and have the right sums, so that a reader gets as far as what they say."""
+    chunks = split_chunks(whole)
+    for _ in range(draw(st.integers(1, 2))):
+        at = draw(st.integers(0, len(chunks) - 1))
+        kind, data = chunks[at]
+        chunks[at] = (kind, draw(mutated(st.just(data))))
+        if draw(st.booleans()):
+            chunks.insert(at, (draw(chunks_of_text), draw(st.binary(max_size=40) | st.just(b"atlas\0\0\0\0\0{}"))))
+    return whole[:8] + b"".join(chunk(kind, data) for kind, data in chunks)
+
+
+def test_a_master_of_mutated_bytes_is_whole_or_refused(tmp_path):
+    path = tmp_path / "master.png"
+    write_master(path, PIXELS, RECORD)
+    whole = path.read_bytes()
+
+    @inputs(1600)
+    @given(mutated(st.just(whole)) | rewritten(whole))
+    def check(data):
+        path.write_bytes(data)
+        for read in (read_record, open_master):
+            try:
+                read(path)
+            except AtlasError as error:
+                assert str(path) in str(error)
+        if found := find_record(path, JOB, RECORD.weights.sha256, look_at_pixels=True):
+            assert found.pixels_sha256 == RECORD.pixels_sha256
+
+    check()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow speaks of what is wrong in EXIF, and goes on
+def test_a_strip_of_stages_of_mutated_bytes_is_of_its_picture_or_of_none(tmp_path):
+    from PIL import Image
+
+    master = tmp_path / "master.png"
+    write_stages(master, [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")], RECORD)
+    path = stages_path(master)
+    whole = path.read_bytes()
+
+    @inputs(600)
+    @given(mutated(st.just(whole)))
+    def check(data):
+        path.write_bytes(data)
+        assert pixels_of(path) is None or isinstance(pixels_of(path), str)
+        assert media_fault(path) in (None, "not a picture", "cut off")
+
+    check()

@@ -1,0 +1,223 @@
+"""Files from others: links in a store, pictures and weights that are not what they say, and what they lead to."""
+
+import io
+import json
+import pickle
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from atlas.errors import AtlasError, StoreError, WeightsError
+from atlas.findings.files import read_finding, write_finding
+from atlas.plan.lists.examples import ExampleList
+from atlas.render.weights import load_weights
+from atlas.store.clips import read_clip
+from atlas.store.crops import crop_name, open_crop, write_crop
+from atlas.store.files import write_atomically
+from atlas.store.masters import find_record, master_path, open_master, read_record, write_master
+from atlas.store.photo_files import decode_picture
+from atlas.store.stages import stages_path, write_stages
+from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, write_weights_id
+from atlas.studies.gallery import open_gallery
+from test_store import JOB, PIXELS, RECORD, WEIGHTS
+
+PRECIOUS = b"somebody's own"
+
+
+# Links
+
+
+@pytest.fixture
+def precious(tmp_path):
+    file = tmp_path / "elsewhere" / "precious"
+    write_atomically(file, PRECIOUS)
+    return file
+
+
+def test_a_link_in_a_store_is_read_by_what_it_shows_and_never_written_through(precious, tmp_path):
+    """Every kind of file that a store has: a link to a file outside is not taken for one, and is itself replaced."""
+    store = tmp_path / "store"
+    master = master_path(store, WEIGHTS, JOB)
+    image = Image.frombytes("RGB", (16, 16), PIXELS)
+    crops = store / WEIGHTS.folder / "examples"
+    finding = store / WEIGHTS.folder / "findings" / "depth.json"
+    writes = {
+        master: lambda: write_master(master, PIXELS, RECORD),
+        stages_path(master): lambda: write_stages(master, [image], RECORD),
+        store / WEIGHTS.folder / WEIGHTS_FILE: lambda: write_weights_id(store, WEIGHTS),
+        finding: lambda: write_finding(finding, {"x": 1}, "inputs"),
+    }
+    for path, write in writes.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(precious)
+        assert find_record(master, JOB, WEIGHTS.sha256) is None
+        assert read_finding(finding, dict, "inputs") is None
+        with pytest.raises(AtlasError):
+            read_weights_id(store / WEIGHTS.folder / WEIGHTS_FILE)
+        write()
+        assert path.is_file()
+        assert not path.is_symlink()
+        path.unlink()
+    assert precious.read_bytes() == PRECIOUS
+    name = crop_name(image)
+    (crops / "crops").mkdir(parents=True)
+    (crops / "crops" / name).symlink_to(precious)
+    with pytest.raises(StoreError, match="damaged"):
+        open_crop(crops / "crops" / write_crop(crops, image))
+    clip = store / WEIGHTS.folder / "clip.json"
+    clip.symlink_to(precious)
+    with pytest.raises(StoreError, match="not JSON"):
+        read_clip(clip)
+    assert precious.read_bytes() == PRECIOUS
+
+
+# Masters
+
+
+def png(width, height, kind=b"IHDR"):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(kind, header) + chunk(b"IDAT", zlib.compress(b"\0" * 2**20)) + chunk(b"IEND", b"")
+    )
+
+
+def test_a_master_whose_header_claims_more_than_its_record_takes_no_memory(tmp_path, monkeypatch):
+    path = tmp_path / "master.png"
+    write_master(path, PIXELS, RECORD)
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">II", 9000, 9000)  # 243 MB
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    path.write_bytes(data)
+    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(StoreError, match="its size is not that of its record, so it was edited"):
+        open_master(path)
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"format": "1"}, {"seed": "999"}, {"extra": 1}, {"recipe": None}])
+def test_a_master_of_another_version_or_edited_by_hand_is_refused(change, tmp_path):
+    from PIL import PngImagePlugin
+
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("atlas", json.dumps({**json.loads(RECORD.to_json()), **change}))
+    Image.frombytes("RGB", (16, 16), PIXELS).save(tmp_path / "master.png", pnginfo=info)
+    with pytest.raises(StoreError, match=r"record (is|has) .*; render it again"):
+        read_record(tmp_path / "master.png")
+
+
+# Pictures
+
+
+def as_bytes(image, kind, **settings):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+def test_a_folder_of_hostile_pictures_gives_those_that_are_pictures(tmp_path):
+    """What decides is what a file holds, and neither its ending nor its size on the disk."""
+    noise = Image.effect_noise((40, 30), 90).convert("RGB")
+    good = {
+        "cmyk.jpg": as_bytes(noise.convert("CMYK"), "JPEG"),
+        "deep.png": as_bytes(noise.convert("L").convert("I;16"), "PNG"),
+        "moving.gif": as_bytes(noise, "GIF", save_all=True, append_images=[noise.rotate(90)]),
+        "a jpeg.png": as_bytes(noise, "JPEG"),
+        "no ending": as_bytes(noise, "WEBP"),
+    }
+    bad = {
+        "bomb.png": png(60_000, 60_000),
+        "cut.jpg": as_bytes(noise, "JPEG")[:-200],
+        "text.jpg": b"not a picture",
+        "script.png": b"%!PS\n(x) run",
+        "nothing.gif": b"",
+    }
+    for name, data in {**good, **bad}.items():
+        (tmp_path / name).write_bytes(data)
+    gallery = open_gallery(ExampleList(tmp_path, False, 75, False, "mine"), pytest.fail)
+    assert gallery is not None
+    read = 0
+    for digest in gallery.hashes:
+        try:
+            assert gallery.open(digest).mode == "RGB"
+            read += 1
+        except AtlasError as error:
+            assert str(tmp_path) in str(error)
+    assert (read, len(gallery.hashes)) == (len(good), len(good) + len(bad))
+
+
+def test_a_bomb_is_refused_before_it_is_decoded():
+    data = png(60_000, 60_000)
+    assert len(data) < 2000
+    with pytest.raises(AtlasError, match="more than 89 million pixels"):
+        decode_picture(data, Path("bomb.png"))
+
+
+# Weights
+
+
+class Evil:
+    """Would leave a trace if its pickle were trusted."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.trace),)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_pickle_that_would_run_code_is_refused(protocol, tmp_path):
+    trace = tmp_path / "trace"
+    data = pickle.dumps({"Conv2d_1a_3x3.conv.weight": Evil(trace)}, protocol)
+    pickle.loads(data)
+    assert trace.exists()
+    trace.unlink()
+    for name in ("bare.pth", "named.pt", "named.safetensors"):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(WeightsError, match=r"could run code|not a whole"):
+            load_weights(str(tmp_path / name))
+    assert not trace.exists()
+
+
+def test_a_file_of_weights_that_is_far_too_large_is_refused_before_it_is_read(tmp_path):
+    with open(tmp_path / "huge.pth", "wb") as file:
+        file.truncate(2**33)  # takes no room on the disk
+    with pytest.raises(WeightsError, match="8,589,934,592 bytes"):
+        load_weights(str(tmp_path / "huge.pth"))
+
+
+# The network
+
+OFFLINE = """
+import socket, sys
+
+def refuse(*given, **named):
+    raise AssertionError(f"a connection was asked for: {given}")
+
+for name in ("connect", "connect_ex", "bind", "sendto"):
+    setattr(socket.socket, name, refuse)
+socket.getaddrinfo = socket.create_connection = refuse
+sys.addaudithook(lambda event, given: refuse(event) if event in ("socket.connect", "socket.getaddrinfo") else None)
+from atlas.__main__ import main
+main()
+"""
+
+
+def test_a_build_with_the_demo_weights_opens_no_connection(tmp_path):
+    config = tmp_path / "atlas.toml"
+    config.write_text(
+        'extends = "demo"\n[features]\nlayers = ["Conv2d_1a_3x3"]\ncount = 1\nrecipe = "tiny"\nonly = true\n'
+        "[recipes.tiny]\noctaves = [{ size = 75, steps = 1, lr = [0.05, 0.02] }]\n"
+    )
+    command = [sys.executable, "-c", OFFLINE, "build", "--config", str(config), "--device", "cpu"]
+    command += ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "site"), "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "index.html").is_file()

@@ -1,0 +1,106 @@
+"""The log of a run, and how much of it is seen."""
+
+import json
+import warnings
+from datetime import datetime
+
+import pytest
+from typer.testing import CliRunner
+
+from atlas import console, log
+from atlas.cli import app
+from atlas.errors import StoreError
+from test_cli import TINY
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+
+
+def events(file):
+    found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for one in found:
+        assert datetime.fromisoformat(one["time"]).utcoffset() is not None
+        assert one["level"] in ("info", "warning", "error")
+    return found
+
+
+@pytest.fixture
+def config(weights_file, tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY.format(weights=str(weights_file)))
+    return path
+
+
+def test_a_build_says_what_it_did_and_the_next_goes_on_in_the_same_log(config, tmp_path):
+    file = tmp_path / "run.jsonl"
+    assert run("build", "--config", config, "--layers", "Mixed_5b", "--log-file", file).exit_code == 0
+    first = events(file)
+    names = [one["event"] for one in first]
+    assert (names[0], names[-1]) == ("started", "ended")
+    rendered = [one for one in first if one["event"] == "rendered"]
+    assert [one["target"] for one in rendered] == ["Mixed_5b[0]", "Mixed_5b[1]", "Mixed_5b[2]"]
+    assert all(one["since_start"] > 0 for one in rendered)
+    done = {one["event"]: one for one in first}
+    assert (done["expected"]["pending"], done["rendering done"]["renderings"]) == (3, 3)
+    assert done["study done"]["seconds"] >= 0
+    assert done["site"]["bytes"] > 0
+    assert not [path for path in (tmp_path / "out").rglob("*.html") if "since_start" in path.read_text()]
+    result = run("build", "--config", config, "--layers", "Mixed_5b", "--log-file", file, "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    assert events(file)[: len(first)] == first
+    assert "rendered" not in [one["event"] for one in events(file)[len(first) :]]
+
+
+def test_verbose_prints_every_event_and_contradicts_quiet(config, tmp_path):
+    result = run("render", "Mixed_5b[1]", "--config", config, "--verbose")
+    assert "rendered target=Mixed_5b[1] recipe=tiny status=" in result.stderr
+    assert "rendering done" in result.stderr
+    assert run("render", "--quiet", "--verbose").exit_code == 2
+
+
+def test_failures_and_errors_are_seen_even_if_quiet_and_are_in_the_log(config, tmp_path):
+    file = tmp_path / "run.jsonl"
+    config.write_text(config.read_text().replace("lr = [0.05, 0.02]", "lr = [1e38, 1e38]"))
+    result = run("render", "Mixed_5b[1]", "--config", config, "--quiet", "--log-file", file)
+    assert result.exit_code == 1
+    assert [line[:20] for line in result.stderr.splitlines()] == ["failed: Mixed_5b[1]:"]
+    assert [one["target"] for one in events(file) if one["event"] == "failed"] == ["Mixed_5b[1]"]
+    assert events(file)[-1] | {"time": ""} == {"time": "", "level": "info", "event": "ended", "exit_code": 1}
+    result = run("render", "Mixed_5b[999]", "--config", config, "--log-file", file)
+    assert (events(file)[-1]["event"], events(file)[-1]["exit_code"]) == ("error", result.exit_code)
+
+
+def test_a_log_that_cannot_be_written_is_refused(tmp_path):
+    result = run("site", "--log-file", tmp_path / "none" / "run.jsonl")
+    assert result.exit_code == StoreError.exit_code
+    assert "the log cannot be written" in result.stderr
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_lines_of_the_log_and_one_line_of_the_terminal(tmp_path, capsys):
+    with log.watched(tmp_path / "run.jsonl", "normal"):
+        warnings.warn("a step cannot be recorded", stacklevel=1)
+    [said] = [one for one in events(tmp_path / "run.jsonl") if one["event"] == "warning"]
+    assert (said["level"], "a step cannot be recorded" in said["message"]) == ("warning", True)
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_crash_is_in_the_log_with_its_traceback(tmp_path):
+    with pytest.raises(ZeroDivisionError), log.watched(tmp_path / "run.jsonl", "quiet"):
+        1 / 0  # noqa: B018
+    last = events(tmp_path / "run.jsonl")[-1]
+    assert (last["event"], last["level"]) == ("crashed", "error")
+    assert "ZeroDivisionError" in last["traceback"]
+
+
+@pytest.mark.parametrize("phase", ["encodes", "looks", "builds_site"])
+def test_without_a_terminal_each_phase_says_a_line_every_ten_seconds(phase, monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with console.RunConsole() as shown:
+        for done in range(31):
+            getattr(shown, phase)(done, 30)
+            now[0] += 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if " of 30 " in line and "━" not in line]
+    assert [line.split()[0] for line in lines] == ["11", "22"]

@@ -1,0 +1,42 @@
+"""What may be installed: pinned, with the hash of every file."""
+
+import re
+from pathlib import Path
+
+import make_venv
+
+ROOT = Path(__file__).parent.parent
+HASHES = (ROOT / ".ci" / "hashes.txt").read_text()
+ONE, OTHER = "ab" * 32, "cd" * 32
+LIST = f"some-package==1.2 ; sys_platform == 'linux' \\\n    --hash=sha256:{ONE} \\\n    --hash=sha256:{'0' * 64}\n"
+
+
+def item(name="Some_Package", version="1.2", digest=ONE):
+    return {
+        "metadata": {"name": name, "version": version},
+        "download_info": {"archive_info": {"hashes": {"sha256": digest}}},
+    }
+
+
+def unknown(*items):
+    return make_venv.unknown_files({"install": list(items)}, LIST)
+
+
+def test_a_file_that_is_not_named_is_told():
+    assert unknown(item()) == []
+    assert unknown(item(digest=OTHER)) == [f"some-package==1.2: sha256 {OTHER}"]
+    assert unknown(item(version="1.3")) == [f"some-package==1.3: sha256 {ONE}"]
+    assert unknown(item(), item(name="another")) == [f"another==1.2: sha256 {ONE}"]
+    assert unknown({**item(), "download_info": {}}) == ["some-package==1.2: sha256 None"]
+
+
+def test_the_project_itself_has_no_file():
+    assert unknown({"metadata": {"name": "x", "version": "1"}, "download_info": {"dir_info": {"editable": True}}}) == []
+
+
+def test_every_pin_has_hashes_of_the_same_version_and_no_address_is_written_down():
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert len(pins) > 50
+    hashed = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+).*\\\n    --hash=sha256:[0-9a-f]{64}", HASHES, re.MULTILINE))
+    assert {make_venv.plain_name(name): version for name, version in pins}.items() <= hashed.items()
+    assert "//" not in HASHES
