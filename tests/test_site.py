@@ -16,10 +16,11 @@ from atlas.plan import layers
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
-from atlas.site import build, words
+from atlas.site import build, templates, words
 from atlas.site.build import SiteReport, build_site
-from atlas.site.models import Page
+from atlas.site.models import Link, Page, PlainBody
 from atlas.site.pictures import CopySettings, Encoded
+from atlas.site.templates import Facts, Templates
 from atlas.store.masters import master_path
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import resolve_weights, write_weights_id
@@ -156,6 +157,60 @@ def test_a_rebuild_writes_nothing_and_encodes_nothing(built: tuple[Config, SiteR
     again = build_site(config, WEIGHTS)
     assert again == replace(report, encoded=0)
     assert {path: path.stat().st_mtime_ns for path in config.site.rglob("*")} == times
+
+
+def test_a_page_is_filled_in_again_only_if_something_of_it_changed(
+    built: tuple[Config, SiteReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, _ = built
+    filled: list[str] = []
+    fill_in = Templates.page
+
+    def watched(self: Templates, page: Page, base_url: str = "") -> bytes:
+        filled.append(page.path)
+        return fill_in(self, page, base_url)
+
+    monkeypatch.setattr(Templates, "page", watched)
+    before = files_of(config.site)
+    build_site(config, WEIGHTS)
+    assert filled == []
+    page = config.site / "Mixed_5c/1/index.html"
+    page.write_bytes(page.read_bytes()[:-1])
+    build_site(config, WEIGHTS)
+    assert filled == ["Mixed_5c/1/index.html"]
+    assert files_of(config.site) == before
+    filled.clear()
+    build_site(replace(config, title="Another"), WEIGHTS)
+    assert len(filled) == sum(path.endswith(".html") for path in before)
+    build_site(config, WEIGHTS)
+    assert files_of(config.site) == before
+
+
+def test_the_digest_of_a_page_knows_templates_code_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = Facts("Atlas", "", WEIGHTS, "demo", (Link("Home", "index.html"),), None)
+    page = Page("a/index.html", "feature.html", "Title", "", (), PlainBody(load_config().recipes["raw"]))
+    folder = tmp_path / "templates"
+    folder.mkdir()
+
+    def digest(page: Page, facts: Facts = facts) -> str:
+        templates._source_digest.cache_clear()
+        return Templates(facts).digest(page)
+
+    own = digest(page)
+    assert digest(page) == own
+    others = [digest(replace(page, body=PlainBody(load_config().recipes["octaves"])))]
+    others += [digest(replace(page, template="layer.html")), digest(page, replace(facts, base_url="https://a.b/"))]
+    monkeypatch.setattr(templates, "templates_folder", lambda: folder)
+    others.append(digest(page))
+    (folder / "feature.html").write_text("{{ page.title }}")
+    others.append(digest(page))
+    (folder / "feature.html").write_text("{{ page.title }}!")
+    others.append(digest(page))
+    monkeypatch.setattr(templates, "PACKAGE", tmp_path)
+    others.append(digest(page))
+    assert len({own, *others}) == len(others) + 1
+    monkeypatch.undo()
+    assert digest(page) == own
 
 
 def test_a_build_elsewhere_has_the_same_bytes(built: tuple[Config, SiteReport], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Page models → files: gathers every page's data first, then fills the templates and writes every page."""
+"""Page models → files: gathers every page's data first, and then writes every page that changed."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -8,11 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from atlas.errors import StoreError
 from atlas.plan.config import Config
-from atlas.site import words
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.finder import index_script
 from atlas.site.models import Link, Page
@@ -22,12 +20,12 @@ from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import HOME, METHOD, MISSING, region_link
 from atlas.site.pictures import CopySettings, Encoded, Progress, encode_all, has_sheet, sheet_folder
 from atlas.site.stages import copy_stages
+from atlas.site.templates import Facts, Templates, templates_folder
 from atlas.site.tints import measure_tints
 from atlas.site.videos import copy_videos
 from atlas.store.files import locked_folder
 from atlas.store.records import Record, WeightsId
 
-STYLE = "static/style.css"
 DEFAULT_COPIES = CopySettings()
 
 
@@ -42,6 +40,14 @@ class SiteReport:
     pending: int  # features that are planned and not in the store
     bytes: int  # of the whole site
     damaged: tuple[str, ...]  # one message for each master that cannot be read; its feature is pending
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of the site that is no web copy of anything."""
+
+    make: Callable[[], bytes]
+    source: str | None = None  # digest of all that it is made of; None: it is made anew, and compared
 
 
 def build_site(
@@ -70,9 +76,11 @@ def build_site(
         files = _files(atlas, make_pages(atlas))
         output.keep(encoded.paths)
         output.keep((*copy_videos(atlas, output), *copy_stages(atlas, output)))
-        output.claim(files)
-        for path, make in files.items():  # one after another, so that no more than one is in memory
-            output.write(path, make())
+        output.keep(files)
+        stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
+        output.claim(stale)
+        for path, file in stale.items():  # one after another, so that no more than one is in memory
+            output.write(path, file.make(), file.source)
         return SiteReport(
             pages=sum(path.endswith(".html") for path in files),
             pictures=len(encoded.paths),
@@ -82,19 +90,6 @@ def build_site(
             bytes=output.finish(),
             damaged=atlas.damaged,
         )
-
-
-def templates_folder() -> Path:
-    """Where the templates lie: inside an installed package, or at the root of the repository.
-
-    Raises:
-        StoreError: at neither place.
-    """
-    package = Path(__file__).parent.parent
-    for folder in (package / "templates", package.parent / "templates"):
-        if folder.is_dir():
-            return folder
-    raise StoreError(f"{package / 'templates'}: the templates of the site are missing; install the package again")
 
 
 @contextmanager
@@ -129,59 +124,36 @@ def _encode(
         spoilt.update(encoded.spoilt)
 
 
-def _files(atlas: Atlas, pages: list[Page]) -> dict[str, Callable[[], bytes]]:
-    """Every file of the site but its web copies: path → what makes it."""
-    folder = templates_folder()
-    environment = _environment(folder, atlas)
-    files: dict[str, Callable[[], bytes]] = {page.path: partial(_render_page, environment, page) for page in pages}
+def _files(atlas: Atlas, pages: list[Page]) -> dict[str, _File]:
+    """Every file of the site but its web copies, by path."""
+    templates = Templates(_facts(atlas))
+    files = {page.path: _File(partial(templates.page, page), templates.digest(page)) for page in pages}
     for exhibit in atlas.shown_or_pending:
         if exhibit.record:
-            files[f"{exhibit.folder}/record.json"] = partial(_json, exhibit.record)
-    for static in sorted((folder / "static").iterdir()):
-        files[f"static/{static.name}"] = static.read_bytes
-    files["static/index.js"] = partial(_index_script, atlas, pages)
-    files[".nojekyll"] = bytes
-    files["robots.txt"] = partial(_render_file, environment, "robots.txt")
+            files[f"{exhibit.folder}/record.json"] = _File(partial(_json, exhibit.record))
+    for static in sorted((templates_folder() / "static").iterdir()):
+        files[f"static/{static.name}"] = _File(static.read_bytes)
+    files["static/index.js"] = _File(index_script(atlas, pages).encode)
+    files[".nojekyll"] = _File(bytes)
+    files["robots.txt"] = _File(partial(templates.file, "robots.txt"))
     if atlas.base_url:
         urls = [atlas.base_url + page.path.removesuffix(HOME) for page in pages]
-        files["sitemap.xml"] = partial(_render_file, environment, "sitemap.xml", urls=urls)
-        files[MISSING] = partial(_render_page, environment, missing_page(atlas), atlas.base_url)
+        files["sitemap.xml"] = _File(partial(templates.file, "sitemap.xml", urls=urls))
+        files[MISSING] = _File(partial(templates.page, missing_page(atlas), atlas.base_url))
     return files
 
 
-def _environment(folder: Path, atlas: Atlas) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        auto_reload=False,  # a template is read once
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    regions = [region_link(region.region.slug) for region in atlas.regions if region.planned]
-    menu = [Link("Home", HOME), *regions, Link("Method", METHOD)]
+def _facts(atlas: Atlas) -> Facts:
+    regions = (region_link(region.region.slug) for region in atlas.regions if region.planned)
     sheets = (f"{sheet_folder(region)}/sheet.jpg" for region in atlas.regions if has_sheet(region))
-    card = next(sheets, None)  # of pages without a picture of their own
-    environment.globals.update(atlas=atlas, menu=menu, words=words, style=STYLE, card=card)
-    return environment
-
-
-def _render_page(environment: Environment, page: Page, base_url: str = "") -> bytes:
-    """A page as HTML; with a base URL its links are absolute."""
-
-    def link(target: str) -> str:
-        return base_url + target if base_url else page.link(target)
-
-    return environment.get_template(page.template).render(page=page, body=page.body, link=link).encode()
-
-
-def _render_file(environment: Environment, template: str, **values: object) -> bytes:
-    return environment.get_template(template).render(**values).encode()
-
-
-def _index_script(atlas: Atlas, pages: list[Page]) -> bytes:
-    return index_script(atlas, pages).encode()
+    return Facts(
+        title=atlas.title,
+        base_url=atlas.base_url,
+        weights=atlas.weights,
+        weights_name=atlas.weights_name,
+        menu=(Link("Home", HOME), *regions, Link("Method", METHOD)),
+        card=next(sheets, None),
+    )
 
 
 def _json(record: Record) -> bytes:

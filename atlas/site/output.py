@@ -46,10 +46,10 @@ class Output:
         self._claimed: set[str] = set()  # to be written, and not written yet
         self._kept: set[str] = set()  # what the finished site has
 
-    def has_copy(self, path: str, source: str) -> bool:
-        """Whether a web copy made from this source is there, whole."""
+    def has_copy(self, path: str, source: str | None) -> bool:
+        """Whether a file made from this source is there, whole; never of one that was written without a source."""
         note = self._known.get(path, _NO_NOTE)
-        return note.source == source and _size(self._folder / path) == note.bytes
+        return source is not None and note.source == source and _size(self._folder / path) == note.bytes
 
     def claim(self, paths: Iterable[str]) -> None:
         """List files before they are written, so that after an interruption they are known to be the site's."""
@@ -70,14 +70,13 @@ class Output:
         self._known[path] = msgspec.structs.replace(self._known[path], seen=what)
 
     def keep(self, paths: Iterable[str]) -> None:
-        """Make web copies part of the finished site."""
+        """Make files that are there, or will be, part of the finished site."""
         self._kept.update(paths)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file that is claimed already, and make it part of the finished site."""
+    def write(self, path: str, data: bytes, source: str | None = None) -> None:
+        """Write a file that is claimed already, and note what it was made from."""
         write_if_changed(self._folder / path, data, sync=False)
-        self._note(path, _NO_NOTE)
-        self._kept.add(path)
+        self._note(path, _Note(len(data), source) if source else _NO_NOTE)
 
     def save(self) -> None:
         """Write the manifest of everything so far; of a claimed file it does not say what it is made from."""
@@ -118,7 +117,7 @@ class Output:
 
 def has_pictures(folder: Path) -> bool:
     """Whether a folder holds a site with web copies of pictures."""
-    return any(note.source for note in _read_manifest(folder).values())
+    return any(note.source and path.endswith(".avif") for path, note in _read_manifest(folder).items())
 
 
 def list_files(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from atlas.findings.connections import Ties, wired_layers, wiring_topic
 from atlas.findings.nearest import NEAREST, Near, Nearest
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Feature
-from atlas.site.models import Nearby, Neighbours
+from atlas.site.models import Nearby, Neighbours, Tile
 from atlas.site.pages.parts import tile_of
 
 
@@ -15,7 +15,7 @@ from atlas.site.pages.parts import tile_of
 class Vicinity:
     """What is known of all features at once; findings are read once a build."""
 
-    features: Mapping[tuple[str, int], Feature]  # that the atlas has, by layer and number
+    tiles: Mapping[tuple[str, int], Tile]  # of the features that the atlas has, by layer and number
     nearest: Nearest | None  # None: not measured yet
     wiring: Mapping[str, Mapping[int, Ties]]  # by layer and number
 
@@ -28,20 +28,20 @@ class Vicinity:
 
     def _by_picture(self, near: Iterable[Near]) -> Iterable[Nearby]:
         for one in near:
-            if feature := self.features.get((one.layer, one.feature)):
-                yield Nearby(tile_of(feature), f"{one.likeness:.3f}")
+            if tile := self.tiles.get((one.layer, one.feature)):
+                yield Nearby(tile, f"{one.likeness:.3f}")
 
     def _by_wiring(self, layer: str, ties: Ties) -> Iterable[Nearby]:
         for number, cosine in ties:
-            if feature := self.features.get((layer, number)):
-                yield Nearby(tile_of(feature), words.fixed(cosine))
+            if tile := self.tiles.get((layer, number)):
+                yield Nearby(tile, words.fixed(cosine))
 
 
 def vicinity(atlas: Atlas) -> Vicinity:
     """Gather what the studies found."""
     wired = ((layer, atlas.finding(wiring_topic(layer))) for layer in wired_layers(atlas.config))
     return Vicinity(
-        features={(feature.layer, feature.number): feature for feature in atlas.features},
+        tiles={(feature.layer, feature.number): tile_of(feature) for feature in atlas.features},
         nearest=atlas.finding(NEAREST),
         wiring={layer: found.alike for layer, found in wired if found},
     )
