@@ -46,6 +46,11 @@ class VideoError(AtlasError):
     exit_code = 5
 
 
+def shorten(text: str) -> str:
+    """What was given, as a message can hold it: 80 characters at most."""
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """The end of an error message: the closest allowed word, or all of them.
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import cast
 from urllib.parse import urlsplit
 
-from atlas.errors import ConfigError, did_you_mean
+from atlas.errors import ConfigError, did_you_mean, shorten
 from atlas.plan import layers
 from atlas.plan.features import Features, parse_features
 from atlas.plan.lists import Lists, read_lists
@@ -59,7 +59,7 @@ class Config:
             ConfigError: no such recipe; names the closest.
         """
         if name not in self.recipes:
-            raise ConfigError(f'{where}"{name}": no such recipe; {did_you_mean(name, self.recipes)}')
+            raise ConfigError(f'{where}"{shorten(name)}": no such recipe; {did_you_mean(name, self.recipes)}')
         return self.recipes[name]
 
 
@@ -192,10 +192,10 @@ def _base_url(text: str, where: str) -> str:
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise ConfigError(f'{where} = "{text}": {error}') from None
+        raise ConfigError(f'{where} = "{shorten(text)}": {shorten(str(error))}') from None
     plain = not (parts.query or parts.fragment) and not re.search(r"\s", text)
     if parts.scheme not in ("http", "https") or not parts.netloc or not plain:
-        raise ConfigError(f'{where} = "{text}": must be like "https://name.github.io/atlas/"')
+        raise ConfigError(f'{where} = "{shorten(text)}": must be like "https://name.github.io/atlas/"')
     return text if text.endswith("/") else text + "/"
 
 
@@ -209,7 +209,7 @@ def _read_layers(table: Table, base: Config | None) -> tuple[str, ...]:
         table.fail("layers", 'must be "all" or a list of layer names')
     for name in value:
         if not any(layer.name == name for layer in layers.LAYERS):
-            table.fail("layers", f'"{name}": {did_you_mean(name, [layer.name for layer in layers.LAYERS])}')
+            table.fail("layers", f'"{shorten(name)}": {did_you_mean(name, [layer.name for layer in layers.LAYERS])}')
     return _in_order(value)
 
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from atlas.errors import ConfigError
+from atlas.errors import ConfigError, shorten
 from atlas.plan.layers import get_layer
 
 _FIRST = re.compile(r"[0-9]{1,6}")
@@ -49,15 +49,17 @@ def parse_features(text: str, where: str) -> Features:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     is_list = bool(parts) and ("," in text or "-" in text)
     if not is_list:
-        raise ConfigError(f'{where} = "{text}": must be a number above 0, "all", or a list such as 0-15,654')
+        raise ConfigError(f'{where} = "{shorten(text)}": must be a number above 0, "all", or a list such as 0-15,654')
     return Features(ranges=tuple(_range(part, text, where) for part in parts))
 
 
 def _range(part: str, text: str, where: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(part)
     if not match:
-        raise ConfigError(f'{where} = "{text}": "{part}" is neither a feature nor a range such as 5-9')
+        raise ConfigError(
+            f'{where} = "{shorten(text)}": "{shorten(part)}" is neither a feature nor a range such as 5-9'
+        )
     first, last = int(match[1]), int(match[2] or match[1])
     if last < first:
-        raise ConfigError(f'{where} = "{text}": the range {part} runs backwards; write {last}-{first}')
+        raise ConfigError(f'{where} = "{shorten(text)}": the range {part} runs backwards; write {last}-{first}')
     return first, last

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from atlas.errors import TargetError, did_you_mean
+from atlas.errors import TargetError, did_you_mean, shorten
 from atlas.plan.blocks import PATHS, POOL_BEFORE, Conv, Op, Paths, Pool, Size
 
 MIN_SIZE = 75  # pixels: the smallest side whose Mixed_7 maps are not empty
@@ -108,7 +108,7 @@ def get_layer(name: str) -> Layer:
     try:
         return _BY_NAME[name]
     except KeyError:
-        raise TargetError(f'no layer is called "{name}"; {did_you_mean(name, _BY_NAME)}') from None
+        raise TargetError(f'no layer is called "{shorten(name)}"; {did_you_mean(name, _BY_NAME)}') from None
 
 
 def depth(name: str) -> int:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from atlas.errors import ConfigError, did_you_mean
+from atlas.errors import ConfigError, did_you_mean, shorten
 
 LONGEST_PATH, LONGEST_PART = 4095, 255  # bytes that file systems take
 
@@ -150,7 +150,7 @@ class Table:
                 )
 
     def _name(self, key: str) -> str:
-        return f"{self._path}.{key}" if self._path else key
+        return f"{self._path}.{shorten(key)}" if self._path else shorten(key)
 
 
 def read_path(text: str, folder: Path) -> Path:
@@ -190,5 +190,4 @@ def _number_words(above: float) -> str:
 
 
 def _show(value: object) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+    return shorten(f'"{value}"' if isinstance(value, str) else str(value))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from atlas.errors import did_you_mean
+from atlas.errors import did_you_mean, shorten
 from atlas.plan.layers import LAYERS
 from atlas.plan.lists.reading import Reader
 from atlas.plan.targets import Target, Term
@@ -49,7 +49,7 @@ def _read_recipes(reader: Reader, default: tuple[str, ...] | None) -> tuple[str,
     names = tuple(dict.fromkeys(reader.table.texts("recipes", None if default is None else list(default))))
     for name in names:
         if name not in reader.recipes:
-            reader.table.fail("recipes", f'"{name}": no such recipe; {did_you_mean(name, reader.recipes)}')
+            reader.table.fail("recipes", f'"{shorten(name)}": no such recipe; {did_you_mean(name, reader.recipes)}')
     if len(names) < FEWEST_RECIPES:
         reader.table.fail("recipes", "must name at least two: raw descent first, and last what is held against it")
     return names

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from atlas.errors import did_you_mean
+from atlas.errors import did_you_mean, shorten
 from atlas.plan.layers import get_layer
 from atlas.plan.lists.reading import Reader
 from atlas.plan.targets import Term
@@ -32,7 +32,7 @@ def read_palette(reader: Reader, base: PaletteList | None) -> PaletteList:
     names = reader.table.texts("recipes", list(base.recipes) if base else None)
     for name in names:
         if name not in reader.recipes:
-            reader.table.fail("recipes", f'"{name}": no such recipe; {did_you_mean(name, reader.recipes)}')
+            reader.table.fail("recipes", f'"{shorten(name)}": no such recipe; {did_you_mean(name, reader.recipes)}')
     most = get_layer(LAYER).features
     features = reader.table.integer("features", base.features if base else None, least=1, most=most)
     return PaletteList(tuple(dict.fromkeys(names)), features)
