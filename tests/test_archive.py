@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from atlas.check import check_site
+from atlas.cli import app
 from atlas.errors import ConfigError, StoreError
 from atlas.plan.config import Config, load_config, override
 from atlas.site.archive import archive_path, write_archive
@@ -76,3 +78,12 @@ def test_a_folder_without_a_site_has_no_archive(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="holds no site"):
         write_archive(tmp_path / "none")
     assert not (tmp_path / "none.zip").exists()
+
+
+def test_the_command_line_packs_the_site(config: Config, tmp_path: Path) -> None:
+    chosen = ["--config", "demo", "--layers", "Mixed_5b", "--features", "2", "--features-only"]
+    folders = ["--store", str(config.store), "--out", str(tmp_path / "other")]
+    result = CliRunner().invoke(app, ["site", *chosen, *folders, "--zip"])
+    assert result.exit_code == 0, result.output
+    assert f"archive: {(tmp_path / 'other.zip').resolve()}" in result.output
+    assert zipfile.is_zipfile(tmp_path / "other.zip")
