@@ -158,7 +158,8 @@ def test_shards_interruptions_and_hashing_change_no_byte(config, tmp_path):
 def test_a_second_ctrl_c_stops_at_once(config, tmp_path):
     """While a master is being written, which the first one waits for."""
     lines = interrupt("write", "render", *config, "--store", tmp_path / "store", times=2)
-    assert lines == ["atlas: stopped at once; what is finished is kept, and the same command goes on from there"]
+    # on a slow machine the first one may have its say before the second comes
+    assert lines[-1] == "atlas: stopped at once; what is finished is kept, and the same command goes on from there"
     assert len(list((tmp_path / "store").rglob("*.png"))) < 2  # the other one of its batch may be there, whole
 
 
