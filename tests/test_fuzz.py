@@ -377,6 +377,7 @@ def rewritten(draw, whole):
     return whole[:8] + b"".join(chunk(kind, data) for kind, data in chunks)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow speaks of animations that are none, and goes on
 def test_a_master_of_mutated_bytes_is_whole_or_refused(tmp_path):
     path = tmp_path / "master.png"
     write_master(path, PIXELS, RECORD)
