@@ -105,10 +105,11 @@ def main() -> None:
     command = [sys.executable, "-m", "atlas", "site", "--features", options.features]
     command += ["--store", str(config.store), "--out", str(config.site), *(["--fine"] if options.fine else [])]
     runs = [watch("first build", command), watch("nothing changed", command)]
+    kinds = weigh(config.site)
     change_one(config, jobs[len(jobs) // 2])
     runs.append(watch("one master changed", command))
     change_one(config, jobs[len(jobs) // 2])  # as it was
-    report(options, len(jobs), masters, runs, weigh(config.site))
+    report(options, len(jobs), masters, runs, kinds)
 
 
 def make_store(config: Config, jobs: Sequence[Job], pictures: int) -> None:
@@ -236,9 +237,10 @@ def put(store: Path, job: Job, picture: NDArray[np.uint8]) -> None:
 
 
 def change_one(config: Config, job: Job) -> None:
-    """Turn one master upside down."""
+    """Turn one master upside down; the findings are of it as it is then."""
     image, _ = open_master(master_path(config.store, WEIGHTS, job))
     put(config.store, job, np.ascontiguousarray(np.asarray(image)[::-1]))
+    make_findings(config)
 
 
 def watch(name: str, command: Sequence[str]) -> Run:
