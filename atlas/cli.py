@@ -99,7 +99,7 @@ def _watched(command: Callable[..., None]) -> Callable[..., None]:
         for name, (kind, default) in options.items()
     ]
     own = signature(command)
-    run.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
+    run.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]  # which Typer reads
     run.__annotations__ = {**command.__annotations__, **{name: kind for name, (kind, _) in options.items()}}
     return run
 
