@@ -20,10 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from atlas.check import check_site
+from atlas.cli.settings import with_photos
 from atlas.errors import AtlasError
 from atlas.links import MISSING
 from atlas.plan.config import Config, load_config
-from atlas.settings import with_photos
 from atlas.site.build import build_site
 from atlas.site.catalogue import gather_atlas
 from atlas.site.pages import make_pages

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from atlas.check import check_site, check_store
+from atlas.cli.settings import with_photos
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.wanted import all_jobs
-from atlas.settings import with_photos
 from atlas.site.build import SiteReport, build_site, templates_folder
 from atlas.site.catalogue import gather_atlas
 from atlas.site.pages import make_pages

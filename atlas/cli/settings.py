@@ -1,11 +1,12 @@
 """Flags of the command line → what to make and how to run: `Config`, videos, dreams, `RunOptions`."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from atlas.cli.groups import Choice, Place, Running, Source
 from atlas.errors import ConfigError, did_you_mean
 from atlas.plan import config as configuration
 from atlas.plan import layers as network
@@ -14,33 +15,25 @@ from atlas.plan.lists.dream import name_photos
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.targets import parse
 
+if TYPE_CHECKING:  # needs torch
+    from atlas.pipeline import RunOptions
+
 EXECUTORS = ("plain", "ray")
 
 
-def read_settings(
-    config: str,
-    layers: str | None = None,
-    features: str | None = None,
-    features_only: bool = False,
-    recipe: str | None = None,
-    weights: str | None = None,
-    seed: int | None = None,
-    store: Path | None = None,
-    site: Path | None = None,
-    base_url: str | None = None,
-) -> Config:
+def read_settings(source: Source, choice: Choice = Choice(), place: Place = Place()) -> Config:  # noqa: B008  # frozen
     """The configuration with the flags put in."""
     return configuration.override(
-        configuration.load_config(config),
-        layer_names=layers,
-        features=features,
-        features_only=features_only,
-        recipe=recipe,
-        weights=weights,
-        seed=seed,
-        store=store,
-        site=site,
-        base_url=base_url,
+        configuration.load_config(source.config),
+        layer_names=choice.layers,
+        features=choice.features,
+        features_only=choice.features_only,
+        recipe=choice.recipe,
+        weights=source.weights,
+        seed=source.seed,
+        store=source.store,
+        site=place.out,
+        base_url=place.base_url,
     )
 
 
@@ -106,17 +99,29 @@ def with_photos(settings: Config) -> Config:
     return look_at_photos(settings, lambda line: typer.echo(line, err=True))
 
 
-def run_options(**flags: Any) -> Any:
-    """How to run, from the flags of that name; `RunOptions`, which is imported here since it needs torch."""
-    from atlas.pipeline import RunOptions
+def run_options(running: Running, *, shard: tuple[int, int] | None = None, fine: bool = False) -> "RunOptions":
+    """How to run.
 
-    executor, place = flags.get("executor", "plain"), ("address", "gpus_per_task")
-    if executor not in EXECUTORS:
-        raise ConfigError(f'--executor "{executor}": {did_you_mean(executor, EXECUTORS)}')
-    if executor == "plain" and any(flags.get(name) is not None for name in place):
+    Raises:
+        ConfigError: no such executor or batch size, or flags that belong to another executor.
+    """
+    from atlas.pipeline import RunOptions  # which needs torch
+
+    if running.executor not in EXECUTORS:
+        raise ConfigError(f'--executor "{running.executor}": {did_you_mean(running.executor, EXECUTORS)}')
+    if running.executor == "plain" and (running.address, running.gpus_per_task) != (None, None):
         raise ConfigError("--address and --gpus-per-task belong to --executor ray: say that too, or leave them out")
-    text = flags.pop("batch_size")
-    return RunOptions(**flags, batch_size=None if text == "auto" else read_batch_size(text))
+    flags = {**asdict(running), "batch_size": read_rows(running.batch_size)}
+    return RunOptions(**flags, shard=shard, fine=fine)
+
+
+def read_rows(text: str) -> int | None:
+    """How many rows a batch has; None for "auto".
+
+    Raises:
+        ConfigError: neither that nor a number from 1 to 4096.
+    """
+    return None if text == "auto" else read_batch_size(text)
 
 
 def read_batch_size(text: str) -> int:

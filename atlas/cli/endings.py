@@ -1,0 +1,49 @@
+"""How a command ends: what it says last, and its exit code."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from atlas import log
+from atlas.plan.config import Config
+
+if TYPE_CHECKING:  # what needs torch, or takes long to import
+    from atlas.site.build import SiteReport
+    from atlas.store.video import Encoding
+
+
+def finish(lines: Sequence[str], *, failed: bool, videos: Sequence["Encoding"] = ()) -> None:
+    """Say the last lines, only failures and warnings if the run is quiet, and exit unless all is well.
+
+    Raises:
+        typer.Exit: with 1 if something failed or is missing, or with the code of the first video's error.
+    """
+    is_quiet = log.loudness() == "quiet"
+    for line in lines:
+        if not is_quiet or line.startswith(("failed", "warning")):
+            typer.echo(line, err=True)
+    for video in videos:
+        if video.error:
+            raise typer.Exit(video.error.exit_code)
+    if failed or any(video.missing for video in videos):
+        raise typer.Exit(1)
+
+
+def site_lines(settings: Config, site: "SiteReport", zip_site: bool) -> list[str]:
+    """What became of the site; packs it first, if that is wanted."""
+    for fault in site.damaged:
+        log.event("damaged", level=logging.WARNING, why=fault)
+    log.event("site", pages=site.pages, pictures=site.pictures, encoded=site.encoded, bytes=site.bytes)
+    lines = [f"warning: {fault}" for fault in site.damaged]
+    pending = f", {site.pending} features pending" if site.pending else ""
+    pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"
+    lines.append(f"site: {site.pages} pages, {pictures}, {site.bytes / 1e6:.1f} MB{pending}")
+    if zip_site:
+        from atlas.site.archive import write_archive
+
+        archive = write_archive(settings.site)
+        lines.append(f"archive: {archive}, {archive.stat().st_size / 1e6:.1f} MB")
+    return [*lines, f"open {settings.site / 'index.html'} in a browser, or run: {sys.argv[0]} serve {settings.site}"]
