@@ -15,8 +15,9 @@ from atlas.plan.wanted.dead import rescues
 from atlas.site import words
 from atlas.site.build import build_site
 from atlas.site.catalogue import Feature
-from atlas.site.models import Picture, Rescued
+from atlas.site.models import Picture
 from atlas.site.pages.dead import dead_verdict, rescue_verdict
+from atlas.site.pages.rescued import Rescued
 from atlas.store.masters import read_record
 from atlas.store.records import OctaveScores
 from seeded import closed

@@ -18,7 +18,8 @@ from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site import build, templates, words
 from atlas.site.build import SiteReport, build_site
-from atlas.site.models import Link, Page, PlainBody
+from atlas.site.models import Link, Page
+from atlas.site.pages.network import PlainBody
 from atlas.site.pictures import CopySettings, Encoded
 from atlas.site.templates import Facts, Templates
 from atlas.store.masters import master_path

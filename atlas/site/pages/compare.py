@@ -8,10 +8,10 @@ from atlas.findings.compare import COMPARE, Compare, Compared, ComparedTarget
 from atlas.findings.likeness import Likeness
 from atlas.plan.recipes import Recipe
 from atlas.plan.wanted.compare import Comparison, comparisons
-from atlas.site.catalogue import Atlas, LayerEntry
-from atlas.site.models import Link, Page, Picture, RawBeside, StudyCard
-from atlas.site.pages.parts import HOME, HOME_LINK, picture_of
-from atlas.site.pages.raw import raw_beside
+from atlas.site.catalogue import Atlas, Exhibit, LayerEntry
+from atlas.site.models import Link, Outcome, Page, Shot, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK, outcome_of, shot_of
+from atlas.site.pages.raw import RawBeside, raw_beside
 from atlas.site.words import fixed
 
 PAGE = f"compare/{HOME}"
@@ -23,16 +23,10 @@ LINKS_A_LAYER = 8  # to features that are shown raw
 
 
 @dataclass(frozen=True)
-class RecipeShot:
-    """A feature's picture by one recipe."""
+class RecipeRow:
+    """A feature's picture by one recipe, beside those by the base recipe."""
 
-    recipe: str
-    picture: Picture | None  # None: pending
-    alt: str
-    status: str
-    score_start: float | None
-    score_shown: float | None
-    json: str | None  # path of the record
+    outcome: Outcome
     own: Likeness | None  # to the base recipe's picture; None: it is that one
     others: float | None  # median correlation with the base recipe's pictures of the other features
 
@@ -44,7 +38,8 @@ class TargetPart:
     name: str
     id: str
     page: str
-    shots: tuple[RecipeShot, ...]
+    shots: tuple[Shot, ...]
+    rows: tuple[RecipeRow, ...]
 
 
 @dataclass(frozen=True)
@@ -150,27 +145,27 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 def _target_part(atlas: Atlas, comparison: Comparison, found: ComparedTarget) -> TargetPart:
-    measured = {one.recipe: one for one in found.recipes}
-    shots = []
-    for job in comparison.jobs:
-        exhibit, compared = atlas.exhibits[job], measured.get(job.recipe.name)
-        record = exhibit.record
-        shots.append(
-            RecipeShot(
-                recipe=job.recipe.name,
-                picture=picture_of(exhibit),
-                alt=f"Rendering of {job.target} by recipe {job.recipe.name}.",
-                status=exhibit.status,
-                score_start=record.score_start if record else None,
-                score_shown=record.score_shown if record else None,
-                json=f"{exhibit.folder}/record.json" if record else None,
-                own=compared.own if compared else None,
-                others=middle_of(compared.others).correlation if compared else None,
-            )
-        )
     term = comparison.target.terms[0]
-    page = f"{term.layer}/{term.feature}/{HOME}"
-    return TargetPart(str(comparison.target), f"{term.layer}-{term.feature}", page, tuple(shots))
+    measured = {one.recipe: one for one in found.recipes}
+    exhibits = [atlas.exhibits[job] for job in comparison.jobs]
+    return TargetPart(
+        name=str(comparison.target),
+        id=f"{term.layer}-{term.feature}",
+        page=f"{term.layer}/{term.feature}/{HOME}",
+        shots=tuple(_shot(exhibit) for exhibit in exhibits),
+        rows=tuple(_row(exhibit, measured.get(exhibit.job.recipe.name)) for exhibit in exhibits),
+    )
+
+
+def _shot(exhibit: Exhibit) -> Shot:
+    name = exhibit.job.recipe.name
+    return shot_of(exhibit, name, alt=f"Rendering of {exhibit.job.target} by recipe {name}.")
+
+
+def _row(exhibit: Exhibit, found: Compared | None) -> RecipeRow:
+    if found is None:
+        return RecipeRow(outcome_of(exhibit), None, None)
+    return RecipeRow(outcome_of(exhibit), found.own, middle_of(found.others).correlation)
 
 
 def _measured(atlas: Atlas, entry: LayerEntry) -> dict[int, Likeness]:

@@ -1,17 +1,48 @@
 """How features hang together, for their pages: findings of two layers → the features before and after each."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from atlas.findings.connections import Ties, connected_layers, connections_topic, layer_before
 from atlas.plan import layers
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
-from atlas.site.models import Connected, Link, Side, TieTile
+from atlas.site.models import Link, Picture
 from atlas.site.pages.parts import thumb_of
 
 Features = Mapping[int, Feature]  # of a layer, by number
 NOBODY: Features = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class TieTile:
+    """A connected feature in a grid."""
+
+    page: str
+    layer: str
+    number: int
+    thumb: Picture | None  # None: pending
+    share: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """The strongest connections of a feature in the layer before or after."""
+
+    layer: str
+    features: int  # of that layer
+    of_all: tuple[tuple[Link, str], ...]  # the strongest of all, and their shares
+    of_planned: tuple[TieTile, ...]  # the strongest of those in the atlas
+    is_complete: bool  # whether the strongest of all are in the atlas
+
+
+@dataclass(frozen=True)
+class Connected:
+    """How a feature hangs together with the layers before and after."""
+
+    fed_by: Side | None
+    feeds: Side | None
 
 
 def connections_of(atlas: Atlas, entry: LayerEntry) -> dict[int, Connected]:

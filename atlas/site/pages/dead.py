@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atlas.site.catalogue import PENDING, Atlas, Feature
-from atlas.site.models import Link, Page, Rescued, StudyCard
+from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
-from atlas.site.pages.rescued import rescued_features
+from atlas.site.pages.rescued import Rescued, rescued_features
 from atlas.site.words import percent
 from atlas.store.records import Record
 

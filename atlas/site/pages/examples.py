@@ -7,7 +7,7 @@ from atlas.findings.examples import Crop, Examples, FeatureExamples
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.copies import crop_size
 from atlas.site.crops import ShownExamples
-from atlas.site.models import CropSection, CropShot, Link, Page, Picture, StudyCard
+from atlas.site.models import Link, Page, Picture, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
 from atlas.site.pictures import crop_path
 from atlas.site.words import number
@@ -18,6 +18,27 @@ CARD = StudyCard(
     TITLE, PAGE, "Does the optimised picture excite its feature more than any picture of a collection does?"
 )
 MOST_LINKS = 8  # to features of a layer whose own picture is beaten
+
+
+@dataclass(frozen=True)
+class CropShot:
+    """A crop of a picture that excites a feature."""
+
+    picture: Picture
+    alt: str
+    score: str
+
+
+@dataclass(frozen=True)
+class CropSection:
+    """A feature's strongest crops, out of a collection of pictures."""
+
+    sentence: str  # whether its own picture beats them
+    shots: tuple[CropShot, ...]
+    page: str  # of all features
+    title: str  # where the pictures come from
+    seen: int  # pictures
+    size: int  # pixels of the square that the network saw
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from atlas.plan import layers
+from atlas.plan.recipes import Recipe
 from atlas.site import words
-from atlas.site.blocks import draw_block, path_words
+from atlas.site.blocks import Block, draw_block, path_words
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
-from atlas.site.models import Connected, FeatureBody, Link, OctaveRow, Page, RawBeside, Rescued
-from atlas.site.pages.connections import connections_of
-from atlas.site.pages.examples import crops_of
+from atlas.site.charts import Chart
+from atlas.site.models import Again, Link, OctaveRow, Page, Picture, Player, Stages
+from atlas.site.pages.connections import Connected, connections_of
+from atlas.site.pages.examples import CropSection, crops_of
 from atlas.site.pages.mentions import Mentions
-from atlas.site.pages.nearest import Vicinity
+from atlas.site.pages.nearest import Neighbours, Vicinity
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
     HOME_LINK,
@@ -24,8 +26,42 @@ from atlas.site.pages.parts import (
     region_link,
 )
 from atlas.site.pages.progress import score_chart, stages_of
-from atlas.site.pages.raw import raw_beside
-from atlas.site.pages.rescued import rescued_features
+from atlas.site.pages.raw import RawBeside, raw_beside
+from atlas.site.pages.rescued import Rescued, rescued_features
+from atlas.store.records import Record
+
+
+@dataclass(frozen=True)
+class FeatureBody:
+    """A feature's page."""
+
+    layer: str
+    number: int
+    target: str
+    status: str
+    sentence: str
+    picture: Picture | None
+    alt: str
+    record: Record | None
+    seed: int
+    recipe: Recipe
+    octaves: tuple[OctaveRow, ...]
+    branch: str
+    field: str
+    path: str  # from the layer before
+    block: Block
+    stages: Stages | None  # None: the store keeps none
+    progress: Chart | None  # None: pending, or no score is finite
+    neighbours: Neighbours
+    mentions: tuple[Link, ...]  # other pages of which it is a part
+    again: Again
+    player: Player | None  # None: there is no video of it
+    raw: RawBeside | None  # None: the store does not have both
+    rescued: Rescued | None  # None: it needs no rescue, or has none
+    connected: Connected | None  # None: nothing is known of its connections
+    crops: CropSection | None  # None: none are shown
+    previous: Link | None
+    next: Link | None
 
 
 @dataclass(frozen=True)

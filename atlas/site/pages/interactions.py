@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from atlas.findings.interactions import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_topic
-from atlas.plan.jobs import Job
 from atlas.plan.wanted.interactions import Interaction, interactions, matrix_jobs
 from atlas.site.catalogue import Atlas, Exhibit, Feature
 from atlas.site.charts import Chart, Series, make_chart
-from atlas.site.models import Link, Page, Picture, StudyCard
-from atlas.site.pages.parts import HOME, HOME_LINK, picture_of, thumb_of
+from atlas.site.models import Link, Page, Picture, Shot, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK, shot_of, thumb_of
 from atlas.site.words import number
 
 PAGE = f"interactions/{HOME}"
@@ -19,15 +18,6 @@ CARD = StudyCard(TITLE, PAGE, "Two features asked for at once: is the picture th
 SHADES = 10  # of the heat map
 SHADE_OF_ONE = 8  # as much as on the feature's own picture; there is room for more
 NEAR, FAR = 0.5, 1.0  # distances from the mean, in units of half the distance between the two pictures
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A picture of a pair."""
-
-    words: str
-    picture: Picture | None  # None: pending
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -210,15 +200,11 @@ def _pair_part(atlas: Atlas, at: int, pair: Interaction, found: PairInteraction)
         first=first,
         second=second,
         verdict=" ".join(pair_sentences(found)),
-        shots=tuple(_shot(atlas, job, str(job.target)) for job in (pair.first, pair.second, pair.joint)),
-        walk=tuple(_shot(atlas, job, f"{1 - one.weight:g} and {one.weight:g}") for job, one in steps),
+        shots=tuple(shot_of(atlas.exhibits[job], str(job.target)) for job in (pair.first, pair.second, pair.joint)),
+        walk=tuple(shot_of(atlas.exhibits[job], f"{1 - one.weight:g} and {one.weight:g}") for job, one in steps),
         rows=tuple(_row(atlas.exhibits[job], one, own) for job, one in (*steps, (pair.joint, found.joint))),
         chart=_walk_chart(found, own),
     )
-
-
-def _shot(atlas: Atlas, job: Job, words: str) -> Shot:
-    return Shot(words, picture_of(atlas.exhibits[job]), f"Rendering of {job.target}.")
 
 
 def _row(exhibit: Exhibit, found: Mixed, own: tuple[float, float]) -> MixRow:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 from atlas.findings.metrics import METRICS, MetricPicture, Metrics, MetricTarget
-from atlas.plan.jobs import Job
 from atlas.plan.recipes import Metric, Recipe
 from atlas.plan.wanted.metrics import MetricRow, metric_rows
 from atlas.site import words
-from atlas.site.catalogue import Atlas
-from atlas.site.models import Link, Page, Picture, StudyCard
-from atlas.site.pages.parts import HOME, HOME_LINK, picture_of
+from atlas.site.catalogue import Atlas, Exhibit
+from atlas.site.models import Link, Outcome, Page, Shot, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK, outcome_of, shot_of
 
 PAGE = f"metrics/{HOME}"
 TITLE = "L1, L2 and L∞"
@@ -19,17 +18,11 @@ GREY = 2.0  # a picture counts as grey while its luminance varies less than so m
 
 
 @dataclass(frozen=True)
-class MetricShot:
+class PictureRow:
     """A feature's picture by one metric."""
 
     metric: str
-    recipe: str
-    picture: Picture | None  # None: pending
-    alt: str
-    status: str
-    score_start: float | None
-    score_shown: float | None
-    json: str | None  # path of the record
+    outcome: Outcome
     found: MetricPicture
     is_grey: bool
 
@@ -41,7 +34,8 @@ class TargetPart:
     name: str
     id: str
     page: str
-    shots: tuple[MetricShot, ...]
+    shots: tuple[Shot, ...]
+    rows: tuple[PictureRow, ...]
 
 
 @dataclass(frozen=True)
@@ -145,23 +139,22 @@ def _is_nearest(picture: MetricPicture) -> bool:
 
 
 def _target_part(atlas: Atlas, row: MetricRow, found: MetricTarget) -> TargetPart:
-    term, name = row.target.terms[0], str(row.target)
-    shots = (_shot(atlas, job, one, found) for (_, job), one in zip(row.jobs, found.pictures, strict=True))
-    return TargetPart(name, f"{term.layer}-{term.feature}", f"{term.layer}/{term.feature}/{HOME}", tuple(shots))
-
-
-def _shot(atlas: Atlas, job: Job, found: MetricPicture, target: MetricTarget) -> MetricShot:
-    exhibit, metric = atlas.exhibits[job], words.METRICS[found.metric]
-    record = exhibit.record
-    return MetricShot(
-        metric=metric,
-        recipe=job.recipe.name,
-        picture=picture_of(exhibit),
-        alt=f"Rendering of {job.target} by the metric {metric}.",
-        status=exhibit.status,
-        score_start=record.score_start if record else None,
-        score_shown=record.score_shown if record else None,
-        json=f"{exhibit.folder}/record.json" if record else None,
-        found=found,
-        is_grey=is_grey(found, target),
+    term = row.target.terms[0]
+    exhibits = [atlas.exhibits[job] for _, job in row.jobs]
+    rows = tuple(_row(*pair, found) for pair in zip(exhibits, found.pictures, strict=True))
+    return TargetPart(
+        name=str(row.target),
+        id=f"{term.layer}-{term.feature}",
+        page=f"{term.layer}/{term.feature}/{HOME}",
+        shots=tuple(_shot(*pair) for pair in zip(exhibits, rows, strict=True)),
+        rows=rows,
     )
+
+
+def _row(exhibit: Exhibit, found: MetricPicture, target: MetricTarget) -> PictureRow:
+    return PictureRow(words.METRICS[found.metric], outcome_of(exhibit), found, is_grey(found, target))
+
+
+def _shot(exhibit: Exhibit, row: PictureRow) -> Shot:
+    caption = f"{row.metric}: stays grey" if row.is_grey else row.metric
+    return shot_of(exhibit, caption, alt=f"Rendering of {exhibit.job.target} by the metric {row.metric}.")

@@ -7,8 +7,24 @@ from atlas.findings.connections import Ties, wired_layers, wiring_topic
 from atlas.findings.nearest import NEAREST, Near, Nearest
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Feature
-from atlas.site.models import Nearby, Neighbours, Tile
+from atlas.site.models import Tile
 from atlas.site.pages.parts import tile_of
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """A feature that is like another."""
+
+    tile: Tile
+    likeness: str
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The features that are most like another."""
+
+    by_picture: tuple[Nearby, ...]  # none where no study has compared it
+    by_wiring: tuple[Nearby, ...]
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from atlas.plan import layers
+from atlas.plan.recipes import Recipe
 from atlas.site import words
-from atlas.site.catalogue import PENDING, Atlas, Feature, LayerEntry, RegionEntry
+from atlas.site.catalogue import PENDING, Atlas, Feature, LayerEntry, RegionEntry, Statuses
 from atlas.site.colour import COLOUR_NAMES, STRONG
-from atlas.site.models import (
-    Card,
-    Choice,
-    HomeBody,
-    LayerBody,
-    Link,
-    Page,
-    Picture,
-    PlainBody,
-    RegionBody,
-    RegionCard,
-    StudyCard,
-    Tile,
-)
+from atlas.site.models import Link, Page, Picture, StudyCard, Tile, VideoCard
 from atlas.site.pages.method import method_page
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
@@ -36,7 +24,7 @@ from atlas.site.pages.parts import (
     video_cards,
 )
 from atlas.site.pictures import has_sheet, layer_sheet_path, sheet_folder
-from atlas.site.region_map import map_region
+from atlas.site.region_map import RegionMap, map_region
 from atlas.site.sheets import region_sheet
 from atlas.store.records import STATUSES
 
@@ -47,6 +35,90 @@ MEASURE = (
     "thumbnail), or is black, grey or white where there is little."
 )
 PAGES_AROUND = 2  # links on either side of the page that is open
+
+
+@dataclass(frozen=True)
+class Card:
+    """A layer on its region's page or in the region map."""
+
+    name: str
+    page: str | None  # None: the atlas has no feature of it
+    features: int  # of the layer
+    grid: str
+    field: str  # theoretical receptive field
+    planned: int
+    shown: int
+    statuses: Statuses
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class RegionCard:
+    """A region on the home page: its map, and a card for each block of it."""
+
+    slug: str
+    title: str
+    page: str | None
+    sentence: str
+    map: RegionMap
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class HomeBody:
+    """The home page."""
+
+    regions: tuple[RegionCard, ...]
+    planned: int
+    shown: int
+    statuses: Statuses
+    recipe: str
+    studies: tuple["StudyCard", ...]
+    videos: tuple[VideoCard, ...]
+
+
+@dataclass(frozen=True)
+class RegionBody:
+    """A region's page."""
+
+    sentence: str
+    shown: str  # what its pictures show, "" where nobody has said so of these weights
+    cards: tuple[Card, ...]
+    sheet: Picture | None
+    previous: Link | None
+    next: Link | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the tiles of a page can be filtered by."""
+
+    label: str
+    options: tuple[tuple[str, int], ...]  # word, and how many tiles of the page have it
+
+
+@dataclass(frozen=True)
+class LayerBody:
+    """One page of a layer's features."""
+
+    card: Card
+    tiles: tuple[Tile, ...]
+    choices: tuple[Choice, ...]  # only those that leave a choice
+    measure: str  # what a colour among the choices means, "" where there is none
+    sheet: str | None  # path of a picture of all features; None: nothing is shown
+    branches: tuple[tuple[str, str, str], ...]  # name, features, receptive field
+    at: int  # which page, from 1
+    total: int
+    pages: tuple[Link, ...]  # a few of them
+    previous: Link | None
+    next: Link | None
+
+
+@dataclass(frozen=True)
+class PlainBody:
+    """A page whose words stand in its template."""
+
+    recipe: Recipe
 
 
 def network_pages(atlas: Atlas, studies: tuple[StudyCard, ...]) -> list[Page]:

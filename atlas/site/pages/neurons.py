@@ -9,22 +9,12 @@ from atlas.plan.targets import Neuron
 from atlas.plan.wanted.neurons import beside_jobs, neuron_jobs
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Exhibit
-from atlas.site.models import Again, Link, Page, Picture, StudyCard
-from atlas.site.pages.parts import HOME, HOME_LINK, again_of, layer_page, neighbours, picture_of, region_link
+from atlas.site.models import Again, Link, Page, Picture, Shot, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK, again_of, layer_page, neighbours, picture_of, region_link, shot_of
 
 PAGE = f"neurons/{HOME}"
 TITLE = "Single neurons"
 CARD = StudyCard(TITLE, PAGE, "Where a neuron sits is where its picture changes: features, their rows and neurons.")
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A picture with its words."""
-
-    words: str
-    page: str | None
-    picture: Picture | None  # None: pending
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -95,9 +85,8 @@ def neuron_page(exhibit: Exhibit) -> str:
 
 
 def _shot(atlas: Atlas, exhibit: Exhibit) -> Shot:
-    target = exhibit.job.target
     has_page = exhibit.job in neuron_jobs(atlas.config)
-    return Shot(str(target), neuron_page(exhibit) if has_page else None, picture_of(exhibit), f"Rendering of {target}.")
+    return shot_of(exhibit, str(exhibit.job.target), page=neuron_page(exhibit) if has_page else None)
 
 
 def _neuron_page(

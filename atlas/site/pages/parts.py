@@ -8,7 +8,7 @@ from atlas.plan.wanted.dreams import Dream
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Exhibit, Feature, Video
 from atlas.site.copies import fit
-from atlas.site.models import Again, Link, Picture, Player, Tile, VideoCard
+from atlas.site.models import Again, Link, Outcome, Picture, Player, Shot, Tile, VideoCard
 from atlas.site.pictures import THUMB
 from atlas.store import clips
 
@@ -52,6 +52,23 @@ def picture_of(exhibit: Exhibit) -> Picture | None:
     """The large web copy; None while it is pending."""
     record = exhibit.record
     return _copy_of(exhibit, "picture.avif", max(record.width, record.height)) if record else None
+
+
+def shot_of(exhibit: Exhibit, words: str, *, alt: str = "", page: str | None = None) -> Shot:
+    """A picture among others."""
+    return Shot(words, picture_of(exhibit), alt or f"Rendering of {exhibit.job.target}.", page)
+
+
+def outcome_of(exhibit: Exhibit) -> Outcome:
+    """How a rendering came out."""
+    record = exhibit.record
+    return Outcome(
+        recipe=exhibit.job.recipe.name,
+        status=exhibit.status,
+        score_start=record.score_start if record else None,
+        score_shown=record.score_shown if record else None,
+        json=f"{exhibit.folder}/record.json" if record else None,
+    )
 
 
 def _copy_of(exhibit: Exhibit, name: str, largest: int) -> Picture | None:

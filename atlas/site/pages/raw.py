@@ -1,12 +1,30 @@
 """A feature's raw picture beside its own, for its page and for the comparison: `Atlas` → `RawBeside`."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from atlas.findings.compare import raw_topic
+from atlas.findings.likeness import Likeness
 from atlas.plan.wanted.compare import raw_pairs
 from atlas.site.catalogue import Atlas, LayerEntry
-from atlas.site.models import RawBeside
+from atlas.site.models import Picture
 from atlas.site.pages.parts import picture_of
+
+
+@dataclass(frozen=True)
+class RawBeside:
+    """A feature's raw picture, to be shown beside its own."""
+
+    recipe: str
+    own_recipe: str
+    picture: Picture
+    alt: str
+    status: str
+    score: float | None  # as shown
+    own_score: float | None
+    json: str  # path of the record
+    size: int  # pixels at which the two were compared
+    likeness: Likeness | None  # None: not measured yet
 
 
 def raw_beside(atlas: Atlas, entry: LayerEntry) -> Mapping[int, RawBeside]:

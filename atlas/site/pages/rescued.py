@@ -1,8 +1,28 @@
 """A feature without a gradient beside its rescued rendering, for its page and for the list: `Atlas` → `Rescued`."""
 
+from dataclasses import dataclass
+
 from atlas.site.catalogue import Atlas
-from atlas.site.models import Rescued
+from atlas.site.models import Picture
 from atlas.site.pages.parts import picture_of
+
+
+@dataclass(frozen=True)
+class Rescued:
+    """A feature without a gradient and its rescued rendering, side by side."""
+
+    layer: str
+    number: int
+    page: str  # of the feature
+    own: Picture
+    own_recipe: str
+    own_score: float | None
+    recipe: str
+    steps: int  # at the start, in which the gradient may be rescued
+    picture: Picture | None  # None: pending
+    status: str
+    score: float | None
+    json: str | None  # path of the rescued rendering's record
 
 
 def rescued_features(atlas: Atlas) -> tuple[Rescued, ...]:

@@ -1,8 +1,17 @@
 """The list of all videos."""
 
+from dataclasses import dataclass
+
 from atlas.site.catalogue import Atlas
-from atlas.site.models import Link, Page, VideosBody
+from atlas.site.models import Link, Page, VideoCard
 from atlas.site.pages.parts import HOME_LINK, VIDEOS, video_cards
+
+
+@dataclass(frozen=True)
+class VideosBody:
+    """The list of all videos."""
+
+    cards: tuple[VideoCard, ...]
 
 
 def video_pages(atlas: Atlas) -> list[Page]:
