@@ -20,8 +20,8 @@ from atlas.forecast import Forecast, count_of, format_bytes, format_flops, forma
 from atlas.store.clips import VIDEO, clip_target
 
 if TYPE_CHECKING:  # these need torch, and a site is written without it
-    from atlas.pipeline import Expectation
     from atlas.render.execute import Outcome, Report
+    from atlas.runs import Expectation
     from atlas.store.video import Encoding
     from atlas.studies.examples import Looked
 

@@ -1,101 +1,39 @@
 """The whole way in one call: configuration → forecast → renderings in the store → videos → studies → site."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
-
-import torch
 
 from atlas.errors import ConfigError, VideoError
 from atlas.findings.topics import Source
-from atlas.forecast import Forecast, forecast, format_seconds, require_room
+from atlas.forecast import require_room
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.wanted import all_jobs
 from atlas.plan.wanted.dead import rescues
-from atlas.render import cluster
 from atlas.render.batches import Executor, PlainExecutor, RenderBatches
-from atlas.render.execute import Outcome, Report, keep_attempts, split_fresh
+from atlas.render.execute import Report, keep_attempts, split_fresh
 from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights, load_weights
+from atlas.runs import RunOptions, Watcher, connect_executor, expect, refuse_long_cpu_run
 from atlas.site.build import SiteReport, build_site
 from atlas.site.output import Output
 from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.files import sweep_temporaries
 from atlas.store.photos import keep_photos, open_photo
-from atlas.store.records import Numerics, WeightsId
+from atlas.store.records import WeightsId
 from atlas.store.video import Encoding, encode_clip
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies.desk import Desk
 from atlas.studies.examples import Looked, find_examples
 from atlas.studies.gallery import check_folder, open_gallery
 from atlas.studies.run import run_studies
-
-LONGEST_UNASKED = 30 * 60  # seconds that a run may take on a CPU which nobody asked for
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How to run, as opposed to what to make; as on the command line."""
-
-    device: str = "auto"
-    precision: str = "auto"
-    batch_size: int | None = None  # None: the table's
-    threads: int | None = None  # None: the cores
-    force: bool = False  # render again what is fresh
-    shard: tuple[int, int] | None = None  # (I, N): the I-th of N parts, from 1
-    executor: str = "plain"  # or "ray"
-    address: str | None = None  # of a Ray cluster; None: one is started here
-    gpus_per_task: float | None = None  # on Ray; None: one where the cluster has any
-    fine: bool = False  # encode the site's pictures slowly, so that they take less room
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What a run will be, before it starts."""
-
-    forecast: Forecast
-    device: torch.device
-    device_name: str
-    numerics: Numerics
-    flops: int  # of the pending batches, padding included
-    seconds: float
-
-
-class Watcher(Protocol):
-    """Whoever wants to see how a run goes."""
-
-    def expects(self, expectation: Expectation) -> None:
-        """Told once, before weights are loaded."""
-
-    def starts(self, wanted: int, fresh: int) -> None:
-        """Told before the first batch, and once more if features without a gradient are rescued after the last."""
-
-    def renders(self, outcome: Outcome) -> None:
-        """Told after every job."""
-
-    def encodes(self, done: int, total: int) -> None:
-        """Told before the first video and after every one."""
-
-    def studies(self, name: str) -> None:
-        """Told before each study."""
-
-    def looks(self, done: int, total: int) -> None:
-        """Told while the network looks at a person's pictures."""
-
-    def skips(self, why: str) -> None:
-        """Told of each of them that cannot be read."""
-
-    def builds_site(self, done: int, total: int) -> None:
-        """Told while pictures for the site are encoded."""
 
 
 @dataclass(frozen=True)
@@ -106,32 +44,6 @@ class BuildReport:
     videos: tuple[Encoding, ...]
     site: SiteReport
     unmeasured: tuple[str, ...] = ()  # studies for which there was not enough memory
-
-
-def expect(config: Config, jobs: Sequence[Job], options: RunOptions, executor: Executor) -> Expectation:
-    """Say what a run will take, from the store and half a second of measurement."""
-    device, numerics = executor.device, executor.numerics
-    ahead = forecast(jobs, config.store, config.weights, precision=numerics.precision, force=options.force)
-    rounds = planning.rounds(ahead.pending, device.type, options.batch_size)
-    flops = sum(batch.flops for batches in rounds for batch in batches)
-    seconds = flops / executor.measure_speed() if flops else 0.0
-    return Expectation(ahead, device, executor.device_name, numerics, flops, seconds)
-
-
-def refuse_long_cpu_run(expectation: Expectation, options: RunOptions, executor: Executor) -> None:
-    """Stop before hours on a CPU that nobody asked for.
-
-    Raises:
-        ConfigError: the device was left to the program, there is no GPU, and the run would take more than 30 minutes.
-    """
-    is_meant = options.device != "auto" or expectation.device.type != "cpu"
-    if is_meant or expectation.seconds <= LONGEST_UNASKED:
-        return
-    raise ConfigError(
-        f"this would take about {format_seconds(expectation.seconds)} on the CPU, and no GPU can be used: "
-        f"{executor.why_no_gpu()}. "
-        "Say --device cpu if you mean it, ask for fewer features (--features 1), or try --config demo"
-    )
 
 
 def render(
@@ -228,23 +140,6 @@ def encode_clips(
     return tuple(found)
 
 
-@contextmanager
-def _executor(options: RunOptions) -> Iterator[Executor]:
-    """Where batches are rendered.
-
-    Raises:
-        ConfigError: no such device, precision or cluster.
-    """
-    if options.executor == "ray":
-        with cluster.connect(
-            options.address, options.device, options.precision, options.threads, options.gpus_per_task
-        ) as executor:
-            yield executor
-    else:
-        device = resolve_device(options.device)
-        yield PlainExecutor(device, resolve_numerics(device, options.precision, options.threads))
-
-
 def _run(
     config: Config,
     jobs: Sequence[Job],
@@ -261,7 +156,7 @@ def _run(
     """
     if options.shard:
         jobs = planning.shard(jobs, *options.shard)
-    with _executor(options) as executor:
+    with connect_executor(options) as executor:
         expectation = expect(config, jobs, options, executor)
         watcher.expects(expectation)
         refuse_long_cpu_run(expectation, options, executor)

@@ -18,7 +18,7 @@ from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
 from atlas.plan.targets import parse
-from atlas.render import cluster as clusters
+from atlas.render import crew
 from atlas.render.batches import PlainExecutor
 from atlas.render.cluster import connect
 from atlas.render.execute import Report, keep_attempts
@@ -170,7 +170,7 @@ def test_a_batch_that_kills_every_worker_fails_and_the_rest_goes_on(on_ray, weig
 
 
 def test_a_cluster_that_only_loses_workers_ends_the_run(on_ray, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(clusters, "HOPELESS", 1)
+    monkeypatch.setattr(crew, "HOPELESS", 1)
     deadly = Job(parse("Mixed_5b[:]"), RECIPE, 999, photo("b"))
     with pytest.raises(AtlasError, match="3 workers on Ray died, one after the other"):
         run([deadly], on_ray, weights, tmp_path)

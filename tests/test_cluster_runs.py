@@ -16,6 +16,7 @@ from atlas.cli import app
 from atlas.plan.config import load_config
 from atlas.plan.jobs import feature_jobs
 from atlas.render import cluster as clusters
+from atlas.runs import RunOptions
 from atlas.store.masters import list_masters
 from seeded import closed
 
@@ -72,8 +73,8 @@ def test_the_second_pass_runs_on_the_cluster_too(address, config, weights, tmp_p
     settings = load_config(str(config))
     reports = {}
     for name, options in {
-        "plain": pipeline.RunOptions(device="cpu", threads=1),
-        "ray": pipeline.RunOptions(executor="ray", address=address),
+        "plain": RunOptions(device="cpu", threads=1),
+        "ray": RunOptions(executor="ray", address=address),
     }.items():
         here = replace(settings, store=tmp_path / name)
         reports[name] = pipeline.render(here, feature_jobs(here), options, Quiet(), rescue=True)

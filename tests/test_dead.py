@@ -12,6 +12,7 @@ from atlas.plan.config import load_config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.targets import feature_target, parse
 from atlas.plan.wanted.dead import rescues
+from atlas.runs import RunOptions
 from atlas.site import words
 from atlas.site.build import build_site
 from atlas.site.catalogue import Feature
@@ -200,7 +201,7 @@ def test_a_run_rescues_what_turned_out_to_be_dead_and_no_more(load, weights, tmp
     tensors = closed(closed(weights.tensors, "Mixed_5b.branch1x1", 2), "Mixed_5d.branch1x1", 7)
     monkeypatch.setattr(pipeline, "load_weights", lambda _: replace(weights, tensors=tensors))
     config = load(text=TEXT.replace("count = 4", "count = [2, 3, 487]").replace('"Conv2d_1a_3x3", ', ""))
-    options, watcher = pipeline.RunOptions(device="cpu", threads=2, batch_size=2), Quiet()
+    options, watcher = RunOptions(device="cpu", threads=2, batch_size=2), Quiet()
     jobs = feature_jobs(config)
     plain = pipeline.render(config, jobs, options, watcher)
     assert len(plain.outcomes) == len(jobs) == 5

@@ -27,6 +27,7 @@ from atlas.plan.layers import get_layer, grid, receptive_field
 from atlas.render.execute import Report, run_batches
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
+from atlas.runs import RunOptions
 from atlas.site.build import build_site
 from atlas.site.pages.examples import examples_sentence, feature_sentence
 from atlas.store.crops import open_crop
@@ -608,14 +609,14 @@ def test_a_build_looks_at_drawn_pictures(made, weights_file, tmp_path, monkeypat
     from atlas.console import RunConsole
 
     with RunConsole() as console:
-        pipeline.build(replace(config, layers=("Conv2d_1a_3x3",)), pipeline.RunOptions(device="cpu"), console)
+        pipeline.build(replace(config, layers=("Conv2d_1a_3x3",)), RunOptions(device="cpu"), console)
     found = read_examples(config.store, made[0].source.weights.__class__(**_weights_of(config.store)))
     assert (found.origin, found.seen, len(found.features)) == ("drawn", 6, 3)
     assert "drawn by this project" in (config.site / "Conv2d_1a_3x3/1/index.html").read_text()
     missing = replace(config.lists.examples, drawn=False, folder=tmp_path / "missing")
     refused = replace(config, lists=replace(config.lists, examples=missing), store=tmp_path / "no")
     with RunConsole() as console, pytest.raises(ConfigError, match="no such folder"):
-        pipeline.build(refused, pipeline.RunOptions(device="cpu"), console)
+        pipeline.build(refused, RunOptions(device="cpu"), console)
     assert not (tmp_path / "no").exists()
 
 

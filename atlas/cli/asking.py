@@ -77,7 +77,8 @@ def bench_command(
 ) -> None:
     """Measure how fast this machine renders: a step of each layer, against what its arithmetic reaches."""
     from atlas.bench import Options, run
-    from atlas.pipeline import RunOptions, make_renderer
+    from atlas.pipeline import make_renderer
+    from atlas.runs import RunOptions
     from atlas.store.files import write_atomically
 
     named = read_settings(Source(weights="demo"), Choice(layers))

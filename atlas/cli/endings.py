@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -46,4 +47,9 @@ def site_lines(settings: Config, site: "SiteReport", zip_site: bool) -> list[str
 
         archive = write_archive(settings.site)
         lines.append(f"archive: {archive}, {archive.stat().st_size / 1e6:.1f} MB")
-    return [*lines, f"open {settings.site / 'index.html'} in a browser, or run: {sys.argv[0]} serve {settings.site}"]
+    return [*lines, f"open {settings.site / 'index.html'} in a browser, or run: {_program()} serve {settings.site}"]
+
+
+def _program() -> str:
+    """How this program was started, to be typed again."""
+    return "python -m atlas" if Path(sys.argv[0]).name == "__main__.py" else sys.argv[0]

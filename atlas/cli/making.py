@@ -181,9 +181,10 @@ def examples_command(
 
     from atlas import pipeline
     from atlas.console import RunConsole, example_lines
+    from atlas.runs import RunOptions
 
     with RunConsole() as console:
-        how = pipeline.RunOptions(device, batch_size=rows, threads=threads, force=force)
+        how = RunOptions(device, batch_size=rows, threads=threads, force=force)
         looked = pipeline.examples(looking, how, console)
     typer.echo(looked.path)
     wanted = settings.lists.examples

@@ -16,7 +16,7 @@ from atlas.plan.raster import Clip, config_clips
 from atlas.plan.targets import parse
 
 if TYPE_CHECKING:  # needs torch
-    from atlas.pipeline import RunOptions
+    from atlas.runs import RunOptions
 
 EXECUTORS = ("plain", "ray")
 
@@ -105,7 +105,7 @@ def run_options(running: Running, *, shard: tuple[int, int] | None = None, fine:
     Raises:
         ConfigError: no such executor or batch size, or flags that belong to another executor.
     """
-    from atlas.pipeline import RunOptions  # which needs torch
+    from atlas.runs import RunOptions  # which needs torch
 
     if running.executor not in EXECUTORS:
         raise ConfigError(f'--executor "{running.executor}": {did_you_mean(running.executor, EXECUTORS)}')
