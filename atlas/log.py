@@ -19,6 +19,7 @@ Loudness = Literal["quiet", "normal", "verbose"]
 _LOGGER = logging.getLogger("atlas")
 _WARNINGS = logging.getLogger("py.warnings")  # where Python puts warnings that are captured
 _FIELDS = "atlas_fields"
+_NOTICE = "notice"
 _loudness: ContextVar[Loudness] = ContextVar("loudness", default="normal")
 
 
@@ -31,6 +32,11 @@ def event(name: str, *, level: int = logging.INFO, **fields: Any) -> None:
         fields: what JSON can hold; anything else becomes text.
     """
     _LOGGER.log(level, name, extra={_FIELDS: fields})
+
+
+def notice(message: str) -> None:
+    """Say what a person should know now: why nothing seems to happen, such as that another run is waited for."""
+    event(_NOTICE, message=message)
 
 
 def loudness() -> Loudness:
@@ -102,6 +108,9 @@ class _Lines(logging.Handler):
         if record.name == _WARNINGS.name:
             if self._loud != "quiet":
                 sys.stderr.write(f"warning: {record.getMessage().strip().splitlines()[0]}\n")
+        elif record.msg == _NOTICE:
+            if self._loud != "quiet":
+                sys.stderr.write(f"{getattr(record, _FIELDS)['message']}\n")
         elif self._loud == "verbose":
             fields = " ".join(f"{name}={value}" for name, value in getattr(record, _FIELDS, {}).items())
             sys.stderr.write(f"{datetime.now():%H:%M:%S} {record.getMessage()} {fields}".rstrip() + "\n")

@@ -1,22 +1,33 @@
 """Disks that are full, folders that cannot be written, that are files or that vanish: what is said, and what stays."""
 
 import errno
+import fcntl
 import os
 import random
 import shutil
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import torture
+from atlas import log
 from atlas.errors import StoreError
 from atlas.forecast import Forecast, LayerForecast, require_room
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.plan.targets import parse
 from atlas.store import files
-from atlas.store.files import check_same_folder, locked_folder, make_folder, sweep_temporaries, write_atomically
+from atlas.store.files import (
+    check_same_folder,
+    locked_folder,
+    make_folder,
+    sweep_temporaries,
+    temporary_file,
+    write_atomically,
+)
 from test_cli import run
 from torture import IS_FULL, final_files, finish_build
 
@@ -333,3 +344,33 @@ def test_a_locked_folder_keeps_another_process_out(tmp_path):
         code = f"import fcntl, os; fcntl.flock(os.open({str(tmp_path)!r}, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)"
         assert b"BlockingIOError" in subprocess.run(["python3", "-c", code], capture_output=True).stderr
     assert subprocess.run(["python3", "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(("loud", "says"), [("normal", True), ("quiet", False)])
+def test_who_waits_for_another_says_so_unless_it_is_quiet(loud, says, tmp_path, capsys):
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    leaving = threading.Timer(0.2, os.close, [other])
+    leaving.start()
+    with log.watched(None, loud), locked_folder(tmp_path):
+        leaving.join()
+    assert (f"another run is writing {tmp_path}" in capsys.readouterr().err) is says
+    with log.watched(None, loud), locked_folder(tmp_path):
+        assert capsys.readouterr().err == ""
+
+
+def test_a_file_for_another_program_is_gone_in_the_end_and_swept_if_not(tmp_path):
+    folder = tmp_path / "folder"
+    with temporary_file(folder) as path:
+        path.write_bytes(b"half")
+        assert sweep_temporaries(tmp_path) == 0
+    assert list(folder.iterdir()) == []
+    code = f"""
+import os, pathlib
+from atlas.store.files import temporary_file
+with temporary_file(pathlib.Path({str(folder)!r})) as path:
+    os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code])
+    assert len(list(folder.iterdir())) == 1
+    assert sweep_temporaries(tmp_path) == 1

@@ -14,8 +14,9 @@ import imageio_ffmpeg
 import pytest
 from typer.testing import CliRunner
 
-from atlas import cli
 from atlas.check import check_site, check_store
+from atlas.cli import app
+from atlas.plan import config as configuration
 from atlas.store.clips import read_clip
 from atlas.store.masters import list_masters, open_master
 
@@ -38,7 +39,7 @@ octaves = [{{ size = 75, steps = 3, lr = [0.05, 0.02], sigma = [1, 0.5] }}]
 
 
 def run(*arguments):
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
@@ -49,13 +50,13 @@ def config(weights_file, tmp_path, monkeypatch):
     """A feature of each of two layers and two videos, and nothing else that the article's preset lists."""
     file = tmp_path / "atlas.toml"
     file.write_text(CONFIG.format(weights=str(weights_file)))
-    read = cli.read_settings
+    override = configuration.override
 
-    def read_videos_alone(*arguments, **flags):
-        found = read(*arguments, **flags)
+    def videos_alone(*arguments, **flags):
+        found = override(*arguments, **flags)
         return replace(found, lists=replace(found.lists.emptied(), raster=found.lists.raster))
 
-    monkeypatch.setattr(cli, "read_settings", read_videos_alone)
+    monkeypatch.setattr(configuration, "override", videos_alone)
     return file
 
 

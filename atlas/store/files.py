@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from atlas import log
 from atlas.errors import StoreError
 
 if sys.platform != "win32":
@@ -46,7 +47,7 @@ def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
     Raises:
         OSError: the file cannot be written; the path is as it was before, as it is after any other exception.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}{TEMPORARY}")
+    temporary = _temporary_in(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _create(temporary) as file:
@@ -61,6 +62,24 @@ def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
         raise
     if sync:
         _sync_folder(path.parent)
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[Path]:
+    """A new file for another program to write to, for as long as the context lasts; a folder is made as needed.
+
+    If this process is killed, `sweep_temporaries` removes it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path = _temporary_in(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _create(path):
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
@@ -106,7 +125,7 @@ def sweep_temporaries(folder: Path) -> int:
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes of this program out of a folder, waiting for one that is in it; nothing is written for that.
+    """Keep other processes of this program out of a folder, waiting for one that is in it, and saying so.
 
     Where the file system has no locks, nobody is kept out.
 
@@ -119,7 +138,9 @@ def locked_folder(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(f"{folder}: cannot be used as a folder: {error.strerror}; choose another") from None
     try:
-        _lock(handle, wait=True)
+        if _lock(handle, wait=False) is False:
+            log.notice(f"another run is writing {folder}; waiting for it to end")
+            _lock(handle, wait=True)
         here = os.fstat(handle)
         yield
         check_same_folder(folder, (here.st_dev, here.st_ino))
@@ -157,6 +178,10 @@ def check_same_folder(folder: Path, identity: tuple[int, int]) -> None:
             f"{folder}: vanished while it was in use, and what was in it with it: removed, or its disk unmounted; "
             "bring it back if you can, and run the same command again"
         )
+
+
+def _temporary_in(folder: Path) -> Path:
+    return folder / f".{secrets.token_hex(8)}{TEMPORARY}"
 
 
 def _create(temporary: Path) -> IO[bytes]:

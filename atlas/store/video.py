@@ -22,6 +22,7 @@ from atlas.plan.blocks import Size
 from atlas.plan.raster import Clip
 from atlas.store import clips
 from atlas.store.clips import ClipRecord, clip_target, find_clip, frame_hashes, note_of, source_digest
+from atlas.store.files import temporary_file
 from atlas.store.masters import master_path, open_master
 from atlas.store.records import WeightsId
 
@@ -86,9 +87,10 @@ def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = Fa
         return Encoding(clip, folder, record, was_fresh=True)
     frames = (open_master(master_path(store, weights, frame.job))[0] for frame in clip.frames)
     try:
-        made = _encode(clip, frames)
+        with temporary_file(folder.parent) as path:
+            made = _encode(clip, frames, path)
     except OSError as error:
-        where = error.filename or tempfile.gettempdir()
+        where = error.filename or folder.parent
         raise _failure(clip, f"{where}: cannot be written: {error.strerror or error}") from None
     record = ClipRecord(
         target=clip_target(clip),
@@ -134,18 +136,17 @@ class _Made:
     sheet_size: Size
 
 
-def _encode(clip: Clip, frames: Iterator[Image.Image]) -> _Made:
-    with tempfile.TemporaryDirectory(prefix="atlas-video-") as folder:
-        path = Path(folder, clips.VIDEO)
-        first = next(frames)
-        last = _write_video(clip, path, first, frames)
-        sheet = _contact_sheet(clip, path)
-        files = {
-            clips.VIDEO: path.read_bytes(),
-            clips.POSTER: _save(_even(last), "JPEG", **_POSTER),
-            clips.SHEET: _save(sheet, "AVIF", **_SHEET),
-            clips.SHEET_JPEG: _save(sheet, "JPEG", **_SHEET_JPEG),
-        }
+def _encode(clip: Clip, frames: Iterator[Image.Image], path: Path) -> _Made:
+    """All files of a clip; the video is written to a path first."""
+    first = next(frames)
+    last = _write_video(clip, path, first, frames)
+    sheet = _contact_sheet(clip, path)
+    files = {
+        clips.VIDEO: path.read_bytes(),
+        clips.POSTER: _save(_even(last), "JPEG", **_POSTER),
+        clips.SHEET: _save(sheet, "AVIF", **_SHEET),
+        clips.SHEET_JPEG: _save(sheet, "JPEG", **_SHEET_JPEG),
+    }
     return _Made(files, (first.height, first.width), _even(first).shape[:2], sheet.shape[:2])
 
 
@@ -183,7 +184,9 @@ def _command(clip: Clip, path: Path, size: Size) -> list[str]:
     source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=clip.fps)
     # swscale converts by BT.601 unless told; the frames must carry the tags, or the encoder leaves them out
     video = source.filter("scale", **_SCALE).filter("format", "yuv420p").filter("setparams", **_COLOUR)
-    output = ffmpeg.output(video, str(path), **_codec(clip)).global_args("-hide_banner", "-loglevel", "error")
+    target = {"format": "mp4", "filename": str(path)}  # the name, which is for the moment, does not say so
+    output = ffmpeg.output(video, **target, **_codec(clip))
+    output = output.overwrite_output().global_args("-hide_banner", "-loglevel", "error")
     command: list[str] = output.compile(cmd=_find_ffmpeg()[0])
     return command
 
@@ -215,10 +218,12 @@ def _shrink(picture: Pixels, largest: int) -> Pixels:
 
 def _read_video(clip: Clip, path: Path) -> Iterator[Pixels]:
     """The frames of a video, [H, W, 3] each."""
+    if not path.stat().st_size:
+        raise _failure(clip, "the video cannot be read back: it is empty")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # imageio-ffmpeg lets go of its pipes without closing them
         try:
-            yield from iio.imiter(path, plugin="FFMPEG")
+            yield from iio.imiter(path, plugin="FFMPEG", extension=".mp4")
         except (OSError, RuntimeError, IndexError) as error:
             raise _failure(clip, f"the video cannot be read back: {error}") from None
 
