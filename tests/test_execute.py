@@ -1,6 +1,9 @@
 """Runs: what is fresh stays, what is missing is made, and memory that runs out halves the batch."""
 
+import json
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -88,8 +91,9 @@ class Cramped:
         torch.OutOfMemoryError("CUDA out of memory"),
         MemoryError(),
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("could not create a primitive"),
     ],
-    ids=["cuda", "host", "allocator"],
+    ids=["cuda", "host", "allocator", "onednn"],
 )
 def test_out_of_memory_halves_the_batch_and_the_record_says_so(error, renderer, tmp_path):
     report = run(JOBS[:5], Cramped(renderer, 2, error), tmp_path, size=8)
@@ -103,6 +107,43 @@ def test_out_of_memory_even_alone_is_a_failure_without_a_master(renderer, tmp_pa
     assert "out of memory" in report.failures[0].failure
     assert list(list_masters(tmp_path)) == []
     assert run(JOBS[:3], renderer, tmp_path).rendered == 3
+
+
+# Room for some rows of 299 px, and not for eight; a row has been rendered before, as it has when a batch is too large.
+SHORT = """
+import json, resource, sys, torch
+from pathlib import Path
+from atlas.plan.config import load_config
+from atlas.plan.jobs import Batch, Job
+from atlas.plan.targets import parse
+from atlas.render import batches
+from atlas.render.numerics import resolve_numerics
+from atlas.render.renderer import Renderer
+from atlas.render.weights import load_weights
+
+recipe = load_config().recipes["quick"].scaled(299, 1)
+jobs = tuple(Job(parse(f"Mixed_5b[{number}]"), recipe, 999) for number in range(8))
+device = torch.device("cpu")
+renderer = Renderer(load_weights(sys.argv[1]), device, resolve_numerics(device, "fp32", 1))
+list(batches.render_batches([Batch(jobs[:1], 1)], renderer))
+taken = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+most = int(taken.split()[1]) * 1024 + 40 * 2**20
+resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+errors, judge = [], batches.is_out_of_memory
+batches.is_out_of_memory = lambda error: errors.append(str(error)) or judge(error)
+attempts = [one for part in batches.render_batches([Batch(jobs, 8)], renderer) for one in part]
+print(json.dumps({"errors": errors, "rendered": [str(one.job.target) for one in attempts if one.rendering]}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process's memory cannot be limited like this")
+def test_memory_of_the_host_that_really_runs_out(weights_file):
+    """The system refuses more, and what the libraries make of that is understood."""
+    result = subprocess.run([sys.executable, "-c", SHORT, weights_file], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["errors"]
+    assert sorted(found["rendered"]) == [f"Mixed_5b[{number}]" for number in range(8)]
 
 
 def test_any_other_error_is_not_hidden(renderer, tmp_path):

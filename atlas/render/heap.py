@@ -1,13 +1,15 @@
-"""How the C library keeps memory on the CPU: told once that a step's freed tensors will be wanted by the next."""
+"""How the C library keeps memory on the CPU: freed tensors for the next step, until there is too little of it."""
 
 import ctypes
 import platform
+from collections.abc import Mapping
 from functools import cache
 
 # options of glibc's mallopt (malloc.h)
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _NEVER = 2**31 - 1
 _PAD = 2**28  # bytes by which the heap grows
+_USUAL = 2**17  # bytes; what glibc begins with, for all three
 
 
 @cache
@@ -15,13 +17,31 @@ def keep_freed_memory() -> bool:
     """Let glibc keep large blocks that are freed, instead of giving them back to the system at once.
 
     Every step frees and asks for the same megabytes again, and each time the system must map and clear them: a
-    quarter of a step at the entry convolutions, a tenth from Mixed_5d on. Holds for the whole process, is done once,
-    and changes no result.
+    quarter of a step at the entry convolutions, a tenth from Mixed_5d on. Is done once for the whole process, and
+    changes no result.
 
     Returns:
         Whether it was done: not where the C library is another one.
     """
+    return _set({_MMAP_THRESHOLD: _NEVER, _TRIM_THRESHOLD: _NEVER, _TOP_PAD: _PAD})
+
+
+def give_back_freed_memory() -> bool:
+    """Give the system what is freed, now and from now on: memory ran out, and others need some of it.
+
+    Compiled kernels do not lie on the heap; and a heap that only grows by much at once cannot grow at all in the end.
+
+    Returns:
+        Whether it was done: not where the C library is another one.
+    """
+    is_done = _set({_MMAP_THRESHOLD: _USUAL, _TRIM_THRESHOLD: _USUAL, _TOP_PAD: _USUAL})
+    if is_done:
+        ctypes.CDLL(None).malloc_trim(0)
+    return is_done
+
+
+def _set(options: Mapping[int, int]) -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return all(mallopt(*option) for option in ((_MMAP_THRESHOLD, _NEVER), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, _PAD)))
+    return all(mallopt(*option) for option in options.items())
