@@ -18,6 +18,7 @@ from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.site import words
 from atlas.site.build import build_site
+from atlas.site.templates import NO_BREAK
 from atlas.store.records import WeightsId
 from atlas.studies.connections import connection_shares, squared_norms, strongest
 from atlas.studies.run import run_studies
@@ -178,7 +179,7 @@ def test_what_is_found_are_the_largest_shares(walked, weights):
 def test_a_page_links_to_the_features_before_and_after(walked, weights):
     config, _, _ = walked
     assert check_site(config.site).faults == ()
-    page = (config.site / "Mixed_5b/255/index.html").read_text(encoding="utf-8")
+    page = (config.site / "Mixed_5b/255/index.html").read_text(encoding="utf-8").replace(NO_BREAK, " ")
     section = page[page.index('id="connections"') :].split("</section>")[0]
     found = Source(config, weights.id).read(connections_topic("Mixed_5b"))
     for number, share in found.fed_by[255]:

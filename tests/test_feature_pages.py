@@ -24,6 +24,7 @@ from atlas.site.catalogue import Feature
 from atlas.site.charts import HEIGHT as CHART_HEIGHT
 from atlas.site.charts import LEFT, RIGHT, WIDTH
 from atlas.site.pages.progress import HEIGHT, score_chart
+from atlas.site.templates import NO_BREAK
 from atlas.store import photos
 from atlas.store.masters import master_path, open_master, read_record
 from atlas.store.records import OctaveScores
@@ -92,7 +93,11 @@ def test_the_strip_is_the_stores_and_says_what_it_shows(built: Config) -> None:
     page = text(built, "Mixed_5b/0")
     strip = section(page, "stages")
     assert '<img src="stages.avif" width="480" height="160" alt="Mixed_5b[0] from noise to picture' in strip
-    assert re.findall("<span>(.*?)</span>", strip)[:3] == ["start", "128 px, step 60", "160 px, step 90"]
+    assert re.findall("<span>(.*?)</span>", strip)[:3] == [
+        "start",
+        f"128{NO_BREAK}px, step 60",
+        f"160{NO_BREAK}px, step 90",
+    ]
     stored = stages_path(master_path(built.store, WEIGHTS, feature_jobs(built)[0]))
     assert (built.site / "Mixed_5b/0/stages.avif").read_bytes() == stored.read_bytes()
 

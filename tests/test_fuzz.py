@@ -377,6 +377,17 @@ def rewritten(draw, whole):
     return whole[:8] + b"".join(chunk(kind, data) for kind, data in chunks)
 
 
+def test_a_colour_profile_without_a_byte_is_damage(tmp_path):
+    """Found by a long run: Pillow's reader looks beyond its end."""
+    path = tmp_path / "master.png"
+    write_master(path, PIXELS, RECORD)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-12] + chunk(b"iCCP", b"") + whole[-12:])
+    with pytest.raises(AtlasError, match="damaged"):
+        open_master(path)
+    assert find_record(path, JOB, RECORD.weights.sha256, look_at_pixels=True) is None
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow speaks of animations that are none, and goes on
 def test_a_master_of_mutated_bytes_is_whole_or_refused(tmp_path):
     path = tmp_path / "master.png"

@@ -21,7 +21,7 @@ from atlas.site.build import SiteReport, build_site
 from atlas.site.models import Link, Page
 from atlas.site.pages.network import PlainBody
 from atlas.site.pictures import CopySettings, Encoded
-from atlas.site.templates import Facts, Templates
+from atlas.site.templates import NO_BREAK, Facts, Templates
 from atlas.store.masters import master_path
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import resolve_weights, write_weights_id
@@ -95,7 +95,7 @@ def test_a_feature_page_says_how_its_picture_was_made(built: tuple[Config, SiteR
     )
     assert command in commands(page)
     rates = [words.span(octave.lr) for octave in built[0].get_recipe("quick").octaves]
-    for fact in ("0.01235", "3.142", "0.1 → 1.1", *rates, WEIGHTS.sha256, "branch1x1", "63 × 63 px"):
+    for fact in ("0.01235", "3.142", "0.1 → 1.1", *rates, WEIGHTS.sha256, "branch1x1", f"63 × 63{NO_BREAK}px"):
         assert fact in page
     assert 'rel="prev" href="../0/index.html"' in page
     assert 'rel="next"' not in page
@@ -497,3 +497,9 @@ def test_masters_lie_where_the_catalogue_looks(tmp_path: Path) -> None:
     config = small(tmp_path)
     job = feature_jobs(config)[0]
     assert put(config.store, job) == master_path(config.store, WEIGHTS, job)
+
+
+def test_a_number_and_its_unit_stand_on_one_line(built: tuple[Config, SiteReport]) -> None:
+    pages = [path.read_text(encoding="utf-8") for path in built[0].site.rglob("*.html")]
+    assert not [found for page in pages for found in re.findall(r"\d (?:%|px\b|[KMG]B\b)", page)]
+    assert any(re.search(rf"\d{NO_BREAK}px", page) for page in pages)

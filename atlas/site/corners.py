@@ -12,7 +12,7 @@ from statistics import mean
 
 from atlas.findings.palette import Palette, PaletteFeature, Slopes
 from atlas.site.colour import CORNERS, Corner, nearest_corner
-from atlas.site.words import percent
+from atlas.site.words import percent, whole_percent
 
 HOLDS = 3 / 4  # share of the features from which on the explanation is said to hold
 BALANCED = 0.05  # a colour's weights are nearly balanced if their sum is below this share of the sum of their sizes
@@ -119,8 +119,8 @@ def positions_verdict(readings: Sequence[Reading]) -> str:
     """Whether each of the four positions under the stride goes to a corner of its own."""
     total, met = 12 * len(readings), sum(reading.tile_met for reading in readings)
     words = (
-        f"Position by position, {met} of {total} values ({100 * met / total:.0f} %) lie on the side that the slope of "
-        "their own position predicts."
+        f"Position by position, {met} of {total} values ({whole_percent(met / total)}) lie on the side that the slope "
+        "of their own position predicts."
     )
     if met >= HOLDS * total:
         return f"{words} So what looks like a grid is the pattern of 2 × 2 pixels that filter and stride ask for."

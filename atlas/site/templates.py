@@ -1,6 +1,7 @@
 """Page models and templates → HTML, and the digest of all that a page's bytes depend on."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,8 @@ from atlas.store.records import WeightsId
 
 STYLE = "static/style.css"
 PACKAGE = Path(__file__).parent.parent
+NO_BREAK = "\u00a0"  # space
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|px\b|[KMG]B\b))")  # a number and its unit stand on one line
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Templates:
         def link(target: str) -> str:
             return base_url + target if base_url else page.link(target)
 
-        return self._environment.get_template(page.template).render(page=page, body=page.body, link=link).encode()
+        html = self._environment.get_template(page.template).render(page=page, body=page.body, link=link)
+        return _UNIT.sub(NO_BREAK, html).encode()
 
     def file(self, template: str, **values: object) -> bytes:
         """Another file than a page."""

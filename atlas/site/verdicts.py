@@ -6,7 +6,7 @@ from statistics import median
 from atlas.findings.fields import FieldPoint, Fields
 from atlas.findings.influence import ClipInfluence, PairInfluence, TargetInfluence
 from atlas.plan.layers import get_layer
-from atlas.site.words import number
+from atlas.site.words import number, whole_percent
 
 PRECISIONS = {"fp32": "float32", "fp64": "float64"}
 LIKE = 0.5  # a change counts as of the size of another if it is at least half of it
@@ -41,9 +41,9 @@ def frames_verdict(found: ClipInfluence) -> str:
     disc = _weighted([(frame.change, frame.in_disc) for frame in found.frames])
     if not total or field is None:
         return "No frame differs from the one before."
-    words = f"{_percent(1 - field)} of all change falls outside of the added neuron's theoretical receptive field"
+    words = f"{whole_percent(1 - field)} of all change falls outside of the added neuron's theoretical receptive field"
     if disc is not None:
-        words += f", and {_percent(1 - disc)} outside of its effective one"
+        words += f", and {whole_percent(1 - disc)} outside of its effective one"
     return words + "."
 
 
@@ -98,7 +98,7 @@ def last_change(found: TargetInfluence, precision: str, amount: float | None) ->
 def pair_verdict(found: PairInfluence) -> str:
     """What one neuron did to the other's half."""
     meet = "fields overlap" if found.fields_overlap else "fields do not meet"
-    share = f", {_percent(found.other / found.own)} of what the nearer neuron itself drew" if found.own else ""
+    share = f", {whole_percent(found.other / found.own)} of what the nearer neuron itself drew" if found.own else ""
     return f"{meet}: the other neuron changed {number(found.other)}{share}"
 
 
@@ -107,9 +107,3 @@ def _weighted(pairs: Sequence[tuple[float, float | None]]) -> float | None:
     known = [(change, share) for change, share in pairs if share is not None and change]
     total = sum(change for change, _ in known)
     return sum(change * share for change, share in known) / total if total else None
-
-
-def _percent(share: float) -> str:
-    if 0 < share < 0.01:
-        return "less than 1 %"
-    return f"{100 * share:.0f} %"

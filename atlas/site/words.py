@@ -65,6 +65,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
+def whole_percent(share: float) -> str:
+    """A share in whole percents; a tiny one is said to be so."""
+    if 0 < share < 0.01:
+        return "less than 1 %"
+    return f"{100 * share:.0f} %"
+
+
 def fixed(value: float) -> str:
     """A number in two decimals, with a true minus sign, and none before zero."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")

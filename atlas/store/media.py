@@ -1,13 +1,30 @@
 """Pictures and videos as files: is one whole? Path → what is wrong with it."""
 
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
 MEDIA = (".avif", ".jpg", ".png", ".mp4")
-# what Pillow raises of a damaged file; a warning of a bomb is an error only where a person or a test says so
-DAMAGE = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+# Pillow's readers raise whatever a damaged file leads them to, so this names all but want of memory and Ctrl-C;
+# a warning of a bomb is an error only where a person or a test says so.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 _JPEG_END = b"\xff\xd9"
 
 

@@ -12,7 +12,7 @@ from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, Picture, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK, picture_of
 from atlas.site.verdicts import disturbances, frames_verdict, last_change, pair_verdict, reach_verdict
-from atlas.site.words import number
+from atlas.site.words import number, percent, whole_percent
 
 PAGE = f"influence/{HOME}"
 TITLE = "Influence from afar"
@@ -130,7 +130,7 @@ def _outside(frame: FrameChange) -> float | None:
 
 def _cell_words(cell: tuple[int, int], change: FrameChange) -> str:
     words = f"row {cell[0]}, column {cell[1]}: change {change.change:.4g}"
-    return words if change.in_disc is None else f"{words}, {100 * (1 - change.in_disc):.0f} % outside of its field"
+    return words if change.in_disc is None else f"{words}, {whole_percent(1 - change.in_disc)} outside of its field"
 
 
 def _target_part(atlas: Atlas, found: TargetInfluence, pairs: tuple[Pair, ...]) -> TargetPart:
@@ -178,7 +178,7 @@ def _rows(found: TargetInfluence) -> tuple[tuple[str, str, str], ...]:
     added = last_change(found, "fp32", None)
     rows = [("last neuron added, in float32", number(added), "")]
     for words, value in disturbances(found):
-        share = f"{100 * value / added:.2g} %" if value is not None and added else ""
+        share = percent(value / added) if value is not None and added else ""
         rows.append((words, number(value), share))
     return tuple(rows)
 

@@ -10,7 +10,7 @@ from atlas.site.catalogue import Atlas, Exhibit, Feature
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, Picture, Shot, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK, shot_of, thumb_of
-from atlas.site.words import number
+from atlas.site.words import number, whole_percent
 
 PAGE = f"interactions/{HOME}"
 TITLE = "Interactions"
@@ -121,7 +121,9 @@ def pair_sentences(found: PairInteraction) -> tuple[str, ...]:
     own = ((found.first, found.walk[0].first), (found.second, found.walk[-1].second))
     joint = (found.joint.first, found.joint.second)
     parts = [(name, share(score, mine)) for (name, mine), score in zip(own, joint, strict=True)]
-    kept = [f"{_percent(part)} of the score of {name} on its own picture" for name, part in parts if part is not None]
+    kept = [
+        f"{whole_percent(part)} of the score of {name} on its own picture" for name, part in parts if part is not None
+    ]
     sentences = [
         f"{name} has no score on its own picture, so there is no share of it." for name, p in parts if p is None
     ]
@@ -152,8 +154,9 @@ def matrix_sentences(found: Matrix) -> tuple[str, ...]:
     if across:
         noise = [n / found.scores[at][at] for at, n in enumerate(found.noise) if found.scores[at][at] > 0]
         sentences.append(
-            f"In the median the picture for one feature excites another to {_percent(median(v for v, _, _ in across))} "
-            f"of what that one’s own picture does; the noise that all began as, to {_percent(median(noise))}."
+            "In the median the picture for one feature excites another to "
+            f"{whole_percent(median(v for v, _, _ in across))} of what that one’s own picture does; the noise that all "
+            f"began as, to {whole_percent(median(noise))}."
         )
         above = sorted((one for one in across if one[0] > 1), reverse=True)
         sentences.append(_above_sentence(above, len(across)))
@@ -169,7 +172,7 @@ def _above_sentence(above: Sequence[tuple[float, int, int]], total: int) -> str:
     cases = "1 case" if len(above) == 1 else f"{len(above)} cases"
     return (
         f"In {cases} of {total} another feature’s picture excites a feature more than its own does; the most is "
-        f"feature {feature}, by the picture for {picture}, to {_percent(value)}."
+        f"feature {feature}, by the picture for {picture}, to {whole_percent(value)}."
     )
 
 
@@ -219,7 +222,7 @@ def _row(exhibit: Exhibit, found: Mixed, own: tuple[float, float]) -> MixRow:
 
 def _score(score: float, own: float) -> str:
     part = share(score, own)
-    return number(score) if part is None else f"{number(score)} ({_percent(part)})"
+    return number(score) if part is None else f"{number(score)} ({whole_percent(part)})"
 
 
 def _page_of(exhibit: Exhibit) -> str | None:
@@ -275,10 +278,4 @@ def _cell(head: Head, score: float, own: float, picture: str) -> Cell:
     if part is None:
         return Cell(None, "–", f"{title}, and 0 on its own picture")
     words = f"{part:.2f}" if part < 10 else f"{part:.0f}"
-    return Cell(min(SHADES, round(SHADE_OF_ONE * part)), words, f"{title}, {_percent(part)} of {number(own)}")
-
-
-def _percent(part: float) -> str:
-    if 0 < part < 0.01:
-        return "less than 1 %"
-    return f"{100 * part:.0f} %"
+    return Cell(min(SHADES, round(SHADE_OF_ONE * part)), words, f"{title}, {whole_percent(part)} of {number(own)}")
