@@ -59,7 +59,7 @@ demo-store: $(READY) ## Render the small store that ships with the tests anew; m
 test: $(READY_DEV) ## Run the tests
 	$(BIN)/python -m pytest
 
-torture: $(READY_DEV) ## Run the tests of reliability in full length; half an hour
+torture: $(READY_DEV) ## Run the tests of reliability in full length; 70 minutes
 	ATLAS_TORTURE=1 $(BIN)/python -m pytest -m torture -rP
 
 check-site: check-pages ## Check a site as browsers see it: HTML, links, axe, Lighthouse, and every interactive part
