@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from atlas.plan.layers import LAYERS
 from atlas.site.build import build_site
 from atlas.site.pages.depth import depth_verdict, direction, trend_sentence
 from atlas.store.masters import master_path
+from atlas.studies import run as studying
 from atlas.studies.depth import measure_depth, measure_layer_depth, trend
 from atlas.studies.desk import Desk
 from atlas.studies.looks import colour_entropy, edge_density, luminance, quartiles, shrink, spectral_centroid
@@ -153,3 +155,21 @@ def test_the_page(config):
     assert f"{found.layers[0].entropy.middle:.4g}" in page
     assert html.count('<th scope="row">') == 3
     assert 'href="../Mixed_7c/index.html"' in html
+
+
+def test_layers_are_gathered_only_when_all_are_measured(config, monkeypatch):
+    """Memory that runs out for one of them must not leave a summary of the others that looks complete."""
+    measure, lost = measure_layer_depth, ["Mixed_5b"]
+
+    def cramped(desk, layer):
+        if layer in lost:
+            raise MemoryError
+        return measure(desk, layer)
+
+    monkeypatch.setattr(studying, "measure_layer_depth", cramped)
+    renderer = SimpleNamespace(weights=SimpleNamespace(id=WEIGHTS))
+    assert studying.run_studies(config, renderer, lambda _: None) == ["depth-Mixed_5b"]
+    assert Source(config, WEIGHTS).read(DEPTH) is None
+    lost.clear()
+    assert studying.run_studies(config, renderer, lambda _: None) == []
+    assert len(Source(config, WEIGHTS).read(DEPTH).layers) == 3

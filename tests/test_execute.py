@@ -15,8 +15,10 @@ from atlas.plan import jobs as planning
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.targets import parse
+from atlas.render import execute
 from atlas.render.batches import render_batches
 from atlas.render.execute import Report, keep_attempts, run_batches, split_fresh
+from atlas.render.memory import is_out_of_memory
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.store.masters import list_masters, read_record, write_master
@@ -249,3 +251,61 @@ def test_an_interruption_keeps_what_is_rendered_and_leaves_no_thread(renderer, t
     assert len(list(list_masters(tmp_path))) == 3
     assert not list(tmp_path.rglob("*.tmp"))
     assert not writers()
+
+
+def test_memory_that_runs_out_while_a_picture_is_encoded(renderer, tmp_path, monkeypatch):
+    """Pillow says so in several ways; the strip of stages is an extra, and a picture is whole without it."""
+
+    def never(*_):
+        raise RuntimeError("Failed to encode image: Encoding of color planes failed")
+
+    monkeypatch.setattr(execute, "write_stages", never)
+    assert run(JOBS[:2], renderer, tmp_path).rendered == 2
+    assert not list(tmp_path.rglob("*.avif"))
+    monkeypatch.setattr(execute, "write_master", never)
+    report = run(JOBS[:3], renderer, tmp_path)
+    assert [str(outcome.job.target) for outcome in report.failures] == [str(JOBS[2].target)]
+    assert "out of memory" in report.failures[0].failure
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine to execute this computation",
+        "std::bad_alloc",
+    ],
+)
+def test_what_libraries_say_when_memory_runs_out(words):
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"))
+
+
+def test_recordings_give_way_before_a_batch_is_halved(renderer, monkeypatch):
+    """So that the size of a batch, on which bytes depend, does not depend on what ran before."""
+    held, asked, make = [1], [], renderer._render
+
+    def cramped(jobs, size):
+        asked.append(size)
+        if held:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return make(jobs, size)
+
+    class Held:
+        def clear(self):
+            had_any = bool(held)
+            held.clear()
+            return had_any
+
+    monkeypatch.setattr(renderer, "_render", cramped)
+    monkeypatch.setattr(renderer, "_recorder", Held())
+    with pytest.raises(AttributeError, match="repeat"):  # it went on to the descent
+        renderer.render(JOBS[:2], 2)
+    assert asked == [2, 2]
+    asked.clear()
+    held.append(1)
+    monkeypatch.setattr(Held, "clear", lambda _: False)
+    with pytest.raises(torch.OutOfMemoryError):
+        renderer.render(JOBS[:2], 2)
+    assert asked == [2]

@@ -1,5 +1,7 @@
 """Studies on real renderings of the seeded network: what must come out by construction, and when they run again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +89,10 @@ def test_untouched_noise_is_the_noise_blurred_step_by_step(rendered, source):
         image = blur(image, octave.sigma_at(step))
     expected = (image[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy() / 255
     assert np.abs(Desk(source, renderer).untouched(job) - expected).max() < 1e-6
+    octave = replace(octave, steps=2, sigma=(1.0, 1.0))  # a recipe may have several octaves of one size
+    one, two = (replace(job.recipe, octaves=octaves) for octaves in ((replace(octave, steps=4),), (octave, octave)))
+    found = [Desk(source, renderer).untouched(replace(job, recipe=recipe)) for recipe in (one, two)]
+    assert np.array_equal(*found)
     # and a rendering of a neuron is exactly that where the neuron cannot see and blur did not carry
     picture, _ = open_master(master_path(config.store, renderer.weights.id, job))
     assert np.array_equal(np.asarray(picture)[50:], np.round(expected * 255)[50:])

@@ -9,12 +9,11 @@ import torch
 
 from atlas.plan.jobs import Batch, Job
 from atlas.render import numerics as arithmetic
-from atlas.render.heap import give_back_freed_memory
+from atlas.render.memory import free_memory, is_out_of_memory
 from atlas.render.renderer import OpenPhoto, Renderer, Rendering
 from atlas.render.weights import Weights
 from atlas.store.records import Numerics
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "bad_alloc", "could not create a", "could not execute a")
 OUT_OF_MEMORY = "out of memory even alone; nothing was stored, and the next run tries again"
 
 
@@ -122,25 +121,8 @@ def _attempts(jobs: Sequence[Job], size: int, renderer: Renderer) -> Iterator[li
         if renderings is not None:
             yield [Attempt(rendering.job, rendering) for rendering in renderings]
             continue
-        _free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
+        free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
         if size > 1:
             yield from _attempts(chunk, size // 2, renderer)
         else:
             yield [Attempt(job, None, OUT_OF_MEMORY) for job in chunk]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, on a GPU or on the host.
-
-    oneDNN, which runs convolutions on the CPU, says only that it could not create or run a primitive; where the same
-    network has run at another size, that is for want of memory.
-    """
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(words in str(error) for words in _OUT_OF_MEMORY)
-
-
-def _free_memory() -> None:
-    give_back_freed_memory()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

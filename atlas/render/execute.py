@@ -21,6 +21,11 @@ from atlas.store.stages import write_stages
 WRITERS = min(8, os.cpu_count() or 1)  # threads: encoding a PNG holds no lock
 BATCHES_WAITING = 2  # to be written while the next one renders; so memory is bounded
 PATIENCE = 0.02  # of the time that a batch took to render may be spent on waiting until it is written
+CANNOT_ENCODE = (
+    MemoryError,
+    OSError,
+    RuntimeError,
+)  # Pillow's ways to say that memory ran out
 
 
 @dataclass(frozen=True)
@@ -160,10 +165,11 @@ def _keep(attempt: Attempt, weights: WeightsId, store: Path) -> Outcome:
     path = master_path(store, weights, attempt.job)
     if attempt.rendering is None:
         return Outcome(attempt.job, path, None, lost=attempt.failure)
-    try:
+    with suppress(*CANNOT_ENCODE):  # a picture without its stages is whole
         write_stages(path, attempt.rendering.stages, attempt.rendering.record)  # first: who has a master has its stages
+    try:
         write_master(path, attempt.rendering.pixels, attempt.rendering.record)
-    except MemoryError:
+    except CANNOT_ENCODE:
         return Outcome(attempt.job, path, None, lost=OUT_OF_MEMORY)
     return Outcome(attempt.job, path, attempt.rendering.record)
 

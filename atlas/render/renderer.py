@@ -11,12 +11,10 @@ from torch import Tensor
 
 from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
-from atlas.plan.recipes import Recipe
 from atlas.plan.starts import Photo
-from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
-from atlas.render.descent import AfterOctave, Descent, descend, judge, resize, start_noise, status_of, to_pixels
-from atlas.render.heap import keep_freed_memory
+from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
+from atlas.render.memory import free_memory, is_out_of_memory, keep_freed_memory
 from atlas.render.network import Network
 from atlas.render.replay import Recorder, cuda_capture
 from atlas.render.stages import Stages
@@ -100,6 +98,16 @@ class Renderer:
         Returns:
             One rendering a job, in their order.
         """
+        try:
+            return self._render(jobs, batch_size)
+        except RuntimeError as error:
+            if not (is_out_of_memory(error) and self._recorder and self._recorder.clear()):
+                raise
+        # Recordings held memory, those of other batches too: what a picture looks like must not depend on them.
+        free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
+        return self._render(jobs, batch_size)
+
+    def _render(self, jobs: Sequence[Job], batch_size: int) -> list[Rendering]:
         padded = [*jobs, *[jobs[-1]] * (batch_size - len(jobs))]
         targets = [job.target for job in padded]
         recipe = jobs[0].recipe
@@ -108,7 +116,15 @@ class Renderer:
         stages = Stages(jobs, start)
         with arithmetic.applied(numerics):
             images, seed = start.to(self._image_type), _common_seed(jobs)
-            descents = self._descend(targets, recipe, images, seed, stages.after_octave)
+            descents = descend(
+                self._network,
+                targets,
+                recipe,
+                images,
+                seed=seed,
+                recorder=self._recorder,
+                after_octave=stages.after_octave,
+            )
         pixels = to_pixels(torch.stack([descent.image for descent in descents]))  # [B, 3, H', W'] uint8
         size = pixels.shape[-2], pixels.shape[-1]
         with arithmetic.applied(arithmetic.in_float32(numerics)):
@@ -119,18 +135,6 @@ class Renderer:
             self._rendering(job, numerics, descents[b], pixels[b], before[b], shown[b]) for b, job in enumerate(jobs)
         )
         return [replace(rendering, stages=stages.of(b)) for b, rendering in enumerate(renderings)]
-
-    def _descend(
-        self, targets: Sequence[Target], recipe: Recipe, start: Tensor, seed: int | None, after: AfterOctave | None
-    ) -> list[Descent]:
-        try:
-            return descend(
-                self._network, targets, recipe, start, seed=seed, recorder=self._recorder, after_octave=after
-            )
-        except RuntimeError:
-            if self._recorder:  # out of memory, perhaps, of which recordings hold much
-                self._recorder.clear()
-            raise
 
     def _start(self, job: Job, size: Size | None = None) -> Tensor:
         """What a job starts from, [3, H, W] float32, at its first size or, to be scored, at another.

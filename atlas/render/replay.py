@@ -76,9 +76,11 @@ class Recorder:
         done: State = _copy(recording.state)
         return done
 
-    def clear(self) -> None:
-        """Forget all recordings and give their memory back."""
+    def clear(self) -> bool:
+        """Forget all recordings and give their memory back; returns whether there were any."""
+        had_any = any(self._recordings.values())
         self._recordings.clear()
+        return had_any
 
     def _record(self, step: Callable[[State, Inputs], State], state: State, inputs: Inputs) -> _Recording | None:
         kept_state, kept_inputs = _copy(state), _copy(inputs)

@@ -171,6 +171,8 @@ def _checked(tensors: object, where: str) -> dict[str, Tensor]:
             faults.append(f"{name} is missing")
         elif tuple(tensor.shape) != shape:
             faults.append(f"{name} is {tuple(tensor.shape)}, not {shape}")
+        elif tensor.layout is not torch.strided or tensor.device.type != "cpu":
+            faults.append(f"{name} is a {tensor.layout} tensor on {tensor.device}, not one that holds its numbers")
         elif not tensor.is_floating_point():
             faults.append(f"{name} is {tensor.dtype}, not a floating-point type")
     if faults and not any(name in tensors for name in expected_shapes()):

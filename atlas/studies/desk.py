@@ -13,8 +13,8 @@ from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
 from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
-from atlas.render.batches import is_out_of_memory
 from atlas.render.descent import start_noise, to_pixels
+from atlas.render.memory import is_out_of_memory
 from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
 from atlas.render.steps import blur
@@ -57,10 +57,10 @@ class Desk:
         The blur alone changes the noise everywhere; a neuron's own change is what differs from this.
         """
         image = start_noise(job.seed, job.recipe.first_size)[None]  # [1, 3, H, W]
-        (octave,) = job.recipe.octaves
-        for step in range(octave.steps):
-            sigma = octave.sigma_at(step)
-            image = image if sigma is None else blur(image, sigma)
+        for octave in job.recipe.octaves:
+            for step in range(octave.steps):
+                sigma = octave.sigma_at(step)
+                image = image if sigma is None else blur(image, sigma)
         return to_array(to_pixels(image[0])) / 255
 
     def gradients(self, targets: Sequence[Target], pictures: Sequence[Array], first_size: Size) -> list[Array]:
@@ -96,7 +96,7 @@ class Desk:
         with arithmetic.applied(numerics):
             total = scores(objective, network.activations(leaf, objective.taps, objective.wanted)).sum()
             (gradient,) = torch.autograd.grad(total, leaf)
-        return list(gradient.abs().sum(1).double().cpu().numpy())  # [B, 3, H, W] -> [B, H, W]
+        return list(gradient.abs().sum(1).cpu().double().numpy())  # [B, 3, H, W] -> [B, H, W]
 
 
 def to_array(image: Tensor) -> Array:

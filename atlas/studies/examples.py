@@ -31,7 +31,7 @@ from atlas.plan import layers
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.layers import receptive_field
 from atlas.render import numerics as arithmetic
-from atlas.render.batches import is_out_of_memory
+from atlas.render.memory import is_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
 from atlas.store.masters import find_record, master_path, open_master
 from atlas.store.records import Record
@@ -137,7 +137,7 @@ def _look(desk: Desk, gallery: Gallery, rendered: dict[Job, Record], watcher: Wa
         if not sight.seen:
             raise ConfigError("no picture could be read, so there is nothing to look at; name a folder of pictures")
         own = _own_peaks(desk, list(rendered), rows)
-    crops = _cut(desk, gallery, _winners(wanted, sight, size))
+    crops = _cut(desk, gallery, _winners(wanted, sight, size), watcher)
     features = (
         FeatureExamples(str(job.target), record.pixels_sha256, *own[job], crops.get(_feature(job), ()))
         for job, record in rendered.items()
@@ -188,13 +188,17 @@ def _winners(wanted: Sequence[Wanted], sight: Sight, size: int) -> list[_Winner]
     return sorted(found, key=lambda winner: (winner.picture, winner.feature))
 
 
-def _cut(desk: Desk, gallery: Gallery, winners: Sequence[_Winner]) -> dict[Feature, tuple[Crop, ...]]:
-    """Cut all crops, opening each picture once; by feature, the strongest first."""
+def _cut(desk: Desk, gallery: Gallery, winners: Sequence[_Winner], watcher: Watcher) -> dict[Feature, tuple[Crop, ...]]:
+    """Cut all crops, opening each picture once; by feature, the strongest first. One that is gone is left out."""
     folder = examples_folder(desk.source.config.store, desk.source.weights)
     size, numbered = desk.source.config.lists.examples.size, sorted(gallery.hashes)
     found: dict[Feature, dict[int, Crop]] = {}
     for picture, members in groupby(winners, lambda winner: winner.picture):
-        square = square_of(gallery.open(numbered[picture]), size)
+        try:
+            square = square_of(gallery.open(numbered[picture]), size)
+        except ConfigError as error:
+            watcher.skips(str(error))
+            continue
         for winner in members:
             box = field_in(*winner.feature, winner.neuron, size)
             image = _crop(square, box)

@@ -158,11 +158,11 @@ def _disturb(desk: Desk, pair: Pair, precision: str) -> _Disturbed:
             targets,
             job.recipe,
             torch.stack(starts),
-            lambda _o, _s, now: seen.append(now.double().clamp(0, 1).cpu()),
+            lambda _o, _s, now: seen.append(now.cpu().double().clamp(0, 1)),
             seed=job.seed,
         )
     found = [_sensitivity(precision, amount, at, seen) for at, amount in enumerate((*AMOUNTS, None), start=1)]
-    return _Disturbed([now[0] for now in seen], found)
+    return _Disturbed([now[0].clone() for now in seen], found)  # not views, which would keep all rows
 
 
 def _disturbed(start: Tensor, amount: float) -> Tensor:

@@ -98,5 +98,5 @@ def _open_shares(desk: Desk, job: Job) -> list[float]:
     with arithmetic.applied(numerics), torch.inference_mode():
         network = desk.renderer.network("fp32")
         maps = network.activations(start.to(network.device), [LAYER])[LAYER][0]  # [32, rows, cols]
-    shares: list[float] = (maps > 0).double().mean((1, 2)).tolist()
+    shares: list[float] = (maps > 0).cpu().double().mean((1, 2)).tolist()
     return shares

@@ -18,7 +18,7 @@ from atlas.findings.palette import palette_topic
 from atlas.findings.topics import Source, Topic
 from atlas.plan.config import Config
 from atlas.plan.raster import config_clips
-from atlas.render.batches import is_out_of_memory
+from atlas.render.memory import is_out_of_memory
 from atlas.render.renderer import Renderer
 from atlas.studies.compare import measure_compare, measure_raw
 from atlas.studies.connections import measure_connections, measure_wiring
@@ -39,6 +39,7 @@ class Study:
 
     topic: Topic[Any]
     measure: Callable[[Desk], object]
+    after: tuple[Topic[Any], ...] = ()  # whose answers it gathers, all of them
 
 
 def studies(config: Config) -> Iterator[Study]:
@@ -62,10 +63,10 @@ def studies(config: Config) -> Iterator[Study]:
     yield Study(METRICS, measure_metrics)
     for layer in config.layers:
         yield Study(layer_depth_topic(layer), partial(measure_layer_depth, layer=layer))
-    yield Study(DEPTH, measure_depth)
+    yield Study(DEPTH, measure_depth, after=tuple(map(layer_depth_topic, config.layers)))
     for layer in config.layers:
         yield Study(described_topic(layer), partial(measure_described, layer=layer))
-    yield Study(NEAREST, measure_nearest)
+    yield Study(NEAREST, measure_nearest, after=tuple(map(described_topic, config.layers)))
     yield Study(INTERACTIONS, measure_interactions)
     for layer in config.lists.interactions.layers:
         yield Study(matrix_topic(layer), partial(measure_matrix, layer=layer))
@@ -89,7 +90,7 @@ def run_studies(config: Config, renderer: Renderer, on_progress: Callable[[str],
     desk = Desk(source, renderer)
     failed = []
     for study in studies(config):
-        if source.digest(study.topic) is None or source.read(study.topic) is not None:
+        if not _is_due(source, study.topic) or any(_is_due(source, topic) for topic in study.after):
             continue
         on_progress(study.topic.name)
         try:
@@ -101,3 +102,8 @@ def run_studies(config: Config, renderer: Renderer, on_progress: Callable[[str],
         else:
             source.write(study.topic, found)
     return failed
+
+
+def _is_due(source: Source, topic: Topic[Any]) -> bool:
+    """Whether a question is asked whose answer is not there."""
+    return source.digest(topic) is not None and source.read(topic) is None

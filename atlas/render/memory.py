@@ -1,15 +1,27 @@
-"""How the C library keeps memory on the CPU: freed tensors for the next step, until there is too little of it."""
+"""Memory: kept from step to step on the CPU, given back, and whether an error means that it ran out."""
 
 import ctypes
 import platform
 from collections.abc import Mapping
 from functools import cache
 
+import torch
+
 # options of glibc's mallopt (malloc.h)
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _NEVER = 2**31 - 1
 _PAD = 2**28  # bytes by which the heap grows
 _USUAL = 2**17  # bytes; what glibc begins with, for all three
+# Of torch's allocators, of the libraries of kernels, which say less, and of C++.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "ALLOC_FAILED",
+    "unable to find an engine",
+    "could not create a",
+    "could not execute a",
+    "bad_alloc",
+)
 
 
 @cache
@@ -24,6 +36,24 @@ def keep_freed_memory() -> bool:
         Whether it was done: not where the C library is another one.
     """
     return _set({_MMAP_THRESHOLD: _NEVER, _TRIM_THRESHOLD: _NEVER, _TOP_PAD: _PAD})
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on a GPU or on the host.
+
+    oneDNN, which runs convolutions on the CPU, says only that it could not create or execute a primitive, and cuDNN
+    that it found no engine; where the same network has run at another size, that is for want of memory.
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+def free_memory() -> None:
+    """Give back what is kept and not in use, on the host and on a GPU."""
+    give_back_freed_memory()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def give_back_freed_memory() -> bool:
