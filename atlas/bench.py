@@ -6,7 +6,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from atlas.plan import layers, targets
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import descend, start_noise, to_pixels
+from atlas.render.memory import free_memory, is_out_of_memory
 from atlas.render.network import Network
 from atlas.render.renderer import Renderer
+from atlas.render.replay import Recorder, cuda_capture
 from atlas.render.steps import Rows, make_schedule, take_step
 from atlas.store.masters import write_master
 
-_FEW, _MANY = 2, 8  # steps of two descents; the six between them are measured
+_FEW, _MANY = 4, 10  # steps of two descents; the six between them are measured, recorded where rendering records
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Report:
     picture: float  # seconds to copy a finished picture to the host, encode it and write it
     timings: tuple[Timing, ...]
     host_memory: int  # bytes of this process at most
+    out_of_memory: tuple[tuple[str, int], ...] = ()  # layers and batch sizes that could not be measured
 
     def to_json(self) -> str:
         """For programs."""
@@ -101,6 +105,7 @@ class Report:
             f"{self.peak.convolution / 1e9:,.0f} in a convolution\n"
             f"a finished picture, copied, encoded and written: {1e3 * self.picture:.0f} ms\n"
             f"memory of the process at most: {self.host_memory / 1e9:.1f} GB"
+            + "".join(f"\nout of memory: {layer}, batch size {rows}" for layer, rows in self.out_of_memory)
         )
 
 
@@ -116,11 +121,16 @@ def run(renderer: Renderer, device_name: str, options: Options, on_timing: Calla
     device, numerics = renderer.device, renderer.numerics
     with arithmetic.applied(numerics):
         peak = measure_peak(device, numerics.precision, options.repeats)
-        timings = []
+        timings, lost = [], []
         for layer in options.layers:
             for rows in options.batch_sizes or (planning.batch_size(layer, device.type),):
-                timings.append(_measure(renderer.network(numerics.precision), layer, rows, options))
-                on_timing(timings[-1])
+                timing = _try_to_measure(renderer.network(numerics.precision), layer, rows, options)
+                if timing is None:
+                    lost.append((layer, rows))
+                    free_memory()
+                    continue
+                timings.append(timing)
+                on_timing(timing)
     picture = _measure_picture(renderer, options)
     version = str(torch.__version__)
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -135,6 +145,7 @@ def run(renderer: Renderer, device_name: str, options: Options, on_timing: Calla
         picture,
         tuple(timings),
         host,
+        tuple(lost),
     )
 
 
@@ -145,9 +156,31 @@ def measure_peak(device: torch.device, precision: str, repeats: int) -> Peak:
     matrix = torch.ones(side, side, device=device, dtype=dtype)
     maps = torch.ones(rows, 192, 35, 35, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
     kernel = torch.ones(192, 192, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
-    product = _median(lambda: matrix @ matrix, device, repeats)
+    with _matrix_products_in(precision):
+        product = _median(lambda: matrix @ matrix, device, repeats)
     convolved = _median(lambda: F.conv2d(maps, kernel, padding=1), device, repeats)
     return Peak(2 * side**3 / product, 2 * rows * 35 * 35 * 192 * 192 * 9 / convolved)
+
+
+@contextmanager
+def _matrix_products_in(precision: str) -> Iterator[None]:
+    """Matrix products in TF32 too, where convolutions are: no rendering has any, so its numerics leave them alone."""
+    usual = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(usual)
+
+
+def _try_to_measure(network: Network, layer: str, rows: int, options: Options) -> Timing | None:
+    """One layer at one batch size; None if there is not enough memory for it."""
+    try:
+        return _measure(network, layer, rows, options)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
 
 
 def _measure(network: Network, layer: str, rows: int, options: Options) -> Timing:
@@ -172,14 +205,15 @@ def _measure_feature(network: Network, layer: str, feature: int, rows: int, opti
     size, device = (options.size, options.size), network.device
     wanted = [targets.feature_target(layer, feature)] * rows
     start = torch.stack([start_noise(planning.DEFAULT_SEED, size)] * rows)  # [B, 3, H, W]
-    few, many = (_recipe(options.size, steps) for steps in (_FEW, _MANY))
-    _seconds(lambda: descend(network, wanted, many, start), device)
+    recorder = Recorder(cuda_capture(device)) if device.type == "cuda" else None  # as whoever renders has one
+
+    def go(steps: int) -> None:
+        descend(network, wanted, _recipe(options.size, steps), start, recorder=recorder)
+
+    go(_FEW)  # libraries set themselves up, and the step is recorded
+    go(_MANY)
     # the difference of a long and a short descent: what is done once does not count as part of a step
-    steps = [
-        _seconds(lambda: descend(network, wanted, many, start), device)
-        - _seconds(lambda: descend(network, wanted, few, start), device)
-        for _ in range(options.repeats)
-    ]
+    steps = [_seconds(lambda: go(_MANY), device) - _seconds(lambda: go(_FEW), device) for _ in range(options.repeats)]
     update = _median(_updating(network, wanted, start), device, options.repeats)
     return statistics.median(steps) / (_MANY - _FEW) / rows, update / rows
 

@@ -5,6 +5,7 @@ import json
 import torch
 from typer.testing import CliRunner
 
+from atlas import bench
 from atlas.bench import measure_peak
 from atlas.cli import app
 from atlas.plan import layers
@@ -49,3 +50,18 @@ def test_the_peak_does_not_depend_on_what_ran_before():
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     measure_peak(torch.device("cpu"), "fp32", 1)
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def test_a_batch_that_is_too_large_costs_no_measurement(monkeypatch):
+    measure = bench._measure
+
+    def cramped(network, layer, rows, options):
+        if rows > 1:
+            raise MemoryError
+        return measure(network, layer, rows, options)
+
+    monkeypatch.setattr(bench, "_measure", cramped)
+    result = run("--layers", "Conv2d_1a_3x3", "--size", 75, "--repeats", 1, "--batch-size", "1,2", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("| Conv2d_1a_3x3 | 1 |") == 1
+    assert "out of memory: Conv2d_1a_3x3, batch size 2" in result.output
