@@ -86,7 +86,7 @@ class RunConsole:
     def starts(self, wanted: int, fresh: int) -> None:
         """Start the progress bar."""
         self._wanted, self._finished = wanted, fresh
-        self._started = time.monotonic()
+        self._started = self._started if self._rendered else time.monotonic()  # rescues belong to the same run
         self._progress.start()
         self._rendering = self._progress.add_task("rendering", total=wanted, completed=fresh)
 

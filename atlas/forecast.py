@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,13 +86,17 @@ def forecast(
         force: count nothing as fresh.
     """
     known = [] if force else find_weights_ids(store, weights)
-    fresh = {job for job in jobs if _is_fresh(job, store, known, precision)}
+    return forecast_of(jobs, {job for job in jobs if not _is_fresh(job, store, known, precision)})
+
+
+def forecast_of(jobs: Iterable[Job], pending: Collection[Job]) -> Forecast:
+    """A plan of which it is known what is left to render."""
     by_layer: dict[str, list[Job]] = {layer.name: [] for layer in LAYERS}
     for job in jobs:
         by_layer[job.target.deepest].append(job)
     return Forecast(
         tuple(
-            LayerForecast(layer, tuple(members), tuple(job for job in members if job not in fresh))
+            LayerForecast(layer, tuple(members), tuple(job for job in members if job in pending))
             for layer, members in by_layer.items()
             if members
         )

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,9 +116,29 @@ class _Lines(logging.Handler):
             sys.stderr.write(f"{datetime.now():%H:%M:%S} {record.getMessage()} {fields}".rstrip() + "\n")
 
 
+class _File(logging.FileHandler):
+    """A log that cannot be written any more is given up, and the run goes on."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
+        self._is_broken = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._is_broken:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  # the standard library's name
+        self._is_broken = True
+        sys.stderr.write(f"warning: {self.baseFilename}: cannot be written ({sys.exc_info()[1]}); the log ends here\n")
+
+    def close(self) -> None:
+        with suppress(OSError):  # what is left in the buffer
+            super().close()
+
+
 def _open(file: Path) -> logging.Handler:
     try:
-        handler = logging.FileHandler(file, encoding="utf-8")
+        handler = _File(file)
     except OSError as error:
         raise StoreError(f"{file}: the log cannot be written: {error.strerror}; name another --log-file") from None
     handler.setFormatter(JsonFormatter())

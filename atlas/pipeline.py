@@ -1,14 +1,14 @@
 """The whole way in one call: configuration → forecast → renderings in the store → videos → studies → site."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from atlas.errors import ConfigError, VideoError
 from atlas.findings.topics import Source
-from atlas.forecast import require_room
+from atlas.forecast import forecast, forecast_of, require_room
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
@@ -43,7 +43,7 @@ class BuildReport:
     rendering: Report
     videos: tuple[Encoding, ...]
     site: SiteReport
-    unmeasured: tuple[str, ...] = ()  # studies for which there was not enough memory
+    unmeasured: tuple[str, ...] = ()  # which studies failed, and why
 
 
 def render(
@@ -96,9 +96,12 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     report, weights = _run(config, all_jobs(config), options, watcher, rescue=True, show=write_site, site=config.site)
     videos = encode_clips(config, weights.id, config_clips(config), watcher, force=options.force)
     renderer = _renderer_here(config, weights, options)
-    unmeasured = run_studies(config, renderer, watcher.studies)
-    _find_examples(config, renderer, watcher, rows=None, force=options.force)
-    return BuildReport(report, videos, write_site(weights.id), tuple(unmeasured))
+    lost = [f"study {name}: out of memory" for name in run_studies(config, renderer, watcher.studies)]
+    try:
+        _find_examples(config, renderer, watcher, rows=None, force=options.force)
+    except ConfigError as error:  # what is wrong with a person's pictures costs neither the site nor the report
+        lost.append(f"examples: {error}")
+    return BuildReport(report, videos, write_site(weights.id), tuple(lost))
 
 
 def examples(config: Config, options: RunOptions, watcher: Watcher) -> Looked:
@@ -157,7 +160,9 @@ def _run(
     if options.shard:
         jobs = planning.shard(jobs, *options.shard)
     with connect_executor(options) as executor:
-        expectation = expect(config, jobs, options, executor)
+        precision = executor.numerics.precision
+        ahead = forecast(jobs, config.store, config.weights, precision=precision, force=options.force)
+        expectation = expect(ahead, options, executor)
         watcher.expects(expectation)
         refuse_long_cpu_run(expectation, options, executor)
         require_room(expectation.forecast, config.store, site)
@@ -169,7 +174,7 @@ def _run(
         )
         pending = run.split_fresh(jobs)
         if len(pending) > len(expectation.forecast.pending):  # masters of other weights, or damaged, looked fresh
-            expectation = expect(config, pending, replace(options, force=True), executor)
+            expectation = expect(forecast_of(jobs, set(pending)), options, executor)
             watcher.expects(expectation)
             refuse_long_cpu_run(expectation, options, executor)
             require_room(expectation.forecast, config.store, site)

@@ -1,6 +1,6 @@
 """What a run is, apart from what it makes: options → executor and expectation; who watches it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,10 +8,8 @@ from typing import Protocol
 import torch
 
 from atlas.errors import ConfigError
-from atlas.forecast import Forecast, forecast, format_seconds
+from atlas.forecast import Forecast, format_seconds
 from atlas.plan import jobs as planning
-from atlas.plan.config import Config
-from atlas.plan.jobs import Job
 from atlas.render import cluster
 from atlas.render.batches import Executor, PlainExecutor
 from atlas.render.execute import Outcome
@@ -77,10 +75,9 @@ class Watcher(Protocol):
         """Told while pictures for the site are encoded."""
 
 
-def expect(config: Config, jobs: Sequence[Job], options: RunOptions, executor: Executor) -> Expectation:
-    """Say what a run will take, from the store and half a second of measurement."""
+def expect(ahead: Forecast, options: RunOptions, executor: Executor) -> Expectation:
+    """Say what a run will take, from what is left to render and half a second of measurement."""
     device, numerics = executor.device, executor.numerics
-    ahead = forecast(jobs, config.store, config.weights, precision=numerics.precision, force=options.force)
     rounds = planning.rounds(ahead.pending, device.type, options.batch_size)
     flops = sum(batch.flops for batches in rounds for batch in batches)
     seconds = flops / executor.measure_speed() if flops else 0.0

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from typer.testing import CliRunner
 import oracle
 from atlas import __version__
 from atlas.cli import app
+from atlas.forecast import forecast_of
+from atlas.plan import jobs as planning
+from atlas.plan.config import load_config
 from atlas.render.descent import to_pixels
 from atlas.store.masters import list_masters, open_master
 
@@ -452,3 +457,15 @@ def test_a_cached_file_with_another_hash_is_refused_before_it_is_read(published,
     assert result.exit_code == 3
     assert "delete it and try again" in result.output
     assert not Evil.ran
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault_of_a_disk():
+    command = f"{sys.executable} -m atlas layers --json | true"
+    for _ in range(3):
+        assert subprocess.run(command, shell=True, capture_output=True, text=True).stderr == ""
+
+
+def test_what_is_known_to_be_pending_makes_a_forecast():
+    jobs = tuple(planning.feature_jobs(load_config("demo")))[:20]
+    ahead = forecast_of(jobs, {jobs[3]})
+    assert (ahead.jobs, ahead.fresh, ahead.pending) == (20, 19, (jobs[3],))

@@ -620,6 +620,18 @@ def test_a_build_looks_at_drawn_pictures(made, weights_file, tmp_path, monkeypat
     assert not (tmp_path / "no").exists()
 
 
+def test_pictures_that_cannot_be_looked_at_cost_a_build_neither_site_nor_report(weights_file, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "note.jpg").write_text("no picture")
+    config = read(tmp_path, weights_file, f'folder = "{tmp_path / "pictures"}"')
+    from atlas.console import RunConsole
+
+    with RunConsole() as console:
+        built = pipeline.build(replace(config, layers=("Conv2d_1a_3x3",)), RunOptions(device="cpu"), console)
+    assert built.unmeasured[0].startswith("examples: ")
+    assert (config.site / "Conv2d_1a_3x3/1/index.html").is_file()
+
+
 def _weights_of(store):
     (note,) = store.glob("*/weights.json")
     return json.loads(note.read_text())

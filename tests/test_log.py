@@ -3,6 +3,8 @@
 import json
 import warnings
 from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +12,9 @@ from typer.testing import CliRunner
 from atlas import console, log
 from atlas.cli import app
 from atlas.errors import StoreError
+from atlas.plan.config import load_config
+from atlas.plan.jobs import Job
+from atlas.plan.targets import parse
 from test_cli import TINY
 
 
@@ -104,3 +109,38 @@ def test_without_a_terminal_each_phase_says_a_line_every_ten_seconds(phase, monk
             now[0] += 1
     lines = [line for line in capsys.readouterr().err.splitlines() if " of 30 " in line and "━" not in line]
     assert [line.split()[0] for line in lines] == ["11", "22"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_log_on_a_full_disk_ends_and_the_run_goes_on(capsys):
+    with log.watched(Path("/dev/full"), "normal"):
+        for number in range(3):
+            log.event("rendered", target=f"Mixed_5b[{number}]", why="x" * 9000)
+    said = capsys.readouterr().err
+    assert said.count("No space left on device") == 1
+    assert "the log ends here" in said
+    assert "Traceback" not in said
+
+
+def test_a_name_that_is_no_text_is_logged(tmp_path):
+    with log.watched(tmp_path / "run.jsonl", "quiet"):
+        log.event("skipped", why=b"caf\xe9.jpg".decode("utf-8", "surrogateescape"))
+    [said] = [one for one in events(tmp_path / "run.jsonl") if one["event"] == "skipped"]
+    assert said["why"].endswith(".jpg")
+
+
+def test_times_of_rescues_belong_to_the_run(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    outcome = SimpleNamespace(
+        job=Job(parse("Mixed_5b[1]"), load_config().recipes["quick"], 999), record=None, failure="x"
+    )
+    with console.RunConsole() as shown:
+        shown.starts(2, 0)
+        for _ in range(2):
+            now[0] += 10
+            shown.renders(outcome)
+        shown.starts(1, 0)
+        now[0] += 10
+        shown.renders(outcome)
+        assert shown.seconds_a_rendering == 10

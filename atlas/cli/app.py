@@ -20,6 +20,13 @@ class _Commands(TyperGroup):
         except AtlasError as error:
             typer.echo(f"atlas: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:  # whoever read what is printed has seen enough; Typer ends quietly
+            raise
+        except MemoryError:
+            typer.echo(
+                "atlas: out of memory; what is finished is kept, and the same command goes on from there", err=True
+            )
+            raise typer.Exit(AtlasError.exit_code) from None
         except OSError as error:  # what no room foresaw: a disk, a name or a right that is missing
             place = f"{error.filename}: " if error.filename else ""
             typer.echo(f"atlas: {place}{error.strerror or error}; mend that and run the same command again", err=True)

@@ -41,7 +41,7 @@ def build_command(source: Source, choice: Choice, running: Running, place: Place
     with RunConsole() as console:
         built = pipeline.build(settings, run_options(running, fine=publishing.fine), console)
     log_videos(built.videos)
-    lost = [f"failed: study {name}: out of memory; the next run tries again" for name in built.unmeasured]
+    lost = [f"failed: {words}; the next run tries again" for words in built.unmeasured]
     shown = site_lines(settings, built.site, publishing.zip_site)
     lines = [*report_lines(built.rendering), *video_lines(built.videos), *lost, *shown]
     finish(lines, failed=bool(built.rendering.failures or lost), videos=built.videos)
