@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from atlas.errors import AtlasError, StoreError, WeightsError
@@ -68,7 +69,9 @@ def test_a_link_in_a_store_is_read_by_what_it_shows_and_never_written_through(pr
     (crops / "crops").mkdir(parents=True)
     (crops / "crops" / name).symlink_to(precious)
     with pytest.raises(StoreError, match="damaged"):
-        open_crop(crops / "crops" / write_crop(crops, image))
+        open_crop(crops / "crops" / name)
+    open_crop(crops / "crops" / write_crop(crops, image))
+    assert not (crops / "crops" / name).is_symlink()
     clip = store / WEIGHTS.folder / "clip.json"
     clip.symlink_to(precious)
     with pytest.raises(StoreError, match="not JSON"):
@@ -221,3 +224,21 @@ def test_a_build_with_the_demo_weights_opens_no_connection(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "index.html").is_file()
+
+
+def test_a_crop_that_was_cut_off_is_written_again(tmp_path):
+    image = Image.new("RGB", (20, 30), "red")
+    path = tmp_path / "crops" / write_crop(tmp_path, image)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    write_crop(tmp_path, image)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch says that it looks into sparse tensors slowly
+@pytest.mark.parametrize("spoil", [torch.Tensor.to_sparse, lambda tensor: tensor.to("meta")])
+def test_weights_whose_numbers_are_not_there_are_refused(spoil, weights, tmp_path):
+    name = "Mixed_5b.branch1x1.conv.weight"
+    torch.save({**weights.tensors, name: spoil(weights.tensors[name])}, tmp_path / "net.pth")
+    with pytest.raises(WeightsError):
+        load_weights(str(tmp_path / "net.pth"))

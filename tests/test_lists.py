@@ -96,3 +96,9 @@ def test_pairs_lie_near_opposite_corners():
     for pair in influence_pairs(load_config())[:1]:
         assert (pair.first, pair.second) == ((2, 2), (14, 14))
         assert str(pair.joint_job.target) == "Mixed_6b[654, 2, 2] + Mixed_6b[654, 14, 14]"
+
+
+def test_a_layer_that_is_named_twice_counts_once(tmp_path):
+    file = tmp_path / "atlas.toml"
+    file.write_text('extends = "demo"\n[fields]\nlayers = ["Mixed_6b", "Mixed_5b", "Mixed_6b"]\n')
+    assert load_config(str(file)).lists.fields.layers == ("Mixed_6b", "Mixed_5b")

@@ -303,3 +303,15 @@ def test_the_picture_that_ships_is_what_the_plan_says() -> None:
     assert hashlib.sha256(data).hexdigest() == DRAWN_PHOTO.sha256
     assert decode_picture(data, photos.DRAWN_FILE).size == DRAWN_PHOTO.size[::-1]
     assert len(data) < 200_000
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_file(monkeypatch):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+
+    def never(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", never)
+    with pytest.raises(MemoryError):
+        decode_picture(buffer.getvalue(), Path("holiday.png"))

@@ -45,7 +45,7 @@ def write_crop(folder: Path, image: Image.Image) -> str:
         StoreError: the file cannot be written.
     """
     name = crop_name(image)
-    if not (folder / CROPS / name).is_file():
+    if not _is_whole(folder / CROPS / name):
         buffer = io.BytesIO()
         Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", lossless=True, exact=True)
         write_if_changed(folder / CROPS / name, buffer.getvalue(), sync=False)
@@ -69,6 +69,14 @@ def open_crop(path: Path) -> Image.Image:
     if crop_name(picture) != path.name:
         raise StoreError(f"{path}: its pixels are not those of its name; run atlas examples --force")
     return picture
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        open_crop(path)
+    except StoreError:
+        return False
+    return True
 
 
 def list_crops(store: Path) -> Iterator[Path]:

@@ -59,6 +59,8 @@ def decode_picture(data: bytes, file: Path) -> Image.Image:
             raise ConfigError(f"{file}: more than {most}, the most that are read; make it smaller first") from None
         except UnidentifiedImageError:
             raise ConfigError(f"{file}: no picture of a known kind; those are {_KINDS}") from None
+        except MemoryError:  # no fault of the file
+            raise
         except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
             raise ConfigError(f"{file}: cut off or damaged: {error or type(error).__name__}; save it again") from None
 

@@ -40,7 +40,7 @@ class Reader:
 
     def layers(self, key: str, default: Iterable[str] | None) -> tuple[str, ...]:
         """A list of names of layers."""
-        names = tuple(self.table.texts(key, None if default is None else list(default)))
+        names = tuple(dict.fromkeys(self.table.texts(key, None if default is None else list(default))))
         for name in names:
             try:
                 layers.get_layer(name)
