@@ -8,6 +8,7 @@ TOOLS := $(VENV)-tools
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 READY_PUBLISH := $(VENV)/.ready-publish
+READY_CLUSTER := $(VENV)/.ready-cluster
 
 # another PYTHON than the one that the environment was made with makes it anew
 ifdef PYTHON
@@ -23,7 +24,7 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),-
 	$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo site serve check publish demo-weights demo-store test torture check-site check-pages lint types hashes \
+.PHONY: help atlas demo site serve check publish cluster demo-weights demo-store test torture check-site check-pages lint types hashes \
 	audit clean
 
 help: ## List the targets
@@ -48,6 +49,8 @@ check: $(READY) ## Check that every master is whole and every link of the site i
 publish: $(READY_PUBLISH) ## Check site/ and push it to branch gh-pages of REMOTE, which is origin unless named
 	$(BIN)/python scripts/publish.py $(if $(SITE),'$(SITE)') $(if $(REMOTE),--remote '$(REMOTE)') \
 		$(if $(BRANCH),--branch '$(BRANCH)')
+
+cluster: $(READY_CLUSTER) ## Install Ray too, for more than one GPU or machine; on every machine of a cluster
 
 demo-weights: $(READY) ## Train the demo weights anew, on a GPU if there is one; resumes
 	$(BIN)/python scripts/train_demo_weights.py
@@ -101,6 +104,10 @@ $(READY): pyproject.toml constraints.txt scripts/make_venv.py
 
 $(READY_DEV): $(READY)
 	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra dev $(if $(HASHES),--hashes '$(HASHES)')
+	@touch $@
+
+$(READY_CLUSTER): $(READY)
+	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra cluster $(if $(HASHES),--hashes '$(HASHES)')
 	@touch $@
 
 $(READY_PUBLISH): $(READY)

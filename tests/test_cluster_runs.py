@@ -138,7 +138,7 @@ def test_without_ray_the_message_says_how_to_get_it(config, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     result = atlas("render", "Mixed_5b[1]", "--config", config, "--executor", "ray")
     assert result.exit_code == 2
-    assert 'pip install ".[cluster]"' in result.output
+    assert "make cluster" in result.output
 
 
 def test_an_address_where_nothing_listens_exits_2(config):

@@ -158,8 +158,8 @@ def _import_ray() -> Ray:
         return import_module("ray")
     except ImportError:
         raise ConfigError(
-            "--executor ray needs Ray, which is not installed: in this project's folder, "
-            'run: .venv/bin/pip install ".[cluster]"'
+            "--executor ray needs Ray, which is not installed: run make cluster in this project's folder, or install "
+            "inception-atlas[cluster]"
         ) from None
 
 
