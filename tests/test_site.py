@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import html
 import json
 import posixpath
 import re
@@ -503,3 +504,11 @@ def test_a_number_and_its_unit_stand_on_one_line(built: tuple[Config, SiteReport
     pages = [path.read_text(encoding="utf-8") for path in built[0].site.rglob("*.html")]
     assert not [found for page in pages for found in re.findall(r"\d (?:%|px\b|[KMG]B\b)", page)]
     assert any(re.search(rf"\d{NO_BREAK}px", page) for page in pages)
+
+
+def test_a_command_keeps_the_spaces_that_a_shell_reads(tmp_path: Path) -> None:
+    config = replace(small(tmp_path), weights="trip 100 %.pth")
+    build_site(config, None)
+    page = text(config, "Mixed_5b/0/index.html")
+    assert "--weights 'trip 100 %.pth'" in html.unescape(commands(page)[0])
+    assert re.search(rf"\d{NO_BREAK}px", page.split("</pre>")[0])
