@@ -22,6 +22,7 @@ from atlas.site.colour import COLOUR_NAMES, HUES, oklch, strong_colours
 from atlas.site.finder import index_script, ranges
 from atlas.site.pages import make_pages
 from atlas.site.sheets import layer_sheet
+from atlas.site.templates import NO_BREAK
 from browser import chromium
 from stores import WEIGHTS, fill
 
@@ -384,8 +385,8 @@ def test_the_map_is_walked_by_keyboard_in_the_networks_order(home: Any) -> None:
         walked.append(home.evaluate("document.activeElement.getAttribute('aria-label')"))
         home.keyboard.press("Tab")
     region = "document.activeElement.closest('section, .region')?.id"
-    assert walked[1] == "Conv2d_1a_3x3: 32 features · 149 × 149, field 3 × 3 px, 2 of 3 rendered"
-    assert walked[3].startswith("Mixed_6b: 768 features · 17 × 17, field 351 × 351 px, 9 of 11 rendered")
+    assert walked[1] == f"Conv2d_1a_3x3: 32 features · 149 × 149, field 3 × 3{NO_BREAK}px, 2 of 3 rendered"
+    assert walked[3].startswith(f"Mixed_6b: 768 features · 17 × 17, field 351 × 351{NO_BREAK}px, 9 of 11 rendered")
     assert walked[0] is walked[2] is walked[4] is None  # titles of regions, and what follows the map
     assert home.evaluate(region) != "middle-mixed"
 
