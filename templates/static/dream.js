@@ -8,7 +8,7 @@ for (const slider of document.querySelectorAll(".dream input")) {
 
   const show = () => {
     box.style.setProperty("--cut", `${slider.value}%`);
-    slider.setAttribute("aria-valuetext", `before ${slider.value} %, after ${100 - slider.value} %`);
+    slider.ariaValueText = `before ${slider.value} %, after ${100 - slider.value} %`;
   };
 
   const follow = (event) => {
@@ -17,14 +17,14 @@ for (const slider of document.querySelectorAll(".dream input")) {
     show();
   };
 
-  slider.addEventListener("input", show);
-  after.addEventListener("pointerdown", (event) => {
+  slider.oninput = show;
+  after.onpointerdown = (event) => {
     after.setPointerCapture(event.pointerId);
     follow(event);
-  });
-  after.addEventListener("pointermove", (event) => {
+  };
+  after.onpointermove = (event) => {
     if (after.hasPointerCapture(event.pointerId)) follow(event);
-  });
-  after.addEventListener("dragstart", (event) => event.preventDefault());
+  };
+  after.ondragstart = () => false;
   show();
 }

@@ -136,11 +136,9 @@ document.querySelectorAll(".video").forEach((section) => {
     ask.hidden = true;
   }
 
-  const near = new IntersectionObserver(([seen]) => {
+  new IntersectionObserver(([seen]) => {
     if (seen.isIntersecting) video.poster = video.dataset.poster; // at first view nothing of the video is loaded
-  });
-
-  near.observe(video);
+  }).observe(video);
   video.controls = false;
   video.onloadedmetadata = follow;
   video.onseeked = () => {
@@ -162,7 +160,7 @@ document.querySelectorAll(".video").forEach((section) => {
     open();
     board.focus();
   };
-  window.addEventListener("hashchange", read);
+  window.onhashchange = read;
 
   show(last);
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) ask.hidden = false;
