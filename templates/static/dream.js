@@ -1,5 +1,4 @@
-// The picture after a dream lies over the one before, and a slider says where one ends and the other begins.
-// Where the stylesheet does not lay them so, without scripts and on paper, they stand side by side.
+// The picture after a dream lies over the one before, from where a slider says; on paper it stands beside it.
 "use strict";
 
 for (const slider of document.querySelectorAll(".dream input")) {
@@ -13,7 +12,7 @@ for (const slider of document.querySelectorAll(".dream input")) {
 
   const follow = (event) => {
     const { left, width } = after.getBoundingClientRect();
-    slider.value = Math.round((100 * (event.clientX - left)) / width);
+    slider.value = (100 * (event.clientX - left)) / width;
     show();
   };
 
