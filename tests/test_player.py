@@ -35,7 +35,7 @@ PAGE = "Mixed_6b/654/index.html"
 COVERED = "Mixed_6b/415/index.html"
 
 VIDEO = "document.querySelector('video')"
-IS_SETTLED = f"{VIDEO}.readyState >= 2 && !{VIDEO}.seeking && {VIDEO}.paused"
+IS_SETTLED = f"{VIDEO}.readyState >= 2 && {VIDEO}.currentTime > 0 && !{VIDEO}.seeking && {VIDEO}.paused"
 SHOWN = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
   const video = document.querySelector("video");
   const canvas = document.createElement("canvas");
