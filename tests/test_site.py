@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from atlas.check import check_site
+from atlas.cli.endings import site_lines
 from atlas.errors import ConfigError, StoreError
 from atlas.plan import layers
 from atlas.plan.config import Config, load_config, override
@@ -468,7 +469,10 @@ def test_absolute_addresses_come_with_a_base_url_alone(tmp_path: Path) -> None:
     assert "<loc>https://example.org/atlas/Mixed_5b/0/</loc>" in text(config, "sitemap.xml")
     assert 'href="https://example.org/atlas/static/style.css"' in text(config, "404.html")
     assert check_site(config.site).faults == ()
-    build_site(replace(config, base_url=""), WEIGHTS)
+    private = replace(config, base_url="")
+    report = build_site(private, WEIGHTS)
+    assert site_lines(private, report, zip_site=False)[0].startswith("warning: this site had a base URL")
+    assert not any("base URL" in line for line in site_lines(private, build_site(private, WEIGHTS), zip_site=False))
     assert not (config.site / "404.html").exists()
     assert not (config.site / "sitemap.xml").exists()
     assert "example.org" not in text(config, "Mixed_5b/0/index.html")
