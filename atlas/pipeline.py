@@ -90,8 +90,13 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     if config.lists.examples.folder:
         check_folder(config.lists.examples.folder)
 
+    had_base_url = False
+
     def write_site(weights: WeightsId) -> SiteReport:
-        return build_site(config, weights, settings=CopySettings(options.fine), on_progress=watcher.builds_site)
+        nonlocal had_base_url
+        site = build_site(config, weights, settings=CopySettings(options.fine), on_progress=watcher.builds_site)
+        had_base_url |= site.lost_base_url  # of two builds only the first one sees it go
+        return replace(site, lost_base_url=had_base_url)
 
     report, weights = _run(config, all_jobs(config), options, watcher, rescue=True, show=write_site, site=config.site)
     videos = encode_clips(config, weights.id, config_clips(config), watcher, force=options.force)

@@ -328,6 +328,13 @@ def test_the_first_round_is_shown_while_the_rest_is_pending(config, tmp_path, mo
     assert seen == [4, 0]
 
 
+def test_a_site_that_loses_its_base_url_says_so_even_in_two_builds(config):
+    assert run("site", "--config", config, "--base-url", "https://example.org/atlas/").exit_code == 0
+    lost = "warning: this site had a base URL"
+    assert lost in run("build", "--config", config, "--batch-size", "2", "--quiet").output
+    assert lost not in run("site", "--config", config).output
+
+
 def test_interrupting_says_how_to_go_on(config, monkeypatch):
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt

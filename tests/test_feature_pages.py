@@ -18,6 +18,7 @@ from atlas.plan.blocks import Conv
 from atlas.plan.config import Config, load_config
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.layers import LAYERS
+from atlas.plan.wanted.neurons import neuron_jobs
 from atlas.site.blocks import STACK, TOP, draw_block, op_words, path_words
 from atlas.site.build import build_site
 from atlas.site.catalogue import Feature
@@ -198,6 +199,30 @@ def test_nearest_features_are_linked_with_their_measure(built: Config) -> None:
     assert near.index("By picture") < near.index("mean overlap of two histograms") < near.index("By wiring")
     assert "cosine" in near
     assert 'id="nearest"' not in text(built, "Mixed_6b/0")
+
+
+def test_a_neurons_status_is_told_of_the_neuron(tmp_path: Path) -> None:
+    config = make(tmp_path)
+    (job,) = neuron_jobs(config)
+    told = {}
+    for status in ("no_gradient", "failed", None):
+        master_path(config.store, WEIGHTS, job).unlink(missing_ok=True)
+        if status:
+            put(config.store, job, status=status)
+        build_site(config, WEIGHTS)
+        page = (config.site / "Mixed_6b/1/2-3/index.html").read_text(encoding="utf-8")
+        told[status] = page.split('class="verdict"')[1].split("</p>")[0]
+    assert "the neuron could not be moved" in told["no_gradient"]
+    assert "no neuron of this feature" not in told["no_gradient"]
+    assert "in octave 2, at step 13" in told["failed"]
+    assert "Planned" in told[None]
+
+
+def test_a_pending_page_says_with_what_the_picture_lands_in_the_atlas(built: Config) -> None:
+    shown, pending = ((built.site / f"Mixed_5b/{n}/index.html").read_text(encoding="utf-8") for n in (0, 2))
+    sentence = "It lands in this atlas only with the <code>--config</code> or <code>--store</code>"
+    assert sentence in pending
+    assert sentence not in shown
 
 
 def test_findings_of_other_pictures_are_not_shown(tmp_path: Path) -> None:

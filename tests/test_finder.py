@@ -22,6 +22,7 @@ from atlas.site.colour import COLOUR_NAMES, HUES, oklch, strong_colours
 from atlas.site.finder import index_script, ranges
 from atlas.site.pages import make_pages
 from atlas.site.sheets import layer_sheet
+from atlas.site.templates import NO_BREAK
 from browser import chromium
 from stores import WEIGHTS, fill
 
@@ -323,6 +324,69 @@ def test_a_random_feature_is_one_that_is_shown(home: Any, config: Config) -> Non
     assert seen <= shown
 
 
+def test_a_comma_parts_words_and_ends_a_slice(home: Any) -> None:
+    home.keyboard.press("/")
+    assert results(home, "6b, pending") == results(home, "6b pending") == ["Mixed_6b 70", "Mixed_6b 200"]
+    for slice_of_one in ("Mixed_6b[400, 3, :]", "Mixed_6b[400, 3", "[400, :7] 6b"):
+        assert results(home, slice_of_one)[0] == "Mixed_6b 400", slice_of_one
+    assert results(home, "pending, 400") == []
+
+
+def missing_index(config: Config, folder: Path) -> Path:
+    """A copy of the site without the index of its search; returns where the index lay."""
+    shutil.copytree(config.site, folder)
+    index = folder / "static/index.js"
+    index.rename(index.with_suffix(".away"))
+    return index
+
+
+def test_an_index_that_cannot_be_loaded_is_said_and_tried_again(browser: Any, config: Config, tmp_path: Path) -> None:
+    index = missing_index(config, tmp_path / "site")
+    page = browser.new_page()  # its console has an error
+    page.goto((tmp_path / "site/index.html").as_uri())
+    page.get_by_role("button", name="Random").click()
+    page.get_by_role("status").filter(has_text="The index cannot be loaded.").wait_for()
+    index.with_suffix(".away").rename(index)
+    assert results(page, "6b 400")[0] == "Mixed_6b 400"
+    page.close()
+
+
+def test_random_says_that_nothing_is_rendered(browser: Any, tmp_path: Path) -> None:
+    config = config_at(tmp_path)
+    build_site(config, None)
+    with opened(browser, config.site / "index.html") as page:
+        page.get_by_role("button", name="Random").click()
+        page.get_by_role("status").filter(has_text="No feature is rendered yet.").wait_for()
+        assert page.get_by_role("textbox").is_visible()
+
+
+def test_arrows_go_to_the_feature_before_and_after(browser: Any, config: Config) -> None:
+    def press(key: str, at: str = "body") -> str:
+        """Press a key and wait for what it may load; returns the page that is open then."""
+        page.evaluate("document.activeElement.blur()")
+        page.locator(at).first.press(key)
+        page.wait_for_timeout(300)
+        return page.url.split("/Mixed_6b/")[1]
+
+    with opened(browser, config.site / "Mixed_6b/70/index.html") as page:
+        link = page.get_by_role("link", name="Next")
+        assert link.get_attribute("aria-keyshortcuts") == "ArrowRight"
+        assert press("ArrowRight") == press("ArrowRight", ".scroll[tabindex]") == "71/index.html"
+        for key in ("Alt", "Control", "Meta", "Shift"):
+            assert press(f"{key}+ArrowRight") == "71/index.html", key
+        assert press("ArrowLeft") == "70/index.html"
+        assert press("ArrowLeft", "a[rel=next]") == "2/index.html"
+        page.locator("body").press("Control+/")
+        assert not page.locator(".finder").is_visible()
+        page.locator("body").press("/")
+        assert press("ArrowLeft", ".finder input") == press("ArrowRight", ".finder button") == "2/index.html"
+        page.keyboard.press("Escape")
+        page.goto((config.site / "Mixed_6b/0/index.html").as_uri())
+        assert press("ArrowLeft") == "0/index.html", "nothing comes before it"
+    with opened(browser, config.site / "Mixed_6b/index.html") as page:
+        assert press("ArrowLeft", ".filter select") == "index.html"
+
+
 def test_a_layers_page_is_filtered_by_status_and_colour(browser: Any, config: Config) -> None:
     with opened(browser, config.site / "Mixed_6b/index.html") as page:
         everything = page.locator(".tiles li:visible").count()
@@ -384,8 +448,8 @@ def test_the_map_is_walked_by_keyboard_in_the_networks_order(home: Any) -> None:
         walked.append(home.evaluate("document.activeElement.getAttribute('aria-label')"))
         home.keyboard.press("Tab")
     region = "document.activeElement.closest('section, .region')?.id"
-    assert walked[1] == "Conv2d_1a_3x3: 32 features · 149 × 149, field 3 × 3 px, 2 of 3 rendered"
-    assert walked[3].startswith("Mixed_6b: 768 features · 17 × 17, field 351 × 351 px, 9 of 11 rendered")
+    assert walked[1] == f"Conv2d_1a_3x3: 32 features · 149 × 149, field 3 × 3{NO_BREAK}px, 2 of 3 rendered"
+    assert walked[3].startswith(f"Mixed_6b: 768 features · 17 × 17, field 351 × 351{NO_BREAK}px, 9 of 11 rendered")
     assert walked[0] is walked[2] is walked[4] is None  # titles of regions, and what follows the map
     assert home.evaluate(region) != "middle-mixed"
 
@@ -409,3 +473,15 @@ def test_the_map_fits_and_its_words_are_readable(browser: Any, config: Config, w
         thumb = page.locator(".map img").first.bounding_box()
         assert thumb["width"] <= 96
         assert page.locator(".map img").first.evaluate("image => image.complete && image.naturalWidth") == 160
+
+
+def test_no_word_is_too_long_for_a_phone(browser: Any, config: Config, tmp_path: Path) -> None:
+    named = replace(config, site=tmp_path / "site", title="Pictures_of_everything_that_one_network_ever_responded_to")
+    weights = replace(WEIGHTS, name="weights-" * 9)
+    fill(named, weights=weights)
+    build_site(named, weights)
+    paths = ("index.html", "method/index.html", "region/middle-mixed/index.html", "Mixed_6b/index.html")
+    with opened(browser, named.site / "index.html", viewport={"width": 360, "height": 740}) as page:
+        for path in (*paths, "Mixed_6b/400/index.html"):
+            page.goto((named.site / path).as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path

@@ -51,7 +51,7 @@ def page_text(built: Config) -> str:
 
 
 def test_numbers_are_those_of_the_layer_table(page_text: str) -> None:
-    assert f"The {len(LAYERS)} layers" in page_text
+    assert f"The network’s {len(LAYERS)} layers have" in page_text
     assert f"{sum(layer.features for layer in LAYERS):,} features together" in page_text
 
 

@@ -35,7 +35,7 @@ PAGE = "Mixed_6b/654/index.html"
 COVERED = "Mixed_6b/415/index.html"
 
 VIDEO = "document.querySelector('video')"
-IS_SETTLED = f"{VIDEO}.readyState >= 2 && !{VIDEO}.seeking && {VIDEO}.paused"
+IS_SETTLED = f"{VIDEO}.readyState >= 2 && {VIDEO}.currentTime > 0 && !{VIDEO}.seeking && {VIDEO}.paused"
 SHOWN = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
   const video = document.querySelector("video");
   const canvas = document.createElement("canvas");
@@ -233,12 +233,60 @@ def test_an_address_names_a_frame(browser: Any, address: str) -> None:
         assert shown(page) == 16
 
 
-def test_the_address_follows_when_the_mouse_rests(page: Any) -> None:
+def test_the_address_follows_a_press_and_not_a_mouse_that_passes_by(page: Any) -> None:
     entries = page.evaluate("history.length")
     hover(page, 40)
+    assert shown(page) == 40
+    page.wait_for_timeout(600)
+    assert page.evaluate("location.hash") == ""
+    page.mouse.down()
     hover(page, 41)
+    page.mouse.up()
+    hover(page, 60)
     page.wait_for_url("**/index.html#2,7", timeout=20000)
+    assert named(page)[0] == "Mixed_6b[654, 3, 9]"
+    page.locator(".board").press("ArrowDown")
+    page.wait_for_url("**/index.html#4,9", timeout=20000)
     assert page.evaluate("history.length") == entries
+
+
+def swipe(page: Any, across: float, down: float, start: tuple[float, float] = (0.5, 0.5)) -> None:
+    """Move a finger from a place of the grid, given by its shares of width and height, by so many pixels."""
+    box = board_box(page)
+    x, y = box["x"] + start[0] * box["width"], box["y"] + start[1] * box["height"]
+    devtools = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        at = [{"x": x, "y": y} for x, y in points]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    touch("touchStart", (x, y))
+    for step in range(1, 11):
+        touch("touchMove", (x + across * step / 10, y + down * step / 10))
+        page.wait_for_timeout(20)
+    touch("touchEnd")
+
+
+def test_a_finger_scrubs_sideways_and_scrolls_the_page_downwards(browser: Any, address: str) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    with opened(browser, address + PAGE, **phone) as page:
+        box = board_box(page)
+        before, words = page.evaluate("scrollY"), named(page)
+        swipe(page, 0, -200)
+        until(page, f"scrollY > {before} + 100")
+        assert named(page) == words, "who scrolls does not scrub"
+        assert page.evaluate("document.querySelector('video').preload") == "none"
+        swipe(page, 0.3 * box["width"], 0, start=(0.51, 0.51))
+        assert shown(page) == 8 * COLS + 13
+        page.wait_for_url("**/index.html#8,13", timeout=20000)
+
+
+def test_the_grid_is_seen_in_colours_that_are_forced(browser: Any, address: str) -> None:
+    with opened(browser, address + PAGE, forced_colors="active") as page:
+        hover(page, 40)
+        cells = [page.locator(f"#cell-{at}") for at in (40, 41, 42)]
+        colours = [cell.evaluate("cell => getComputedStyle(cell).backgroundColor") for cell in cells]
+        assert len(set(colours)) == 3, "before, current and after"
 
 
 def test_it_plays_pauses_and_names_what_it_shows(page: Any) -> None:
@@ -304,6 +352,7 @@ def test_a_strided_grid_says_so_and_takes_every_neurons_address(browser: Any, si
         assert shown(page) == 2 * 4 + 3
         assert named(page) == ("Mixed_5b[3, 5, 6]", "frame 12 of 16")
         hover(page, 15, rows=4, cols=4)
+        page.mouse.down()
         page.wait_for_url("**/index.html#6,6", timeout=20000)
         assert shown(page) == 15
 

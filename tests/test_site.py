@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import html
 import json
 import posixpath
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from atlas.check import check_site
+from atlas.cli.endings import site_lines
 from atlas.errors import ConfigError, StoreError
 from atlas.plan import layers
 from atlas.plan.config import Config, load_config, override
@@ -388,6 +390,41 @@ def test_a_file_that_stays_damaged_does_not_build_for_ever(tmp_path: Path, monke
         build_site(config, WEIGHTS)
 
 
+def described(config: Config, path: str) -> str:
+    """What a page says of itself to a search engine."""
+    return html.unescape(text(config, path).split('<meta name="description" content="')[1].split('"')[0])
+
+
+def test_descriptions_count_what_is_shown(built: tuple[Config, SiteReport], tmp_path: Path) -> None:
+    config = built[0]
+    made = "as pictures made by gradient descent on the input."
+    assert described(config, "Mixed_5b/index.html") == f"1 of the 256 features of Mixed_5b in InceptionV3, {made}"
+    assert described(config, "index.html").endswith(": 5 renderings of features from 3 layers in 2 regions.")
+    one = small(tmp_path, layer_names="Conv2d_1a_3x3", features="all")
+    build_site(one, None)
+    planned = "32 features of Conv2d_1a_3x3 in InceptionV3, planned and not rendered."
+    assert described(one, "Conv2d_1a_3x3/index.html") == planned
+    fill(one)
+    build_site(one, WEIGHTS)
+    assert described(one, "Conv2d_1a_3x3/index.html") == f"All 32 features of Conv2d_1a_3x3 in InceptionV3, {made}"
+    assert described(one, "index.html").endswith(": 32 renderings of features from 1 layer in 1 region.")
+
+
+def test_the_pages_of_a_layer_have_descriptions_of_their_own(tmp_path: Path) -> None:
+    config = small(tmp_path, layer_names="Mixed_5b", features="65")
+    build_site(config, None)
+    assert described(config, "Mixed_5b/page/2/index.html").endswith(" rendered. Page 2 of 2.")
+
+
+def test_a_region_tells_of_pictures_only_where_it_has_some(tmp_path: Path) -> None:
+    config = small(tmp_path, layer_names="Conv2d_1a_3x3,Mixed_5b", features="1")
+    fill(config, statuses=("ok", None))
+    build_site(config, WEIGHTS)
+    assert words.DEMO_REGIONS["entry-convolutions"] in text(config, "region/entry-convolutions/index.html")
+    assert words.DEMO_REGIONS["early-mixed"] not in text(config, "region/early-mixed/index.html")
+    assert ">The feature in one picture</a>" in text(config, "Conv2d_1a_3x3/index.html")
+
+
 def test_links_are_relative_to_their_page() -> None:
     paths = ("index.html", "a/index.html", "a/b/index.html", "a/bc/index.html", "a/b/c/x.avif", "b/index.html")
     for path in paths:
@@ -432,7 +469,10 @@ def test_absolute_addresses_come_with_a_base_url_alone(tmp_path: Path) -> None:
     assert "<loc>https://example.org/atlas/Mixed_5b/0/</loc>" in text(config, "sitemap.xml")
     assert 'href="https://example.org/atlas/static/style.css"' in text(config, "404.html")
     assert check_site(config.site).faults == ()
-    build_site(replace(config, base_url=""), WEIGHTS)
+    private = replace(config, base_url="")
+    report = build_site(private, WEIGHTS)
+    assert site_lines(private, report, zip_site=False)[0].startswith("warning: this site had a base URL")
+    assert not any("base URL" in line for line in site_lines(private, build_site(private, WEIGHTS), zip_site=False))
     assert not (config.site / "404.html").exists()
     assert not (config.site / "sitemap.xml").exists()
     assert "example.org" not in text(config, "Mixed_5b/0/index.html")
@@ -503,3 +543,11 @@ def test_a_number_and_its_unit_stand_on_one_line(built: tuple[Config, SiteReport
     pages = [path.read_text(encoding="utf-8") for path in built[0].site.rglob("*.html")]
     assert not [found for page in pages for found in re.findall(r"\d (?:%|px\b|[KMG]B\b)", page)]
     assert any(re.search(rf"\d{NO_BREAK}px", page) for page in pages)
+
+
+def test_a_command_keeps_the_spaces_that_a_shell_reads(tmp_path: Path) -> None:
+    config = replace(small(tmp_path), weights="trip 100 %.pth")
+    build_site(config, None)
+    page = text(config, "Mixed_5b/0/index.html")
+    assert "--weights 'trip 100 %.pth'" in html.unescape(commands(page)[0])
+    assert re.search(rf"\d{NO_BREAK}px", page.split("</pre>")[0])

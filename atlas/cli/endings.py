@@ -15,6 +15,11 @@ if TYPE_CHECKING:  # what needs torch, or takes long to import
     from atlas.site.build import SiteReport
     from atlas.store.video import Encoding
 
+LOST_BASE_URL = (
+    "this site had a base URL, and is written without one: no sitemap, no 404 page, no previews of links; "
+    "say --base-url, or base_url in the configuration"
+)
+
 
 def finish(lines: Sequence[str], *, failed: bool, videos: Sequence["Encoding"] = ()) -> None:
     """Say the last lines, only failures and warnings if the run is quiet, and exit unless all is well.
@@ -39,6 +44,8 @@ def site_lines(settings: Config, site: "SiteReport", zip_site: bool) -> list[str
         log.event("damaged", level=logging.WARNING, why=fault)
     log.event("site", pages=site.pages, pictures=site.pictures, encoded=site.encoded, bytes=site.bytes)
     lines = [f"warning: {fault}" for fault in site.damaged]
+    if site.lost_base_url:
+        lines.append(f"warning: {LOST_BASE_URL}")
     pending = f", {site.pending} features pending" if site.pending else ""
     pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"
     lines.append(f"site: {site.pages} pages, {pictures}, {site.bytes / 1e6:.1f} MB{pending}")

@@ -40,6 +40,7 @@ class SiteReport:
     pending: int  # features that are planned and not in the store
     bytes: int  # of the whole site
     damaged: tuple[str, ...]  # one message for each master that cannot be read; its feature is pending
+    lost_base_url: bool  # whether the site had a base URL before, and has none now
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def build_site(
         output.claim(stale)
         for path, file in stale.items():  # one after another, so that no more than one is in memory
             output.write(path, file.make(), file.source)
+        lost_base_url = not config.base_url and output.lists(MISSING)  # before the page for it is removed
         return SiteReport(
             pages=sum(path.endswith(".html") for path in files),
             pictures=len(encoded.paths),
@@ -89,6 +91,7 @@ def build_site(
             pending=sum(feature.record is None for feature in atlas.features),
             bytes=output.finish(),
             damaged=atlas.damaged,
+            lost_base_url=lost_base_url,
         )
 
 

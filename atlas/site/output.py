@@ -51,6 +51,10 @@ class Output:
         note = self._known.get(path, _NO_NOTE)
         return source is not None and note.source == source and _size(self._folder / path) == note.bytes
 
+    def lists(self, path: str) -> bool:
+        """Whether a file is the site's, of an earlier build or of this one."""
+        return path in self._known
+
     def claim(self, paths: Iterable[str]) -> None:
         """List files before they are written, so that after an interruption they are known to be the site's."""
         self._claimed.update(paths)

@@ -19,7 +19,9 @@ from atlas.store.records import WeightsId
 STYLE = "static/style.css"
 PACKAGE = Path(__file__).parent.parent
 NO_BREAK = "\u00a0"  # space
-_UNIT = re.compile(r"(?<=\d) (?=(?:%|px\b|[KMG]B\b))")  # a number and its unit stand on one line
+_UNIT = re.compile(  # a number and its unit stand on one line, but not in what is copied
+    r"<pre>.*?</pre>|(?<=\d) (?=(?:%|px\b|[KMG]B\b))", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Templates:
             return base_url + target if base_url else page.link(target)
 
         html = self._environment.get_template(page.template).render(page=page, body=page.body, link=link)
-        return _UNIT.sub(NO_BREAK, html).encode()
+        return _UNIT.sub(lambda found: NO_BREAK if found[0] == " " else found[0], html).encode()
 
     def file(self, template: str, **values: object) -> bytes:
         """Another file than a page."""

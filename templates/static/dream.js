@@ -1,5 +1,4 @@
-// The picture after a dream lies over the one before, and a slider says where one ends and the other begins.
-// Where the stylesheet does not lay them so, without scripts and on paper, they stand side by side.
+// The picture after a dream lies over the one before, from where a slider says; on paper it stands beside it.
 "use strict";
 
 for (const slider of document.querySelectorAll(".dream input")) {
@@ -8,23 +7,23 @@ for (const slider of document.querySelectorAll(".dream input")) {
 
   const show = () => {
     box.style.setProperty("--cut", `${slider.value}%`);
-    slider.setAttribute("aria-valuetext", `before ${slider.value} %, after ${100 - slider.value} %`);
+    slider.ariaValueText = `before ${slider.value} %, after ${100 - slider.value} %`;
   };
 
   const follow = (event) => {
     const { left, width } = after.getBoundingClientRect();
-    slider.value = Math.round((100 * (event.clientX - left)) / width);
+    slider.value = (100 * (event.clientX - left)) / width;
     show();
   };
 
-  slider.addEventListener("input", show);
-  after.addEventListener("pointerdown", (event) => {
+  slider.oninput = show;
+  after.onpointerdown = (event) => {
     after.setPointerCapture(event.pointerId);
     follow(event);
-  });
-  after.addEventListener("pointermove", (event) => {
+  };
+  after.onpointermove = (event) => {
     if (after.hasPointerCapture(event.pointerId)) follow(event);
-  });
-  after.addEventListener("dragstart", (event) => event.preventDefault());
+  };
+  after.ondragstart = () => false;
   show();
 }

@@ -1,24 +1,24 @@
-// Finding: the search ("/"), a random feature, and the filter of a layer's page.
+// Finding: search, a random feature, the pages before and after, the filter of a layer's page.
 "use strict";
 
 (() => {
-  const { root } = document.currentScript.dataset; // the way from this page to the site's folder
+  const { root } = document.currentScript.dataset; // the way to the site's folder
   const make = (tag, facts, ...inside) => {
     const made = Object.assign(document.createElement(tag), facts);
     made.append(...inside);
     return made;
   };
 
-  /* The index is a script, since a page from a disk may not fetch; loaded when it is first wanted. */
+  /* The index is a script, since a page from a disk may not fetch. */
   let index;
-  function load() {
-    return (index ??= new Promise((done) => {
-      const onload = () => done(unpack(atlasIndex));
-      document.head.append(make("script", { src: `${root}static/index.js`, onload }));
-    }));
+  async function load() {
+    index ??= new Promise((onload, onerror) => {
+      document.head.append(make("script", { src: `${root}static/index.js`, onload, onerror }));
+    }).then(() => unpack(atlasIndex));
+    return index.catch(() => (index = null)); // the next try loads it again
   }
 
-  /* Everything that can be found: pages, then features in the network's order. */
+  /* Pages, then features in the network's order. */
   function unpack({ states, tints, layers, pages }) {
     const found = pages.map(([title, page, about]) => ({ title, page, about }));
     const pick = (list, letters, k) => list[letters.charCodeAt(k) - 48];
@@ -48,9 +48,9 @@
     return ` ${texts.join(" ")} `.toLowerCase().replaceAll("×", "x").replace(/[\s_[\],:]+/g, " ");
   }
 
-  /* What has the numbers of a query and beginnings of all its words; first what has them in its title, as "6b 654". */
+  /* What has a query's numbers and beginnings of its words, in its title first; of a slice's "[654, 3" only 654. */
   function search(all, query) {
-    const words = fold(query.split(",")[0]).match(/\S+/g) ?? [];
+    const words = fold(query.replace(/(\[[^,\]]*),[^\]]*/g, "$1")).match(/\S+/g) ?? [];
     const sought = words.map((word) => (/^\d+$/.test(word) ? ` ${word} ` : ` ${word}`));
     const fits = (text) => sought.length && sought.every((word) => text.includes(word));
     const rank = ({ title, head }) => (fits(head) ? title.length : 99);
@@ -61,16 +61,18 @@
   const [input, close, status, list] = ["input", "button", "p", "ul"].map((tag) => dialog.querySelector(tag));
 
   async function show() {
-    const found = search(await load(), input.value);
+    const all = await load();
+    if (!all) return (status.textContent = "The index cannot be loaded.");
+    const found = search(all, input.value);
     list.replaceChildren(...found.slice(0, 24).map(row));
-    status.textContent = input.value && `${found.length} found, ${list.childElementCount} listed`;
+    const hint = all.some((one) => one.thumb) ? "" : "No feature is rendered yet.";
+    status.textContent = input.value ? `${found.length} found, ${list.childElementCount} listed` : hint;
   }
 
   function row({ title, page, about, thumb }) {
-    const link = make("a", { href: root + page });
-    if (thumb) link.append(make("img", { loading: "lazy", width: 48, height: 48, alt: "", src: root + thumb }));
-    link.append(make("span", {}, make("b", {}, title), make("small", {}, about)));
-    return make("li", {}, link);
+    const text = make("span", {}, make("b", {}, title), make("small", {}, about));
+    const image = thumb && make("img", { loading: "lazy", width: 48, height: 48, alt: "", src: root + thumb });
+    return make("li", {}, make("a", { href: root + page }, image || "", text));
   }
 
   function open(query) {
@@ -80,8 +82,10 @@
   }
 
   async function surprise() {
-    const shown = (await load()).filter((one) => one.thumb);
-    if (shown.length) location = root + shown[Math.floor(Math.random() * shown.length)].page;
+    const shown = (await load())?.filter((one) => one.thumb);
+    const one = shown?.at(Math.random() * shown.length);
+    if (one) location = root + one.page;
+    else open(""); // it says why
   }
 
   input.oninput = show;
@@ -95,15 +99,19 @@
     else return;
     event.preventDefault();
   };
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.target.closest("input, textarea, select, dialog")) return;
+  document.onkeydown = (event) => {
+    const { key, target } = event;
+    if (event.altKey || event.ctrlKey || event.metaKey || dialog.open || target.closest("input, select")) return;
+    const rel = { ArrowLeft: "prev", ArrowRight: "next" }[key];
+    if (rel && !event.shiftKey && !target.closest("video, [tabindex]")) document.querySelector(`[rel=${rel}]`)?.click();
+    if (key !== "/") return;
     event.preventDefault();
     open("");
-  });
+  };
 
   /* What is hidden where there are no scripts. */
   const filter = document.querySelector(".filter");
-  const chosen = () => Array.from(filter?.querySelectorAll("select") ?? [], (box) => box.value).filter(Boolean);
+  const chosen = () => Array.from(document.querySelectorAll(".filter select"), (box) => box.value).filter(Boolean);
   for (const tool of document.querySelectorAll("[data-find]")) {
     const { find } = tool.dataset;
     tool.hidden = false;
@@ -117,5 +125,5 @@
     for (const tile of tiles) tile.hidden = !has(tile);
     filter.querySelector("output").textContent = `${tiles.filter(has).length} of ${tiles.length} on this page`;
   };
-  filter.onchange(); // a browser may bring back what was chosen before
+  filter.onchange(); // a browser may bring back what was chosen
 })();

@@ -16,8 +16,8 @@ function show() {
   const at = octaves.findIndex(([, steps]) => step < steps || ((step -= steps), false));
   const [size, steps, rate, blur] = octaves[at];
   const blurred = blur ? `blur ${mix(blur, step, steps)} px` : "no blur";
-  slider.ariaValueText = `step ${slider.value} of ${all}: octave ${at + 1}, ${size} px, rate ${mix(rate, step, steps)}, ${blurred}`;
-  readout.textContent = slider.ariaValueText;
+  const there = `octave ${at + 1}, ${size} px, rate ${mix(rate, step, steps)}, ${blurred}`;
+  readout.textContent = slider.ariaValueText = `step ${slider.value} of ${all}: ${there}`;
 }
 
 function choose() {

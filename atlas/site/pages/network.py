@@ -141,9 +141,10 @@ def _home(atlas: Atlas, studies: tuple[StudyCard, ...]) -> Page:
         studies=studies,
         videos=video_cards(atlas),
     )
+    places = sum(bool(entry.features) for entry in atlas.layers), sum(bool(region.planned) for region in atlas.regions)
     description = (
-        f"What every layer of InceptionV3 responds to: {shown:,} renderings of features from "
-        f"{sum(bool(entry.features) for entry in atlas.layers)} layers in four regions."
+        f"What layers of InceptionV3 respond to: {words.counted(shown, 'rendering')} of features from "
+        f"{words.counted(places[0], 'layer')} in {words.counted(places[1], 'region')}."
     )
     return Page(HOME, "home.html", "", description, (), body)
 
@@ -192,9 +193,10 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
         sheet = Picture(f"{folder}/sheet.avif", f"{folder}/sheet.jpg", *region_sheet(region).size)
     title = region.region.title
     is_demo = atlas.weights is not None and atlas.weights.name == "demo"
+    has_pictures = any(entry.shown for entry in region.layers)
     body = RegionBody(
         sentence=words.REGIONS[region.region.slug],
-        shown=words.DEMO_REGIONS[region.region.slug] if is_demo else "",
+        shown=words.DEMO_REGIONS[region.region.slug] if is_demo and has_pictures else "",
         cards=tuple(_card(entry, entry.features[:FEATURES_A_LAYER]) for entry in region.planned),
         sheet=sheet,
         previous=around[0],
@@ -227,12 +229,21 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             previous=around[0],
             next=around[1],
         )
-        what = f"features {chunk[0].number} to {chunk[-1].number}"
         title = f"{name}, page {at + 1}" if total > 1 else name
         crumbs = (HOME_LINK, region, Link(name, None))
-        description = f"{name} of InceptionV3, {what}: one picture for each, made by gradient descent on the input."
+        description = _layer_words(entry) + (f" Page {at + 1} of {total}." if total > 1 else "")
         pages.append(Page(layer_page(name, at + 1), "layer.html", title, description, crumbs, body))
     return pages
+
+
+def _layer_words(entry: LayerEntry) -> str:
+    """What a layer's pages show."""
+    layer, place = entry.layer, f"of {entry.layer.name} in InceptionV3"
+    if not entry.shown:
+        return f"{words.counted(len(entry.features), 'feature')} {place}, planned and not rendered."
+    part = "All" if len(entry.shown) == layer.features else f"{len(entry.shown):,} of the"
+    counted = words.counted(layer.features, "feature")
+    return f"{part} {counted} {place}, as pictures made by gradient descent on the input."
 
 
 def _choices(tiles: Sequence[Tile]) -> Iterator[Choice]:

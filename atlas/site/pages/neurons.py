@@ -15,6 +15,10 @@ from atlas.site.pages.parts import HOME, HOME_LINK, again_of, layer_page, neighb
 PAGE = f"neurons/{HOME}"
 TITLE = "Single neurons"
 CARD = StudyCard(TITLE, PAGE, "Where a neuron sits is where its picture changes: features, their rows and neurons.")
+NO_GRADIENT = (
+    "The gradient was exactly 0 at every step of the first octave: the neuron could not be moved from this start. "
+    "Others of its feature may be."
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class NeuronBody:
     picture: Picture | None
     alt: str
     status: str
+    sentence: str
     overlay: Overlay
     change: NeuronChange | None
     branch: str
@@ -105,6 +110,7 @@ def _neuron_page(
         picture=picture_of(exhibit),
         alt=f"Rendering of the neuron {target}.",
         status=exhibit.status,
+        sentence=_sentence(exhibit),
         overlay=_overlay(exhibit, change),
         change=change,
         branch=words.branch_of(term.layer, term.feature),
@@ -123,6 +129,12 @@ def _neuron_page(
     )
     description = f"The neuron {target} of InceptionV3: its picture, what it can see, and where the picture changed."
     return Page(neuron_page(exhibit), "neuron.html", target, description, crumbs, body)
+
+
+def _sentence(exhibit: Exhibit) -> str:
+    """What the status means for one neuron; the words for features speak of all of theirs."""
+    is_still = exhibit.status == "no_gradient"
+    return NO_GRADIENT if is_still else words.status_sentence(exhibit.status, exhibit.record)
 
 
 def _overlay(exhibit: Exhibit, change: NeuronChange | None) -> Overlay:
