@@ -1,7 +1,7 @@
 """The whole way in one call: configuration → forecast → renderings in the store → videos → studies → site."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
