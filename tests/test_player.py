@@ -223,7 +223,7 @@ def test_an_address_names_a_frame(browser: Any, address: str) -> None:
     with opened(browser, f"{address}{PAGE}#12,3") as page:
         until(page, IS_SETTLED)
         assert shown(page) == 12 * COLS + 3
-        assert page.locator(".board").evaluate("board => board.getBoundingClientRect().top < innerHeight")
+        until(page, "document.querySelector('.board').getBoundingClientRect().top < innerHeight")  # it scrolls smoothly
         page.evaluate("location.hash = '#0,16'")
         until_named(page, 0, 16)
         assert shown(page) == 16
