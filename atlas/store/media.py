@@ -40,7 +40,7 @@ def _picture_fault(path: Path) -> str | None:
             pass
     except DAMAGE:
         return "not a picture"
-    is_whole = data.endswith(_JPEG_END) if path.suffix == ".jpg" else path.suffix != ".avif" or _has_all_boxes(data)
+    is_whole = data.endswith(_JPEG_END) if path.suffix == ".jpg" else path.suffix != ".avif" or has_all_boxes(data)
     return None if is_whole else "cut off"
 
 
@@ -52,14 +52,14 @@ def _video_fault(path: Path) -> str | None:
     kinds = [kind for kind, _ in _boxes(data)]
     if kinds[:1] != [b"ftyp"] or not {b"moov", b"mdat"} <= set(kinds):
         return "not a video"
-    if not _has_all_boxes(data):
+    if not has_all_boxes(data):
         return "cut off"
     if kinds.index(b"moov") > kinds.index(b"mdat"):
         return "its index is at its end, so that a browser must load all of it before it plays"
     return None
 
 
-def _has_all_boxes(data: bytes) -> bool:
+def has_all_boxes(data: bytes) -> bool:
     """Whether the boxes that an AVIF or MP4 file is made of end where the file does."""
     ends = [end for _, end in _boxes(data)]
     return ends[-1:] == [len(data)]

@@ -9,7 +9,7 @@ from PIL import Image
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.store.files import write_atomically
-from atlas.store.media import DAMAGE, media_fault
+from atlas.store.media import DAMAGE, has_all_boxes
 from atlas.store.records import Record
 
 SIDE = 160  # pixels of a stage at most
@@ -63,9 +63,8 @@ def write_stages(master: Path, stages: Sequence[Image.Image], record: Record) ->
 def find_stages(master: Path, job: Job, record: Record) -> Path | None:
     """The strip of a master, if it is there, whole, and of these very pixels."""
     path = stages_path(master)
-    if not has_stages(job) or not path.is_file() or media_fault(path):
-        return None
-    return path if (pixels_of(path), _size(path)) == (record.pixels_sha256, strip_size(job.recipe)) else None
+    is_its = has_stages(job) and _look_at(path) == (record.pixels_sha256, strip_size(job.recipe))
+    return path if is_its else None
 
 
 def pixels_of(path: Path) -> str | None:
@@ -94,6 +93,12 @@ def master_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(_SUFFIX) + ".png")
 
 
-def _size(path: Path) -> tuple[int, int]:
-    with Image.open(path, formats=["AVIF"]) as image:
-        return image.size
+def _look_at(path: Path) -> tuple[object, tuple[int, int]] | None:
+    """Whose pixels a strip says it is of, and its size, from one reading; None if it is not there, or not whole."""
+    try:
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data), formats=["AVIF"]) as image:
+            found = image.getexif().get(_DESCRIPTION), image.size
+    except DAMAGE:
+        return None
+    return found if has_all_boxes(data) else None
