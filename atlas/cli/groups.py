@@ -127,6 +127,6 @@ def _flat(parameters: Any) -> Iterator[Parameter]:
 
 def _with_parameters(run: Callable[..., None], parameters: Sequence[Parameter]) -> Callable[..., None]:
     """A function that says it takes these, which is what Typer reads."""
-    run.__signature__ = signature(run).replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__signature__ = signature(run).replace(parameters=parameters)  # type: ignore[attr-defined]  # no function has one in typeshed
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
