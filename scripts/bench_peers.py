@@ -27,7 +27,7 @@ from atlas.plan.jobs import batch_size
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import descend, start_noise
-from atlas.render.heap import keep_freed_memory
+from atlas.render.memory import keep_freed_memory
 from atlas.render.network import Network
 from atlas.render.weights import Weights, expected_shapes
 from atlas.store.records import WeightsId
