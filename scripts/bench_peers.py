@@ -63,8 +63,10 @@ def article_step(model: nn.Module, image: Tensor, feature: int) -> Tensor:
     loss = torch.sum(target - focus)
     loss.backward()
     gradient = single_input.grad
+    assert gradient is not None
     single_input = single_input.detach() - 0.4 * gradient
-    return torchvision.transforms.functional.gaussian_blur(single_input, 3, sigma=2.4)
+    blurred: Tensor = torchvision.transforms.functional.gaussian_blur(single_input, 3, sigma=2.4)
+    return blurred
 
 
 def lucent_steps(model: nn.Module, layer: str, feature: int, steps: int) -> None:
@@ -175,7 +177,7 @@ def serve(program: str, options: argparse.Namespace, pipe: Connection) -> None:
 
 def seconds_a_step(pipe: Connection, layer: str, feature: int, steps: int) -> float:
     """Of a long and a short run the difference: what a program does once does not count as part of a step."""
-    taken = []
+    taken: list[float] = []
     for count in (FEW, FEW + steps):
         pipe.send((layer, feature, count))
         taken.append(pipe.recv())

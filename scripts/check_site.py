@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def validate_html(site: Path) -> bool:
     return is_good
 
 
-def run_lighthouse(work: dict[str, object]) -> bool:
+def run_lighthouse(work: Mapping[str, object]) -> bool:
     """Two at a time, mobile and desktop: a run waits more than it works."""
     results: list[bool] = []
     threads = [
@@ -139,9 +140,9 @@ def run_lighthouse(work: dict[str, object]) -> bool:
     return results == [True, True]
 
 
-def run_node(work: dict[str, object], name: str) -> bool:
+def run_node(work: Mapping[str, object], name: str) -> bool:
     started = time.monotonic()
-    result = subprocess.run(["node", f"{name}.mjs"], input=json.dumps(work), text=True, cwd=TOOLS, check=False)
+    result = subprocess.run(["node", f"{name}.mjs"], input=json.dumps(dict(work)), text=True, cwd=TOOLS, check=False)
     print(f"{name}: {time.monotonic() - started:.0f} s")
     return result.returncode == 0
 

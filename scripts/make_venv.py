@@ -97,10 +97,10 @@ def install(folder: Path, extra: str, hashes: Path | None) -> None:
     )
     report = folder / REPORT
     if hashes and not kept.exists():  # what torch leaves open, such as the versions of its CUDA packages
-        pins = folder / "pins.txt"
+        pinned = folder / "pins.txt"
         lines = [line.rstrip(" \\") for line in hashes.read_text().splitlines() if "==" in line]
-        pins.write_text("\n".join(lines))
-        pip += ["--constraint", str(pins)]
+        pinned.write_text("\n".join(lines))
+        pip += ["--constraint", str(pinned)]
     command = [*pip, "--constraint", str(constraints), "--report", str(report), "--editable", f"{ROOT}{extra}"]
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"pip could not install the project into {folder}; the lines above say why")

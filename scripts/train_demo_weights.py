@@ -218,7 +218,7 @@ def main() -> None:
         print_accuracy(shipped(), device)
         return
     torch.manual_seed(options.seed)
-    student = Student().to(device, memory_format=torch.channels_last)
+    student = Student().to(device).to(memory_format=torch.channels_last)
     schedule = Schedule(options.stages, options.batch_size, options.rate)
     print(f"{schedule.steps:,} steps of {schedule.batch_size} pictures in {len(CLASSES)} classes on {device}")
     train(student, schedule, options.seed, device, options.checkpoint, options.every)

@@ -59,7 +59,7 @@ def why_no_gpu() -> str:
     if torch.version.cuda is None:
         return "this torch is built without CUDA"
     try:
-        torch.cuda.init()  # type: ignore[no-untyped-call]  # torch has no annotation there
+        torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
         return _driver_trouble(str(error))
     return "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"

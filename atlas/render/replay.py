@@ -118,7 +118,7 @@ def cuda_capture(device: torch.device) -> Capture:
     def capture(body: Callable[[], None]) -> Replay:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(device):
-            side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch has no annotation there
+            side = torch.cuda.Stream(device)
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):  # libraries set themselves up on first use, which a recording must not see
                 body()
