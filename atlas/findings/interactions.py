@@ -1,7 +1,7 @@
 """What two features make of each other's pictures, as measured: pairs alone and together, and matrices of a layer.
 
-A score is the mean activation over a feature's map, of the stored 8-bit picture in float32. Distances of a pair are in
-units of half the root mean square distance between the picture for the first feature and that for the second.
+A score is the mean activation over a target's neurons, of the stored 8-bit picture in float32. What counts of a picture
+of a pair is its change from the noise that the same recipe leaves where no gradient arrives.
 """
 
 from dataclasses import dataclass
@@ -14,24 +14,23 @@ from atlas.plan.wanted.interactions import interactions, matrix_jobs
 
 @dataclass(frozen=True)
 class Mixed:
-    """A picture for some mixture of two features."""
+    """A picture for some mixture of two targets."""
 
     target: str
-    weight: float  # of the second feature in the straight mixture of pictures that it is held against
-    first: float  # score for the first feature
+    weight: float  # of the second target; the first has the rest
+    first: float  # score for the first target
     second: float  # and for the second
-    off: float | None  # distance from that mixture; None: the pictures for the two features are the same
+    outside: float | None  # of its change, the share outside of all mixtures of the two's; None: it did not change
 
 
 @dataclass(frozen=True)
 class PairInteraction:
-    """Two features alone, together and in between."""
+    """Two targets alone, together and in between."""
 
     first: str
     second: str
-    apart: float  # root mean square distance of the pictures for each alone, in units of the pixel range
-    joint: Mixed  # held against the mean of the two
-    scatter: float | None  # distance of the joint picture from the one that the same target gives from other noise
+    joint: Mixed
+    again: float | None  # the same share of the picture that the joint target gives from other noise
     walk: tuple[Mixed, ...]  # from the first alone to the second alone
 
 
@@ -56,7 +55,7 @@ def _pair_jobs(config: Config) -> tuple[Job, ...]:
     return tuple(dict.fromkeys(job for pair in interactions(config) for job in pair.jobs))
 
 
-INTERACTIONS = Topic("interactions", 1, Interactions, _pair_jobs)
+INTERACTIONS = Topic("interactions", 2, Interactions, _pair_jobs)
 
 
 def matrix_topic(layer: str) -> Topic[Matrix]:

@@ -11,9 +11,10 @@ from torch import Tensor
 from atlas.findings.topics import Source
 from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
+from atlas.plan.recipes import octave_size
 from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
-from atlas.render.descent import start_noise, to_pixels
+from atlas.render.descent import resize, start_noise, to_pixels
 from atlas.render.memory import is_out_of_memory
 from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
@@ -52,12 +53,14 @@ class Desk:
         return to_array(start_noise(job.seed, job.recipe.first_size))
 
     def untouched(self, job: Job) -> Array:
-        """What a recipe of one size leaves of the noise where no gradient arrives, [H, W, 3] in 256 steps.
+        """What a recipe leaves of the noise where no gradient arrives, [H, W, 3] in 256 steps.
 
-        The blur alone changes the noise everywhere; a neuron's own change is what differs from this.
+        Blur and octaves alone change the noise everywhere; a target's own change is what differs from this.
         """
         image = start_noise(job.seed, job.recipe.first_size)[None]  # [1, 3, H, W]
         for octave in job.recipe.octaves:
+            size = octave_size(job.recipe.first_size, octave)
+            image = image if image.shape[-2:] == size else resize(image, size)
             for step in range(octave.steps):
                 sigma = octave.sigma_at(step)
                 image = image if sigma is None else blur(image, sigma)

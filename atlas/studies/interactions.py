@@ -1,7 +1,9 @@
-"""Two features alone and together, and a layer's pictures before all of its features (needs the network).
+"""Two targets alone and together, and a layer's pictures before all of its features (needs the network).
 
 The article's longer version: the sum of two features' losses, such as that of Mixed_6a 199 and Mixed_6b 201, is far
-from linear.
+from linear. Were the network linear, descent on the sum would change the noise by a mixture of what it does for either
+target alone, whatever the noise, since resizing and blur are linear themselves. (Nearly, by a recipe of several octaves
+that divides gradients by their size: each octave has a size of its own.)
 """
 
 from collections.abc import Sequence
@@ -21,29 +23,28 @@ from atlas.render.descent import judge, resize
 from atlas.studies.desk import ROWS, Desk, to_tensor
 from atlas.studies.measures import Array
 
-MIDDLE = 0.5  # the weight at which a straight mixture is the mean
+MIDDLE = 0.5  # the weight of either in a sum of both
+DECIMALS = 4  # of a share, of which 0 is an end
 
 
-def rms(one: Array, other: Array) -> float:
-    """Root mean square difference of two pictures of one shape, over all their values."""
-    return float(np.sqrt(np.mean((one - other) ** 2)))
-
-
-def off_line(picture: Array, first: Array, second: Array, weight: float) -> float | None:
-    """How far a picture is from a straight mixture of two others.
+def outside(changed: Array, first: Array, second: Array) -> float | None:
+    """How much of a change is no mixture of two others.
 
     Args:
-        picture: [H, W, 3], as the others.
-        first: the picture at weight 0.
-        second: the picture at weight 1.
-        weight: of the second in the mixture, from 0 to 1.
+        changed: [H, W, 3], as the others: a picture's difference from what its recipe leaves of the noise.
+        first: the change for the first target.
+        second: and for the second.
 
     Returns:
-        The root mean square difference from (1 − weight)·first + weight·second, in units of half that between the first
-        and the second: from the mean of the two, either of them is 1 away. None: the two are the same picture.
+        The root of the share of its squares that the best mixture a·first + b·second leaves: 0 if it is one, 1 if it
+        has nothing of either. None: nothing changed.
     """
-    half = rms(first, second) / 2
-    return rms(picture, (1 - weight) * first + weight * second) / half if half > 0 else None
+    whole = float(np.linalg.norm(changed))
+    if not whole:
+        return None
+    pair = np.stack([first.ravel(), second.ravel()], axis=1)  # [H·W·3, 2]
+    weights = np.linalg.lstsq(pair, changed.ravel(), rcond=None)[0]
+    return float(np.linalg.norm(changed.ravel() - pair @ weights)) / whole
 
 
 def measure_interactions(desk: Desk) -> Interactions:
@@ -72,23 +73,28 @@ def measure_matrix(desk: Desk, layer: str) -> Matrix:
 
 
 def _pair(desk: Desk, pair: Interaction) -> PairInteraction:
-    pictures = {job: desk.picture(job) for job in pair.jobs}
-    first, second = pictures[pair.first], pictures[pair.second]
+    first, second = (_changed(desk, job) for job in (pair.first, pair.second))
+
+    def beside(job: Job) -> float | None:
+        share = outside(_changed(desk, job), first, second)
+        return None if share is None else round(share, DECIMALS)
 
     def mixed(job: Job, weight: float) -> Mixed:
-        one, other = _scores(desk, (pair.first.target, pair.second.target), pictures[job], job)
-        off = off_line(pictures[job], first, second, weight)
-        return Mixed(str(job.target), weight, one, other, None if off is None else rounded(off))
+        one, other = _scores(desk, (pair.first.target, pair.second.target), desk.picture(job), job)
+        return Mixed(str(job.target), weight, one, other, beside(job))
 
-    half = rms(first, second) / 2
     return PairInteraction(
         first=str(pair.first.target),
         second=str(pair.second.target),
-        apart=_known(2 * half),
         joint=mixed(pair.joint, MIDDLE),
-        scatter=rounded(rms(pictures[pair.joint], pictures[pair.again]) / half) if half > 0 else None,
+        again=beside(pair.again),
         walk=tuple(mixed(step.job, step.weight) for step in pair.walk),
     )
+
+
+def _changed(desk: Desk, job: Job) -> Array:
+    """A picture's difference from what its recipe leaves of the noise, [H, W, 3]."""
+    return desk.picture(job) - desk.untouched(job)
 
 
 def _scores(desk: Desk, targets: Sequence[Target], picture: Array, job: Job) -> list[float]:

@@ -1,4 +1,4 @@
-"""Two features alone, together and in between, and the pictures of a layer's first features: `Config` → jobs."""
+"""Two targets alone, together and in between, and the pictures of a layer's first features: `Config` → jobs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,15 +12,15 @@ DECIMALS = 4  # of a weight on the walk, so that a target can be read
 
 @dataclass(frozen=True)
 class Step:
-    """A picture on the walk from one feature to another."""
+    """A picture on the walk from one target to another."""
 
-    weight: float  # of the second feature; the first has the rest
+    weight: float  # of the second target; the first has the rest
     job: Job
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """Two features: each alone, their sum, and a walk of weights from the first to the second."""
+    """Two targets: each alone, their sum, and a walk of weights from the first to the second."""
 
     first: Job
     second: Job
@@ -58,7 +58,7 @@ def matrix_jobs(config: Config, layer: str) -> tuple[Job, ...]:
 
 
 def _walk(first: Target, second: Target, count: int) -> Iterator[tuple[float, Target]]:
-    """Weights of the second feature, evenly from 0 to 1, and the target at each."""
+    """Weights of the second target, evenly from 0 to 1, and the target at each."""
     yield 0.0, first
     for at in range(1, count - 1):
         weight = round(at / (count - 1), DECIMALS)

@@ -1,4 +1,4 @@
-"""Interactions: pairs of features alone, together and in between; and what a layer's pictures do to its features."""
+"""Interactions: pairs of targets alone, together and in between; and what a layer's pictures do to its features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,12 @@ from atlas.site.words import number, whole_percent
 
 PAGE = f"interactions/{HOME}"
 TITLE = "Interactions"
-CARD = StudyCard(TITLE, PAGE, "Two features asked for at once: is the picture the sum of the two, or another one?")
+CARD = StudyCard(
+    TITLE, PAGE, "Two features or neurons asked for at once: is the picture a sum of the two, or another one?"
+)
 SHADES = 10  # of the heat map
 SHADE_OF_ONE = 8  # as much as on the feature's own picture; there is room for more
-NEAR, FAR = 0.5, 1.0  # distances from the mean, in units of half the distance between the two pictures
+NEAR, FAR = 0.5, 0.87  # shares outside of all mixtures, whose squares are a quarter and three
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,12 @@ class MixRow:
     page: str | None  # of the feature, or its record
     first: str
     second: str
-    off: str
+    outside: str
 
 
 @dataclass(frozen=True)
 class PairPart:
-    """A pair of features."""
+    """A pair of targets."""
 
     at: int  # from 1
     first: Link
@@ -42,7 +44,7 @@ class PairPart:
     shots: tuple[Shot, ...]  # first, second, together
     walk: tuple[Shot, ...]
     rows: tuple[MixRow, ...]
-    chart: Chart | None  # None: a feature has no score on its own picture
+    chart: Chart | None  # None: a target has no score on its own picture
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,6 @@ class InteractionsBody:
 
     pairs: tuple[PairPart, ...]
     recipe: str
-    is_scale_free: bool  # whether a target and a multiple of it descend alike
     matrices: tuple[Link, ...]
 
 
@@ -103,16 +104,17 @@ def interaction_pages(atlas: Atlas) -> list[Page]:
     body = InteractionsBody(
         pairs=tuple(_pair_part(atlas, at, *pair) for at, pair in enumerate(measured, 1)),
         recipe=wanted.recipe,
-        is_scale_free=atlas.config.get_recipe(wanted.recipe).gradient == "rms",
         matrices=tuple(Link(one.layer, _matrix_page(one.layer)) for one in matrices),
     )
-    description = "Pairs of features of InceptionV3: alone, together, and on a walk of weights from one to the other."
+    description = (
+        "Pairs of features or neurons of InceptionV3: alone, together, and on a walk of weights from one to the other."
+    )
     page = Page(PAGE, "interactions.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)
     return [page, *(_layer_page(atlas, one) for one in matrices)]
 
 
 def share(score: float, own: float) -> float | None:
-    """A score beside the one that the feature has on its own picture; None where that is 0."""
+    """A score beside the one that a target has on its own picture; None where that is 0."""
     return score / own if own > 0 else None
 
 
@@ -129,9 +131,7 @@ def pair_sentences(found: PairInteraction) -> tuple[str, ...]:
     ]
     if kept:
         sentences.insert(0, f"The picture for both has {' and '.join(kept)}.")
-    if found.joint.off is None or found.scatter is None:
-        return (*sentences, "The pictures for the two features are the same, so there is no way between them.")
-    return (*sentences, _distance_sentence(found.joint.off), _scatter_sentence(found.joint.off, found.scatter))
+    return (*sentences, _linearity(found.joint.outside, found.again))
 
 
 def ratios(found: Matrix) -> tuple[tuple[float | None, ...], ...]:
@@ -176,21 +176,23 @@ def _above_sentence(above: Sequence[tuple[float, int, int]], total: int) -> str:
     )
 
 
-def _distance_sentence(off: float) -> str:
-    if off < NEAR:
-        verdict = "it is nearly the mean of the two"
-    elif off < FAR:
-        verdict = "it is not their mean, though nearer to it than the two pictures are"
-    else:
-        verdict = "it is far from linear, at least as far from their mean as the two pictures are"
-    return f"It lies {number(off)} from the mean of the two pictures, from which either of them is 1 away: {verdict}."
-
-
-def _scatter_sentence(off: float, scatter: float) -> str:
-    start = f"Made once more from other noise, the same sum gives a picture that is {number(scatter)} away"
-    if scatter >= off:
-        return f"{start}, as far or farther: in pixels, what the two do to each other cannot be told from chance."
-    return f"{start}, which is less: chance alone does not move the picture so far."
+def _linearity(outside: float | None, again: float | None) -> str:
+    """Whether the picture for both is a mixture of the two, and whether its pixels can tell."""
+    if outside is None:
+        return "The picture for both does not differ from what the recipe leaves of the noise."
+    fact = (
+        f"Of its change from the noise {number(outside)} lies outside of all mixtures of the two pictures’ changes, "
+        "where 0 is linear and 1 has nothing of either"
+    )
+    if outside < NEAR:
+        return f"{fact}: it is nearly linear."
+    if again is None:
+        return f"{fact}: it is not linear."
+    chance = f"the same sum from other noise lies {number(again)} outside"
+    if outside >= again:
+        return f"{fact}. But {chance}, no farther: its pixels cannot tell what the two do to each other from chance."
+    verdict = "it is far from linear" if outside >= FAR else "it is not linear, though a part of it is"
+    return f"{fact}: {verdict}; {chance}."
 
 
 def _pair_part(atlas: Atlas, at: int, pair: Interaction, found: PairInteraction) -> PairPart:
@@ -216,7 +218,7 @@ def _row(exhibit: Exhibit, found: Mixed, own: tuple[float, float]) -> MixRow:
         page=_page_of(exhibit),
         first=_score(found.first, own[0]),
         second=_score(found.second, own[1]),
-        off="no way between" if found.off is None else number(found.off),
+        outside="unchanged" if found.outside is None else number(found.outside),
     )
 
 
@@ -241,9 +243,9 @@ def _walk_chart(found: PairInteraction, own: tuple[float, float]) -> Chart | Non
     )
     return make_chart(
         series,
-        alt=f"Scores on the walk from {found.first} to {found.second}, each beside the feature's own.",
+        alt=f"Scores on the walk from {found.first} to {found.second}, each beside the one on its own picture.",
         x_label=f"weight of {found.second}",
-        y_label="Score, beside the one that the feature has on its own picture",
+        y_label="Score, beside the one on its own picture",
     )
 
 
