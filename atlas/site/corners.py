@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from atlas.findings.palette import Palette, PaletteFeature, Slopes
+from atlas.findings.palette import Palette, PaletteFeature, Peak, Slopes
 from atlas.site.colour import CORNERS, Corner, nearest_corner
 from atlas.site.words import percent, whole_percent
 
 HOLDS = 3 / 4  # share of the features from which on the explanation is said to hold
 BALANCED = 0.05  # a colour's weights are nearly balanced if their sum is below this share of the sum of their sizes
 CLOSED = 0.01  # a ReLU counts as closed if less than this share of its neurons is open at the start
+FINEST = 0.5  # cycles per pixel: a period of 2 pixels
 PEAK = 30  # a grid stands out if its peak has so many times the median power
 COLOURS = ("red", "green", "blue")
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # even and odd rows, and columns
@@ -31,7 +32,8 @@ class Reading:
     came: Corner  # nearest to the mean colour
     came_dominant: Corner  # nearest to the colour of the largest share
     tile: tuple[Corner, Corner, Corner, Corner]  # predicted at each of the four positions, as in PHASES
-    tile_met: int  # of the twelve values of the tile, how many lie on the predicted side
+    tile_asked: int  # of the twelve values of the tile, those of colours that should differ from position to position
+    tile_met: int  # how many of these lie on the predicted side
     causes: tuple[str, ...]  # kinds of causes why the corners differ
     cause: str  # the same in words, with their numbers; "" where the corners agree
 
@@ -46,11 +48,10 @@ def read_feature(found: PaletteFeature) -> Reading:
     sums = [_total(kernel) for kernel in found.kernel]
     predicted, came = _corner(sums), nearest_corner(found.mean)
     tile = tuple(_corner(slopes_at(found, *phase)) for phase in PHASES)
-    met = (
-        wanted == got
-        for (row, col), corner in zip(PHASES, tile, strict=True)
-        for wanted, got in zip(corner, nearest_corner(found.phases[row][col]), strict=True)
-    )
+    came_tile = [nearest_corner(found.phases[row][col]) for row, col in PHASES]
+    # a colour whose four slopes have one sign asks for no grid, and so tells nothing about one
+    split = [at for at in range(3) if len({corner[at] for corner in tile}) > 1]
+    met = [wanted[at] == got[at] for wanted, got in zip(tile, came_tile, strict=True) for at in split]
     causes = _causes(found, predicted, came)
     return Reading(
         found=found,
@@ -58,6 +59,7 @@ def read_feature(found: PaletteFeature) -> Reading:
         came=came,
         came_dominant=nearest_corner(found.dominant[0].colour),
         tile=(tile[0], tile[1], tile[2], tile[3]),
+        tile_asked=len(met),
         tile_met=sum(met),
         causes=tuple(dict.fromkeys(kind for kind, _ in causes)),
         cause="; ".join(words for _, words in causes),
@@ -115,16 +117,20 @@ def exceptions_sentence(readings: Iterable[Reading]) -> str:
     return f"What is measured of the {who}{more}: {'; '.join(parts)}."
 
 
-def positions_verdict(readings: Sequence[Reading]) -> str:
-    """Whether each of the four positions under the stride goes to a corner of its own."""
-    total, met = 12 * len(readings), sum(reading.tile_met for reading in readings)
+def positions_verdict(readings: Sequence[Reading], peak: Peak | None) -> str:
+    """Whether the four positions under the stride make a grid: those that should differ do, and a grid stands out."""
+    asked, met = (sum(getattr(reading, name) for reading in readings) for name in ("tile_asked", "tile_met"))
+    if not asked:
+        return "No colour’s slopes differ in sign between the four positions, so the stride asks for no grid here."
     words = (
-        f"Position by position, {met} of {total} values ({whole_percent(met / total)}) lie on the side that the slope "
-        "of their own position predicts."
+        f"Where the slopes of a colour differ in sign between the positions, {met} of {asked} values "
+        f"({whole_percent(met / asked)}) lie on the side that the slope of their own position predicts."
     )
-    if met >= HOLDS * total:
-        return f"{words} So what looks like a grid is the pattern of 2 × 2 pixels that filter and stride ask for."
-    return f"{words} So the stride does not explain the pattern."
+    if met < HOLDS * asked:
+        return f"{words} So the stride does not explain the pattern."
+    if peak is None or peak.strength < PEAK or {peak.rows, peak.cols} - {0.0, FINEST}:
+        return f"{words} But no grid of 2 pixels stands out in the spectrum."
+    return f"{words} So what looks like a grid is the pattern of 2 × 2 pixels that kernel and stride ask for."
 
 
 def grid_verdict(found: Palette) -> str:

@@ -123,7 +123,7 @@ def _part(atlas: Atlas, found: Palette) -> RecipePart:
         exceptions=corners.exceptions_sentence(readings),
         entries=tuple(_entry(atlas, reading, job, is_sharp=recipe.is_sharp) for reading, job in pairs),
         is_sharp=recipe.is_sharp,
-        positions=corners.positions_verdict(readings),
+        positions=corners.positions_verdict(readings, found.peak),
         grid=corners.grid_verdict(found),
         contrast=corners.contrast(found),
         size=found.size,
