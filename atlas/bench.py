@@ -164,7 +164,7 @@ def measure_peak(device: torch.device, precision: str, repeats: int) -> Peak:
 
 @contextmanager
 def _matrix_products_in(precision: str) -> Iterator[None]:
-    """Matrix products in TF32 too, where convolutions are: no rendering has any, so its numerics leave them alone."""
+    """Matrix products in TF32 too, where convolutions are, to find the peak; those of a rendering never are."""
     usual = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     try:

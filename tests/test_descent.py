@@ -12,7 +12,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render.descent import descend, resize, start_noise, to_pixels
 from atlas.render.network import Network
-from atlas.render.numerics import resolve_numerics
+from atlas.render.numerics import applied, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.steps import blur
 from atlas.render.weights import Weights
@@ -166,6 +166,18 @@ def test_numerics_are_restored(weights):
         [Job(targets.parse("Conv2d_1a_3x3[0]"), SHORT, 999)], 1
     )
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+@pytest.mark.parametrize("usual", ["highest", "high", "medium"])
+def test_matrix_products_are_exact_whatever_the_environment_asks_for(usual):
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision(usual)
+        with applied(resolve_numerics(CPU, "fp32", 1)):
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == usual
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_bf16_descends_too(weights):

@@ -115,20 +115,27 @@ def _cores() -> int:
 
 @contextmanager
 def applied(numerics: Numerics) -> Iterator[None]:
-    """Run a block with these numerics: threads, deterministic algorithms, TF32 or not; restored afterwards."""
+    """Run a block with these numerics: threads, deterministic algorithms, TF32 or not; restored afterwards.
+
+    Matrix products are always exact to their type, whatever the environment asks for (NVIDIA's containers may set
+    `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE`): only convolutions are worth less.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it deterministic cuBLAS refuses to run
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     memory: Any = torch.utils.deterministic  # a module whose properties mypy does not see
     fills = memory.fill_uninitialized_memory
+    products = torch.get_float32_matmul_precision()
     torch.set_num_threads(numerics.threads)
     torch.use_deterministic_algorithms(True)
     memory.fill_uninitialized_memory = False  # nobody here reads memory to which nothing was written
+    torch.set_float32_matmul_precision("highest")
     tf32 = numerics.precision == "tf32"
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32):
             yield
     finally:
+        torch.set_float32_matmul_precision(products)
         memory.fill_uninitialized_memory = fills
         torch.use_deterministic_algorithms(deterministic)
         torch.set_num_threads(threads)
