@@ -41,6 +41,8 @@ targets = ["Conv2d_2a_3x3[5]", "Mixed_6b[654]"]
 recipe = "small"
 [dream]
 targets = []
+[interactions]
+pairs = []
 [recipes.plain]
 octaves = [{ size = 80, steps = 3, lr = [0.5, 0.3] }]
 [compare]

@@ -71,3 +71,9 @@ def test_profile_by_distance():
     found = measures.profile(values, far, np.array([0.0, 1.0, 2.0, 4.0]))
     assert found[:2] == [1.0, 3.0]
     assert math.isnan(found[2])
+
+
+def test_means_over_cells_keep_the_whole_where_sides_divide():
+    values = np.arange(24.0).reshape(4, 6)
+    assert measures.means_over_cells(values, 2).tolist() == [[4.0, 7.0], [16.0, 19.0]]
+    assert measures.means_over_cells(np.ones((7, 5)), 3).tolist() == [[1.0] * 3] * 3

@@ -136,6 +136,11 @@ def test_disturbances_are_followed_in_both_precisions(source):
     # at least the disturbance itself is left
     disturbed = mixed.sensitivity[2]
     assert max(value for value in disturbed.profile if value is not None) > 0
+    for one in mixed.sensitivity:  # the map's farther half is what was followed over the steps
+        where = np.array(one.where)
+        row, col = np.indices(where.shape)
+        far = np.hypot(15 - row, 15 - col)
+        assert where[far > np.median(far)].mean() == pytest.approx(one.steps[-1], rel=0.1, abs=1e-6)
 
 
 def test_a_larger_image_keeps_the_distance(rendered):

@@ -7,6 +7,7 @@ import pytest
 
 from atlas.check import check_site
 from atlas.site.build import build_site
+from atlas.site.pages.influence import make_map
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,17 @@ def test_the_influence_page_says_what_was_measured(site):
     assert "float32 against float64" in words
     assert "outside of the added neuron" in words
     assert (site / "influence/index.html").read_text().count("<svg") >= 6
+
+
+def test_a_map_halves_from_shade_to_shade_and_joins_neighbours():
+    made = make_map("corner disturbed", ((0.8, 0.8, 0.4), (0.0, 0.1, 1e-9), (0.2, 0.2, 0.2)))
+    assert [(run.row, run.col, run.length, run.shade) for run in made.runs] == [
+        (0, 0, 2, 10),
+        (0, 2, 1, 9),
+        (1, 1, 1, 7),
+        (2, 0, 3, 8),
+    ]
+    assert make_map("nothing", ((0.0, 0.0), (0.0, 0.0))).runs == ()
 
 
 def test_the_fields_page_has_a_row_a_branch(site):

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from atlas.findings.fields import Disc, FieldPoint, Fields
 from atlas.findings.influence import ClipInfluence, FrameChange, PairInfluence, Sensitivity, TargetInfluence
 from atlas.site import verdicts
@@ -33,29 +35,42 @@ def test_shares_of_frames_are_weighted_by_their_change():
     frames = (FrameChange(0.3, 1.0, 0.5, 9.0), FrameChange(0.1, 0.0, 0.5, 9.0), FrameChange(0.0, None, None, None))
     words = verdicts.frames_verdict(ClipInfluence("Mixed_6b", 1, 128, frames))
     assert words.startswith("25 % of all change falls outside")
-    assert "50 % outside of its effective one" in words
+    assert words.endswith("50 % outside of its effective one.")
+    without = (*frames, FrameChange(0.1, 0.0, None, None))  # a neuron without a gradient has no effective field
+    words = verdicts.frames_verdict(ClipInfluence("Mixed_6b", 1, 128, without))
+    assert words.endswith("50 % outside of its effective one (of the 80 % by neurons that have a gradient).")
     still = ClipInfluence("Mixed_6b", 1, 128, (FrameChange(0.0, None, None, None),))
     assert verdicts.frames_verdict(still) == "No frame differs from the one before."
 
 
-PAIR = PairInfluence("as it is", 128, 90.0, True, 0.02, 0.01, (1.0,), (0.1,))
+MAP = ((0.0, 0.25), (0.0, 0.5))
+PAIR = PairInfluence("as it is", 128, 90.0, True, 0.02, 0.01, (1.0,), (0.1,), MAP)
 
 
-def target(added, disturbed, rounding=0.0, pair=PAIR):
+def target(added, disturbed, rounding=0.0, pair=PAIR, first=0.0):
     sensitivity = (
-        Sensitivity("fp32", 1e-5, (0.0, disturbed), (1.0,), (0.1,)),
-        Sensitivity("fp32", None, (0.0, added), (1.0,), (0.1,)),
+        Sensitivity("fp32", 1e-5, (0.0, disturbed), (1.0,), (0.1,), MAP),
+        Sensitivity("fp32", None, (first, added), (1.0,), (0.1,), MAP),
     )
     return TargetInfluence("Mixed_6b", 654, "raster", (pair,), (0.0, rounding), sensitivity)
 
 
 def test_what_follows_about_the_reach():
-    assert "is sensitivity of the descent" in verdicts.reach_verdict(target(0.1, 0.05))
-    assert "is sensitivity of the descent" in verdicts.reach_verdict(target(0.1, 0.0, rounding=0.09))
-    assert "a part of that" in verdicts.reach_verdict(target(0.1, 0.02))
-    assert "does not explain that" in verdicts.reach_verdict(target(0.1, 0.001))
+    assert "at most 1e-05 in that corner, which no neuron made, comes to 0.05" in verdicts.reach_verdict(
+        target(0.1, 0.05)
+    )
+    assert "needs no neuron at all" in verdicts.reach_verdict(target(0.1, 0.0, rounding=0.09))
+    assert "grew to 0.02: a part of that" in verdicts.reach_verdict(target(0.1, 0.02))
+    assert "No small difference that was tried" in verdicts.reach_verdict(target(0.1, 0.001))
     assert "nothing to explain" in verdicts.reach_verdict(target(0.0, 0.05))
     assert "nothing to explain" in verdicts.reach_verdict(target(None, 0.05))
+
+
+@pytest.mark.parametrize(("disturbed", "rounding"), [(0.0, 0.0), (0.02, 0.0), (0.09, 0.0), (0.0, 0.09)])
+def test_what_arrives_at_once_is_told_apart_from_what_grows(disturbed, rounding):
+    at_once = verdicts.reach_verdict(target(0.1, disturbed, rounding, first=0.003))
+    assert "before anything could grow, it was 0.003" in at_once
+    assert "handed on from step to step" in verdicts.reach_verdict(target(0.1, disturbed, rounding))
 
 
 def test_fields_that_do_not_meet_are_an_argument_only_if_nothing_changed():

@@ -11,6 +11,8 @@ from atlas.plan.jobs import Job
 from atlas.plan.raster import Clip
 from atlas.plan.wanted.influence import influence_pairs
 
+Map = tuple[tuple[float, ...], ...]  # means over the cells of a coarse grid, row by row
+
 
 @dataclass(frozen=True)
 class FrameChange:
@@ -48,6 +50,7 @@ class PairInfluence:
     other: float  # change by the other neuron there
     bins: tuple[float, ...]  # distances from the other neuron, pixels
     profile: tuple[float | None, ...]  # change by the other neuron at those distances; None: no pixel is there
+    where: Map  # and over the picture
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Sensitivity:
     steps: tuple[float | None, ...]  # change after each step in the half of the image that is farther from the corner
     bins: tuple[float, ...]  # distances from the corner, pixels
     profile: tuple[float | None, ...]  # change after the last step at those distances
+    where: Map  # and over the picture
 
 
 @dataclass(frozen=True)
@@ -90,4 +94,4 @@ def _pair_jobs(config: Config) -> tuple[Job, ...]:
     return tuple(job for pair in pairs for job in (pair.first_job, pair.second_job, pair.joint_job))
 
 
-INFLUENCE = Topic("influence", 1, Influence, _pair_jobs)
+INFLUENCE = Topic("influence", 2, Influence, _pair_jobs)

@@ -43,7 +43,11 @@ def frames_verdict(found: ClipInfluence) -> str:
         return "No frame differs from the one before."
     words = f"{whole_percent(1 - field)} of all change falls outside of the added neuron's theoretical receptive field"
     if disc is not None:
-        words += f", and {whole_percent(1 - disc)} outside of its effective one"
+        measured = sum(frame.change for frame in found.frames if frame.in_disc is not None)
+        share = (
+            "" if measured == total else f" (of the {whole_percent(measured / total)} by neurons that have a gradient)"
+        )
+        words += f", and {whole_percent(1 - disc)} outside of its effective one{share}"
     return words + "."
 
 
@@ -60,19 +64,41 @@ def reach_verdict(found: TargetInfluence) -> str:
 
 
 def _amplification(found: TargetInfluence) -> str:
-    added = last_change(found, "fp32", None)
+    steps = steps_of(found, "fp32", None)
+    added = steps[-1] if steps else None
     if not added:
         return "Adding the last neuron changed nothing in the far half, so there is nothing to explain."
     fact = f"Adding the last neuron changed the far half of the picture by {number(added)}."
+    return f"{fact} {_first_step(steps[0])} {_growth(found, added)}"
+
+
+def _first_step(first: float | None) -> str:
+    """Whether anything arrived before it could grow."""
+    if first:
+        return f"After the first step, before anything could grow, it was {number(first)}: that much arrives at once."
+    return "After the first step nothing had changed there yet: what came later was handed on from step to step."
+
+
+def _growth(found: TargetInfluence, added: float) -> str:
+    """What becomes of differences that no neuron made, beside what the added neuron did."""
+    rounding = (found.rounding[-1] if found.rounding else None) or 0.0
     largest = max([value for _, value in disturbances(found) if value is not None], default=0.0)
+    if rounding >= LIKE * added:
+        return (
+            f"Rounding alone, float32 against float64 with no neuron added, comes to {number(rounding)}: the descent "
+            "is so sensitive that a change of this size needs no neuron at all."
+        )
     if largest >= LIKE * added:
         return (
-            f"{fact} A difference that no neuron made grows to the size of what adding a neuron does: here the long "
-            "reach is sensitivity of the descent, and it needs no coupling between the neurons."
+            f"A difference of at most {max(one.amount or 0 for one in found.sensitivity):g} in that corner, which no "
+            f"neuron made, comes to {number(largest)}: the descent itself makes small differences that large."
         )
     if largest < LITTLE * added:
-        return f"{fact} Amplification of small differences does not explain that: the neuron itself reaches so far."
-    return f"{fact} Amplification of small differences explains a part of that, and not the whole."
+        return (
+            "No small difference that was tried grew to a tenth of that. It is all or nothing, by ReLUs that flip or "
+            "do not, so this speaks of the differences that were tried."
+        )
+    return f"Small differences that no neuron made grew to {number(largest)}: a part of that."
 
 
 def disturbances(found: TargetInfluence) -> list[tuple[str, float | None]]:
@@ -87,12 +113,12 @@ def disturbances(found: TargetInfluence) -> list[tuple[str, float | None]]:
     return rows
 
 
-def last_change(found: TargetInfluence, precision: str, amount: float | None) -> float | None:
-    """Change in the far half after the last step; `amount` None: by adding the last neuron."""
+def steps_of(found: TargetInfluence, precision: str, amount: float | None) -> tuple[float | None, ...]:
+    """Change in the far half after each step; `amount` None: by adding the last neuron."""
     for one in found.sensitivity:
         if one.precision == precision and one.amount == amount:
-            return one.steps[-1]
-    return None
+            return one.steps
+    return ()
 
 
 def pair_verdict(found: PairInfluence) -> str:

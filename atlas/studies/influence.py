@@ -19,6 +19,7 @@ from atlas.findings.influence import (
     ClipInfluence,
     FrameChange,
     Influence,
+    Map,
     PairInfluence,
     Sensitivity,
     TargetInfluence,
@@ -36,6 +37,7 @@ from atlas.studies.measures import (
     Array,
     change,
     distances,
+    means_over_cells,
     profile,
     share_in_box,
     share_in_disc,
@@ -46,6 +48,7 @@ AMOUNTS = (1e-7, 1e-6, 1e-5)  # added to the corner of the start
 PRECISIONS = ("fp32", "fp64")
 CORNER = 1 / 8  # side of the disturbed corner, of the image's
 BINS = 16  # of distance, over the image's side
+CELLS = 16  # of a map, in either direction
 
 
 def measure_clip(desk: Desk, clip: Clip) -> ClipInfluence:
@@ -123,6 +126,7 @@ def _pair(desk: Desk, pair: Pair) -> PairInfluence:
         other=rounded(float(by_other.mean())) or 0.0,
         bins=_middles(edges),
         profile=tuple(rounded(v) for v in profile(by_other, np.where(is_first, to_second, to_first), edges)),
+        where=_map(by_other),
     )
 
 
@@ -180,7 +184,7 @@ def _sensitivity(precision: str, amount: float | None, row: int, seen: Sequence[
     far, edges = _from_corner(size), _edges(size[0])
     steps = tuple(rounded(step[_farther_half(size)].mean()) for step in grown)
     last = tuple(rounded(value) for value in profile(grown[-1], far, edges))
-    return Sensitivity(precision, amount, steps, _middles(edges), last)
+    return Sensitivity(precision, amount, steps, _middles(edges), last, _map(grown[-1]))
 
 
 def _from_corner(size: Size) -> Array:
@@ -217,6 +221,11 @@ def _edges(side: int) -> Array:
 
 def _middles(edges: Array) -> tuple[float, ...]:
     return tuple(float(f"{middle:.6g}") for middle in (edges[1:] + edges[:-1]) / 2)
+
+
+def _map(changed: Array) -> Map:
+    """A change [H, W] over a coarse grid."""
+    return tuple(tuple(rounded(value) or 0.0 for value in row) for row in means_over_cells(changed, CELLS).tolist())
 
 
 def _rounded(value: float | None) -> float | None:

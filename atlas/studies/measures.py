@@ -86,6 +86,12 @@ def profile(values: Array, far: Array, edges: Array) -> list[float]:
     return found
 
 
+def means_over_cells(values: Array, cells: int) -> Array:
+    """Means over a coarse grid: [H, W] -> [cells, cells]; cells differ by a pixel where the sides cannot be divided."""
+    bands = np.array_split(values, cells, axis=0)
+    return np.array([[part.mean() for part in np.array_split(band, cells, axis=1)] for band in bands])
+
+
 def _share(weights: Array, inside: NDArray[np.bool_]) -> float | None:
     total = weights.sum()
     return float(weights[inside].sum() / total) if total > 0 else None

@@ -2,8 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from math import log2
 
-from atlas.findings.influence import INFLUENCE, ClipInfluence, FrameChange, PairInfluence, TargetInfluence, clip_topic
+from atlas.findings.influence import (
+    INFLUENCE,
+    ClipInfluence,
+    FrameChange,
+    Map,
+    PairInfluence,
+    TargetInfluence,
+    clip_topic,
+)
 from atlas.plan.layers import receptive_field
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.wanted.influence import Pair, influence_pairs
@@ -11,14 +21,14 @@ from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, Picture, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK, picture_of
-from atlas.site.verdicts import disturbances, frames_verdict, last_change, pair_verdict, reach_verdict
+from atlas.site.verdicts import disturbances, frames_verdict, pair_verdict, reach_verdict, steps_of
 from atlas.site.words import number, percent, whole_percent
 
 PAGE = f"influence/{HOME}"
 TITLE = "Influence from afar"
 CARD = StudyCard(TITLE, PAGE, "Adding a neuron in one corner changes the picture in another. Why?")
 FLOOR = 1e-8  # of changes on a logarithmic axis
-BINS = 10  # shades of the heat map
+BINS = 10  # shades of a heat map
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,25 @@ class Cell:
     col: int
     shade: int  # 0 to BINS
     words: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbours of one shade in a row of a map."""
+
+    row: int
+    col: int
+    length: int
+    shade: int  # 1 to BINS
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Where a change falls, over the picture."""
+
+    words: str  # what made it
+    runs: tuple[Run, ...]
+    cells: int  # in either direction
 
 
 @dataclass(frozen=True)
@@ -70,7 +99,9 @@ class TargetPart:
     steps: Chart | None
     steps64: Chart | None
     distance: Chart
+    maps: tuple[HeatMap, ...]  # after the last step
     pairs: tuple[PairRow, ...]
+    pair_maps: tuple[HeatMap, ...]
     pair_chart: Chart | None  # None: nowhere anything
 
 
@@ -157,9 +188,33 @@ def _target_part(atlas: Atlas, found: TargetInfluence, pairs: tuple[Pair, ...]) 
             log=True,
             floor=FLOOR,
         ),
+        maps=tuple(
+            make_map(_amount_words(one.amount), one.where) for one in found.sensitivity if one.precision == "fp32"
+        ),
         pairs=tuple(_pair_row(atlas, one, pair) for one, pair in zip(found.pairs, mine, strict=True)),
+        pair_maps=tuple(make_map(one.variant, one.where) for one in found.pairs),
         pair_chart=_pair_chart(apart, name),
     )
+
+
+def make_map(words: str, where: Map) -> HeatMap:
+    """Draw a map: the greatest change has the darkest shade, and each lighter one is half as much.
+
+    Args:
+        words: what made the change.
+        where: its means over a square grid.
+    """
+    largest = max(max(row) for row in where)
+    runs = []
+    for row, values in enumerate(where):
+        shades = [max(0, BINS + round(log2(value / largest))) if value else 0 for value in values]
+        col = 0
+        for shade, run in groupby(shades):
+            length = len(list(run))
+            if shade:
+                runs.append(Run(row, col, length, shade))
+            col += length
+    return HeatMap(words, tuple(runs), len(where))
 
 
 def _pair_chart(apart: Sequence[Series], name: str) -> Chart | None:
@@ -175,7 +230,8 @@ def _pair_chart(apart: Sequence[Series], name: str) -> Chart | None:
 
 
 def _rows(found: TargetInfluence) -> tuple[tuple[str, str, str], ...]:
-    added = last_change(found, "fp32", None)
+    steps = steps_of(found, "fp32", None)
+    added = steps[-1] if steps else None
     rows = [("last neuron added, in float32", number(added), "")]
     for words, value in disturbances(found):
         share = percent(value / added) if value is not None and added else ""
