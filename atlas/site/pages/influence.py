@@ -198,7 +198,7 @@ def _target_part(atlas: Atlas, found: TargetInfluence, pairs: tuple[Pair, ...]) 
 
 
 def make_map(words: str, where: Map) -> HeatMap:
-    """Draw a map: the greatest change has the darkest shade, and each lighter one is half as much.
+    """Draw a map: the greatest change has the darkest shade, and two shades lighter is half as much.
 
     Args:
         words: what made the change.
@@ -207,7 +207,7 @@ def make_map(words: str, where: Map) -> HeatMap:
     largest = max(max(row) for row in where)
     runs = []
     for row, values in enumerate(where):
-        shades = [max(0, BINS + round(log2(value / largest))) if value else 0 for value in values]
+        shades = [max(0, BINS + round(2 * log2(value / largest))) if value else 0 for value in values]
         col = 0
         for shade, run in groupby(shades):
             length = len(list(run))
