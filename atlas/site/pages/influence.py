@@ -198,7 +198,7 @@ def _target_part(atlas: Atlas, found: TargetInfluence, pairs: tuple[Pair, ...]) 
 
 
 def make_map(words: str, where: Map) -> HeatMap:
-    """Draw a map: the greatest change has the darkest shade, and two shades lighter is half as much.
+    """Draw a map: the greatest change has the strongest shade, and two shades weaker is half as much.
 
     Args:
         words: what made the change.
