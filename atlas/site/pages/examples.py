@@ -81,7 +81,7 @@ def example_pages(atlas: Atlas) -> list[Page]:
         seen=found.seen,
         skipped=found.skipped,
         size=found.size,
-        command="atlas examples --drawn" if found.origin == "drawn" else "atlas examples FOLDER",
+        command="atlas examples --drawn" if found.folder is None else "atlas examples FOLDER",
         numerics=f"{found.numerics.device}, {found.numerics.precision}, batch size {found.numerics.batch_size}",
         rows=tuple(row for entry in atlas.layers if (row := _layer_row(entry, shown))),
     )
