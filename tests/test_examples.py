@@ -43,6 +43,7 @@ from atlas.studies.strongest import Strongest
 
 CPU = torch.device("cpu")
 SIZE = 90
+OWN_SIZE = 76
 PICTURES = 14
 TEXT = """
 [atlas]
@@ -55,7 +56,7 @@ count = 3
 recipe = "small"
 [recipes.small]
 gradient = "rms"
-octaves = [{{ size = 76, steps = 3, lr = [0.1, 0.05], sigma = [1, 0.5] }}]
+octaves = [{{ size = {own_size}, steps = 3, lr = [0.1, 0.05], sigma = [1, 0.5] }}]
 [raster]
 targets = []
 [neurons]
@@ -86,7 +87,7 @@ class Quiet:
 
 
 def read(folder, weights_file, more=""):
-    (folder / "atlas.toml").write_text(TEXT.format(weights=str(weights_file), more=more))
+    (folder / "atlas.toml").write_text(TEXT.format(weights=str(weights_file), own_size=OWN_SIZE, more=more))
     config = load_config(str(folder / "atlas.toml"))
     return replace(config, lists=replace(config.lists.emptied(), examples=config.lists.examples))
 
@@ -497,9 +498,10 @@ def test_the_site_is_whole_and_shows_nine_crops(made, site):
         section = page[page.index('id="crops"') : page.index('id="again"')]
         assert section.count("<figure") == len(one.crops)
         assert feature_sentence(one, PICTURES) in section
-        assert ": mine." in section
+        assert f"at {SIZE}\xa0px (the optimised picture: {OWN_SIZE}\xa0px): mine." in section
     page = (site / "examples/index.html").read_text()
     assert examples_sentence(made[1].found.features, PICTURES) in page
+    assert f"of each at {SIZE}\xa0px, and an optimised picture at its own {OWN_SIZE}\xa0px" in page
     assert page.count('<th scope="row">') == 4
     assert 'href="examples/index.html"' in (site / "index.html").read_text()
 

@@ -38,7 +38,8 @@ class CropSection:
     page: str  # of all features
     title: str  # where the pictures come from
     seen: int  # pictures
-    size: int  # pixels of the square that the network saw
+    size: int  # pixels of the square that the network saw of each
+    own_size: int  # pixels of the feature's own picture
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class ExamplesBody:
     title: str
     seen: int
     skipped: int
-    size: int
+    size: int  # pixels of the square that the network saw of each
+    own_size: int  # pixels of the features' own pictures
     command: str
     numerics: str
     rows: tuple[LayerRow, ...]
@@ -81,6 +83,7 @@ def example_pages(atlas: Atlas) -> list[Page]:
         seen=found.seen,
         skipped=found.skipped,
         size=found.size,
+        own_size=atlas.recipe.octaves[-1].size,
         command="atlas examples --drawn" if found.folder is None else "atlas examples FOLDER",
         numerics=f"{found.numerics.device}, {found.numerics.precision}, batch size {found.numerics.batch_size}",
         rows=tuple(row for entry in atlas.layers if (row := _layer_row(entry, shown))),
@@ -102,6 +105,7 @@ def crops_of(atlas: Atlas, feature: Feature) -> CropSection | None:
         title=atlas.config.lists.examples.title,
         seen=found.seen,
         size=found.size,
+        own_size=atlas.recipe.octaves[-1].size,
     )
 
 
