@@ -46,7 +46,6 @@ class MetricsBody:
     targets: tuple[TargetPart, ...]
     same: str
     noise: str
-    same_from: float = SAME
     grey_below: float = GREY
 
 
