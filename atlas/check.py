@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas.cores import count_cores
 from atlas.errors import StoreError, TargetError
 from atlas.findings.examples import list_examples, missing_crops
 from atlas.links import INDEX, REBUILD, check_pages
@@ -55,7 +56,7 @@ def check_store(store: Path) -> list[str]:
     faults = []
     for folder in sorted({master.parent.parent for master in masters}):
         faults += _check_weights(folder)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         for found in pool.map(_check_master, masters):
             faults += found
     for strip in list_stages(store):
@@ -83,7 +84,7 @@ def check_site(site: Path) -> SiteCheck:
     found = check_pages(site, files)
     faults = list(found.faults)
     media = [path for path in files if path.endswith(MEDIA)]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         for why, path in zip(pool.map(lambda path: media_fault(site / path), media), media, strict=True):
             faults += [f"{site / path}: {why}: {REBUILD}"] if why else []
     faults += _check_manifest(site, files)
