@@ -15,6 +15,7 @@ from atlas.findings.examples import list_examples, missing_crops
 from atlas.links import INDEX, REBUILD, check_pages
 from atlas.plan import targets
 from atlas.plan.jobs import DEFAULT_SEED
+from atlas.site.output import MANIFEST
 from atlas.store.clips import clip_faults, list_clips, read_clip
 from atlas.store.crops import list_crops, open_crop
 from atlas.store.masters import list_masters, open_master, read_record
@@ -25,7 +26,6 @@ from atlas.store.stages import list_stages, master_of, pixels_of
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
 LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
-MANIFEST = ".atlas-site.json"
 
 
 @dataclass(frozen=True)
