@@ -5,7 +5,8 @@ import signal
 import sys
 from types import FrameType
 
-INTERRUPTED = 130
+from atlas import INTERRUPTED
+
 _AT_ONCE = b"\natlas: stopped at once; what is finished is kept, and the same command goes on from there\n"
 
 

@@ -9,11 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from atlas.cores import count_cores
 from atlas.errors import StoreError, TargetError
 from atlas.findings.examples import list_examples, missing_crops
 from atlas.links import INDEX, REBUILD, check_pages
 from atlas.plan import targets
 from atlas.plan.jobs import DEFAULT_SEED
+from atlas.site.output import MANIFEST
 from atlas.store.clips import clip_faults, list_clips, read_clip
 from atlas.store.crops import list_crops, open_crop
 from atlas.store.masters import list_masters, open_master, read_record
@@ -24,7 +26,6 @@ from atlas.store.stages import list_stages, master_of, pixels_of
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
 LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
-MANIFEST = ".atlas-site.json"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def check_store(store: Path) -> list[str]:
     faults = []
     for folder in sorted({master.parent.parent for master in masters}):
         faults += _check_weights(folder)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         for found in pool.map(_check_master, masters):
             faults += found
     for strip in list_stages(store):
@@ -83,7 +84,7 @@ def check_site(site: Path) -> SiteCheck:
     found = check_pages(site, files)
     faults = list(found.faults)
     media = [path for path in files if path.endswith(MEDIA)]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         for why, path in zip(pool.map(lambda path: media_fault(site / path), media), media, strict=True):
             faults += [f"{site / path}: {why}: {REBUILD}"] if why else []
     faults += _check_manifest(site, files)

@@ -183,5 +183,5 @@ def format_seconds(seconds: float) -> str:
 
 
 def count_of(number: int, thing: str) -> str:
-    """A number and a thing, with an s where there are several."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    """A number and a thing, such as "1 layer" and "1,024 features"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

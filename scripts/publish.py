@@ -12,8 +12,9 @@ from pathlib import Path
 
 import ghp_import
 
-from atlas.check import LARGEST_SITE, MANIFEST, check_site
+from atlas.check import LARGEST_SITE, check_site
 from atlas.errors import AtlasError, ConfigError
+from atlas.site.output import MANIFEST
 
 SHOWN_FAULTS = 10
 

@@ -25,12 +25,6 @@ def test_a_gap_breaks_a_line_and_drops_a_dot():
     assert len(chart(Series("one", points, "dots")).series[0].dots) == 3
 
 
-def test_steps_go_across_and_then_up():
-    (path,) = chart(Series("one", ((0, 0.0), (1, 1.0)), "step")).series[0].paths
-    assert "H" in path
-    assert path.index("H") < path.index("V")
-
-
 def test_a_logarithmic_axis_holds_zero_on_its_floor():
     drawn = chart(Series("one", ((0, 0.0), (1, 1e-4), (2, 1.0))), log=True, floor=1e-8)
     assert drawn.series[0].paths[0].startswith(f"M{LEFT} {HEIGHT - BOTTOM}L")

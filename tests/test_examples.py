@@ -5,6 +5,7 @@ import io
 import json
 import random
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -42,6 +43,7 @@ from atlas.studies.strongest import Strongest
 
 CPU = torch.device("cpu")
 SIZE = 90
+OWN_SIZE = 76
 PICTURES = 14
 TEXT = """
 [atlas]
@@ -54,7 +56,7 @@ count = 3
 recipe = "small"
 [recipes.small]
 gradient = "rms"
-octaves = [{{ size = 76, steps = 3, lr = [0.1, 0.05], sigma = [1, 0.5] }}]
+octaves = [{{ size = {own_size}, steps = 3, lr = [0.1, 0.05], sigma = [1, 0.5] }}]
 [raster]
 targets = []
 [neurons]
@@ -85,7 +87,7 @@ class Quiet:
 
 
 def read(folder, weights_file, more=""):
-    (folder / "atlas.toml").write_text(TEXT.format(weights=str(weights_file), more=more))
+    (folder / "atlas.toml").write_text(TEXT.format(weights=str(weights_file), own_size=OWN_SIZE, more=more))
     config = load_config(str(folder / "atlas.toml"))
     return replace(config, lists=replace(config.lists.emptied(), examples=config.lists.examples))
 
@@ -302,7 +304,7 @@ def test_neither_names_nor_order_nor_batches_matter(made, desk, photos, tmp_path
         (tmp_path / "other" / f"{at % 2}").mkdir(parents=True, exist_ok=True)
         (tmp_path / "other" / f"{at % 2}" / f"{len(names) - at:02d}-x.PNG").write_bytes(path.read_bytes())
     other = find_examples(desk, walk_folder(tmp_path / "other", print), Quiet(), rows=4)
-    assert json.loads(other.path.read_text()) == json.loads(looked.path.read_text())
+    assert replace(other.found, folder=None) == replace(looked.found, folder=None)
     larger = find_examples(desk, walk_folder(tmp_path / "other", print), Quiet(), rows=5, force=True)
     for one, two in zip(looked.found.features, larger.found.features, strict=True):
         assert [crop.score for crop in one.crops] == pytest.approx([crop.score for crop in two.crops], rel=1e-4)
@@ -496,9 +498,10 @@ def test_the_site_is_whole_and_shows_nine_crops(made, site):
         section = page[page.index('id="crops"') : page.index('id="again"')]
         assert section.count("<figure") == len(one.crops)
         assert feature_sentence(one, PICTURES) in section
-        assert ": mine." in section
+        assert f"at {SIZE}\xa0px (the optimised picture: {OWN_SIZE}\xa0px): mine." in section
     page = (site / "examples/index.html").read_text()
     assert examples_sentence(made[1].found.features, PICTURES) in page
+    assert f"of each at {SIZE}\xa0px, and an optimised picture at its own {OWN_SIZE}\xa0px" in page
     assert page.count('<th scope="row">') == 4
     assert 'href="examples/index.html"' in (site / "index.html").read_text()
 
@@ -529,15 +532,43 @@ def test_small_crops_are_enlarged_by_whole_numbers(site, made):
     assert 'width="96" height="96"' in page[page.index('id="crops"') :]
 
 
-@pytest.mark.parametrize("changes", [{"show": False}, {"drawn": True, "folder": None}])
+@pytest.mark.parametrize("changes", [{"show": False}, {"drawn": True, "folder": None}, {"folder": None}])
 def test_only_what_the_configuration_wants_is_shown(desk, photos, changes):
-    """Crops of a person's folder are not shown as drawn pictures either."""
+    """Crops of a person's folder are not shown as drawn pictures, nor where no pictures are named."""
     find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
     site, _ = site_of(desk)
     assert (site / "examples").is_dir()
     site, _ = site_of(desk, **changes)
     assert not (site / "examples").exists()
     assert all("crops" not in path.read_text() for path in site.rglob("*.html"))
+
+
+def test_crops_of_another_folder_are_not_shown(desk, photos, tmp_path):
+    """Not of a folder inside the one that is named, not of one that holds the same files; but under another name."""
+    shutil.copytree(photos, tmp_path / "copy")
+    (tmp_path / "link").symlink_to(photos)
+    looked = {}
+    for name, folder in {"inner": photos / "inner", "copy": tmp_path / "copy", "link": tmp_path / "link"}.items():
+        looked[name] = find_examples(desk, walk_folder(folder, print), Quiet(), rows=4)
+        site, _ = site_of(desk)
+        assert (site / "examples").exists() == (name == "link"), name
+    assert not any(one.was_fresh for one in looked.values())
+    assert looked["copy"].found.features == looked["link"].found.features
+    for place in (photos, tmp_path / "link"):
+        assert str(place) not in looked["link"].path.read_text()
+
+
+def test_a_store_may_move_with_its_pictures(desk, photos, tmp_path):
+    pictures, store = tmp_path / "pictures", desk.source.config.store
+    shutil.copytree(photos / "inner", pictures)
+    find_examples(desk, walk_folder(pictures, print), Quiet(), rows=4)
+    (tmp_path / "moved").mkdir()
+    for folder in (pictures, store):
+        folder.rename(tmp_path / "moved" / folder.name)
+    config = replace(desk.source.config, store=tmp_path / "moved" / "store")
+    moved = Desk(Source(config, desk.source.weights), desk.renderer)
+    assert (site_of(moved, folder=tmp_path / "moved" / "pictures")[0] / "examples").is_dir()
+    assert not (site_of(moved, folder=pictures)[0] / "examples").exists()
 
 
 def test_a_feature_whose_crops_are_not_whole_shows_none(desk, photos):
@@ -602,6 +633,24 @@ def test_the_command_keeps_and_says_what_it_kept(weights_file, photos, tmp_path)
     assert "Traceback" not in both.output + none.output + missing.output
 
 
+def test_the_command_says_whether_the_site_shows_what_it_kept(weights_file, photos, tmp_path, monkeypatch):
+    """Wherever the command runs, a folder is the one that the configuration means, whether it is spelled so or not."""
+    config = tmp_path / "home" / "atlas.toml"
+    shutil.copytree(photos / "inner", config.parent / "mine")
+    monkeypatch.setenv("HOME", str(config.parent))
+    monkeypatch.chdir(tmp_path)
+    choice = ("--config", config, "--layers", "Conv2d_1a_3x3", "--features", "2")
+    for named in ("mine", "~/mine"):
+        read(config.parent, weights_file, f'folder = "{named}"\nshow = true')
+        run("render", *choice, "--features-only")
+        for pictures, is_shown in {photos / "inner": False, "home/mine": True, "--drawn": False}.items():
+            words = run("examples", pictures, *choice).stderr
+            assert ("\natlas site shows them" in words) == is_shown, (named, pictures)
+            assert ("the site does not show them" in words) != is_shown
+            assert run("site", *choice).exit_code == 0
+            assert (config.parent / "site" / "examples").exists() == is_shown, (named, pictures)
+
+
 def test_a_build_looks_at_drawn_pictures(made, weights_file, tmp_path, monkeypatch):
     """As `make demo` does; a folder that is not there is refused before anything is rendered."""
     monkeypatch.setattr(galleries, "CLASSES", CLASSES[:3])
@@ -611,7 +660,7 @@ def test_a_build_looks_at_drawn_pictures(made, weights_file, tmp_path, monkeypat
     with RunConsole() as console:
         pipeline.build(replace(config, layers=("Conv2d_1a_3x3",)), RunOptions(device="cpu"), console)
     found = read_examples(config.store, made[0].source.weights.__class__(**_weights_of(config.store)))
-    assert (found.origin, found.seen, len(found.features)) == ("drawn", 6, 3)
+    assert (found.folder, found.seen, len(found.features)) == (None, 6, 3)
     assert "drawn by this project" in (config.site / "Conv2d_1a_3x3/1/index.html").read_text()
     missing = replace(config.lists.examples, drawn=False, folder=tmp_path / "missing")
     refused = replace(config, lists=replace(config.lists, examples=missing), store=tmp_path / "no")

@@ -322,7 +322,7 @@ def test_small_files_of_a_store_and_a_site_are_read_or_refused(name, tmp_path):
     path = tmp_path / name
     whole = {
         "weights.json": {"name": "trial", "sha256": "ab" * 32, "note": "made up"},
-        "examples.json": {"inputs": "x", "found": {"version": 1, "origin": "drawn", "features": []}},
+        "examples.json": {"inputs": "x", "found": {"version": 2, "folder": None, "features": []}},
         MANIFEST: {"format": 1, "files": {"index.html": {}, "a/b.avif": {"bytes": 3, "source": "s"}}},
     }[name]
     read = {

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.errors import ConfigError, TargetError
-from atlas.forecast import forecast
+from atlas.forecast import count_of, forecast
 from atlas.plan import jobs as planning
 from atlas.plan import layers
 from atlas.plan.config import load_config, override
@@ -155,3 +155,12 @@ def test_digests_ignore_the_name_and_nothing_else():
     digests = {octaves.digest, octaves.scaled(75, 100).digest, octaves.scaled(299, 99).digest}
     assert len(digests) == 3
     assert type(octaves)("other", octaves.octaves).digest == octaves.digest
+
+
+def test_a_count_agrees_with_its_thing():
+    assert [count_of(number, "layer") for number in (0, 1, 2, 1024)] == [
+        "0 layers",
+        "1 layer",
+        "2 layers",
+        "1,024 layers",
+    ]

@@ -120,7 +120,7 @@ def test_grey_pictures_are_left_out_and_counted():
     clear = picture("l2", fine=0.3, contrast=2.1 * START, to_l1=0.9)
     both = Metrics((target(picture("l1"), grey), target(picture("l1"), clear)))
     assert "1 of 1 reach a correlation" in same_verdict(both)
-    assert "One feature is left out, since a picture stayed grey." in same_verdict(both)
+    assert "1 feature is left out, since a picture stayed grey." in same_verdict(both)
     assert "1 of the 1 features" in noise_verdict(both)
     alone = Metrics((target(picture("l1"), grey),))
     assert same_verdict(alone).endswith("for each feature, one of the two pictures stayed grey.")

@@ -1,5 +1,6 @@
-"""Which rooms load without torch, and the package as it is installed."""
+"""Which rooms load without torch, the map of them, and the package as it is installed."""
 
+import re
 import subprocess
 import sys
 import venv
@@ -36,6 +37,21 @@ def test_rooms_that_need_no_torch(module):
 def test_the_guard_itself_works():
     result = subprocess.run([sys.executable, "-c", BLOCKED.format(module="atlas.render.network")], capture_output=True)
     assert b"import of torch halted" in result.stderr
+
+
+def test_the_map_names_every_room_and_no_other():
+    """Each under its wing; what lies in a folder inside a wing, such as lists/, is covered by that folder's line."""
+    wing, wings, named = "", set(), set()
+    for row in re.findall(r"^\|([^|]*`[^|]*)\|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", row):
+            if name.startswith("atlas/"):
+                wing = name if name.endswith("/") else ""
+                wings |= {wing}
+            named.add(name if name.startswith("atlas/") else wing + name)
+    rooms = {path.relative_to(ROOT) for path in (ROOT / "atlas").rglob("*.py") if path.name != "__init__.py"}
+    lost = {room for room in rooms if not {str(room), f"{room.parent}/"} & (named - wings)}
+    assert not lost
+    assert not {name for name in named if not (ROOT / name).exists()}
 
 
 def test_a_wheel_works_in_an_environment_without_torch(tmp_path):

@@ -5,10 +5,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from atlas import __version__
+from atlas import INTERRUPTED, __version__
 from atlas.errors import AtlasError, StoreError
-
-INTERRUPTED = 130
 
 
 class _Commands(TyperGroup):

@@ -181,6 +181,7 @@ def examples_command(
 
     from atlas import pipeline
     from atlas.console import RunConsole, example_lines
+    from atlas.findings.examples import is_of
     from atlas.runs import RunOptions
 
     with RunConsole() as console:
@@ -188,7 +189,7 @@ def examples_command(
         looked = pipeline.examples(looking, how, console)
     typer.echo(looked.path)
     wanted = settings.lists.examples
-    if wanted.show and wanted.drawn == (looked.found.origin == "drawn"):
+    if wanted.show and is_of(looked.found, wanted, settings.store):
         shown = "atlas site shows them"
     else:
         shown = "the site does not show them unless [examples] says show = true, and names these pictures"

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from atlas.findings.topics import Topic
-from atlas.plan import targets
-from atlas.plan.config import Config
-from atlas.plan.jobs import Job, feature_jobs
+from atlas.plan.jobs import feature_jobs, layer_jobs
 
 SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
 LEVELS = 8  # of each colour channel in a histogram of colours
@@ -55,13 +53,7 @@ class Depth:
 
 def layer_depth_topic(layer: str) -> Topic[LayerDepth]:
     """The pictures of a layer; a finding for each, so that a change in one layer leaves the others measured."""
-    return Topic(f"depth-{layer}", 1, LayerDepth, partial(_layer_jobs, layer=layer), needs_all=False)
-
-
-def _layer_jobs(config: Config, layer: str) -> tuple[Job, ...]:
-    recipe = config.get_recipe(config.recipe)
-    numbers = config.features_of(layer)
-    return tuple(Job(targets.feature_target(layer, number), recipe, config.seed) for number in numbers)
+    return Topic(f"depth-{layer}", 1, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
 
 
 DEPTH = Topic("depth", 1, Depth, feature_jobs, needs_all=False)

@@ -1,24 +1,25 @@
 """The strongest crops of each feature, out of a person's pictures: what was found, and its file in the store.
 
 A score here is the activation of one neuron, the strongest, since a picture's mean would count what surrounds the crop.
-Nothing says where a picture lies: it is named by a hash.
+Nothing says where a picture lies: it is named by a hash, and so is the folder.
 """
 
+import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from atlas.findings.files import write_finding
+from atlas.plan.lists.examples import ExampleList
 from atlas.store.crops import CROPS, FOLDER, examples_folder
 from atlas.store.records import Numerics, WeightsId
 
-VERSION = 1
+VERSION = 2
 RECORD = "examples.json"
 KEPT = 9  # crops a feature
-Origin = Literal["drawn", "folder"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Examples:
     """What looking at some pictures came to."""
 
     version: int
-    origin: Origin
+    folder: str | None  # which one they are of, see `folder_digest`; None: drawn pictures
     size: int  # pixels of the square that the network saw of each picture
     seen: int  # pictures
     skipped: int  # files that could not be read
@@ -108,6 +109,22 @@ def missing_crops(record: Path) -> tuple[Path, ...]:
     file = _read(record)
     paths = (record.parent / CROPS / name for name in sorted(crop_files(file.found.features if file else ())))
     return tuple(path for path in paths if not path.is_file())
+
+
+def folder_digest(store: Path, folder: Path) -> str:
+    """SHA-256 of the way from a store to a folder, links followed: which folder it is, without its path.
+
+    It is the way from the store, and not the whole path, so that a store and its pictures can be moved together.
+    """
+    way = os.path.relpath(os.path.realpath(folder), os.path.realpath(store))
+    return hashlib.sha256(os.fsencode(way)).hexdigest()
+
+
+def is_of(found: Examples, wanted: ExampleList, store: Path) -> bool:
+    """Whether examples are of the pictures that a configuration names; `atlas examples` can look at any others too."""
+    if wanted.folder is None:
+        return wanted.drawn and found.folder is None
+    return found.folder == folder_digest(store, wanted.folder)
 
 
 def list_examples(store: Path) -> tuple[Path, ...]:

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from atlas.findings.topics import Topic
-from atlas.plan import targets
-from atlas.plan.config import Config
-from atlas.plan.jobs import Job, feature_jobs
+from atlas.plan.jobs import feature_jobs, layer_jobs
 
 MOST = 6  # neighbours of each feature
 
@@ -37,13 +35,7 @@ class Nearest:
 
 def described_topic(layer: str) -> Topic[Described]:
     """The pictures of a layer; a finding for each, so that a change in one layer leaves the others described."""
-    return Topic(f"described-{layer}", 1, Described, partial(_layer_jobs, layer=layer), needs_all=False)
-
-
-def _layer_jobs(config: Config, layer: str) -> tuple[Job, ...]:
-    recipe = config.get_recipe(config.recipe)
-    numbers = config.features_of(layer)
-    return tuple(Job(targets.feature_target(layer, number), recipe, config.seed) for number in numbers)
+    return Topic(f"described-{layer}", 1, Described, partial(layer_jobs, layer=layer), needs_all=False)
 
 
 NEAREST = Topic("nearest", 1, Nearest, feature_jobs, needs_all=False)

@@ -1,4 +1,4 @@
-"""The colours of the first layer's renderings, as measured, beside the weights of its filters."""
+"""The colours of the first layer's renderings, as measured, beside its kernels."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Swatch:
 
 @dataclass(frozen=True)
 class PaletteFeature:
-    """A filter and the colours of its rendering."""
+    """A kernel and the colours of its rendering."""
 
     feature: int
     kernel: tuple[Slopes, Slopes, Slopes]  # folded weights of red, green and blue

@@ -128,12 +128,13 @@ class Batch:
 
 def feature_jobs(config: Config) -> tuple[Job, ...]:
     """The features of an atlas, each with a page of its own, in the network's order."""
-    recipe = config.get_recipe(config.recipe)
-    return tuple(
-        Job(targets.feature_target(layer, feature), recipe, config.seed)
-        for layer in config.layers
-        for feature in config.features_of(layer)
-    )
+    return tuple(job for layer in config.layers for job in layer_jobs(config, layer))
+
+
+def layer_jobs(config: Config, layer: str) -> tuple[Job, ...]:
+    """The features of one layer of an atlas, in the network's order."""
+    recipe, features = config.get_recipe(config.recipe), config.features_of(layer)
+    return tuple(Job(targets.feature_target(layer, feature), recipe, config.seed) for feature in features)
 
 
 def target_jobs(config: Config, texts: Iterable[str]) -> tuple[Job, ...]:

@@ -95,6 +95,7 @@ def _table() -> Iterator[Layer]:
 
 
 LAYERS: tuple[Layer, ...] = tuple(_table())
+MOST_FEATURES = max(layer.features for layer in LAYERS)  # of one layer
 _BY_NAME = {layer.name: layer for layer in LAYERS}
 _DEPTH = {layer.name: depth for depth, layer in enumerate(LAYERS)}
 

@@ -15,5 +15,5 @@ class Photo:
     size: Size  # (height, width) in pixels as it is kept: upright, its shorter side at most `LARGEST_SIDE`
 
 
-DRAWN = "drawn"  # the name of the picture that ships with the project
+DRAWN = "drawn"  # says a configuration instead of a path: what the project draws itself
 DRAWN_PHOTO = Photo("6e9cff2fed4a06aa2ec3e436dd20bdb162d9214b855c4741bbc8a25ff271b23b", (460, 690))  # by its script

@@ -1,6 +1,5 @@
 """Attempts → masters in the store, written in other threads while the next batch renders; resumes what is fresh."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -9,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from atlas.cores import count_cores
 from atlas.errors import StoreError
 from atlas.plan.jobs import Batch, Job
 from atlas.render.batches import OUT_OF_MEMORY, Attempt, render_batches
@@ -18,7 +18,7 @@ from atlas.store.masters import find_record, master_path, write_master
 from atlas.store.records import Record, WeightsId
 from atlas.store.stages import write_stages
 
-WRITERS = min(8, os.cpu_count() or 1)  # threads: encoding a PNG holds no lock
+WRITERS = min(8, count_cores())  # threads: encoding a PNG holds no lock
 BATCHES_WAITING = 2  # to be written while the next one renders; so memory is bounded
 PATIENCE = 0.02  # of the time that a batch took to render may be spent on waiting until it is written
 CANNOT_ENCODE = (

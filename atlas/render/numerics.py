@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from atlas.cores import count_cores
 from atlas.errors import ConfigError
 from atlas.store.records import Numerics
 
@@ -104,13 +105,7 @@ def resolve_numerics(device: torch.device, precision: str, threads: int | None) 
     chosen = _AUTO_PRECISION[kind] if precision == "auto" else precision
     if chosen not in allowed_on(device):
         raise ConfigError(f"--precision {precision}: on {kind}, allowed: auto, {', '.join(allowed_on(device))}")
-    return Numerics(device=kind, precision=chosen, batch_size=1, threads=threads or _cores())
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return Numerics(device=kind, precision=chosen, batch_size=1, threads=threads or count_cores())
 
 
 @contextmanager
@@ -164,7 +159,7 @@ def measure_speed(device: torch.device, numerics: Numerics) -> float:
     with applied(numerics):
         best = min(_seconds(maps, kernel, device) for _ in range(6))
     measured = _NETWORK_SHARE * flops / best
-    return max(measured, _SLOWEST_CORE * min(numerics.threads, _cores())) if device.type == "cpu" else measured
+    return max(measured, _SLOWEST_CORE * min(numerics.threads, count_cores())) if device.type == "cpu" else measured
 
 
 def wait_for(device: torch.device) -> None:

@@ -18,7 +18,7 @@ class Series:
 
     name: str
     points: tuple[Point, ...]
-    mark: str = "line"  # "line", "dots", "joined" (both) or "step"
+    mark: str = "line"  # "line", "dots" or "joined" (both)
     band: tuple[tuple[float, float] | None, ...] = ()  # low and high around each point; None: a gap; empty: no band
 
 
@@ -55,7 +55,6 @@ class Chart:
     height: int = HEIGHT
     left: int = LEFT
     right: int = WIDTH - RIGHT
-    top: int = TOP
     bottom: int = HEIGHT - BOTTOM
 
 
@@ -152,7 +151,7 @@ def _round_values(low: float, high: float) -> list[float]:
 def _drawn(series: Series, tone: int, x_axis: Axis, y_axis: Axis) -> Drawn:
     places = [(x_axis.place(x), None if y is None else y_axis.place(y)) for x, y in series.points]
     dots = tuple((x, y) for x, y in places if y is not None) if series.mark in ("dots", "joined") else ()
-    paths = () if series.mark == "dots" else tuple(_paths(places, is_step=series.mark == "step"))
+    paths = () if series.mark == "dots" else tuple(_paths(places))
     return Drawn(series.name, tone, paths, dots, tuple(_bands(series, x_axis, y_axis)))
 
 
@@ -171,7 +170,7 @@ def _bands(series: Series, x_axis: Axis, y_axis: Axis) -> Iterable[str]:
             yield f"M{'L'.join(there + back)}Z"
 
 
-def _paths(places: Iterable[tuple[float, float | None]], *, is_step: bool) -> Iterable[str]:
+def _paths(places: Iterable[tuple[float, float | None]]) -> Iterable[str]:
     """SVG paths through places, a new one after each gap."""
     commands: list[str] = []
     for x, y in places:
@@ -182,7 +181,7 @@ def _paths(places: Iterable[tuple[float, float | None]], *, is_step: bool) -> It
         elif not commands:
             commands = [f"M{x:g} {y:g}"]
         else:
-            commands.append(f"H{x:g}V{y:g}" if is_step else f"L{x:g} {y:g}")
+            commands.append(f"L{x:g} {y:g}")
     if commands:
         yield "".join(commands)
 

@@ -1,4 +1,4 @@
-"""The palette's explanation put to the test: filters and measured colours → predicted corners, agreement and causes.
+"""The palette's explanation put to the test: kernels and measured colours → predicted corners, agreement and causes.
 
 The summed map of one convolution is linear in the image wherever its ReLU is open. So descent drives each colour to
 the sign of its slope, which is the sum of that colour's weights if positions are mixed, and clipping leaves a corner.
@@ -67,7 +67,7 @@ def read_feature(found: PaletteFeature) -> Reading:
 
 
 def slopes_at(found: PaletteFeature, row: int, col: int) -> tuple[float, float, float]:
-    """The slope of each colour at pixels of even (0) or odd (1) row and column, under a 3×3 filter of stride 2."""
+    """The slope of each colour at pixels of even (0) or odd (1) row and column, under a 3×3 kernel of stride 2."""
     red, green, blue = (
         sum(kernel[r][c] for r in range(3) for c in range(3) if (r % 2, c % 2) == (row, col)) for kernel in found.kernel
     )
@@ -90,7 +90,7 @@ def contrast(found: Palette) -> float:
 
 
 def palette_verdict(readings: Sequence[Reading]) -> str:
-    """Whether the palette is predicted by three signs of each filter."""
+    """Whether the palette is predicted by three signs of each kernel."""
     total, met = len(readings), sum(reading.agrees for reading in readings)
     dominant = sum(reading.came_dominant == reading.predicted for reading in readings)
     words = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.findings.examples import Examples, FeatureExamples, crop_files, read_examples
+from atlas.findings.examples import Examples, FeatureExamples, crop_files, is_of, read_examples
 from atlas.plan.config import Config
 from atlas.store.crops import CROPS, examples_folder
 from atlas.store.records import WeightsId
@@ -31,7 +31,7 @@ def shown_examples(
     """Look up what the configuration wants shown.
 
     A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged: the rest
-    would not be the strongest. Crops of a person's folder are not shown by a configuration that says drawn pictures.
+    would not be the strongest. Crops of a folder are shown only by a configuration that names that folder.
 
     Args:
         config: whether crops are shown, and of which pictures.
@@ -44,7 +44,7 @@ def shown_examples(
     """
     wanted = config.lists.examples
     found = read_examples(config.store, weights) if wanted.show else None
-    if found is None or wanted.drawn != (found.origin == "drawn"):
+    if found is None or not is_of(found, wanted, config.store):
         return None
     folder = examples_folder(config.store, weights) / CROPS
     fresh = [one for one in found.features if pixels.get(one.target) == one.pixels]

@@ -17,7 +17,6 @@ BAR_WIDTH = 6
 HEAD = 96  # from the top of a block to its first lane
 PITCH = 24  # from lane to lane
 GAP = 28  # from block to block, with the line between them
-CHIP = 18  # height of a step
 _CHAR, _PAD, _APART = 6.2, 8, 6  # width of a character in a step, room around it, and between two steps
 _RADIUS = 8  # of the line's corners
 _EDGE = 8  # from a block's last lane to its edge

@@ -65,11 +65,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
-def counted(count: int, noun: str) -> str:
-    """A count and its noun, such as "1 layer" and "1,024 features"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def whole_percent(share: float) -> str:
     """A share in whole percents; a tiny one is said to be so."""
     if 0 < share < 0.01:

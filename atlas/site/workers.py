@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 
+from atlas.cores import count_cores
 from atlas.errors import StoreError
 from atlas.site.copies import Spoilt, Work, make_copies
 
@@ -27,7 +28,7 @@ def make_all(works: Sequence[Work], processes: int | None = None) -> Generator[S
     Raises:
         StoreError: a picture cannot be encoded, or a process was ended from outside.
     """
-    cores = _cores()
+    cores = count_cores()
     is_small = processes is None and (len(works) <= FEW or cores == 1)
     count = processes or min(cores, MOST_PROCESSES)
     pool = ThreadPoolExecutor(cores) if is_small else _process_pool(count)
@@ -68,8 +69,3 @@ def _end_with_parent() -> None:
     if parent:
         parent.join()
         os._exit(1)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

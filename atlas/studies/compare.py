@@ -6,8 +6,8 @@ pictures of different features, held against each other likewise, show what the 
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 
+from atlas.cores import count_cores
 from atlas.findings.compare import Compare, Compared, ComparedTarget, RawFeature, RawLayer, raw_topic
 from atlas.plan.wanted.compare import RawPair, comparisons, raw_pairs
 from atlas.studies.desk import Desk
@@ -43,7 +43,7 @@ def measure_raw(desk: Desk, layer: str) -> RawLayer:
     def measure(pair: RawPair) -> RawFeature:
         return RawFeature(pair.feature, kept(likeness(desk.picture(pair.own), desk.picture(pair.raw))))
 
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         return RawLayer(tuple(pool.map(measure, pairs)))
 
 

@@ -6,10 +6,10 @@ The article sees colours, patterns, textures, objects and then jumbles, from lay
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 
 from scipy.stats import spearmanr
 
+from atlas.cores import count_cores
 from atlas.findings.depth import EDGE, LEVELS, MEASURES, SIZE, Depth, LayerDepth, Quartiles, Trend, layer_depth_topic
 from atlas.findings.files import rounded
 from atlas.plan.jobs import Job
@@ -42,7 +42,7 @@ def measure_layer_depth(desk: Desk, layer: str) -> LayerDepth:
         grey = luminance(picture)
         return Look(spectral_centroid(grey), colour_entropy(picture, LEVELS), edge_density(grey, EDGE))
 
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         looks = list(pool.map(measure, with_gradient))
     return LayerDepth(
         layer=layer,

@@ -23,6 +23,7 @@ from atlas.findings.examples import (
     FeatureExamples,
     crop_files,
     examples_path,
+    folder_digest,
     read_examples,
     write_examples,
 )
@@ -118,7 +119,11 @@ def _inputs(desk: Desk, gallery: Gallery, rendered: dict[Job, Record]) -> str:
     """Digest of all that the examples depend on, whatever the order of the pictures."""
     size = desk.source.config.lists.examples.size
     features = (part for job, record in rendered.items() for part in (job.path, record.pixels_sha256))
-    return digest([VERSION, KEPT, LARGEST, gallery.origin, size, *sorted(gallery.hashes), *features])
+    return digest([VERSION, KEPT, LARGEST, _folder(desk, gallery), size, *sorted(gallery.hashes), *features])
+
+
+def _folder(desk: Desk, gallery: Gallery) -> str | None:
+    return folder_digest(desk.source.config.store, gallery.folder) if gallery.folder else None
 
 
 def _has_all_crops(folder: Path, found: Examples) -> bool:
@@ -143,7 +148,7 @@ def _look(desk: Desk, gallery: Gallery, rendered: dict[Job, Record], watcher: Wa
         for job, record in rendered.items()
     )
     seen, skipped = sight.seen, len(gallery.hashes) - sight.seen + gallery.unread
-    return Examples(VERSION, gallery.origin, size, seen, skipped, numerics, tuple(features))
+    return Examples(VERSION, _folder(desk, gallery), size, seen, skipped, numerics, tuple(features))
 
 
 def _own_peaks(desk: Desk, jobs: Sequence[Job], rows: int) -> dict[Job, tuple[Place, float]]:

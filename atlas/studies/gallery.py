@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 
 from atlas.drawn.pictures import CLASSES, draw_class
 from atlas.errors import ConfigError, StoreError
-from atlas.findings.examples import Origin
 from atlas.plan.lists.examples import ExampleList
 from atlas.store.photo_files import decode_picture, read_bytes, sha256_of
 from atlas.store.weights_ids import file_sha256
@@ -28,8 +27,8 @@ class Gallery(Protocol):
     """Pictures that can be opened again and again."""
 
     @property
-    def origin(self) -> Origin:
-        """Whose they are."""
+    def folder(self) -> Path | None:
+        """Where they lie; None: nowhere, they are drawn."""
 
     @property
     def unread(self) -> int:
@@ -51,9 +50,9 @@ class Gallery(Protocol):
 class Folder:
     """The files of a folder."""
 
+    folder: Path
     files: dict[str, Path]  # by hash
     unread: int = 0
-    origin: Origin = "folder"
 
     @property
     def hashes(self) -> tuple[str, ...]:
@@ -75,7 +74,7 @@ class Drawn:
 
     pictures: dict[str, Image.Image]  # by the hash of their pixels
     unread: int = 0
-    origin: Origin = "drawn"
+    folder: None = None
 
     @property
     def hashes(self) -> tuple[str, ...]:
@@ -137,7 +136,7 @@ def walk_folder(folder: Path, on_skip: Skip) -> Folder:
             skip(f"{path}: cannot be read: {error.strerror}")
         except StoreError as error:
             skip(str(error))
-    return Folder(files, unread)
+    return Folder(folder, files, unread)
 
 
 def draw_gallery(size: int) -> Drawn:

@@ -6,11 +6,11 @@ square roots, so that one matrix product holds every picture against every other
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from atlas.cores import count_cores
 from atlas.findings.nearest import MOST, Described, Near, Nearest, described_topic
 from atlas.plan.jobs import Job
 from atlas.studies.desk import Desk
@@ -33,7 +33,7 @@ def measure_described(desk: Desk, layer: str) -> Described:
     def measure(job: Job) -> bytes:
         return describe(desk.image(job))
 
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(count_cores()) as pool:
         described = list(pool.map(measure, jobs))
     numbers = (job.target.terms[0].feature for job in jobs)
     return Described(layer, {number: one for number, one in zip(numbers, described, strict=True) if number is not None})

@@ -1,4 +1,4 @@
-"""The first layer's colours: filters, renderings and the start noise → measured colours (needs the network)."""
+"""The first layer's colours: kernels, renderings and the start noise → measured colours (needs the network)."""
 
 from dataclasses import replace
 

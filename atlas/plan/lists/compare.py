@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 
 from atlas.errors import did_you_mean, shorten
-from atlas.plan.layers import LAYERS
+from atlas.plan.layers import MOST_FEATURES
 from atlas.plan.lists.reading import Reader
 from atlas.plan.targets import Target, Term
 
 FEWEST_RECIPES = 2
-MOST_FEATURES = max(layer.features for layer in LAYERS)
 
 
 @dataclass(frozen=True)

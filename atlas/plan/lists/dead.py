@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from atlas.plan.layers import LAYERS
+from atlas.plan.layers import MOST_FEATURES
 from atlas.plan.lists.reading import Reader
 from atlas.plan.targets import Term
-
-MOST_FEATURES = max(layer.features for layer in LAYERS)
 
 
 @dataclass(frozen=True)

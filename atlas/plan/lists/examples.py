@@ -6,10 +6,10 @@ from pathlib import Path
 from atlas.errors import ConfigError
 from atlas.plan import layers
 from atlas.plan.lists.reading import Reader
+from atlas.plan.starts import DRAWN
 from atlas.plan.tables import read_path
 from atlas.plan.targets import Term
 
-DRAWN = "drawn"  # instead of a folder: pictures that the project draws itself
 LARGEST_SIZE = 1200  # pixels
 
 

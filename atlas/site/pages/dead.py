@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from atlas.forecast import count_of
 from atlas.site.catalogue import PENDING, Atlas, Feature
 from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
@@ -69,15 +70,12 @@ def dead_pages(atlas: Atlas) -> list[Page]:
 def dead_verdict(rendered: Sequence[Feature]) -> str:
     """How many of the rendered features have no gradient, in how many layers, and whether a later octave found one."""
     dead = [feature for feature in rendered if feature.status == "no_gradient"]
-    layers = {feature.layer for feature in rendered}
+    layers = count_of(len({feature.layer for feature in rendered}), "layer")
     if not dead:
-        return (
-            f"None of the {len(rendered):,} features rendered here, in {_count(len(layers), 'layer')}, is without one."
-        )
+        return f"None of the {len(rendered):,} features rendered here, in {layers}, is without one."
     words = (
         f"{len(dead):,} of the {len(rendered):,} features rendered here ({percent(len(dead) / len(rendered))}) had no "
-        f"gradient at any step of the first octave. They lie in {len({feature.layer for feature in dead})} of "
-        f"{_count(len(layers), 'layer')}."
+        f"gradient at any step of the first octave. They lie in {len({feature.layer for feature in dead})} of {layers}."
     )
     later = sum(_rose_later(feature.record) for feature in dead if feature.record)
     if later:
@@ -109,7 +107,3 @@ def _row(name: str, rendered: Sequence[Feature]) -> DeadRow:
     dead = [feature for feature in rendered if feature.status == "no_gradient"]
     links = tuple(Link(str(feature.number), feature.page) for feature in dead[:LINKS_A_LAYER])
     return DeadRow(name, len(rendered), len(dead), percent(len(dead) / len(rendered)), links)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from atlas.findings.examples import Crop, Examples, FeatureExamples
+from atlas.forecast import count_of
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.copies import crop_size
 from atlas.site.crops import ShownExamples
@@ -37,8 +38,9 @@ class CropSection:
     shots: tuple[CropShot, ...]
     page: str  # of all features
     title: str  # where the pictures come from
-    seen: int  # pictures
-    size: int  # pixels of the square that the network saw
+    seen: str  # how many pictures
+    size: int  # pixels of the square that the network saw of each
+    own_size: int  # pixels of the feature's own picture
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class ExamplesBody:
     title: str
     seen: int
     skipped: int
-    size: int
+    size: int  # pixels of the square that the network saw of each
+    own_size: int  # pixels of the features' own pictures
     command: str
     numerics: str
     rows: tuple[LayerRow, ...]
@@ -81,7 +84,8 @@ def example_pages(atlas: Atlas) -> list[Page]:
         seen=found.seen,
         skipped=found.skipped,
         size=found.size,
-        command="atlas examples --drawn" if found.origin == "drawn" else "atlas examples FOLDER",
+        own_size=atlas.recipe.octaves[-1].size,
+        command="atlas examples --drawn" if found.folder is None else "atlas examples FOLDER",
         numerics=f"{found.numerics.device}, {found.numerics.precision}, batch size {found.numerics.batch_size}",
         rows=tuple(row for entry in atlas.layers if (row := _layer_row(entry, shown))),
     )
@@ -100,8 +104,9 @@ def crops_of(atlas: Atlas, feature: Feature) -> CropSection | None:
         shots=tuple(_shot(crop, feature, found) for crop in examples.crops),
         page=PAGE,
         title=atlas.config.lists.examples.title,
-        seen=found.seen,
+        seen=count_of(found.seen, "picture"),
         size=found.size,
+        own_size=atlas.recipe.octaves[-1].size,
     )
 
 
@@ -109,7 +114,7 @@ def feature_sentence(found: FeatureExamples, seen: int) -> str:
     """Whether a feature's own picture beats every crop."""
     own = f"The optimised picture excites its strongest neuron to {number(found.score)}"
     if not found.crops:
-        return f"{own}; none of {_pictures(seen)} excites any neuron of this feature."
+        return f"{own}; none of {count_of(seen, 'picture')} excites any neuron of this feature."
     best = found.crops[0].score
     if found.wins:
         return f"{own}, the strongest crop to {number(best)}: the optimised picture beats every crop."
@@ -123,13 +128,9 @@ def examples_sentence(features: tuple[FeatureExamples, ...], seen: int) -> str:
     silent = len(features) - len(excited)
     words = (
         f"For {wins} of {len(excited)} features the optimised picture excites its strongest neuron more than any of "
-        f"{_pictures(seen)} does."
+        f"{count_of(seen, 'picture')} does."
     )
     return f"{words} {silent} more are excited by no picture." if silent else words
-
-
-def _pictures(seen: int) -> str:
-    return "1 picture" if seen == 1 else f"{seen:,} pictures"
 
 
 def _examples_of(shown: ShownExamples | None, feature: Feature) -> FeatureExamples | None:

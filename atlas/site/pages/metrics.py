@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from atlas.findings.metrics import METRICS, MetricPicture, Metrics, MetricTarget
+from atlas.forecast import count_of
 from atlas.plan.recipes import Metric, Recipe
 from atlas.plan.wanted.metrics import MetricRow, metric_rows
 from atlas.site import words
@@ -46,7 +47,6 @@ class MetricsBody:
     targets: tuple[TargetPart, ...]
     same: str
     noise: str
-    same_from: float = SAME
     grey_below: float = GREY
 
 
@@ -96,7 +96,8 @@ def _same_sentence(found: Metrics, first: Metric, other: Metric) -> str:
     pairs = [(target, picture) for target in found.targets for picture in target.pictures if picture.metric == other]
     clear = [one for target, one in pairs if not is_grey(one, target) and not is_grey(target.pictures[0], target)]
     grey = len(pairs) - len(clear)
-    left = f" {_count(grey)} left out, since a picture stayed grey." if grey else ""
+    are = "is" if grey == 1 else "are"
+    left = f" {count_of(grey, 'feature')} {are} left out, since a picture stayed grey." if grey else ""
     if not clear:
         return f"{rival} cannot be held against {name}: for each feature, one of the two pictures stayed grey."
     same = sum(_correlation(one) >= SAME for one in clear)
@@ -111,10 +112,6 @@ def _same_sentence(found: Metrics, first: Metric, other: Metric) -> str:
         f"{rival} {holds} {name}, pixel by pixel: {same} of {len(clear)} reach a correlation of {SAME:g}"
         f"{own if nearest else ''}.{left}"
     )
-
-
-def _count(number: int) -> str:
-    return "One feature is" if number == 1 else f"{number} features are"
 
 
 def _rivals(target: MetricTarget) -> list[MetricPicture]:

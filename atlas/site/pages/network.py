@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from atlas.forecast import count_of
 from atlas.plan import layers
 from atlas.plan.recipes import Recipe
 from atlas.site import words
@@ -143,8 +144,8 @@ def _home(atlas: Atlas, studies: tuple[StudyCard, ...]) -> Page:
     )
     places = sum(bool(entry.features) for entry in atlas.layers), sum(bool(region.planned) for region in atlas.regions)
     description = (
-        f"What layers of InceptionV3 respond to: {words.counted(shown, 'rendering')} of features from "
-        f"{words.counted(places[0], 'layer')} in {words.counted(places[1], 'region')}."
+        f"What layers of InceptionV3 respond to: {count_of(shown, 'rendering')} of features from "
+        f"{count_of(places[0], 'layer')} in {count_of(places[1], 'region')}."
     )
     return Page(HOME, "home.html", "", description, (), body)
 
@@ -240,10 +241,10 @@ def _layer_words(entry: LayerEntry) -> str:
     """What a layer's pages show."""
     layer, place = entry.layer, f"of {entry.layer.name} in InceptionV3"
     if not entry.shown:
-        return f"{words.counted(len(entry.features), 'feature')} {place}, planned and not rendered."
+        return f"{count_of(len(entry.features), 'feature')} {place}, planned and not rendered."
     part = "All" if len(entry.shown) == layer.features else f"{len(entry.shown):,} of the"
-    counted = words.counted(layer.features, "feature")
-    return f"{part} {counted} {place}, as pictures made by gradient descent on the input."
+    features = count_of(layer.features, "feature")
+    return f"{part} {features} {place}, as pictures made by gradient descent on the input."
 
 
 def _choices(tiles: Sequence[Tile]) -> Iterator[Choice]:

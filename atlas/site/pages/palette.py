@@ -1,4 +1,4 @@
-"""The palette of the first layer: what colours its features draw, and whether their filters' signs predict them."""
+"""The palette of the first layer: what colours its features draw, and whether their kernels' signs predict them."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from atlas.site.pages.parts import HOME, HOME_LINK, thumb_of
 
 PAGE = f"palette/{HOME}"
 TITLE = "The palette"
-CARD = StudyCard(TITLE, PAGE, "The colours of the first layer, and whether three signs of each filter predict them.")
+CARD = StudyCard(TITLE, PAGE, "The colours of the first layer, and whether three signs of each kernel predict them.")
 BAR = 12  # width of the bar of dominant colours, in the units of its drawing
 
 
@@ -84,14 +84,14 @@ def palette_pages(atlas: Atlas) -> list[Page]:
     if not found:
         return []
     body = PaletteBody(LAYER, tuple(_part(atlas, one) for one in found))
-    description = f"The colours of {LAYER} in InceptionV3, beside its filters, and how far their signs predict them."
+    description = f"The colours of {LAYER} in InceptionV3, beside its kernels, and how far their signs predict them."
     return [Page(PAGE, "palette.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
 
 
 def draw_weights(kernel: tuple[Slopes, Slopes, Slopes]) -> tuple[Square, ...]:
-    """A filter as nine squares in 3 × 3 units: grey is 0, and the scale is the same either side of it.
+    """A kernel as nine squares in 3 × 3 units: grey is 0, and the scale is the same either side of it.
 
-    The largest weight of the filter, by size, reaches the end of its colour's range.
+    The largest weight of the kernel, by size, reaches the end of its colour's range.
     """
     largest = max(abs(weight) for slopes in kernel for row in slopes for weight in row) or 1.0
     return tuple(
