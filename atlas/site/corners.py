@@ -100,7 +100,7 @@ def palette_verdict(readings: Sequence[Reading]) -> str:
     if met >= HOLDS * total:
         return (
             f"{words} That is at least three quarters: the explanation holds here, and by this recipe the palette is "
-            "a property of the objective before it is one of the network, which enters by three signs of each filter."
+            "a property of the objective before it is one of the network, which enters by three signs of each kernel."
         )
     return f"{words} That is less than three quarters: by this recipe the explanation does not hold."
 
