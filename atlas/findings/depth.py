@@ -10,7 +10,7 @@ from atlas.plan.jobs import Job, feature_jobs
 
 SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
 LEVELS = 8  # of each colour channel in a histogram of colours
-EDGE = 0.1  # magnitude of the Sobel gradient from which a pixel counts as an edge, in pixel ranges a pixel
+EDGE = 0.1  # Sobel magnitude, as scikit-image scales it, above which a pixel counts as an edge: √2 times the slope
 MEASURES = ("centroid", "entropy", "edges")
 
 

@@ -1,6 +1,7 @@
 """Depth: fineness, colours and edges of each layer's pictures, as charts over the 16 layers, and what they allow."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 from atlas.findings.depth import DEPTH, EDGE, LEVELS, SIZE, Depth, LayerDepth, Quartiles, Trend
 from atlas.plan.layers import LAYERS, depth
@@ -52,7 +53,8 @@ MEASURES = (
     Measure(
         "edges",
         "Edges",
-        f"The share of pixels at which the Sobel gradient of the luminance exceeds {EDGE:g} pixel ranges a pixel.",
+        "The share of pixels at which the luminance, by Sobel’s filters, has a slope of more than "
+        f"{EDGE / sqrt(2):.2g} pixel ranges a pixel.",
         "Share of pixels that are edges",
     ),
 )
