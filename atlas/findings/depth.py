@@ -11,6 +11,7 @@ from atlas.plan.jobs import Job, feature_jobs
 SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
 LEVELS = 8  # of each colour channel in a histogram of colours
 EDGE = 0.1  # Sobel magnitude, as scikit-image scales it, above which a pixel counts as an edge: √2 times the slope
+MOST_ORDERED = 8  # layers of whose medians all orders are looked at; of more, p comes from Student's t
 MEASURES = ("centroid", "entropy", "edges")
 
 
@@ -41,8 +42,8 @@ class Trend:
 
     measure: str  # one of `MEASURES`
     layers: int  # that have a median
-    rho: float | None  # from −1 to 1; None: too few layers, or all medians are equal
-    p: float | None  # how often chance alone would do as much
+    rho: float | None  # from −1 to 1; None: fewer than three layers, or all medians are equal
+    p: float | None  # how often chance alone would do as much; exact up to `MOST_ORDERED` layers
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,4 @@ def _layer_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     return tuple(Job(targets.feature_target(layer, number), recipe, config.seed) for number in numbers)
 
 
-DEPTH = Topic("depth", 1, Depth, feature_jobs, needs_all=False)
+DEPTH = Topic("depth", 2, Depth, feature_jobs, needs_all=False)

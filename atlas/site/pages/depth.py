@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import sqrt
 
-from atlas.findings.depth import DEPTH, EDGE, LEVELS, SIZE, Depth, LayerDepth, Quartiles, Trend
+from atlas.findings.depth import DEPTH, EDGE, LEVELS, MOST_ORDERED, SIZE, Depth, LayerDepth, Quartiles, Trend
 from atlas.plan.layers import LAYERS, depth
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
@@ -17,7 +17,8 @@ CARD = StudyCard(
     TITLE, PAGE, "Do pictures grow more complex from layer to layer? Fineness, colours and edges, counted."
 )
 STRONG = 0.5  # a trend needs a rank correlation of at least so much,
-CHANCE = 0.05  # that chance alone would reach less often than this
+CHANCE = 0.05  # that chance alone would reach less often than this,
+FEWEST = 5  # over so many layers: even four in order are no rarer than that
 DIRECTIONS = (
     ("grows", "grows with depth", "grow with depth"),
     ("falls", "falls", "fall"),
@@ -95,6 +96,8 @@ class DepthBody:
     without_gradient: int
     strong: float = STRONG
     chance: float = CHANCE
+    fewest: int = FEWEST
+    most_ordered: int = MOST_ORDERED
 
 
 def depth_pages(atlas: Atlas) -> list[Page]:
@@ -118,8 +121,10 @@ def depth_pages(atlas: Atlas) -> list[Page]:
 
 def direction(trend: Trend) -> str | None:
     """Whether a measure "grows", "falls" or "shows no trend" with depth; None if that cannot be told."""
-    if trend.rho is None or trend.p is None:
+    if trend.layers < FEWEST:
         return None
+    if trend.rho is None or trend.p is None:  # all medians are equal
+        return "shows no trend"
     if abs(trend.rho) < STRONG or trend.p >= CHANCE:
         return "shows no trend"
     return "grows" if trend.rho > 0 else "falls"
@@ -128,8 +133,10 @@ def direction(trend: Trend) -> str | None:
 def trend_sentence(trend: Trend, title: str) -> str:
     """A measure's trend in words, with its numbers."""
     found = direction(trend)
-    if found is None or trend.rho is None or trend.p is None:
-        return f"{trend.layers} layers are too few to speak of a trend, or their medians are equal."
+    if found is None:
+        return f"{title}: too few layers to speak of a trend, {trend.layers} of the {FEWEST} that it takes."
+    if trend.rho is None or trend.p is None:
+        return f"{title}: the medians of all {trend.layers} layers are equal."
     chance = "below 0.001" if trend.p < 0.001 else f"= {trend.p:.2g}"
     return (
         f"{title}: the median {found} with depth. Spearman’s rank correlation over {trend.layers} layers is "
