@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from atlas.findings.fields import Disc, FieldPoint, Fields
 from atlas.findings.influence import ClipInfluence, FrameChange, PairInfluence, Sensitivity, TargetInfluence
 from atlas.site import verdicts
@@ -11,16 +13,66 @@ def point(feature, branch, radius):
     return FieldPoint(feature, branch, None, Disc(10, 10, radius) if radius else None)
 
 
-def fields(inner, outer):
-    points = (point(0, "branch1x1", outer), point(200, "branch7x7", inner), point(700, "branch_pool", None))
-    return Fields("Mixed_6b", (8, 8), 299, points)
+def fields(inner, outer, layer="Mixed_6b"):
+    """Radii at the end of neurons in interior and exterior branches, by turns of the two that there are of each."""
+    points = [point(n, ("branch7x7", "branch7x7dbl")[n % 2], radius) for n, radius in enumerate(inner)]
+    points += [point(n, ("branch1x1", "branch_pool")[n % 2], radius) for n, radius in enumerate(outer)]
+    return Fields(layer, (8, 8), 299, tuple(points))
 
 
-def test_whether_interior_branches_reach_wider():
-    assert "The guess does hold" in verdicts.fields_verdict(fields(60, 40))
-    assert "60 px in the median" in verdicts.fields_verdict(fields(60, 40))
-    assert "The guess does not hold" in verdicts.fields_verdict(fields(30, 40))
-    assert "Too few" in verdicts.fields_verdict(fields(None, 40))
+WIDE, NARROW = (58, 59, 60, 61, 62), (38, 39, 40, 41, 42)
+
+
+def test_the_guess_holds_where_interior_branches_reach_clearly_wider():
+    assert verdicts.fields_verdict(fields(WIDE, NARROW)) == (
+        "By the gradient at the end, the guess does hold for these features: the 5 of the interior branches reach 60 "
+        "px in the median, the 5 of the first and the last branch 40 px, and in 100 % of all pairs of one and the "
+        "other, ties as half, the interior one reaches wider."
+    )
+
+
+def test_the_guess_does_not_hold_where_exterior_branches_reach_clearly_wider():
+    words = verdicts.fields_verdict(fields(NARROW, WIDE))
+    assert "the guess does not hold for these features, which reach wider the other way: the 5 of " in words
+    assert "40 px in the median" in words
+    assert "in 0 % of all pairs" in words
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [
+        ((60.1,) * 5, (60.1,) * 5),  # equal
+        ((40, 50, 60, 70, 80.1), (40, 50, 60, 70, 80)),  # a difference, and next to none
+        ((1, 2, 3, 60.1, 61, 62, 63), (57, 58, 59, 60, 64, 65, 66)),  # medians apart, and ranks the other way
+    ],
+)
+def test_a_difference_within_its_error_tells_nothing(inner, outer):
+    words = verdicts.fields_verdict(fields(inner, outer))
+    assert "it cannot be told from these features whether the guess holds: the " in words
+
+
+def test_two_standard_errors_are_what_it_takes():
+    """Of five against five the standard error is 0.1915, so 22.5 of 25 pairs are enough, and 22 are not."""
+    outer, enough = (10, 20, 30, 40, 50), (40, 45, 55, 60, 65)
+    assert verdicts.wider_share(enough, outer) == 22.5 / 25
+    assert "does hold" in verdicts.fields_verdict(fields(enough, outer))
+    assert "cannot be told" in verdicts.fields_verdict(fields((35, 45, 55, 60, 65), outer))
+    assert "does not hold" in verdicts.fields_verdict(fields(outer, enough))
+
+
+def test_few_neurons_with_a_gradient_tell_nothing():
+    assert verdicts.fields_verdict(fields((60.1,), (60,))) == (
+        "By the gradient at the end, too few neurons have a field to compare branches: 1 in interior and 1 in exterior "
+        "ones, and 5 of each are the least."
+    )
+    assert ": 5 in interior and 4 in exterior ones" in verdicts.fields_verdict(fields(WIDE, (*NARROW[1:], None, None)))
+    assert "too few" in verdicts.fields_verdict(fields((), NARROW))
+
+
+def test_a_layer_of_one_branch_has_nothing_to_compare():
+    points = tuple(point(n, "", 5.0) for n in range(32))
+    words = verdicts.fields_verdict(Fields("Conv2d_2b_3x3", (8, 8), 299, points))
+    assert words == "Conv2d_2b_3x3 is one convolution: it has no branches that could be compared."
 
 
 def test_median_of_a_branch():
