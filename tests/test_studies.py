@@ -11,13 +11,16 @@ from atlas.findings.files import read_finding, rounded, write_finding
 from atlas.findings.influence import INFLUENCE, clip_topic
 from atlas.findings.neurons import NEURONS
 from atlas.findings.topics import Source
+from atlas.plan.layers import receptive_field
 from atlas.plan.raster import config_clips
+from atlas.plan.wanted.fields import field_probes
 from atlas.plan.wanted.influence import influence_pairs
 from atlas.render.descent import start_noise
 from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
 from atlas.studies.desk import Desk
 from atlas.studies.influence import AMOUNTS
+from atlas.studies.measures import share_in_box, smallest_disc
 from atlas.studies.run import run_studies, studies
 
 CPU = torch.device("cpu")
@@ -98,12 +101,32 @@ def test_untouched_noise_is_the_noise_blurred_step_by_step(rendered, source):
     assert np.array_equal(np.asarray(picture)[50:], np.round(expected * 255)[50:])
 
 
-def test_effective_fields_lie_inside_the_theoretical_ones(source):
+def test_effective_fields_are_of_each_branch_and_of_what_lists_name(source):
     found = source.read(fields_topic("Mixed_5b"))
-    assert [point.branch for point in found.points] == ["branch1x1", "branch5x5", "branch3x3dbl", "branch_pool"]
-    for point in found.points:
-        for disc in (point.start, point.end):
-            assert disc is None or 3 < disc.radius < 76
+    assert [(point.feature, point.is_spread, point.is_named) for point in found.points] == [
+        (0, True, True),
+        (3, False, True),
+        (7, False, True),
+        (64, True, False),
+        (128, True, False),
+        (224, True, False),
+    ]
+    assert [point.branch for point in found.points] == [*["branch1x1"] * 3, "branch5x5", "branch3x3dbl", "branch_pool"]
+
+
+def test_gradients_lie_inside_the_theoretical_fields(rendered, source):
+    """The probes' gradients, and so nearly all that their discs are made of, come from where the neuron can look."""
+    config, renderer, _ = rendered
+    probes = field_probes(config)
+    desk = Desk(source, renderer)
+    pictures = [desk.picture(probe.job) for probe in probes]
+    gradients = desk.gradients([probe.job.target for probe in probes], pictures, (76, 76))
+    assert sum(gradient.any() for gradient in gradients) >= 4
+    for probe, gradient, point in zip(probes, gradients, source.read(fields_topic("Mixed_5b")).points, strict=True):
+        assert point.end == smallest_disc(gradient)
+        box = receptive_field(probe.layer, probe.feature).box(*probe.neuron)
+        if gradient.any():
+            assert share_in_box(gradient, box) >= 0.999
 
 
 def test_frames_of_a_video(rendered, source):

@@ -69,4 +69,7 @@ def test_the_influence_page_says_what_was_measured(site):
 def test_the_fields_page_has_a_row_a_branch(site):
     page = (site / "fields/index.html").read_text()
     assert page.count('<th scope="row">branch') == 4
+    assert re.findall(r'<th scope="row"><a href="../(.*?)">(.*?)</a></th><td>(.*?)</td><td>(.*?)</td>', page) == [
+        (f"Mixed_5b/{feature}/index.html", feature, "branch1x1", "31 × 31\u00a0px") for feature in ("0", "3", "7")
+    ]
     assert "too few neurons have a field to compare branches" in page

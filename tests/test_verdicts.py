@@ -9,8 +9,9 @@ from atlas.findings.influence import ClipInfluence, FrameChange, PairInfluence, 
 from atlas.site import verdicts
 
 
-def point(feature, branch, radius):
-    return FieldPoint(feature, branch, None, Disc(10, 10, radius) if radius else None)
+def point(feature, branch, radius, *, is_spread=True):
+    end = Disc(10, 10, radius) if radius else None
+    return FieldPoint(feature, branch, is_spread=is_spread, is_named=not is_spread, start=None, end=end)
 
 
 def fields(inner, outer, layer="Mixed_6b"):
@@ -75,10 +76,11 @@ def test_a_layer_of_one_branch_has_nothing_to_compare():
     assert words == "Conv2d_2b_3x3 is one convolution: it has no branches that could be compared."
 
 
-def test_median_of_a_branch():
-    points = [point(n, "branch1x1", radius) for n, radius in enumerate((10, 30, 20, None))]
-    assert verdicts.branch_median(points, "branch1x1") == 20
-    assert verdicts.branch_median(points, "branch7x7") is None
+def test_chosen_features_have_no_part_in_the_comparison():
+    found = fields(WIDE, WIDE)
+    chosen = tuple(point(n, "branch7x7", 170.0, is_spread=False) for n in range(200, 240))
+    assert verdicts.fields_verdict(replace(found, points=found.points + chosen)) == verdicts.fields_verdict(found)
+    assert verdicts.ends(replace(found, points=chosen), ("branch7x7",)) == []
 
 
 def test_shares_of_frames_are_weighted_by_their_change():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from atlas.findings.topics import Topic
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.plan.wanted.fields import field_probes
+from atlas.plan.wanted.fields import FieldProbe, field_probes
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,15 @@ class Disc:
 
 @dataclass(frozen=True)
 class FieldPoint:
-    """One feature's neuron: the smallest discs that hold 90 % of its gradient's magnitude; None: no gradient there."""
+    """One feature's neuron: the discs that hold 90 % of its gradient's magnitude; None: no gradient there.
+
+    Each is the smallest of those about its gradient's centre of mass.
+    """
 
     feature: int
     branch: str
+    is_spread: bool  # one of those spread evenly over the branch, which stand for it
+    is_named: bool  # named by a list of the configuration
     start: Disc | None  # at the start noise
     end: Disc | None  # at the picture made for this neuron
 
@@ -40,7 +45,13 @@ class Fields:
 def fields_topic(layer: str) -> Topic[Fields]:
     """The effective fields of a layer."""
 
-    def jobs(config: Config) -> tuple[Job, ...]:
-        return tuple(probe.job for probe in field_probes(config) if probe.layer == layer)
+    def probes(config: Config) -> tuple[FieldProbe, ...]:
+        return tuple(probe for probe in field_probes(config) if probe.layer == layer)
 
-    return Topic(f"fields-{layer}", 1, Fields, jobs)
+    def jobs(config: Config) -> tuple[Job, ...]:
+        return tuple(probe.job for probe in probes(config))
+
+    def reasons(config: Config) -> tuple[tuple[bool, bool], ...]:
+        return tuple((probe.is_spread, probe.is_named) for probe in probes(config))
+
+    return Topic(f"fields-{layer}", 2, Fields, jobs, reasons)

@@ -1,10 +1,10 @@
 """What findings come to, in sentences that say no more than their numbers do: finding → words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import sqrt
 from statistics import median
 
-from atlas.findings.fields import FieldPoint, Fields
+from atlas.findings.fields import Fields
 from atlas.findings.influence import ClipInfluence, PairInfluence, TargetInfluence
 from atlas.plan.layers import get_layer
 from atlas.site.words import number, whole_percent
@@ -16,20 +16,21 @@ FEWEST = 5  # neurons on either side of a comparison
 ERRORS = 2  # standard errors from which two sides count as different
 
 
-def branch_median(points: Sequence[FieldPoint], branch: str) -> float | None:
-    """Median radius of a branch's effective fields at the end, in pixels; None if no neuron of it has a gradient."""
-    radii = [point.end.radius for point in points if point.branch == branch and point.end]
-    return median(radii) if radii else None
-
-
 def fields_verdict(found: Fields) -> str:
-    """Whether interior branches reach wider than exterior ones, as the article guesses."""
+    """Whether interior branches reach wider than exterior ones, as the article guesses.
+
+    Features that only a list names are left out: they were chosen, some of them for what they show.
+    """
     names = [branch.name for branch in get_layer(found.layer).branches]
     if len(names) == 1:
         return f"{found.layer} is one convolution: it has no branches that could be compared."
-    inner = [point.end.radius for point in found.points if point.branch in names[1:-1] and point.end]
-    outer = [point.end.radius for point in found.points if point.branch in (names[0], names[-1]) and point.end]
+    inner, outer = ends(found, names[1:-1]), ends(found, (names[0], names[-1]))
     return _comparison("By the gradient at the end", inner, outer)
+
+
+def ends(found: Fields, branches: Collection[str]) -> list[float]:
+    """Radii of the effective fields at the end, of the features that are spread evenly over some branches."""
+    return [point.end.radius for point in found.points if point.is_spread and point.branch in branches and point.end]
 
 
 def _comparison(measure: str, inner: Sequence[float], outer: Sequence[float]) -> str:

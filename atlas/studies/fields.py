@@ -6,7 +6,7 @@ concatenated branches; effective fields follow Luo et al. 2016, Understanding th
 
 from atlas.findings.fields import FieldPoint, Fields
 from atlas.plan.layers import get_layer
-from atlas.plan.wanted.fields import FieldProbe, field_probes
+from atlas.plan.wanted.fields import field_probes
 from atlas.studies.desk import Desk
 from atlas.studies.measures import smallest_disc
 
@@ -24,11 +24,14 @@ def measure_fields(desk: Desk, layer: str) -> Fields:
     at_start = desk.gradients(targets, [desk.start(probe.job) for probe in probes], size)
     at_end = desk.gradients(targets, [desk.picture(probe.job) for probe in probes], size)
     points = (
-        FieldPoint(probe.feature, _branch(probe), smallest_disc(start), smallest_disc(end))
+        FieldPoint(
+            feature=probe.feature,
+            branch=get_layer(layer).branch_of(probe.feature).name,
+            is_spread=probe.is_spread,
+            is_named=probe.is_named,
+            start=smallest_disc(start),
+            end=smallest_disc(end),
+        )
         for probe, start, end in zip(probes, at_start, at_end, strict=True)
     )
     return Fields(layer, first.neuron, size[0], tuple(points))
-
-
-def _branch(probe: FieldProbe) -> str:
-    return get_layer(probe.layer).branch_of(probe.feature).name

@@ -1,16 +1,18 @@
 """Fields of influence by branch: effective receptive fields beside the theoretical ones, over the channel index."""
 
 from dataclasses import dataclass
+from statistics import median
 
 from atlas.findings.fields import Disc, FieldPoint, Fields, fields_topic
-from atlas.plan.layers import get_layer, receptive_field
+from atlas.plan.layers import Branch, get_layer, receptive_field
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
-from atlas.site.verdicts import branch_median, fields_verdict
+from atlas.site.verdicts import ends, fields_verdict
 
 PAGE = f"fields/{HOME}"
+NO_GRADIENT = "no gradient"
 TITLE = "Fields of influence by branch"
 CARD = StudyCard(TITLE, PAGE, "Do interior features of a block reach wider than exterior ones, as the article guesses?")
 
@@ -29,6 +31,17 @@ class BranchRow:
 
 
 @dataclass(frozen=True)
+class NamedRow:
+    """A feature that a list names, and what was measured of it."""
+
+    feature: Link
+    branch: str
+    theory: str
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
 class LayerFields:
     """A layer's measurement; None as its chart: nothing to show yet."""
 
@@ -36,6 +49,7 @@ class LayerFields:
     verdict: str
     chart: Chart | None
     rows: tuple[BranchRow, ...]
+    named: tuple[NamedRow, ...]
     neuron: tuple[int, int]
     size: int
 
@@ -53,32 +67,52 @@ def field_pages(atlas: Atlas) -> list[Page]:
     found = [one for one in (atlas.finding(fields_topic(layer)) for layer in wanted) if one]
     if not found:
         return []
-    body = FieldsBody(tuple(_layer(one) for one in found))
+    body = FieldsBody(tuple(_layer(one, atlas) for one in found))
     description = "Effective receptive fields of InceptionV3's branches, measured by gradients, beside the theoretical."
     return [Page(PAGE, "fields.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
 
 
-def _layer(found: Fields) -> LayerFields:
-    layer = get_layer(found.layer)
-    has_end = any(point.end for point in found.points)
-    rows = []
-    for branch in layer.branches:
-        points = [point for point in found.points if point.branch == branch.name]
-        middle = branch_median(found.points, branch.name)
-        height, width = receptive_field(found.layer, branch.first).size
-        rows.append(
-            BranchRow(
-                name=branch.name or found.layer,
-                features=f"{branch.first} to {branch.range[-1]}",
-                theory=f"{height} × {width} px",
-                start=sum(point.start is not None for point in points),
-                end=sum(point.end is not None for point in points),
-                measured=len(points),
-                radius="no gradient" if middle is None else f"{middle:.0f} px",
-            )
-        )
-    chart = _chart(found) if has_end else None
-    return LayerFields(found.layer, fields_verdict(found), chart, tuple(rows), found.neuron, found.size)
+def _layer(found: Fields, atlas: Atlas) -> LayerFields:
+    pages = {feature.number: feature.page for feature in atlas.features if feature.layer == found.layer}
+    return LayerFields(
+        name=found.layer,
+        verdict=fields_verdict(found),
+        chart=_chart(found) if any(point.end for point in found.points) else None,
+        rows=tuple(_branch_row(found, branch) for branch in get_layer(found.layer).branches),
+        named=tuple(_named_row(found.layer, point, pages[point.feature]) for point in found.points if point.is_named),
+        neuron=found.neuron,
+        size=found.size,
+    )
+
+
+def _branch_row(found: Fields, branch: Branch) -> BranchRow:
+    points = [point for point in found.points if point.branch == branch.name and point.is_spread]
+    radii = ends(found, (branch.name,))
+    return BranchRow(
+        name=branch.name or found.layer,
+        features=f"{branch.first} to {branch.range[-1]}",
+        theory=_theory(found.layer, branch.first),
+        start=sum(point.start is not None for point in points),
+        end=len(radii),
+        measured=len(points),
+        radius=f"{median(radii):.0f} px" if radii else NO_GRADIENT,
+    )
+
+
+def _named_row(layer: str, point: FieldPoint, page: str) -> NamedRow:
+    theory = _theory(layer, point.feature)
+    return NamedRow(
+        Link(str(point.feature), page), point.branch or layer, theory, _radius(point.start), _radius(point.end)
+    )
+
+
+def _theory(layer: str, feature: int) -> str:
+    height, width = receptive_field(layer, feature).size
+    return f"{height} × {width} px"
+
+
+def _radius(disc: Disc | None) -> str:
+    return f"{disc.radius:.0f} px" if disc else NO_GRADIENT
 
 
 def _chart(found: Fields) -> Chart:
