@@ -20,7 +20,7 @@ from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
 from atlas.studies.desk import Desk
 from atlas.studies.influence import AMOUNTS
-from atlas.studies.measures import share_in_box, smallest_disc
+from atlas.studies.measures import share_in_box, share_in_disc, smallest_disc
 from atlas.studies.run import run_studies, studies
 
 CPU = torch.device("cpu")
@@ -127,6 +127,26 @@ def test_gradients_lie_inside_the_theoretical_fields(rendered, source):
         box = receptive_field(probe.layer, probe.feature).box(*probe.neuron)
         if gradient.any():
             assert share_in_box(gradient, box) >= 0.999
+
+
+def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(rendered, source):
+    config, renderer, _ = rendered
+    desk = Desk(source, renderer)
+    (octave,) = config.get_recipe("small").octaves
+    blurred = start_noise(999, (76, 76))[None]
+    for step in range(octave.steps):
+        blurred = blur(blurred, octave.sigma_at(step))
+    untouched = (blurred[0].clamp(0, 1) * 255).round().permute(1, 2, 0).double().numpy() / 255
+    found = source.read(fields_topic("Mixed_5b")).points
+    for probe, point in zip(field_probes(config), found, strict=True):
+        changed = np.abs(desk.picture(probe.job) - untouched).mean(2)
+        assert (point.change is None) == (not changed.any())
+        if point.change:
+            assert share_in_disc(changed, point.change) >= 0.9
+            assert share_in_disc(changed, replace(point.change, radius=point.change.radius - 0.01)) < 0.9
+            centre = receptive_field("Mixed_5b").centre + 0.5 + 3 * 8  # of neuron 3, 3
+            assert (point.change.row, point.change.col) == pytest.approx((centre, centre), abs=10)
+    assert sum(point.change is not None for point in found) >= 4
 
 
 def test_frames_of_a_video(rendered, source):

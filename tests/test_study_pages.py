@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from atlas.check import check_site
+from atlas.findings.fields import fields_topic
+from atlas.findings.topics import Source
 from atlas.site.build import build_site
 
 
@@ -66,10 +68,15 @@ def test_the_influence_page_says_what_was_measured(site):
     assert (site / "influence/index.html").read_text().count("<svg") >= 6
 
 
-def test_the_fields_page_has_a_row_a_branch(site):
+def test_the_fields_page_has_a_row_a_branch(site, studied):
     page = (site / "fields/index.html").read_text()
     assert page.count('<th scope="row">branch') == 4
     assert re.findall(r'<th scope="row"><a href="../(.*?)">(.*?)</a></th><td>(.*?)</td><td>(.*?)</td>', page) == [
         (f"Mixed_5b/{feature}/index.html", feature, "branch1x1", "31 × 31\u00a0px") for feature in ("0", "3", "7")
     ]
-    assert "too few neurons have a field to compare branches" in page
+    assert page.count("too few neurons have a field to compare branches") == 2
+    found = Source(studied.config, studied.renderer.weights.id).read(fields_topic("Mixed_5b"))
+    drawn = [disc for point in found.points for disc in (point.start, point.end, point.change) if disc]
+    assert page.count("<circle") == len(drawn)
+    chosen = found.points[1]
+    assert f"<td>{chosen.end.radius:.0f}\u00a0px</td><td>{chosen.change.radius:.0f}\u00a0px</td></tr>" in page

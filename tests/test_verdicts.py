@@ -1,6 +1,7 @@
 """Sentences made from findings: each outcome, and no claim beyond the numbers."""
 
 from dataclasses import replace
+from itertools import zip_longest
 
 import pytest
 
@@ -9,23 +10,37 @@ from atlas.findings.influence import ClipInfluence, FrameChange, PairInfluence, 
 from atlas.site import verdicts
 
 
-def point(feature, branch, radius, *, is_spread=True):
-    end = Disc(10, 10, radius) if radius else None
-    return FieldPoint(feature, branch, is_spread=is_spread, is_named=not is_spread, start=None, end=end)
+def disc(radius):
+    return Disc(10, 10, radius) if radius else None
 
 
-def fields(inner, outer, layer="Mixed_6b"):
-    """Radii at the end of neurons in interior and exterior branches, by turns of the two that there are of each."""
-    points = [point(n, ("branch7x7", "branch7x7dbl")[n % 2], radius) for n, radius in enumerate(inner)]
-    points += [point(n, ("branch1x1", "branch_pool")[n % 2], radius) for n, radius in enumerate(outer)]
-    return Fields(layer, (8, 8), 299, tuple(points))
+def point(feature, branch, radius, change=None, *, is_spread=True):
+    return FieldPoint(feature, branch, is_spread, not is_spread, start=None, end=disc(radius), change=disc(change))
+
+
+def fields(inner, outer, *, changed=((), ())):
+    """Radii at the end of neurons in interior and exterior branches, by turns of the two that there are of each.
+
+    Args:
+        inner: of the gradient, in interior branches.
+        outer: of the gradient, in exterior ones.
+        changed: those of the change, in the same order; none are filled up.
+    """
+    sides = zip((inner, outer), changed, (("branch7x7", "branch7x7dbl"), ("branch1x1", "branch_pool")), strict=True)
+    points = (
+        point(n, names[n % 2], *both)
+        for gradient, change, names in sides
+        for n, both in enumerate(zip_longest(gradient, change))
+    )
+    return Fields("Mixed_6b", (8, 8), 299, tuple(points))
 
 
 WIDE, NARROW = (58, 59, 60, 61, 62), (38, 39, 40, 41, 42)
 
 
 def test_the_guess_holds_where_interior_branches_reach_clearly_wider():
-    assert verdicts.fields_verdict(fields(WIDE, NARROW)) == (
+    words = verdicts.fields_verdict(fields(WIDE, NARROW))
+    assert words.endswith(
         "By the gradient at the end, the guess does hold for these features: the 5 of the interior branches reach 60 "
         "px in the median, the 5 of the first and the last branch 40 px, and in 100 % of all pairs of one and the "
         "other, ties as half, the interior one reaches wider."
@@ -37,6 +52,15 @@ def test_the_guess_does_not_hold_where_exterior_branches_reach_clearly_wider():
     assert "the guess does not hold for these features, which reach wider the other way: the 5 of " in words
     assert "40 px in the median" in words
     assert "in 0 % of all pairs" in words
+
+
+def test_change_and_gradient_are_judged_each_by_itself():
+    words = verdicts.fields_verdict(fields(WIDE, NARROW, changed=((*NARROW[:-1], 59.5), WIDE)))
+    by_change, by_gradient = words.split(" By the gradient at the end, ")
+    assert by_change.startswith("By what changed in their pictures, the guess does not hold for these features")
+    assert "the 5 of the interior branches reach 40 px in the median" in by_change
+    assert "in 8 % of all pairs" in by_change
+    assert by_gradient.startswith("the guess does hold")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +86,7 @@ def test_two_standard_errors_are_what_it_takes():
 
 
 def test_few_neurons_with_a_gradient_tell_nothing():
-    assert verdicts.fields_verdict(fields((60.1,), (60,))) == (
+    assert verdicts.fields_verdict(fields((60.1,), (60,))).endswith(
         "By the gradient at the end, too few neurons have a field to compare branches: 1 in interior and 1 in exterior "
         "ones, and 5 of each are the least."
     )
@@ -77,10 +101,10 @@ def test_a_layer_of_one_branch_has_nothing_to_compare():
 
 
 def test_chosen_features_have_no_part_in_the_comparison():
-    found = fields(WIDE, WIDE)
-    chosen = tuple(point(n, "branch7x7", 170.0, is_spread=False) for n in range(200, 240))
+    found = fields(WIDE, WIDE, changed=(WIDE, WIDE))
+    chosen = tuple(point(n, "branch7x7", 170.0, 170.0, is_spread=False) for n in range(200, 240))
     assert verdicts.fields_verdict(replace(found, points=found.points + chosen)) == verdicts.fields_verdict(found)
-    assert verdicts.ends(replace(found, points=chosen), ("branch7x7",)) == []
+    assert verdicts.radii(replace(found, points=chosen), "change", ("branch7x7",)) == []
 
 
 def test_shares_of_frames_are_weighted_by_their_change():

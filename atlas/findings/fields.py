@@ -1,11 +1,14 @@
-"""Effective receptive fields, as measured: for features of each branch, the disc that the gradient fills."""
+"""Effective receptive fields, as measured: the discs that gradient and change fill, for features of each branch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from atlas.findings.topics import Topic
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.wanted.fields import FieldProbe, field_probes
+
+DiscName = Literal["start", "end", "change"]
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,9 @@ class Disc:
 
 @dataclass(frozen=True)
 class FieldPoint:
-    """One feature's neuron: the discs that hold 90 % of its gradient's magnitude; None: no gradient there.
+    """One feature's neuron: discs that hold 90 % of its gradient's magnitude, and of what it changed in its picture.
 
-    Each is the smallest of those about its gradient's centre of mass.
+    Each is the smallest about the centre of mass of what it holds; None: there is nothing to hold.
     """
 
     feature: int
@@ -30,6 +33,12 @@ class FieldPoint:
     is_named: bool  # named by a list of the configuration
     start: Disc | None  # at the start noise
     end: Disc | None  # at the picture made for this neuron
+    change: Disc | None  # of what differs between that picture and noise that was only blurred as the recipe blurs
+
+    def radius(self, disc: DiscName) -> float | None:
+        """The radius of one of the discs, if it is there."""
+        found: Disc | None = getattr(self, disc)
+        return found.radius if found else None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from math import sqrt
 from statistics import median
 
-from atlas.findings.fields import Fields
+from atlas.findings.fields import DiscName, Fields
 from atlas.findings.influence import ClipInfluence, PairInfluence, TargetInfluence
 from atlas.plan.layers import get_layer
 from atlas.site.words import number, whole_percent
@@ -17,20 +17,23 @@ ERRORS = 2  # standard errors from which two sides count as different
 
 
 def fields_verdict(found: Fields) -> str:
-    """Whether interior branches reach wider than exterior ones, as the article guesses.
+    """Whether interior branches reach wider than exterior ones, as the article guesses: by gradient, and by change.
 
     Features that only a list names are left out: they were chosen, some of them for what they show.
     """
     names = [branch.name for branch in get_layer(found.layer).branches]
     if len(names) == 1:
         return f"{found.layer} is one convolution: it has no branches that could be compared."
-    inner, outer = ends(found, names[1:-1]), ends(found, (names[0], names[-1]))
-    return _comparison("By the gradient at the end", inner, outer)
+    sides = names[1:-1], (names[0], names[-1])
+    by_change = _comparison("By what changed in their pictures", *(radii(found, "change", side) for side in sides))
+    by_gradient = _comparison("By the gradient at the end", *(radii(found, "end", side) for side in sides))
+    return f"{by_change} {by_gradient}"
 
 
-def ends(found: Fields, branches: Collection[str]) -> list[float]:
-    """Radii of the effective fields at the end, of the features that are spread evenly over some branches."""
-    return [point.end.radius for point in found.points if point.is_spread and point.branch in branches and point.end]
+def radii(found: Fields, disc: DiscName, branches: Collection[str]) -> list[float]:
+    """Radii of a disc of each feature that is spread evenly over some branches, of those that have it."""
+    points = (point for point in found.points if point.is_spread and point.branch in branches)
+    return [radius for point in points if (radius := point.radius(disc)) is not None]
 
 
 def _comparison(measure: str, inner: Sequence[float], outer: Sequence[float]) -> str:

@@ -1,18 +1,18 @@
-"""Fields of influence by branch: effective receptive fields beside the theoretical ones, over the channel index."""
+"""Fields of influence by branch: effective and changed fields beside the theoretical ones, over the channel index."""
 
 from dataclasses import dataclass
 from statistics import median
 
-from atlas.findings.fields import Disc, FieldPoint, Fields, fields_topic
+from atlas.findings.fields import DiscName, FieldPoint, Fields, fields_topic
 from atlas.plan.layers import Branch, get_layer, receptive_field
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
-from atlas.site.verdicts import ends, fields_verdict
+from atlas.site.verdicts import fields_verdict, radii
 
 PAGE = f"fields/{HOME}"
-NO_GRADIENT = "no gradient"
+NO_GRADIENT, NO_CHANGE = "no gradient", "no change"
 TITLE = "Fields of influence by branch"
 CARD = StudyCard(TITLE, PAGE, "Do interior features of a block reach wider than exterior ones, as the article guesses?")
 
@@ -28,6 +28,7 @@ class BranchRow:
     end: int  # and at the end
     measured: int
     radius: str  # median at the end
+    change: str  # median
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class NamedRow:
     theory: str
     start: str
     end: str
+    change: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ def field_pages(atlas: Atlas) -> list[Page]:
     if not found:
         return []
     body = FieldsBody(tuple(_layer(one, atlas) for one in found))
-    description = "Effective receptive fields of InceptionV3's branches, measured by gradients, beside the theoretical."
+    description = (
+        "Where neurons of InceptionV3's branches change a picture, by pixels and by gradients, beside the theory."
+    )
     return [Page(PAGE, "fields.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
 
 
@@ -77,7 +81,7 @@ def _layer(found: Fields, atlas: Atlas) -> LayerFields:
     return LayerFields(
         name=found.layer,
         verdict=fields_verdict(found),
-        chart=_chart(found) if any(point.end for point in found.points) else None,
+        chart=_chart(found) if any(point.end or point.change for point in found.points) else None,
         rows=tuple(_branch_row(found, branch) for branch in get_layer(found.layer).branches),
         named=tuple(_named_row(found.layer, point, pages[point.feature]) for point in found.points if point.is_named),
         neuron=found.neuron,
@@ -87,22 +91,27 @@ def _layer(found: Fields, atlas: Atlas) -> LayerFields:
 
 def _branch_row(found: Fields, branch: Branch) -> BranchRow:
     points = [point for point in found.points if point.branch == branch.name and point.is_spread]
-    radii = ends(found, (branch.name,))
+    at_end, of_change = (radii(found, disc, (branch.name,)) for disc in ("end", "change"))
     return BranchRow(
         name=branch.name or found.layer,
         features=f"{branch.first} to {branch.range[-1]}",
         theory=_theory(found.layer, branch.first),
         start=sum(point.start is not None for point in points),
-        end=len(radii),
+        end=len(at_end),
         measured=len(points),
-        radius=f"{median(radii):.0f} px" if radii else NO_GRADIENT,
+        radius=_pixels(median(at_end) if at_end else None, NO_GRADIENT),
+        change=_pixels(median(of_change) if of_change else None, NO_CHANGE),
     )
 
 
 def _named_row(layer: str, point: FieldPoint, page: str) -> NamedRow:
-    theory = _theory(layer, point.feature)
     return NamedRow(
-        Link(str(point.feature), page), point.branch or layer, theory, _radius(point.start), _radius(point.end)
+        feature=Link(str(point.feature), page),
+        branch=point.branch or layer,
+        theory=_theory(layer, point.feature),
+        start=_pixels(point.radius("start"), NO_GRADIENT),
+        end=_pixels(point.radius("end"), NO_GRADIENT),
+        change=_pixels(point.radius("change"), NO_CHANGE),
     )
 
 
@@ -111,8 +120,8 @@ def _theory(layer: str, feature: int) -> str:
     return f"{height} × {width} px"
 
 
-def _radius(disc: Disc | None) -> str:
-    return f"{disc.radius:.0f} px" if disc else NO_GRADIENT
+def _pixels(radius: float | None, without: str) -> str:
+    return without if radius is None else f"{radius:.0f} px"
 
 
 def _chart(found: Fields) -> Chart:
@@ -126,13 +135,16 @@ def _chart(found: Fields) -> Chart:
         ]
     series = (
         Series("half the side of the theoretical field", tuple(theory)),
-        Series("radius at the start", _dots(found.points, "start"), "dots"),
-        Series("radius at the end", _dots(found.points, "end"), "dots"),
+        Series("radius of the gradient at the start", _dots(found.points, "start"), "dots"),
+        Series("radius of the gradient at the end", _dots(found.points, "end"), "dots"),
+        Series("radius of the change", _dots(found.points, "change"), "dots"),
     )
-    alt = f"Radius of the effective receptive field over the features of {found.layer}, beside the theoretical field."
+    alt = (
+        f"Radii of the effective receptive field and of the change in the picture, over the features of {found.layer}, "
+        "beside the theoretical field."
+    )
     return make_chart(series, alt=alt, x_label="feature", y_label="Pixels from the middle of the field")
 
 
-def _dots(points: tuple[FieldPoint, ...], when: str) -> tuple[tuple[float, float | None], ...]:
-    discs: list[tuple[int, Disc | None]] = [(p.feature, p.start if when == "start" else p.end) for p in points]
-    return tuple((float(feature), disc.radius if disc else None) for feature, disc in discs)
+def _dots(points: tuple[FieldPoint, ...], disc: DiscName) -> tuple[tuple[float, float | None], ...]:
+    return tuple((float(point.feature), point.radius(disc)) for point in points)
