@@ -143,7 +143,7 @@ def _chart(found: Fields) -> Chart:
         f"Radii of the effective receptive field and of the change in the picture, over the features of {found.layer}, "
         "beside the theoretical field."
     )
-    return make_chart(series, alt=alt, x_label="feature", y_label="Pixels from the middle of the field")
+    return make_chart(series, alt=alt, x_label="feature", y_label="Radius, or half the side, in pixels")
 
 
 def _dots(points: tuple[FieldPoint, ...], disc: DiscName) -> tuple[tuple[float, float | None], ...]:
