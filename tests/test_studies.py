@@ -114,6 +114,17 @@ def test_effective_fields_are_of_each_branch_and_of_what_lists_name(source):
     assert [point.branch for point in found.points] == [*["branch1x1"] * 3, "branch5x5", "branch3x3dbl", "branch_pool"]
 
 
+def test_a_probe_that_a_list_no_longer_names_is_asked_anew(rendered, source):
+    """Feature 0 is spread evenly and named by a pair: without the pair its rendering stays the same."""
+    config, renderer, _ = rendered
+    lists = replace(config.lists, interactions=config.lists.interactions.emptied())
+    other = Source(replace(config, lists=lists), renderer.weights.id)
+    topic = fields_topic("Mixed_5b")
+    assert topic.jobs(other.config) == topic.jobs(config)
+    assert other.read(topic) is None
+    assert source.read(topic) is not None
+
+
 def test_gradients_lie_inside_the_theoretical_fields(rendered, source):
     """The probes' gradients, and so nearly all that their discs are made of, come from where the neuron can look."""
     config, renderer, _ = rendered
