@@ -42,7 +42,7 @@ recipe = "small"
 [dream]
 targets = []
 [interactions]
-pairs = []
+pairs = [["Conv2d_4a_3x3[0]", "Mixed_5b[0]"]] # the first layer is not in this atlas
 [recipes.plain]
 octaves = [{ size = 80, steps = 3, lr = [0.5, 0.3] }]
 [compare]

@@ -2,9 +2,12 @@
 
 import re
 from dataclasses import replace
+from itertools import permutations
+from statistics import correlation
 from types import SimpleNamespace
 
 import pytest
+from scipy.stats import t as student_t
 
 from atlas.findings.depth import DEPTH, Depth, LayerDepth, Quartiles, Trend, layer_depth_topic
 from atlas.findings.topics import Source
@@ -95,6 +98,53 @@ def test_a_trend_is_spearmans_rank_correlation():
     assert 0 < found.p < 1
 
 
+@pytest.mark.parametrize(
+    ("values", "p"),
+    [
+        ([1, 2, 3], 1 / 3),
+        ([3, 2, 1], 1 / 3),
+        ([1, 2, 3, 4], 1 / 12),
+        ([1, 2, 3, 4, 5], 1 / 60),
+        ([1, 1, 2], 2 / 3),
+        ([2, 1, 3], 1),
+    ],
+)
+def test_the_p_of_a_few_layers_counts_their_orders(values, p):
+    assert trend("edges", layers([float(value) for value in values], "edges")).p == pytest.approx(p, rel=1e-5)
+
+
+def test_p_agrees_with_pearsons_correlation_of_all_orders():
+    values = [2.0, 7.0, 1.0, 9.0, 8.0, 30.0]
+    ranks = [sorted(values).index(value) for value in values]
+    rho = correlation(range(6), ranks)
+    all_rhos = [correlation(range(6), order) for order in permutations(ranks)]
+    expected = sum(abs(one) >= abs(rho) - 1e-9 for one in all_rhos) / len(all_rhos)
+    assert trend("entropy", layers(values)).p == pytest.approx(expected, rel=1e-5)
+
+
+def test_more_layers_have_the_p_of_students_t():
+    values = [float(value) for value in (2, 1, 4, 3, 9, 5, 8, 7, 6)]
+    found = trend("entropy", layers(values))
+    t = found.rho * (7 / (1 - found.rho**2)) ** 0.5
+    assert found.p == pytest.approx(2 * student_t.sf(t, 7), rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("way", [1.0, -1.0])
+def test_nothing_is_claimed_of_few_layers_in_order(count, way):
+    found = layers([way * at for at in range(count)], "edges")
+    edges = trend("edges", found)
+    assert direction(edges) is None
+    assert (
+        trend_sentence(edges, "Edges") == f"Edges: too few layers to speak of a trend, {count} of the 5 that it takes."
+    )
+    assert depth_verdict(Depth(tuple(found), (edges,))).startswith("There are too few layers here")
+
+
+def test_five_layers_in_order_are_a_trend():
+    assert direction(trend("edges", layers([1.0, 2.0, 3.0, 4.0, 5.0], "edges"))) == "grows"
+
+
 def test_layers_without_a_value_have_no_part_in_a_trend():
     assert trend("entropy", layers([1.0, None, 2.0, 3.0])).rho == pytest.approx(1)
     assert trend("entropy", layers([1.0, None, 2.0])) == Trend("entropy", 2, None, None)
@@ -108,7 +158,7 @@ def test_layers_without_a_value_have_no_part_in_a_trend():
         (-0.9, 0.001, "falls"),
         (0.49, 0.001, "shows no trend"),
         (0.9, 0.06, "shows no trend"),
-        (None, None, None),
+        (None, None, "shows no trend"),
     ],
 )
 def test_directions_by_the_stated_thresholds(rho, p, expected):
@@ -120,7 +170,7 @@ def test_a_trend_in_words():
         "Edges: the median falls with depth. Spearman’s rank correlation over 16 layers is −0.60 (p = 0.014)."
     )
     assert "(p below 0.001)" in trend_sentence(Trend("edges", 16, 0.9, 0.0), "Edges")
-    assert "too few" in trend_sentence(Trend("edges", 2, None, None), "Edges")
+    assert trend_sentence(Trend("edges", 6, None, None), "Edges") == "Edges: the medians of all 6 layers are equal."
 
 
 def verdict(*rhos):
@@ -139,7 +189,8 @@ def test_the_verdict_counts_the_measures():
     assert verdict(0.1, 0.2, -0.1) == (
         "Of the three measures of complexity, none grows with depth, 3 show no trend (fineness, colours, edges)."
     )
-    assert "too few layers" in verdict(None, 0.8, 0.7)
+    few = tuple(Trend(name, count, 0.9, 0.01) for name, count in (("centroid", 4), ("entropy", 6), ("edges", 6)))
+    assert "too few layers" in depth_verdict(Depth((), few))
 
 
 def test_the_page(config):
@@ -148,7 +199,10 @@ def test_the_page(config):
     html = (config.site / "depth/index.html").read_text()
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
     assert "9 pictures of features by recipe quick" in page
-    assert "6 features of status no_gradient are left out" in page
+    assert "6 features of status no_gradient are left out: no gradient moved their first octave" in page
+    assert "Fineness: too few layers to speak of a trend, 3 of the 5 that it takes." in page
+    assert "rank correlation over" not in page
+    assert "a slope of more than 0.071 pixel ranges a pixel" in page
     assert depth_verdict(found) in page
     assert html.count("<circle") == 3 * 3
     assert html.count('class="band"') == 3 * 3  # layers in between are not in this atlas

@@ -112,9 +112,11 @@ def test_edges_of_a_step_and_of_slopes():
     step = np.zeros((50, 50))
     step[:, 25:] = 0.5
     assert looks.edge_density(step, 0.1) == pytest.approx(2 / 50)
-    for slope, expected in ((0.069, 0.0), (0.073, 1.0)):  # a slope of s along one axis has s·√2
-        ramp = np.tile(np.arange(14) * slope, (14, 1))
-        assert looks.edge_density(ramp, 0.1) == pytest.approx(expected, abs=0.3)  # borders have half the slope
+    rows, cols = np.indices((14, 14))
+    for slope, expected in ((0.0706, 0.0), (0.0708, 1.0)):  # the threshold is √2 times the slope
+        for turn in (0, 0.7, math.pi / 4, math.pi / 2):
+            ramp = slope * (math.sin(turn) * rows + math.cos(turn) * cols)
+            assert looks.edge_density(ramp, 0.1) == pytest.approx(expected, abs=0.3)  # borders have half the slope
 
 
 def test_quartiles():

@@ -11,13 +11,16 @@ from atlas.findings.files import read_finding, rounded, write_finding
 from atlas.findings.influence import INFLUENCE, clip_topic
 from atlas.findings.neurons import NEURONS
 from atlas.findings.topics import Source
+from atlas.plan.layers import receptive_field
 from atlas.plan.raster import config_clips
+from atlas.plan.wanted.fields import field_probes
 from atlas.plan.wanted.influence import influence_pairs
 from atlas.render.descent import start_noise
 from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
 from atlas.studies.desk import Desk
 from atlas.studies.influence import AMOUNTS
+from atlas.studies.measures import share_in_box, share_in_disc, smallest_disc
 from atlas.studies.run import run_studies, studies
 
 CPU = torch.device("cpu")
@@ -98,12 +101,63 @@ def test_untouched_noise_is_the_noise_blurred_step_by_step(rendered, source):
     assert np.array_equal(np.asarray(picture)[50:], np.round(expected * 255)[50:])
 
 
-def test_effective_fields_lie_inside_the_theoretical_ones(source):
+def test_effective_fields_are_of_each_branch_and_of_what_lists_name(source):
     found = source.read(fields_topic("Mixed_5b"))
-    assert [point.branch for point in found.points] == ["branch1x1", "branch5x5", "branch3x3dbl", "branch_pool"]
-    for point in found.points:
-        for disc in (point.start, point.end):
-            assert disc is None or 3 < disc.radius < 76
+    assert [(point.feature, point.is_spread, point.is_named) for point in found.points] == [
+        (0, True, True),
+        (3, False, True),
+        (7, False, True),
+        (64, True, False),
+        (128, True, False),
+        (224, True, False),
+    ]
+    assert [point.branch for point in found.points] == [*["branch1x1"] * 3, "branch5x5", "branch3x3dbl", "branch_pool"]
+
+
+def test_a_probe_that_a_list_no_longer_names_is_asked_anew(rendered, source):
+    """Feature 0 is spread evenly and named by a pair: without the pair its rendering stays the same."""
+    config, renderer, _ = rendered
+    lists = replace(config.lists, interactions=config.lists.interactions.emptied())
+    other = Source(replace(config, lists=lists), renderer.weights.id)
+    topic = fields_topic("Mixed_5b")
+    assert topic.jobs(other.config) == topic.jobs(config)
+    assert other.read(topic) is None
+    assert source.read(topic) is not None
+
+
+def test_gradients_lie_inside_the_theoretical_fields(rendered, source):
+    """The probes' gradients, and so nearly all that their discs are made of, come from where the neuron can look."""
+    config, renderer, _ = rendered
+    probes = field_probes(config)
+    desk = Desk(source, renderer)
+    pictures = [desk.picture(probe.job) for probe in probes]
+    gradients = desk.gradients([probe.job.target for probe in probes], pictures, (76, 76))
+    assert sum(gradient.any() for gradient in gradients) >= 4
+    for probe, gradient, point in zip(probes, gradients, source.read(fields_topic("Mixed_5b")).points, strict=True):
+        assert point.end == smallest_disc(gradient)
+        box = receptive_field(probe.layer, probe.feature).box(*probe.neuron)
+        if gradient.any():
+            assert share_in_box(gradient, box) >= 0.999
+
+
+def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(rendered, source):
+    config, renderer, _ = rendered
+    desk = Desk(source, renderer)
+    (octave,) = config.get_recipe("small").octaves
+    blurred = start_noise(999, (76, 76))[None]
+    for step in range(octave.steps):
+        blurred = blur(blurred, octave.sigma_at(step))
+    untouched = (blurred[0].clamp(0, 1) * 255).round().permute(1, 2, 0).double().numpy() / 255
+    found = source.read(fields_topic("Mixed_5b")).points
+    for probe, point in zip(field_probes(config), found, strict=True):
+        changed = np.abs(desk.picture(probe.job) - untouched).mean(2)
+        assert (point.change is None) == (not changed.any())
+        if point.change:
+            assert share_in_disc(changed, point.change) >= 0.9
+            assert share_in_disc(changed, replace(point.change, radius=point.change.radius - 0.01)) < 0.9
+            centre = receptive_field("Mixed_5b").centre + 0.5 + 3 * 8  # of neuron 3, 3
+            assert (point.change.row, point.change.col) == pytest.approx((centre, centre), abs=10)
+    assert sum(point.change is not None for point in found) >= 4
 
 
 def test_frames_of_a_video(rendered, source):

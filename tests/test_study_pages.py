@@ -6,8 +6,14 @@ from dataclasses import replace
 import pytest
 
 from atlas.check import check_site
+from atlas.findings.fields import Disc, FieldPoint, Fields, fields_topic
+from atlas.findings.topics import Source
+from atlas.plan.config import load_config, override
+from atlas.plan.layers import get_layer
+from atlas.plan.wanted.fields import field_probes
 from atlas.site.build import build_site
 from atlas.site.pages.influence import make_map
+from stores import WEIGHTS, fill, put
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +84,47 @@ def test_a_map_halves_from_shade_to_shade_and_joins_neighbours():
     assert make_map("nothing", ((0.0, 0.0), (0.0, 0.0))).runs == ()
 
 
-def test_the_fields_page_has_a_row_a_branch(site):
+def test_the_fields_page_has_a_row_a_branch(site, studied):
     page = (site / "fields/index.html").read_text()
     assert page.count('<th scope="row">branch') == 4
-    assert "The guess do" in page or "Too few" in page
+    assert re.findall(r'<th scope="row"><a href="../(.*?)">(.*?)</a></th><td>(.*?)</td><td>(.*?)</td>', page) == [
+        (f"Mixed_5b/{feature}/index.html", feature, "branch1x1", "31 × 31\u00a0px") for feature in ("0", "3", "7")
+    ]
+    assert page.count("too few neurons have a field to compare branches") == 2
+    found = Source(studied.config, studied.renderer.weights.id).read(fields_topic("Mixed_5b"))
+    drawn = [disc for point in found.points for disc in (point.start, point.end, point.change) if disc]
+    assert page.count("<circle") == len(drawn)
+    chosen = found.points[1]
+    assert f"<td>{chosen.end.radius:.0f}\u00a0px</td><td>{chosen.change.radius:.0f}\u00a0px</td></tr>" in page
+
+
+def write_fields(config, layer):
+    """A finding of a layer: radii that differ by disc and by feature, and some are missing."""
+    points = []
+    for at, probe in enumerate(probe for probe in field_probes(config) if probe.layer == layer):
+        put(config.store, probe.job)
+        discs = [None if at % 5 == n else Disc(80, 80, 20 + 30 * n + at / 10) for n in range(3)]
+        branch = get_layer(layer).branch_of(probe.feature).name
+        points.append(FieldPoint(probe.feature, branch, probe.is_spread, probe.is_named, *discs))
+    Source(config, WEIGHTS).write(fields_topic(layer), Fields(layer, (4, 4), 160, tuple(points)))
+
+
+def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
+    config = override(load_config("demo"), layer_names="Conv2d_2b_3x3,Mixed_6b", features="1")
+    fields = replace(config.lists.fields, layers=("Mixed_6b", "Conv2d_2b_3x3"), features=8)
+    lists = replace(config.lists.emptied(), fields=fields, neurons=config.lists.neurons)
+    config = replace(config, store=tmp_path / "store", site=tmp_path / "site", lists=lists)
+    fill(config)
+    for layer in fields.layers:
+        write_fields(config, layer)
+    build_site(config, WEIGHTS)
+    page = (config.site / "fields/index.html").read_text()
+    rows = re.findall(r'<tr><th scope="row"><a href="../Mixed_6b/(.*?)/index.html">.*?</th>(.*?)</tr>', page)
+    cells = {int(feature): re.findall(r"<td>(.*?)</td>", row) for feature, row in rows}
+    assert list(cells) == [354, 415, 654]
+    assert cells[415] == ["branch7x7dbl", "351 × 351\u00a0px", "22\u00a0px", "52\u00a0px", "82\u00a0px"]
+    assert cells[654] == ["branch_pool", "191 × 191\u00a0px", "no gradient", "53\u00a0px", "83\u00a0px"]
+    words = words_of(config.site / "fields/index.html")
+    assert words.count("the guess does hold") + words.count("cannot be told from these") == 2
+    assert "Conv2d_2b_3x3 is one convolution: it has no branches that could be compared." in words
+    assert check_site(config.site).faults == ()

@@ -8,7 +8,8 @@ from atlas.plan.jobs import feature_jobs, layer_jobs
 
 SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
 LEVELS = 8  # of each colour channel in a histogram of colours
-EDGE = 0.1  # magnitude of the Sobel gradient from which a pixel counts as an edge, in pixel ranges a pixel
+EDGE = 0.1  # Sobel magnitude, as scikit-image scales it, above which a pixel counts as an edge: √2 times the slope
+MOST_ORDERED = 8  # layers of whose medians all orders are looked at; of more, p comes from Student's t
 MEASURES = ("centroid", "entropy", "edges")
 
 
@@ -27,7 +28,7 @@ class LayerDepth:
 
     layer: str
     measured: int  # pictures
-    without_gradient: int  # left out, since they show noise
+    without_gradient: int  # left out: no gradient in the first octave, and noise unless a later one had some
     centroid: Quartiles | None  # power-weighted mean frequency of the luminance, cycles a pixel; None: no structure
     entropy: Quartiles | None  # of the histogram of colours, bits
     edges: Quartiles | None  # share of the pixels that are edges
@@ -39,8 +40,8 @@ class Trend:
 
     measure: str  # one of `MEASURES`
     layers: int  # that have a median
-    rho: float | None  # from −1 to 1; None: too few layers, or all medians are equal
-    p: float | None  # how often chance alone would do as much
+    rho: float | None  # from −1 to 1; None: fewer than three layers, or all medians are equal
+    p: float | None  # how often chance alone would do as much; exact up to `MOST_ORDERED` layers
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,4 @@ def layer_depth_topic(layer: str) -> Topic[LayerDepth]:
     return Topic(f"depth-{layer}", 1, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
 
 
-DEPTH = Topic("depth", 1, Depth, feature_jobs, needs_all=False)
+DEPTH = Topic("depth", 2, Depth, feature_jobs, needs_all=False)

@@ -1,11 +1,14 @@
-"""Effective receptive fields, as measured: for features of each branch, the disc that the gradient fills."""
+"""Effective receptive fields, as measured: the discs that gradient and change fill, for features of each branch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from atlas.findings.topics import Topic
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.plan.wanted.fields import field_probes
+from atlas.plan.wanted.fields import FieldProbe, field_probes
+
+DiscName = Literal["start", "end", "change"]
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,23 @@ class Disc:
 
 @dataclass(frozen=True)
 class FieldPoint:
-    """One feature's neuron: the smallest discs that hold 90 % of its gradient's magnitude; None: no gradient there."""
+    """One feature's neuron: discs that hold 90 % of its gradient's magnitude, and of what it changed in its picture.
+
+    Each is the smallest about the centre of mass of what it holds; None: there is nothing to hold.
+    """
 
     feature: int
     branch: str
+    is_spread: bool  # one of those spread evenly over the branch, which stand for it
+    is_named: bool  # named by a list of the configuration
     start: Disc | None  # at the start noise
     end: Disc | None  # at the picture made for this neuron
+    change: Disc | None  # of what differs between that picture and noise that was only blurred as the recipe blurs
+
+    def radius(self, disc: DiscName) -> float | None:
+        """The radius of one of the discs, if it is there."""
+        found: Disc | None = getattr(self, disc)
+        return found.radius if found else None
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,13 @@ class Fields:
 def fields_topic(layer: str) -> Topic[Fields]:
     """The effective fields of a layer."""
 
-    def jobs(config: Config) -> tuple[Job, ...]:
-        return tuple(probe.job for probe in field_probes(config) if probe.layer == layer)
+    def probes(config: Config) -> tuple[FieldProbe, ...]:
+        return tuple(probe for probe in field_probes(config) if probe.layer == layer)
 
-    return Topic(f"fields-{layer}", 1, Fields, jobs)
+    def jobs(config: Config) -> tuple[Job, ...]:
+        return tuple(probe.job for probe in probes(config))
+
+    def reasons(config: Config) -> tuple[tuple[bool, bool], ...]:
+        return tuple((probe.is_spread, probe.is_named) for probe in probes(config))
+
+    return Topic(f"fields-{layer}", 2, Fields, jobs, reasons)

@@ -1,9 +1,10 @@
 """What findings come to, in sentences that say no more than their numbers do: finding → words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from math import sqrt
 from statistics import median
 
-from atlas.findings.fields import FieldPoint, Fields
+from atlas.findings.fields import DiscName, Fields
 from atlas.findings.influence import ClipInfluence, PairInfluence, TargetInfluence
 from atlas.plan.layers import get_layer
 from atlas.site.words import number, whole_percent
@@ -11,27 +12,63 @@ from atlas.site.words import number, whole_percent
 PRECISIONS = {"fp32": "float32", "fp64": "float64"}
 LIKE = 0.5  # a change counts as of the size of another if it is at least half of it
 LITTLE = 0.1  # and as little beside it if it is less than a tenth
-
-
-def branch_median(points: Sequence[FieldPoint], branch: str) -> float | None:
-    """Median radius of a branch's effective fields at the end, in pixels; None if no neuron of it has a gradient."""
-    radii = [point.end.radius for point in points if point.branch == branch and point.end]
-    return median(radii) if radii else None
+FEWEST = 5  # neurons on either side of a comparison
+ERRORS = 2  # standard errors from which two sides count as different
 
 
 def fields_verdict(found: Fields) -> str:
-    """Whether interior branches reach wider than exterior ones, as the article guesses."""
+    """Whether interior branches reach wider than exterior ones, as the article guesses: by gradient, and by change.
+
+    Features that only a list names are left out: they were chosen, some of them for what they show.
+    """
     names = [branch.name for branch in get_layer(found.layer).branches]
-    inner = [point.end.radius for point in found.points if point.branch in names[1:-1] and point.end]
-    outer = [point.end.radius for point in found.points if point.branch in (names[0], names[-1]) and point.end]
-    if not inner or not outer:
-        return "Too few neurons have a gradient to compare interior and exterior branches."
-    wide, narrow = median(inner), median(outer)
-    answer = "does" if wide > narrow else "does not"
+    if len(names) == 1:
+        return f"{found.layer} is one convolution: it has no branches that could be compared."
+    sides = names[1:-1], (names[0], names[-1])
+    by_change = _comparison("By what changed in their pictures", *(radii(found, "change", side) for side in sides))
+    by_gradient = _comparison("By the gradient at the end", *(radii(found, "end", side) for side in sides))
+    return f"{by_change} {by_gradient}"
+
+
+def radii(found: Fields, disc: DiscName, branches: Collection[str]) -> list[float]:
+    """Radii of a disc of each feature that is spread evenly over some branches, of those that have it."""
+    points = (point for point in found.points if point.is_spread and point.branch in branches)
+    return [radius for point in points if (radius := point.radius(disc)) is not None]
+
+
+def _comparison(measure: str, inner: Sequence[float], outer: Sequence[float]) -> str:
+    """What the radii in interior and in exterior branches say of the guess."""
+    if min(len(inner), len(outer)) < FEWEST:
+        return (
+            f"{measure}, too few neurons have a field to compare branches: {len(inner)} in interior and {len(outer)} "
+            f"in exterior ones, and {FEWEST} of each are the least."
+        )
+    share = wider_share(inner, outer)
     return (
-        f"The guess {answer} hold for these features: the {len(inner)} of the interior branches reach "
-        f"{wide:.0f} px in the median, the {len(outer)} of the first and the last branch {narrow:.0f} px."
+        f"{measure}, {_answer(share, len(inner), len(outer))}: the {len(inner)} of the interior branches reach "
+        f"{median(inner):.0f} px in the median, the {len(outer)} of the first and the last branch {median(outer):.0f} "
+        f"px, and in {whole_percent(share)} of all pairs of one and the other, ties as half, the interior one reaches "
+        "wider."
     )
+
+
+def wider_share(some: Sequence[float], others: Sequence[float]) -> float:
+    """Share of all pairs in which the one of `some` is larger than the one of `others`; equal ones count half.
+
+    That is the statistic of Mann and Whitney, over the number of pairs.
+    """
+    won = sum((one > other) + (one == other) / 2 for one in some for other in others)
+    return won / (len(some) * len(others))
+
+
+def _answer(share: float, count: int, other_count: int) -> str:
+    """What a `wider_share` of so many says of the guess: nothing within two standard errors of even."""
+    error = sqrt((count + other_count + 1) / (12 * count * other_count))  # if neither were wider
+    if share - 0.5 >= ERRORS * error:
+        return "the guess does hold for these features"
+    if share - 0.5 <= -ERRORS * error:
+        return "the guess does not hold for these features, which reach wider the other way"
+    return "it cannot be told from these features whether the guess holds"
 
 
 def frames_verdict(found: ClipInfluence) -> str:

@@ -108,8 +108,8 @@ def colour_entropy(picture: Array, levels: int) -> float:
 def edge_density(grey: Array, threshold: float) -> float:
     """Share of the pixels at which the magnitude of the Sobel gradient exceeds a threshold.
 
-    The magnitude is scikit-image's: the root mean square of the two filters' responses, so that a slope of one
-    pixel range in ten pixels, along a row, has 0.1·√2.
+    The magnitude is scikit-image's: the root mean square of the two filters' responses, which is √2 times the slope,
+    in pixel ranges a pixel, whatever its direction.
     """
     return float((sobel(grey) > threshold).mean())
 

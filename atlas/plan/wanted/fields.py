@@ -1,5 +1,6 @@
 """Neurons whose effective receptive field is measured: `Config` → jobs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from atlas.plan import layers
@@ -16,12 +17,17 @@ class FieldProbe:
 
     layer: str
     feature: int
+    is_spread: bool  # one of those that are spread evenly over their branch
+    is_named: bool  # named by a list of the configuration
     neuron: Size
     job: Job
 
 
 def field_probes(config: Config) -> tuple[FieldProbe, ...]:
-    """Neurons whose effective field is measured: of some features of each branch, evenly spread over its range."""
+    """Neurons whose effective field is measured, layer by layer, by feature.
+
+    They are of some features of each branch, evenly spread over its range, and of those that a list names.
+    """
     wanted = config.lists.fields
     recipe = config.get_recipe(wanted.recipe)
     found = []
@@ -29,10 +35,14 @@ def field_probes(config: Config) -> tuple[FieldProbe, ...]:
         if name not in config.layers:
             continue
         row, col = middle_of(name, recipe)
-        for branch in layers.get_layer(name).branches:
-            count = min(wanted.features, branch.features)
-            for at in range(count):
-                feature = branch.first + at * branch.features // count
-                target = Target((Term(name, feature, Neuron(row, col)),))
-                found.append(FieldProbe(name, feature, (row, col), Job(target, recipe, config.seed)))
+        spread = {feature for branch in layers.get_layer(name).branches for feature in _spread(branch, wanted.features)}
+        named = {term.feature for term in config.lists.terms if term.layer == name and term.feature is not None}
+        for feature in sorted(spread | named):
+            job = Job(Target((Term(name, feature, Neuron(row, col)),)), recipe, config.seed)
+            found.append(FieldProbe(name, feature, feature in spread, feature in named, (row, col), job))
     return tuple(found)
+
+
+def _spread(branch: layers.Branch, wanted: int) -> Iterator[int]:
+    count = min(wanted, branch.features)
+    return (branch.first + at * branch.features // count for at in range(count))

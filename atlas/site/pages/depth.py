@@ -1,8 +1,9 @@
 """Depth: fineness, colours and edges of each layer's pictures, as charts over the 16 layers, and what they allow."""
 
 from dataclasses import dataclass
+from math import sqrt
 
-from atlas.findings.depth import DEPTH, EDGE, LEVELS, SIZE, Depth, LayerDepth, Quartiles, Trend
+from atlas.findings.depth import DEPTH, EDGE, LEVELS, MOST_ORDERED, SIZE, Depth, LayerDepth, Quartiles, Trend
 from atlas.plan.layers import LAYERS, depth
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
@@ -16,7 +17,8 @@ CARD = StudyCard(
     TITLE, PAGE, "Do pictures grow more complex from layer to layer? Fineness, colours and edges, counted."
 )
 STRONG = 0.5  # a trend needs a rank correlation of at least so much,
-CHANCE = 0.05  # that chance alone would reach less often than this
+CHANCE = 0.05  # that chance alone would reach less often than this,
+FEWEST = 5  # over so many layers: even four in order are no rarer than that
 DIRECTIONS = (
     ("grows", "grows with depth", "grow with depth"),
     ("falls", "falls", "fall"),
@@ -52,7 +54,8 @@ MEASURES = (
     Measure(
         "edges",
         "Edges",
-        f"The share of pixels at which the Sobel gradient of the luminance exceeds {EDGE:g} pixel ranges a pixel.",
+        "The share of pixels at which the luminance, by Sobel’s filters, has a slope of more than "
+        f"{EDGE / sqrt(2):.2g} pixel ranges a pixel.",
         "Share of pixels that are edges",
     ),
 )
@@ -93,6 +96,8 @@ class DepthBody:
     without_gradient: int
     strong: float = STRONG
     chance: float = CHANCE
+    fewest: int = FEWEST
+    most_ordered: int = MOST_ORDERED
 
 
 def depth_pages(atlas: Atlas) -> list[Page]:
@@ -116,8 +121,10 @@ def depth_pages(atlas: Atlas) -> list[Page]:
 
 def direction(trend: Trend) -> str | None:
     """Whether a measure "grows", "falls" or "shows no trend" with depth; None if that cannot be told."""
-    if trend.rho is None or trend.p is None:
+    if trend.layers < FEWEST:
         return None
+    if trend.rho is None or trend.p is None:  # all medians are equal
+        return "shows no trend"
     if abs(trend.rho) < STRONG or trend.p >= CHANCE:
         return "shows no trend"
     return "grows" if trend.rho > 0 else "falls"
@@ -126,8 +133,10 @@ def direction(trend: Trend) -> str | None:
 def trend_sentence(trend: Trend, title: str) -> str:
     """A measure's trend in words, with its numbers."""
     found = direction(trend)
-    if found is None or trend.rho is None or trend.p is None:
-        return f"{trend.layers} layers are too few to speak of a trend, or their medians are equal."
+    if found is None:
+        return f"{title}: too few layers to speak of a trend, {trend.layers} of the {FEWEST} that it takes."
+    if trend.rho is None or trend.p is None:
+        return f"{title}: the medians of all {trend.layers} layers are equal."
     chance = "below 0.001" if trend.p < 0.001 else f"= {trend.p:.2g}"
     return (
         f"{title}: the median {found} with depth. Spearman’s rank correlation over {trend.layers} layers is "

@@ -1,16 +1,18 @@
-"""Fields of influence by branch: effective receptive fields beside the theoretical ones, over the channel index."""
+"""Fields of influence by branch: effective and changed fields beside the theoretical ones, over the channel index."""
 
 from dataclasses import dataclass
+from statistics import median
 
-from atlas.findings.fields import Disc, FieldPoint, Fields, fields_topic
-from atlas.plan.layers import get_layer, receptive_field
+from atlas.findings.fields import DiscName, FieldPoint, Fields, fields_topic
+from atlas.plan.layers import Branch, get_layer, receptive_field
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
-from atlas.site.verdicts import branch_median, fields_verdict
+from atlas.site.verdicts import fields_verdict, radii
 
 PAGE = f"fields/{HOME}"
+NO_GRADIENT, NO_CHANGE = "no gradient", "no change"
 TITLE = "Fields of influence by branch"
 CARD = StudyCard(TITLE, PAGE, "Do interior features of a block reach wider than exterior ones, as the article guesses?")
 
@@ -26,6 +28,19 @@ class BranchRow:
     end: int  # and at the end
     measured: int
     radius: str  # median at the end
+    change: str  # median
+
+
+@dataclass(frozen=True)
+class NamedRow:
+    """A feature that a list names, and what was measured of it."""
+
+    feature: Link
+    branch: str
+    theory: str
+    start: str
+    end: str
+    change: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,7 @@ class LayerFields:
     verdict: str
     chart: Chart | None
     rows: tuple[BranchRow, ...]
+    named: tuple[NamedRow, ...]
     neuron: tuple[int, int]
     size: int
 
@@ -53,32 +69,59 @@ def field_pages(atlas: Atlas) -> list[Page]:
     found = [one for one in (atlas.finding(fields_topic(layer)) for layer in wanted) if one]
     if not found:
         return []
-    body = FieldsBody(tuple(_layer(one) for one in found))
-    description = "Effective receptive fields of InceptionV3's branches, measured by gradients, beside the theoretical."
+    body = FieldsBody(tuple(_layer(one, atlas) for one in found))
+    description = (
+        "Where neurons of InceptionV3's branches change a picture, by pixels and by gradients, beside the theory."
+    )
     return [Page(PAGE, "fields.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
 
 
-def _layer(found: Fields) -> LayerFields:
-    layer = get_layer(found.layer)
-    has_end = any(point.end for point in found.points)
-    rows = []
-    for branch in layer.branches:
-        points = [point for point in found.points if point.branch == branch.name]
-        middle = branch_median(found.points, branch.name)
-        height, width = receptive_field(found.layer, branch.first).size
-        rows.append(
-            BranchRow(
-                name=branch.name or found.layer,
-                features=f"{branch.first} to {branch.range[-1]}",
-                theory=f"{height} × {width} px",
-                start=sum(point.start is not None for point in points),
-                end=sum(point.end is not None for point in points),
-                measured=len(points),
-                radius="no gradient" if middle is None else f"{middle:.0f} px",
-            )
-        )
-    chart = _chart(found) if has_end else None
-    return LayerFields(found.layer, fields_verdict(found), chart, tuple(rows), found.neuron, found.size)
+def _layer(found: Fields, atlas: Atlas) -> LayerFields:
+    pages = {feature.number: feature.page for feature in atlas.features if feature.layer == found.layer}
+    return LayerFields(
+        name=found.layer,
+        verdict=fields_verdict(found),
+        chart=_chart(found) if any(point.end or point.change for point in found.points) else None,
+        rows=tuple(_branch_row(found, branch) for branch in get_layer(found.layer).branches),
+        named=tuple(_named_row(found.layer, point, pages[point.feature]) for point in found.points if point.is_named),
+        neuron=found.neuron,
+        size=found.size,
+    )
+
+
+def _branch_row(found: Fields, branch: Branch) -> BranchRow:
+    points = [point for point in found.points if point.branch == branch.name and point.is_spread]
+    at_end, of_change = (radii(found, disc, (branch.name,)) for disc in ("end", "change"))
+    return BranchRow(
+        name=branch.name or found.layer,
+        features=f"{branch.first} to {branch.range[-1]}",
+        theory=_theory(found.layer, branch.first),
+        start=sum(point.start is not None for point in points),
+        end=len(at_end),
+        measured=len(points),
+        radius=_pixels(median(at_end) if at_end else None, NO_GRADIENT),
+        change=_pixels(median(of_change) if of_change else None, NO_CHANGE),
+    )
+
+
+def _named_row(layer: str, point: FieldPoint, page: str) -> NamedRow:
+    return NamedRow(
+        feature=Link(str(point.feature), page),
+        branch=point.branch or layer,
+        theory=_theory(layer, point.feature),
+        start=_pixels(point.radius("start"), NO_GRADIENT),
+        end=_pixels(point.radius("end"), NO_GRADIENT),
+        change=_pixels(point.radius("change"), NO_CHANGE),
+    )
+
+
+def _theory(layer: str, feature: int) -> str:
+    height, width = receptive_field(layer, feature).size
+    return f"{height} × {width} px"
+
+
+def _pixels(radius: float | None, without: str) -> str:
+    return without if radius is None else f"{radius:.0f} px"
 
 
 def _chart(found: Fields) -> Chart:
@@ -92,13 +135,16 @@ def _chart(found: Fields) -> Chart:
         ]
     series = (
         Series("half the side of the theoretical field", tuple(theory)),
-        Series("radius at the start", _dots(found.points, "start"), "dots"),
-        Series("radius at the end", _dots(found.points, "end"), "dots"),
+        Series("radius of the gradient at the start", _dots(found.points, "start"), "dots"),
+        Series("radius of the gradient at the end", _dots(found.points, "end"), "dots"),
+        Series("radius of the change", _dots(found.points, "change"), "dots"),
     )
-    alt = f"Radius of the effective receptive field over the features of {found.layer}, beside the theoretical field."
-    return make_chart(series, alt=alt, x_label="feature", y_label="Pixels from the middle of the field")
+    alt = (
+        f"Radii of the effective receptive field and of the change in the picture, over the features of {found.layer}, "
+        "beside the theoretical field."
+    )
+    return make_chart(series, alt=alt, x_label="feature", y_label="Radius, or half the side, in pixels")
 
 
-def _dots(points: tuple[FieldPoint, ...], when: str) -> tuple[tuple[float, float | None], ...]:
-    discs: list[tuple[int, Disc | None]] = [(p.feature, p.start if when == "start" else p.end) for p in points]
-    return tuple((float(feature), disc.radius if disc else None) for feature, disc in discs)
+def _dots(points: tuple[FieldPoint, ...], disc: DiscName) -> tuple[tuple[float, float | None], ...]:
+    return tuple((float(point.feature), point.radius(disc)) for point in points)
