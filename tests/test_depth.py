@@ -20,7 +20,7 @@ from atlas.store.masters import master_path
 from atlas.studies import run as studying
 from atlas.studies.depth import measure_depth, measure_layer_depth, trend
 from atlas.studies.desk import Desk
-from atlas.studies.looks import colour_entropy, edge_density, luminance, quartiles, shrink, spectral_centroid
+from atlas.studies.looks import colour_entropy, edge_density, luma, quartiles, shrink, spectral_centroid
 from stores import WEIGHTS, fill
 
 
@@ -52,9 +52,9 @@ def test_pictures_without_a_gradient_are_left_out_and_counted(config):
     jobs = [job for job in feature_jobs(config)[6:12] if desk.source.status(job) not in (None, "no_gradient")]
     pictures = [shrink(desk.picture(job), 160) for job in jobs]
     for measure, values in (
-        ("centroid", [spectral_centroid(luminance(one)) for one in pictures]),
+        ("centroid", [spectral_centroid(luma(one)) for one in pictures]),
         ("entropy", [colour_entropy(one, 8) for one in pictures]),
-        ("edges", [edge_density(luminance(one), 0.1) for one in pictures]),
+        ("edges", [edge_density(luma(one), 0.1) for one in pictures]),
     ):
         found_here = getattr(found.layers[1], measure)
         expected = quartiles(values)

@@ -91,9 +91,9 @@ def test_rounding_is_no_structure():
     assert looks.fine_share(flat) is None
 
 
-def test_luminance_is_weighted_by_rec_709():
+def test_luma_is_weighted_by_rec_709():
     colours = np.eye(3)[None]  # red, green, blue
-    assert looks.luminance(colours)[0] == pytest.approx([0.2126, 0.7152, 0.0722], abs=5e-4)
+    assert looks.luma(colours)[0] == pytest.approx([0.2126, 0.7152, 0.0722], abs=5e-4)
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 64, 512])

@@ -14,7 +14,7 @@ from atlas.plan.wanted.metrics import metric_rows
 from atlas.site.build import build_site
 from atlas.site.pages.metrics import is_grey, noise_verdict, same_verdict
 from atlas.studies.desk import Desk
-from atlas.studies.looks import fine_share, kept, likeness, luminance
+from atlas.studies.looks import fine_share, kept, likeness, luma
 
 START = 0.02
 
@@ -55,11 +55,11 @@ def test_what_is_measured_is_measured_of_the_masters(studied):
     rows = metric_rows(studied.config)
     pictures = [[desk.picture(job) for _, job in row.jobs] for row in rows]
     found = source.read(METRICS)
-    assert found.targets[0].start_contrast == pytest.approx(luminance(desk.start(rows[0].jobs[0][1])).std(), rel=1e-5)
+    assert found.targets[0].start_contrast == pytest.approx(luma(desk.start(rows[0].jobs[0][1])).std(), rel=1e-5)
     l1, _, linf = found.targets[1].pictures
     assert (l1.to_l1, l1.others) == (None, ())
-    assert l1.fine == pytest.approx(fine_share(luminance(pictures[1][0])), rel=1e-5)
-    assert linf.contrast == pytest.approx(luminance(pictures[1][2]).std(), rel=1e-5)
+    assert l1.fine == pytest.approx(fine_share(luma(pictures[1][0])), rel=1e-5)
+    assert linf.contrast == pytest.approx(luma(pictures[1][2]).std(), rel=1e-5)
     assert linf.to_l1 == kept(likeness(pictures[1][2], pictures[1][0]))
     assert linf.others == (kept(likeness(pictures[1][2], pictures[0][0])),)
 

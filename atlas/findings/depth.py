@@ -29,7 +29,7 @@ class LayerDepth:
     layer: str
     measured: int  # pictures
     without_gradient: int  # left out: no gradient in the first octave, and noise unless a later one had some
-    centroid: Quartiles | None  # power-weighted mean frequency of the luminance, cycles a pixel; None: no structure
+    centroid: Quartiles | None  # power-weighted mean frequency of the luma, cycles a pixel; None: no structure
     entropy: Quartiles | None  # of the histogram of colours, bits
     edges: Quartiles | None  # share of the pixels that are edges
 

@@ -15,8 +15,8 @@ class MetricPicture:
     """A feature's picture by one metric."""
 
     metric: Metric
-    fine: float | None  # share of the luminance's spectral power above half the Nyquist frequency; None: no structure
-    contrast: float  # standard deviation of the luminance, in units of the pixel range
+    fine: float | None  # share of the luma's spectral power above half the Nyquist frequency; None: no structure
+    contrast: float  # standard deviation of the luma, in units of the pixel range
     to_l1: Likeness | None  # None: this is L1's
     others: tuple[Likeness, ...]  # to L1's pictures of the other listed features; empty for L1
 

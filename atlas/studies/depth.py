@@ -27,7 +27,7 @@ from atlas.findings.depth import (
 from atlas.findings.files import rounded
 from atlas.plan.jobs import Job
 from atlas.studies.desk import Desk
-from atlas.studies.looks import colour_entropy, edge_density, luminance, quartiles, shrink, spectral_centroid
+from atlas.studies.looks import colour_entropy, edge_density, luma, quartiles, shrink, spectral_centroid
 
 FEWEST_LAYERS = 3  # of two, a rank correlation is ±1 whatever they are
 
@@ -52,7 +52,7 @@ def measure_layer_depth(desk: Desk, layer: str) -> LayerDepth:
 
     def measure(job: Job) -> Look:
         picture = shrink(desk.picture(job), SIZE)
-        grey = luminance(picture)
+        grey = luma(picture)
         return Look(spectral_centroid(grey), colour_entropy(picture, LEVELS), edge_density(grey, EDGE))
 
     with ThreadPoolExecutor(count_cores()) as pool:

@@ -1,6 +1,7 @@
 """Measures of pictures as pictures: likeness of two, fineness, colours and edges of one. Pure functions.
 
-Pictures are [H, W, 3] in [0, 1]; luminance is [H, W] in the same units, weighted as by Rec. 709.
+Pictures are [H, W, 3] in [0, 1]; luma is [H, W] in the same units: Rec. 709's
+weights of the stored values, which are not linear in light (for that see `peaks.luminance`).
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ COLOUR_SPREAD = 0.6  # bins by which a count is blurred, so that no colour lies 
 DIRECTIONS = 8  # between 0 and 180 degrees
 SCALES = 4  # each at half the size of the one before
 EVEN = 0.05  # slope in CIELAB's lightness a pixel, spread over all directions: a flat picture has no direction
-GRAIN = 1 / 255  # a luminance whose standard deviation is less shows the rounding to 8 bits, and nothing else
+GRAIN = 1 / 255  # a luma whose standard deviation is less shows the rounding to 8 bits, and nothing else
 
 
 def shrink(picture: Array, largest: int) -> Array:
@@ -60,14 +61,14 @@ def correlation(one: Array, other: Array) -> float | None:
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
-def luminance(picture: Array) -> Array:
-    """[H, W, 3] -> [H, W]."""
+def luma(picture: Array) -> Array:
+    """Rec. 709's weights of the stored values, [H, W, 3] -> [H, W]."""
     grey: Array = rgb2gray(picture)
     return grey
 
 
 def spectrum(grey: Array) -> tuple[Array, Array]:
-    """Power of a luminance at each frequency, without its mean.
+    """Power of a luma at each frequency, without its mean.
 
     A Hann window takes the borders off first: they do not meet, and the step between them would count as fine detail.
 

@@ -10,7 +10,7 @@ from atlas.findings.metrics import MetricPicture, Metrics, MetricTarget
 from atlas.plan.recipes import Metric
 from atlas.plan.wanted.metrics import metric_rows
 from atlas.studies.desk import Desk
-from atlas.studies.looks import fine_share, kept, likeness, luminance
+from atlas.studies.looks import fine_share, kept, likeness, luma
 from atlas.studies.measures import Array
 
 
@@ -25,13 +25,13 @@ def measure_metrics(desk: Desk) -> Metrics:
     found = []
     for at, row in enumerate(rows):
         pictures = (_picture(metric, desk.picture(job), firsts, at) for metric, job in row.jobs)
-        start = luminance(desk.start(row.jobs[0][1]))
+        start = luma(desk.start(row.jobs[0][1]))
         found.append(MetricTarget(str(row.target), _number(start.std()), tuple(pictures)))
     return Metrics(tuple(found))
 
 
 def _picture(metric: Metric, picture: Array, firsts: Sequence[Array], at: int) -> MetricPicture:
-    grey = luminance(picture)
+    grey = luma(picture)
     fine = fine_share(grey)
     to_firsts = [] if metric == "l1" else [kept(likeness(picture, first)) for first in firsts]
     return MetricPicture(

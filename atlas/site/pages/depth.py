@@ -40,8 +40,8 @@ MEASURES = (
     Measure(
         "centroid",
         "Fineness",
-        "The spectral centroid: the mean frequency of the luminance, weighted by its power. Pictures of one even "
-        "colour have none.",
+        "The spectral centroid: the mean frequency of the luma (the stored values in Rec. 709’s weights), weighted by "
+        "its power. Pictures of one even colour have none.",
         "Spectral centroid, cycles a pixel",
     ),
     Measure(
@@ -54,7 +54,7 @@ MEASURES = (
     Measure(
         "edges",
         "Edges",
-        "The share of pixels at which the luminance, by Sobel’s filters, has a slope of more than "
+        "The share of pixels at which the luma, by Sobel’s filters, has a slope of more than "
         f"{EDGE / sqrt(2):.2g} pixel ranges a pixel.",
         "Share of pixels that are edges",
     ),

@@ -15,7 +15,7 @@ PAGE = f"metrics/{HOME}"
 TITLE = "L1, L2 and L∞"
 CARD = StudyCard(TITLE, PAGE, "Do three metrics make the same picture, and is L1’s the least noisy?")
 SAME = 0.8  # two pictures count as the same from this correlation on
-GREY = 2.0  # a picture counts as grey while its luminance varies less than so many times as much as the start noise
+GREY = 2.0  # a picture counts as grey while its luma varies less than so many times as much as the start noise
 
 
 @dataclass(frozen=True)
