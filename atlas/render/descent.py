@@ -86,10 +86,11 @@ def descend(
     rows = Rows.first(start.to(network.device))
     first_size = _size(start)
     per_octave = []
-    for number, octave in enumerate(recipe.octaves):
+    for number, settings in enumerate(recipe.octaves):
         if number:
-            rows = rows.at_size(resize(rows.images, octave_size(first_size, octave)))
-        rows, *ends = _run_octave(network, targets, recipe, number, rows, first_size, watch, seed or 0, recorder)
+            rows = rows.at_size(resize(rows.images, octave_size(first_size, settings)))
+        octave = _Octave(network, targets, recipe, number, first_size)
+        rows, *ends = _run_octave(octave, rows, seed or 0, watch, recorder)
         per_octave.append(ends)
         if after_octave:
             after_octave(rows.images)
@@ -139,45 +140,72 @@ def status_of(descent: Descent, score_start: float, score_shown: float) -> Statu
     return "ok" if score_shown > score_start else "not_raised"
 
 
+@dataclass(frozen=True)
+class _Octave:
+    """An octave of a batch's descent."""
+
+    network: Network
+    targets: Sequence[Target]
+    recipe: Recipe
+    number: int  # from 0
+    first_size: Size  # to which positions belong
+
+    @property
+    def steps(self) -> int:
+        """How many."""
+        return self.recipe.octaves[self.number].steps
+
+    @property
+    def is_first(self) -> bool:
+        """Whether its gradients tell if there are any."""
+        return self.number == 0
+
+    @property
+    def rescues(self) -> int:
+        """In how many of its steps dead rows are rescued."""
+        return (self.recipe.rescue_steps or 0) if self.is_first else 0
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether all its steps do the same, so that one can be recorded for all."""
+        return self.recipe.resize is None and not self.rescues
+
+    def objective(self, size: Size, dtype: torch.dtype) -> Objective:
+        """The targets at a size that the network sees."""
+        return compile_objective(self.targets, self.first_size, size, self.network.device, dtype)
+
+
 def _run_octave(
-    network: Network,
-    targets: Sequence[Target],
-    recipe: Recipe,
-    number: int,
-    rows: Rows,
-    first_size: Size,
-    watch: Watch | None,
-    seed: int,
-    recorder: Recorder | None,
+    octave: _Octave, rows: Rows, seed: int, watch: Watch | None, recorder: Recorder | None
 ) -> tuple[Rows, Tensor, Tensor]:
     """Run one octave; returns its scores at the start and at the end too, [B] each, both at the octave's own size."""
-
-    @cache
-    def objective_at(size: Size) -> Objective:
-        return compile_objective(targets, first_size, size, network.device, rows.images.dtype)
-
-    octave, size = recipe.octaves[number], _size(rows.images)
-    objective = objective_at(size)
-    schedule = make_schedule(octave, number, targets, recipe.gradient, rows.images)
+    network, recipe = octave.network, octave.recipe
+    settings = recipe.octaves[octave.number]
+    schedule = make_schedule(settings, octave.number, octave.targets, recipe.gradient, rows.images)
+    objective = octave.objective(_size(rows.images), rows.images.dtype)
     first_scores = _scores(network, objective, rows.images)
-    if recorder and watch is None and _is_alike(recipe, number):
-        step = partial(_step, network, recipe, number == 0)
-        rows = recorder.repeat(step, rows, (objective, schedule), octave.steps, (network, recipe, number == 0))
-        return rows, first_scores, _scores(network, objective, rows.images)
-    for at in range(octave.steps):
-        seen = recipe.size_seen(size, seed, number, at)
-        gradient = gradient_at(network, objective_at(seen), recipe, rows.images, seen)
-        if number == 0 and at < (recipe.rescue_steps or 0):
-            gradient = rescue(network, objective_at(seen), recipe, rows.images, seen, gradient)
-        rows = _follow(rows, gradient, schedule, is_first=number == 0)
-        if watch:
-            watch(number, at, rows.images)
+    if recorder and watch is None and octave.is_alike:
+        step, key = partial(_step, network, recipe, octave.is_first), (network, recipe, octave.is_first)
+        rows = recorder.repeat(step, rows, (objective, schedule), octave.steps, key)
+    else:
+        rows = _walk(octave, rows, schedule, seed, watch)
     return rows, first_scores, _scores(network, objective, rows.images)
 
 
-def _is_alike(recipe: Recipe, number: int) -> bool:
-    """Whether all steps of an octave do the same, so that one can be recorded for all."""
-    return recipe.resize is None and not (number == 0 and recipe.rescue_steps)
+def _walk(octave: _Octave, rows: Rows, schedule: Schedule, seed: int, watch: Watch | None) -> Rows:
+    """Take the steps of an octave one by one."""
+    network, recipe = octave.network, octave.recipe
+    size, objective_at = _size(rows.images), cache(partial(octave.objective, dtype=rows.images.dtype))
+    for at in range(octave.steps):
+        seen = recipe.size_seen(size, seed, octave.number, at)
+        objective = objective_at(seen)
+        gradient = gradient_at(network, objective, recipe, rows.images, seen)
+        if at < octave.rescues:
+            gradient = rescue(network, objective, recipe, rows.images, seen, gradient)
+        rows = _follow(rows, gradient, schedule, is_first=octave.is_first)
+        if watch:
+            watch(octave.number, at, rows.images)
+    return rows
 
 
 def _step(network: Network, recipe: Recipe, is_first: bool, rows: Rows, inputs: tuple[Objective, Schedule]) -> Rows:
