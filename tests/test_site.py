@@ -364,6 +364,23 @@ def test_a_folder_of_someone_else_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["letters.txt"]
 
 
+@pytest.mark.parametrize("site", ["store", "store/site", "."])
+def test_a_site_and_a_store_that_contain_each_other_are_refused(tmp_path: Path, site: str) -> None:
+    config = replace(small(tmp_path / "here"), site=tmp_path / "here" / site)
+    fill(config)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="contain each other"):
+        build_site(config, WEIGHTS)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["loop", "loop/site"])
+def test_a_looping_link_in_the_place_of_the_site_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(StoreError, match="loop.*cannot be read"):
+        build_site(replace(small(tmp_path), site=tmp_path / place), None)
+
+
 def test_a_file_where_the_site_should_be_is_refused(tmp_path: Path) -> None:
     config = small(tmp_path)
     config.site.write_text("mine")
