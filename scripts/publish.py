@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from atlas.check import LARGEST_SITE, MANIFEST, check_site
+from atlas.check import LARGEST_SITE, check_site
 from atlas.errors import AtlasError, ConfigError
+from atlas.site.output import MANIFEST
 
 SHOWN_FAULTS = 10
 

@@ -148,10 +148,19 @@ def list_files(folder: Path) -> list[str]:
     Raises:
         StoreError: the folder holds no site, or its manifest is damaged.
     """
-    files = sorted(_read_manifest(folder))
+    return sorted(read_sizes(folder))
+
+
+def read_sizes(folder: Path) -> dict[str, int | None]:
+    """The files of a site, without its manifest, and the sizes of those of which it notes one.
+
+    Raises:
+        StoreError: the folder holds no site, or its manifest is damaged.
+    """
+    files = _read_manifest(folder)
     if not files:
         raise StoreError(f"{folder}: holds no site: make it with atlas build or atlas site")
-    return files
+    return {path: note.bytes for path, note in files.items()}
 
 
 def _read_manifest(folder: Path) -> dict[str, _Note]:
