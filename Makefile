@@ -7,7 +7,6 @@ BIN := $(VENV)/bin
 TOOLS := $(VENV)-tools
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
-READY_PUBLISH := $(VENV)/.ready-publish
 READY_CLUSTER := $(VENV)/.ready-cluster
 
 # another PYTHON than the one that the environment was made with makes it anew
@@ -46,7 +45,7 @@ serve: $(READY) ## Preview site/ at 127.0.0.1
 check: $(READY) ## Check that every master is whole and every link of the site is good
 	$(BIN)/atlas check $(if $(CONFIG),--config '$(CONFIG)') $(if $(STORE),--store '$(STORE)') $(if $(SITE),--site '$(SITE)')
 
-publish: $(READY_PUBLISH) ## Check site/ and push it to branch gh-pages of REMOTE, which is origin unless named
+publish: $(READY) ## Check site/ and push it to branch gh-pages of REMOTE, which is origin unless named
 	$(BIN)/python scripts/publish.py $(if $(SITE),'$(SITE)') $(if $(REMOTE),--remote '$(REMOTE)') \
 		$(if $(BRANCH),--branch '$(BRANCH)')
 
@@ -108,8 +107,4 @@ $(READY_DEV): $(READY)
 
 $(READY_CLUSTER): $(READY)
 	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra cluster $(if $(HASHES),--hashes '$(HASHES)')
-	@touch $@
-
-$(READY_PUBLISH): $(READY)
-	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra publish $(if $(HASHES),--hashes '$(HASHES)')
 	@touch $@

@@ -15,7 +15,7 @@ from atlas.findings.examples import list_examples, missing_crops
 from atlas.links import INDEX, REBUILD, check_pages
 from atlas.plan import targets
 from atlas.plan.jobs import DEFAULT_SEED
-from atlas.site.output import MANIFEST
+from atlas.site.output import MANIFEST, read_sizes
 from atlas.store.clips import clip_faults, list_clips, read_clip
 from atlas.store.crops import list_crops, open_crop
 from atlas.store.masters import list_masters, open_master, read_record
@@ -176,13 +176,10 @@ def _place(record: Record) -> str:
 
 
 def _check_manifest(site: Path, files: dict[str, int]) -> list[str]:
-    path = site / MANIFEST
     try:
-        listed = {
-            name: entry.get("bytes") for name, entry in json.loads(path.read_text(encoding="utf-8"))["files"].items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [f"{path}: missing or damaged: {REBUILD}"]
+        listed = read_sizes(site)
+    except StoreError:
+        return [f"{site / MANIFEST}: missing or damaged: {REBUILD}"]
     faults = []
     for name, size in sorted(listed.items()):
         if name not in files:

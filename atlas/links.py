@@ -4,12 +4,13 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 
-from atlas.errors import StoreError
+from atlas.errors import StoreError, shorten
 from atlas.store.records import Record
 
 FEATURES_IN_A_GRID = 64
@@ -83,9 +84,10 @@ class _Markup(HTMLParser):
             self.grids.append(0)
         if "tile" in given.get("class", "").split():
             self.grids[-1] += 1
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
             rows, cols = json.loads(given["data-player"])["grid"]
-            self.neurons.append((rows, cols))
+            if isinstance(rows, int) and isinstance(cols, int):
+                self.neurons.append((rows, cols))
         self.status = given.get("data-status", self.status)
 
     def handle_endtag(self, tag: str) -> None:
@@ -111,14 +113,18 @@ class _PageChecker:
 
     def check(self, page: str) -> None:
         """Read a page and note its faults."""
-        markup = _Markup()
-        markup.feed(self._read(page))
+        markup, text = _Markup(), self._read(page)
+        try:
+            markup.feed(text)
+        except (AssertionError, ValueError) as error:  # what html.parser says of what is no HTML
+            self._note(page, f"is no HTML ({shorten(str(error))})")
+        else:
+            if not markup.is_whole:
+                self._note(page, "cut off before its end")
         if page == INDEX:
             self._base = markup.canonical
         self._ids[page] = markup.ids
         self._neurons[page] = markup.neurons
-        if not markup.is_whole:
-            self._note(page, "cut off before its end")
         for address, may_be_absolute in markup.references:
             self.links += 1
             self._check_reference(page, address, may_be_absolute or page == MISSING)
@@ -186,7 +192,7 @@ class _PageChecker:
         if not self._base or not address.startswith(self._base):
             self._note(page, f'the address "{address}" is not where the home page says that the site will be')
             return
-        path = unquote(urlsplit(address[len(self._base) :]).path)
+        path = unquote(re.split("[?#]", address[len(self._base) :])[0])
         if path == "" or path.endswith("/"):
             path += INDEX
         if path not in self._files:
@@ -196,7 +202,11 @@ class _PageChecker:
         """The sitemap names every page but the one for those that are missing, and nothing else."""
         if SITEMAP not in self._files:
             return
-        listed = re.findall("<loc>([^<]*)</loc>", self._read(SITEMAP))
+        try:
+            listed = [unescape(address) for address in re.findall("<loc>([^<]*)</loc>", self._read(SITEMAP))]
+        except ValueError:
+            self._note(SITEMAP, "has an address that cannot be read")
+            return
         for address in listed:
             self._check_absolute(SITEMAP, address)
         pages = {page.removesuffix(INDEX) for page in self._ids if page != MISSING}

@@ -21,8 +21,7 @@ from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights, load_weights
 from atlas.runs import RunOptions, Watcher, connect_executor, expect, refuse_long_cpu_run
-from atlas.site.build import SiteReport, build_site
-from atlas.site.output import Output
+from atlas.site.build import SiteReport, build_site, check_folders
 from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.files import sweep_temporaries
@@ -86,7 +85,7 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     Raises:
         AtlasError: as `render`, or the site cannot be written; a video that cannot be encoded says so in its outcome.
     """
-    check_folders(config)
+    check_folders(config)  # before anything is rendered
     if config.lists.examples.folder:
         check_folder(config.lists.examples.folder)
 
@@ -256,19 +255,6 @@ def _find_examples(
     if gallery is None:
         return None
     return find_examples(Desk(Source(config, renderer.weights.id), renderer), gallery, watcher, rows=rows, force=force)
-
-
-def check_folders(config: Config) -> None:
-    """Refuse, before anything is rendered, a site's folder that could not be written in the end.
-
-    Raises:
-        ConfigError: store and site contain each other.
-        StoreError: the site's folder holds something else.
-    """
-    store, site = config.store.resolve(), config.site.resolve()
-    if store == site or store in site.parents or site in store.parents:
-        raise ConfigError(f"the store {config.store} and the site {config.site} contain each other; choose two folders")
-    Output(config.site)
 
 
 def make_renderer(config: Config, options: RunOptions) -> tuple[Renderer, str]:

@@ -1,16 +1,19 @@
 """Put a built site on a branch of a remote, such as gh-pages of origin, after it was checked; run by `make publish`.
 
-Nothing is forced: the branch gets one commit more, and a branch that holds anything but such a site is refused.
+Nothing is forced: the branch gets one commit more, and a branch that holds anything but such a site is refused. The
+commit is made without touching working tree, index or branches, so that whatever fails, nothing here has moved.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import ghp_import
+from tempfile import TemporaryDirectory
 
 from atlas.check import LARGEST_SITE, check_site
 from atlas.errors import AtlasError, ConfigError
@@ -25,11 +28,16 @@ def main() -> None:
     parser.add_argument("--remote", default="origin", help="where to push to, as git remote lists it")
     parser.add_argument("--branch", default="gh-pages", help="what GitHub Pages shows")
     options = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of folders may be no UTF-8
     try:
         print(publish(options.site, options.remote, options.branch))
     except AtlasError as error:
         print(f"publish: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("publish: interrupted; no branch here has moved, and the same command begins again", file=sys.stderr)
+        sys.exit(130)
 
 
 def publish(site: Path, remote: str, branch: str) -> str:
@@ -41,18 +49,71 @@ def publish(site: Path, remote: str, branch: str) -> str:
     Raises:
         AtlasError: the site has faults or is too large, or git cannot do it.
     """
+    files = list(files_to_publish(site))
     size = checked_size(site)
     refuse_wrong_repository(remote, branch)
-    refuse_foreign_branch(remote, branch)
+    base = refuse_foreign_branch(remote, branch)
     before = commit_of(f"refs/heads/{branch}")
-    try:
-        ghp_import.ghp_import(str(site), remote=remote, branch=branch, mesg="Publish the atlas", nojekyll=True)
-    except ghp_import.GhpError as error:
-        raise AtlasError(f"ghp-import: {error.message}") from None
-    if commit_of(f"refs/heads/{branch}") == before:
-        raise AtlasError("git fast-import made no commit; the lines above say why")
-    git("push", remote, f"refs/heads/{branch}:refs/heads/{branch}")
+    commit = commit_files(site, files, base)
+    git("push", remote, f"{commit}:refs/heads/{branch}")
+    git("update-ref", f"refs/heads/{branch}", commit, before or "")  # only if nobody has moved it meanwhile
     return f"{site} is on branch {branch} of {remote}: {size:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}"
+
+
+def files_to_publish(site: Path) -> Iterator[str]:
+    """Every file under a site, relative to its folder.
+
+    Raises:
+        AtlasError: there is something that a branch cannot hold, or that would publish a file from outside the site.
+    """
+    root = os.path.realpath(site)
+    for folder, folders, files in os.walk(site):
+        for name in (*folders, *files):
+            try:
+                why = unfit(Path(folder, name), root)
+            except OSError as error:
+                why = f"cannot be read: {error.strerror}"
+            if why:
+                raise AtlasError(f"nothing is published: {str(Path(folder, name))!a} {why}; mend that, or remove it")
+        yield from (Path(folder, name).relative_to(site).as_posix() for name in files)
+
+
+def unfit(path: Path, root: str) -> str | None:
+    """Why a file or folder of a site cannot be published, if so."""
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in path.name):  # Cs: for a byte that is no UTF-8
+        return "has a name with a control character, or one that is no UTF-8"
+    if path.name.lower() == ".git":
+        return "is a repository of its own"
+    if path.is_symlink():
+        if not path.is_file() or os.path.commonpath([root, os.path.realpath(path)]) != root:
+            return "is a link that leads to no file of the site"
+    elif not path.is_file() and not path.is_dir():
+        return "is neither a file nor a folder"
+    return None
+
+
+def commit_files(site: Path, files: list[str], base: str | None) -> str:
+    """Commit files as they are, and nothing else, with an index that is thrown away.
+
+    Args:
+        site: their folder.
+        files: relative to it.
+        base: the commit before; None for the first one.
+
+    Returns:
+        The commit, which no branch has yet.
+
+    Raises:
+        AtlasError: a file cannot be read, or git does not know who commits.
+    """
+    paths = "".join(f"{site.resolve() / name}\n" for name in files)
+    blobs = git("hash-object", "-w", "--no-filters", "--stdin-paths", given=paths).split()
+    entries = "".join(f"100644 {blob}\t{name}\0" for blob, name in zip(blobs, files, strict=True))
+    with TemporaryDirectory() as folder:
+        index = Path(folder, "index")
+        git("update-index", "-z", "--index-info", given=entries, index=index)
+        tree = git("write-tree", index=index)
+    return git("commit-tree", tree, *(("-p", base) if base else ()), "-m", "Publish the atlas")
 
 
 def checked_size(site: Path) -> int:
@@ -71,53 +132,83 @@ def checked_size(site: Path) -> int:
 
 
 def refuse_wrong_repository(remote: str, branch: str) -> None:
-    """Refuse before anything is committed: no repository, no such remote, or the branch is worked on."""
-    if git("rev-parse", "--git-dir", check=False) is None:
+    """Refuse before anything is committed: no repository, no such remote, no such name, or the branch is worked on."""
+    if ask("rev-parse", "--git-dir") is None:
         raise ConfigError(f"{Path.cwd()} is in no git repository; run this in a clone of what is to be published")
-    remotes = (git("remote") or "").split()
+    remotes = git("remote").split()
     if remote not in remotes:
         known = f"there are {', '.join(remotes)}" if remotes else "there is none"
         raise ConfigError(f'no remote "{remote}": {known}; say REMOTE=…, or run git remote add {remote} ADDRESS')
-    if git("symbolic-ref", "--quiet", "--short", "HEAD", check=False) == branch:
+    if ask("check-ref-format", "--branch", branch) != branch:
+        raise ConfigError(f'"{branch}" is no name of a branch; say BRANCH=…, such as gh-pages')
+    if ask("symbolic-ref", "--quiet", "--short", "HEAD") == branch:
         raise ConfigError(f"branch {branch} is checked out here; switch to another, since it is about to be replaced")
 
 
-def refuse_foreign_branch(remote: str, branch: str) -> None:
-    """Fetch the branch, if the remote has it, and refuse to replace what is not a site of this program."""
-    tracked = f"refs/remotes/{remote}/{branch}"
-    if git("ls-remote", "--heads", remote, f"refs/heads/{branch}"):
-        git("fetch", "--quiet", remote, f"+refs/heads/{branch}:{tracked}")
-        name, where = tracked, f"branch {branch} of {remote}"
+def refuse_foreign_branch(remote: str, branch: str) -> str | None:
+    """Fetch the branch, if the remote has it, and refuse to replace what is not a site of this program, or not pushed.
+
+    Returns:
+        The commit to which one is added: the remote's, or that of the branch here; None where there is neither.
+    """
+    local, tracked = f"refs/heads/{branch}", f"refs/remotes/{remote}/{branch}"
+    if git("ls-remote", "--heads", remote, local):
+        git("fetch", "--quiet", remote, f"+{local}:{tracked}")
+        base, where = commit_of(tracked), f"branch {branch} of {remote}"
     else:
-        git("update-ref", "-d", tracked)  # or its last commit would come back
-        name, where = f"refs/heads/{branch}", f"branch {branch} of this repository"
-    if commit_of(name) and git("cat-file", "-e", f"{name}:{MANIFEST}", check=False) is None:
+        base, where = commit_of(local), f"branch {branch} of this repository"
+    if base and ask("cat-file", "-e", f"{base}:{MANIFEST}") is None:
         raise ConfigError(
             f"{where} holds something else than an atlas, so it is left alone; say BRANCH=…, or remove it if it may go"
         )
+    if base and commit_of(local) and ask("merge-base", "--is-ancestor", local, base) is None:
+        raise ConfigError(
+            f"branch {branch} of this repository has commits that {remote} does not have, and it would lose them; "
+            f"push them, or give the branch another name: git branch -m {branch} NAME"
+        )
+    return base
 
 
 def commit_of(name: str) -> str | None:
-    return git("rev-parse", "--verify", "--quiet", name, check=False)
+    return ask("rev-parse", "--verify", "--quiet", name)
 
 
-def git(*arguments: str, check: bool = True) -> str | None:
-    """What a git command prints; None if it fails and need not succeed.
+def git(*arguments: str, given: str = "", index: Path | None = None) -> str:
+    """What a git command prints that must succeed.
+
+    Args:
+        *arguments: the command.
+        given: what it reads.
+        index: a file to use as the index, in place of the repository's own.
 
     Raises:
         AtlasError: there is no git, or the command failed.
     """
+    result = run_git(arguments, given, index)
+    if result.returncode:
+        raise AtlasError(f"git {arguments[0]} failed: {os.fsdecode(result.stderr).strip()}")
+    return os.fsdecode(result.stdout).strip()
+
+
+def ask(*arguments: str) -> str | None:
+    """What a git command prints; None if it fails.
+
+    Raises:
+        ConfigError: there is no git.
+    """
+    result = run_git(arguments)
+    return None if result.returncode else os.fsdecode(result.stdout).strip()
+
+
+def run_git(arguments: Sequence[str], given: str = "", index: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "GIT_INDEX_FILE": str(index)} if index else None
+    command = ["git", *arguments]
     try:
-        result = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        return subprocess.run(command, input=os.fsencode(given), capture_output=True, env=environment, check=False)
     except FileNotFoundError:
         raise ConfigError(
             "git is not installed, and it is what publishes; on Debian and Ubuntu: apt install git"
         ) from None
-    if result.returncode == 0:
-        return result.stdout.strip()
-    if check:
-        raise AtlasError(f"git {arguments[0]} failed: {result.stderr.strip()}")
-    return None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The archive of a site: the same bytes each time, and a site again when it is unpacked."""
 
+import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,3 +89,39 @@ def test_the_command_line_packs_the_site(config: Config, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert f"archive: {(tmp_path / 'other.zip').resolve()}" in result.output
     assert zipfile.is_zipfile(tmp_path / "other.zip")
+
+
+def _other_zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("letters.txt", "mine")
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda path: path.write_text("precious"),
+        lambda path: path.touch(),
+        lambda path: path.symlink_to("nowhere"),
+        lambda path: path.mkdir(),
+        lambda path: path.write_bytes(b"PK\x05\x06" + b"\xff" * 18),
+        _other_zip,
+    ],
+)
+def test_what_is_no_archive_of_a_site_is_left_alone(
+    config: Config, tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "mine.zip"
+    put(path)
+    before = path.lstat()
+    with pytest.raises(StoreError, match=r"mine\.zip: is there already and is no archive of a site.*--out"):
+        write_archive(config.site)
+    assert path.lstat() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a name that only Unix has")
+def test_a_name_that_no_archive_can_hold_is_refused(config: Config, tmp_path: Path) -> None:
+    site = config.site.rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(StoreError, match="no UTF-8, so no archive can hold it"):
+        write_archive(site)
+    assert {path.name for path in tmp_path.iterdir()} == {"store", site.name}
+    assert write_archive(site.rename(tmp_path / "café")).name == "café.zip"

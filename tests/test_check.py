@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from atlas import check
 from atlas.check import check_site, check_store
+from atlas.cli import app
 from atlas.errors import StoreError
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs, target_jobs
@@ -226,11 +228,19 @@ def published(config: Config) -> Config:
         ("Mixed_5b/0/index.html", "atlas/Mixed_5b/0/thumb.jpg", "atlas/Mixed_5b/0/none.jpg", "leads to no file"),
         ("sitemap.xml", "atlas/Mixed_5b/0/", "atlas/Mixed_5b/1/", 'lacks the page "Mixed_5b/0/"'),
         ("sitemap.xml", "<loc>https://example.org/atlas/</loc>", "", 'lacks the page "index.html"'),
+        ("sitemap.xml", "<loc>https://example.org/atlas/<", f"<loc>&#{'1' * 5000};<", "an address that cannot be read"),
+        ("sitemap.xml", "<loc>https://example.org/atlas/<", "<loc>https://example.org/atlas///[x<", "leads to no file"),
     ],
 )
 def test_absolute_addresses_are_followed(published: Config, page: str, old: str, new: str, fault: str) -> None:
     change(published, page, old, new)
     assert any(fault in found for found in check_site(published.site).faults)
+
+
+@pytest.mark.parametrize("path", ["a&b/", "a&amp;b/", "it's/", "a&copy=1/"])
+def test_a_base_url_may_have_what_xml_escapes(config: Config, path: str) -> None:
+    build_site(replace(config, base_url=f"https://example.org/{path}"), WEIGHTS)
+    assert check_site(config.site).faults == ()
 
 
 def test_good_fragments_pass(config: Config) -> None:
@@ -270,6 +280,46 @@ def test_a_file_that_only_the_manifest_names_is_missed(config: Config) -> None:
     manifest["files"]["videos/none.mp4"] = {}
     path.write_text(json.dumps(manifest))
     assert "videos/none.mp4: missing" in only_fault(check_site(config.site).faults)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        '{"format":1,"files":{"index.html":{"bytes":"x"}}}',
+        '{"format":1,"files":{"index.html":{"bytes":[1]}}}',
+        '{"format":1,"files":{"\\ud800":{}}}',
+        '{"format":1,"files":{"a\\u0000/b":{}}}',
+        '{"format":1,"files":[]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_damaged_manifest_is_a_fault(config: Config, manifest: str) -> None:
+    (config.site / ".atlas-site.json").write_text(manifest)
+    assert "missing or damaged" in only_fault(check_site(config.site).faults)
+
+
+@pytest.mark.parametrize(
+    ("markup", "fault"),
+    [
+        ("<![foo[bar", "is no HTML (unknown status keyword"),
+        (f'<a href="&#{"1" * 5000};">x</a>', "is no HTML (Exceeds the limit"),
+        ("""<a href="#3,3">x</a><p data-player='{"grid":["a","b"]}'></p>""", 'link "#3,3" leads to a place'),
+        (f"""<a href="#3,3">x</a><p data-player='{"[" * 100_000}'></p>""", 'link "#3,3" leads to a place'),
+    ],
+)
+def test_a_page_that_someone_else_wrote_ends_no_check(config: Config, markup: str, fault: str) -> None:
+    (config.site / "foreign.html").write_text(f"{markup}</html>")
+    faults = check_site(config.site).faults
+    assert len(faults) == 2, faults
+    assert any(f"foreign.html: {fault}" in found or f"foreign.html: the {fault}" in found for found in faults)
+    assert any("no way of links" in found for found in faults)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes a name that only Unix has")
+def test_a_fault_of_a_file_whose_name_is_no_text_can_be_printed(config: Config) -> None:
+    (config.site / os.fsdecode(b"caf\xe9.html")).write_text("</html>")
+    result = CliRunner().invoke(app, ["check", "--site", str(config.site)])
+    assert (result.exit_code, "caf\\udce9.html: no way of links" in result.stdout) == (1, True)
 
 
 def test_a_site_too_large_for_its_host_is_found(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

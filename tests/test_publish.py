@@ -1,6 +1,10 @@
 """Publishing a site to a bare repository: what arrives, and what is refused."""
 
+import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +44,11 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def arrived(tmp_path: Path, branch: str = "gh-pages") -> set[str]:
     return set(git("ls-tree", "-r", "--name-only", branch, at=tmp_path / "remote").splitlines())
+
+
+def refs(tmp_path: Path) -> tuple[str, str]:
+    """All branches, of the remote and of the clone."""
+    return git("for-each-ref", at=tmp_path / "remote"), git("for-each-ref", "refs/heads", at=tmp_path / "clone")
 
 
 def test_the_whole_site_arrives_and_nothing_else_changes(config: Config, tmp_path: Path) -> None:
@@ -101,11 +110,10 @@ def lost_remote(config: Config) -> None:
 )
 def test_what_is_refused(config: Config, tmp_path: Path, spoil: Callable[[Config], None], said: str) -> None:
     spoil(config)
-    before = git("for-each-ref", at=tmp_path / "remote"), git("for-each-ref", "refs/heads", at=tmp_path / "clone")
+    before = refs(tmp_path)
     with pytest.raises(AtlasError, match=said):
         publish(config.site, "pages", "gh-pages")
-    after = git("for-each-ref", at=tmp_path / "remote"), git("for-each-ref", "refs/heads", at=tmp_path / "clone")
-    assert after == before
+    assert refs(tmp_path) == before
 
 
 def test_too_large_a_site_is_refused(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,3 +132,149 @@ def test_no_git_is_named(config: Config, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PATH", "")
     with pytest.raises(AtlasError, match="git is not installed"):
         publish(config.site, "pages", "gh-pages")
+
+
+def test_commits_that_the_remote_lacks_are_never_dropped(config: Config, tmp_path: Path) -> None:
+    publish(config.site, "pages", "gh-pages")
+    clone = tmp_path / "clone"
+    git("checkout", "--quiet", "gh-pages", at=clone)
+    (clone / "mine.txt").write_text("work")
+    git("add", "mine.txt", at=clone)
+    git("commit", "--quiet", "--message=mine", at=clone)
+    git("checkout", "--quiet", "main", at=clone)
+    before = refs(tmp_path)
+    with pytest.raises(AtlasError, match="has commits that pages does not have"):
+        publish(config.site, "pages", "gh-pages")
+    assert refs(tmp_path) == before
+    git("push", "--quiet", "pages", "gh-pages", at=clone)
+    publish(config.site, "pages", "gh-pages")
+    assert git("log", "--format=%s", "gh-pages", at=tmp_path / "remote").splitlines()[:2] == [
+        "Publish the atlas",
+        "mine",
+    ]
+
+
+def dangling(site: Path) -> None:
+    (site / ".#notes.txt").symlink_to("someone@host.1234")  # as Emacs locks a file
+
+
+def way_out(site: Path) -> None:
+    (site.parent / "secret.txt").write_text("secret")
+    (site / "notes.txt").symlink_to("../secret.txt")
+
+
+def folder_outside(site: Path) -> None:
+    (site / "home").symlink_to(site.parent)
+
+
+def loop(site: Path) -> None:
+    (site / "loop").symlink_to("loop")
+
+
+def pipe(site: Path) -> None:
+    os.mkfifo(site / "pipe")
+
+
+def two_lines(site: Path) -> None:
+    (site / "two\nlines.txt").touch()
+
+
+def no_unicode(site: Path) -> None:
+    (site / os.fsdecode(b"caf\xe9.txt")).touch()
+
+
+def repository(site: Path) -> None:
+    git("init", "--quiet", at=site)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes links, pipes and names that only Unix has")
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (dangling, "a link that leads to no file of the site"),
+        (way_out, "a link that leads to no file of the site"),
+        (folder_outside, "a link that leads to no file of the site"),
+        (loop, "a link that leads to no file of the site"),
+        (pipe, "neither a file nor a folder"),
+        (two_lines, "control character"),
+        (no_unicode, "no UTF-8"),
+        (repository, "a repository of its own"),
+    ],
+)
+def test_what_no_branch_can_hold_is_refused(
+    config: Config, tmp_path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    publish(config.site, "pages", "gh-pages")
+    before = refs(tmp_path)
+    spoil(config.site)
+    with pytest.raises(AtlasError, match=said):
+        publish(config.site, "pages", "gh-pages")
+    assert refs(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes links and names that only Unix has")
+def test_odd_names_and_links_inside_the_site_arrive(config: Config, tmp_path: Path) -> None:
+    names = ['"quoted".txt', "café au lait.txt", "back\\slash.txt"]
+    for name in names:
+        (config.site / name).write_text(name)
+    (config.site / "link.txt").symlink_to(names[0])
+    publish(config.site, "pages", "gh-pages")
+    for name in (*names, "link.txt"):
+        assert git("show", f"gh-pages:{name}", at=tmp_path / "remote") in names
+    assert git("ls-tree", "gh-pages", "link.txt", at=tmp_path / "remote").startswith("100644 blob")
+
+
+@pytest.mark.parametrize("branch", ["bad..name", "-x", "@{-1}", "two\nlines", ""])
+def test_what_is_no_name_of_a_branch_is_refused(config: Config, tmp_path: Path, branch: str) -> None:
+    before = refs(tmp_path)
+    with pytest.raises(AtlasError, match="no name of a branch"):
+        publish(config.site, "pages", branch)
+    assert refs(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="runs a hook of a shell")
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_push_that_fails_changes_nothing_and_the_next_one_works(
+    config: Config, tmp_path: Path, is_first: bool
+) -> None:
+    if not is_first:
+        publish(config.site, "pages", "gh-pages")
+    before = refs(tmp_path)
+    hook = tmp_path / "remote/hooks/pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(AtlasError, match="git push failed"):
+        publish(config.site, "pages", "gh-pages")
+    assert refs(tmp_path) == before
+    hook.unlink()
+    publish(config.site, "pages", "gh-pages")
+    assert git("rev-parse", "gh-pages", at=tmp_path / "clone") == git("rev-parse", "gh-pages", at=tmp_path / "remote")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a group of processes")
+def test_ctrl_c_during_the_push_ends_in_one_line(config: Config, tmp_path: Path) -> None:
+    hook = tmp_path / "remote/hooks/pre-receive"
+    hook.write_text(f"#!/bin/sh\ntouch '{tmp_path}/pushing'\nsleep 60\n")
+    hook.chmod(0o755)
+    before = refs(tmp_path)
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); import publish; publish.main()"
+    )
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(config.site), "--remote", "pages"],
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'scripts'}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pushing").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(running.pid, signal.SIGINT)
+        words = running.communicate(timeout=30)
+    assert (running.returncode, words[0]) == (130, "")
+    assert words[1].startswith("publish: interrupted")
+    assert words[1].count("\n") == 1
+    assert refs(tmp_path) == before

@@ -2,6 +2,7 @@
 
 import gc
 import http.client
+import io
 import os
 import queue
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,6 +34,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int]:
     (folder / "secret.txt").write_text("secret")
     (site / "way-out.txt").symlink_to(folder / "secret.txt")
     (site / "outside").symlink_to(folder)
+    (site / "404.html").symlink_to(folder / "secret.txt")
+    (site / "loop").symlink_to("loop")
+    (site / "short.mp4").write_bytes(DATA[:10])
+    (site / "empty.mp4").touch()
     ready: queue.Queue[str] = queue.Queue()
     threading.Thread(target=serve, args=(site, 0, ready.put), daemon=True).start()
     parts = urlsplit(ready.get(timeout=10))
@@ -79,6 +85,14 @@ def test_a_range_gives_that_part(address: tuple[str, int], asked: str, first: in
     assert body == DATA[first : last + 1]
 
 
+@pytest.mark.parametrize("asked", ["bytes=-10", "bytes=-11", "bytes=-100", "bytes=0-"])
+def test_more_of_the_end_than_there_is_gives_all(address: tuple[str, int], asked: str) -> None:
+    response, body = ask(address, "/short.mp4", Range=asked)
+    assert (response.status, response.getheader("Content-Range"), body) == (206, "bytes 0-9/10", DATA[:10])
+    response, body = ask(address, "/empty.mp4", Range=asked)
+    assert (response.status, body) == (200, b"")
+
+
 def test_a_range_beyond_the_end_is_refused(address: tuple[str, int]) -> None:
     response, _ = ask(address, "/clip.mp4", Range="bytes=2048-")
     assert response.status == 416
@@ -113,12 +127,37 @@ def test_a_browser_asks_again_each_time(address: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/way-out.txt", "/outside/secret.txt", "/outside",
-     "/none.html", "/%00", "/" + "x" * 5000],
+     "/none.html", "/loop", "/loop/", "/loop/index.html", "/index.html/x", "/%00", "/" + "x" * 5000],
 )  # fmt: skip
 def test_nothing_outside_the_site_is_shown(address: tuple[str, int], path: str) -> None:
     response, body = ask(address, path)
     assert response.status == 404
-    assert b"secret\n" not in body.replace(b"secret.txt", b"")
+    assert b"secret" not in body.replace(b"secret.txt", b"")
+
+
+@pytest.mark.parametrize("spoilt", ["short.mp4", "404.html"])
+def test_a_file_that_may_not_be_read_is_no_crash(monkeypatch: pytest.MonkeyPatch, spoilt: str, tmp_path: Path) -> None:
+    """Root may read everything, so what the system would say is put in its place."""
+    (tmp_path / "index.html").write_text("home")
+    (tmp_path / spoilt).write_text("closed")
+    opens = io.open
+
+    def open_(file: object, *arguments: Any, **options: Any) -> Any:
+        if str(file).endswith(spoilt):
+            raise PermissionError(13, "Permission denied", str(file))
+        return opens(file, *arguments, **options)  # type: ignore[call-overload]
+
+    ready: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=serve, args=(tmp_path, 0, ready.put), daemon=True).start()
+    parts = urlsplit(ready.get(timeout=10))
+    monkeypatch.setattr("builtins.open", open_)
+    monkeypatch.setattr("io.open", open_)
+    assert parts.hostname
+    assert parts.port
+    here = parts.hostname, parts.port
+    response, body = ask(here, f"/{spoilt}")
+    assert (response.status, body) == (403, f"403: /{spoilt} may not be read\n".encode())
+    assert ask(here, "/none")[1] == b"404: this site has no /none\n"
 
 
 def test_a_redirect_never_leads_to_another_host(address: tuple[str, int]) -> None:

@@ -302,6 +302,55 @@ def test_files_of_an_earlier_build_go_and_others_stay(tmp_path: Path) -> None:
     assert check_site(config.site).faults == ()
 
 
+@pytest.mark.parametrize("path", ["404.html", "sitemap.xml", "Mixed_5b/1/thumb.jpg"])
+def test_a_persons_own_file_is_never_replaced_or_removed(tmp_path: Path, path: str) -> None:
+    config = small(tmp_path)
+    fill(config)
+    build_site(override(config, features="1"), WEIGHTS)
+    mine = config.site / path
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    published = replace(config, base_url="https://example.org/atlas/")
+    for _ in range(2):  # a run that was refused must not have listed it
+        with pytest.raises(StoreError, match=rf"{path}: is there already.*--out"):
+            build_site(published, WEIGHTS)
+        assert mine.read_text() == "mine"
+    build_site(override(config, features="1"), WEIGHTS)
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    build_site(published, WEIGHTS)
+    assert check_site(config.site).faults == ()
+
+
+def test_a_link_in_the_place_of_a_page_is_someones_own(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    build_site(config, None)
+    link = config.site / "404.html"
+    link.symlink_to("nowhere.html")
+    with pytest.raises(StoreError, match=r"404\.html: is there already"):
+        build_site(replace(config, base_url="https://example.org/atlas/"), None)
+    assert link.is_symlink()
+
+
+def test_a_file_that_is_there_and_right_becomes_the_sites(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    config.site.mkdir()
+    (config.site / ".nojekyll").touch()
+    build_site(config, None)
+    assert ".nojekyll" in json.loads(text(config, ".atlas-site.json"))["files"]
+
+
+def test_what_a_killed_first_run_left_is_the_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = small(tmp_path)
+    fill(config)
+    with monkeypatch.context() as patch:
+        patch.setattr("atlas.site.output.Output.finish", lambda self: 1 / 0)  # all is written, and nothing is finished
+        with pytest.raises(ZeroDivisionError):
+            build_site(config, WEIGHTS)
+    build_site(replace(config, base_url="https://example.org/atlas/"), WEIGHTS)  # all pages are others
+    assert check_site(config.site).faults == ()
+
+
 def test_a_folder_of_someone_else_is_refused(tmp_path: Path) -> None:
     config = small(tmp_path)
     config.site.mkdir()
@@ -313,6 +362,23 @@ def test_a_folder_of_someone_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"letters\.txt.*--out"):
         build_site(replace(config, site=home), None)
     assert [path.name for path in home.iterdir()] == ["letters.txt"]
+
+
+@pytest.mark.parametrize("site", ["store", "store/site", "."])
+def test_a_site_and_a_store_that_contain_each_other_are_refused(tmp_path: Path, site: str) -> None:
+    config = replace(small(tmp_path / "here"), site=tmp_path / "here" / site)
+    fill(config)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="contain each other"):
+        build_site(config, WEIGHTS)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["loop", "loop/site"])
+def test_a_looping_link_in_the_place_of_the_site_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(StoreError, match=r"loop.*cannot be read"):
+        build_site(replace(small(tmp_path), site=tmp_path / place), None)
 
 
 def test_a_file_where_the_site_should_be_is_refused(tmp_path: Path) -> None:
@@ -332,6 +398,24 @@ def test_a_manifest_that_points_outside_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="damaged"):
         build_site(config, None)
     assert victim.exists()
+
+
+def test_a_manifest_with_a_name_that_no_file_has_is_refused(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    build_site(config, None)
+    (config.site / ".atlas-site.json").write_text(json.dumps({"format": 1, "files": {"a\0/b": {}}}))
+    with pytest.raises(StoreError, match="damaged"):
+        build_site(config, None)
+
+
+def test_a_folder_that_became_a_looping_link_is_left_alone(tmp_path: Path) -> None:
+    config = small(tmp_path)
+    fill(config)
+    build_site(config, WEIGHTS)
+    (config.site / "Mixed_5b").rename(tmp_path / "elsewhere")
+    (config.site / "Mixed_5b").symlink_to("Mixed_5b")
+    build_site(override(config, layer_names="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS)
+    assert (config.site / "Mixed_5b").is_symlink()
 
 
 def test_nothing_is_removed_through_a_link_out_of_the_site(tmp_path: Path) -> None:

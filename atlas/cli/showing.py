@@ -71,5 +71,5 @@ def check_command(
         words = f"{result.pages} pages, {result.links} links, {result.bytes:,} bytes, {len(result.faults)} faults"
         typer.echo(f"{site or settings.site}: {words}", err=True)
     for fault in faults:
-        typer.echo(fault)
+        typer.echo(fault.encode(errors="backslashreplace").decode())  # names of files need not be text
     finish([], failed=bool(faults))

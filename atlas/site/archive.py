@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from atlas.errors import ConfigError, StoreError
 from atlas.site.output import MANIFEST, list_files
@@ -31,11 +31,17 @@ def write_archive(site: Path) -> Path:
 
     Raises:
         ConfigError: SOURCE_DATE_EPOCH is no number of seconds.
-        StoreError: there is no site, one of its files is missing, or the archive cannot be written.
+        StoreError: there is no site, one of its files is missing, or the archive cannot be written; or something else
+            than an archive of a site has its name.
     """
     path, when = archive_path(site), _date()
-    if path.is_dir():
-        raise StoreError(f"{path}: is a folder, and the archive needs that name; choose another --out")
+    if not _is_unicode(path.name):
+        raise StoreError(f"{path}: this name is no UTF-8, so no archive can hold it; choose another --out")
+    if os.path.lexists(path) and not _is_archive(path):
+        raise StoreError(
+            f"{path}: is there already and is no archive of a site, so it is left as it is; "
+            "move it away, or choose another --out"
+        )
     names = sorted([*list_files(site), MANIFEST])
     try:
         with open_atomically(path) as file, ZipFile(file, "w") as archive:
@@ -48,6 +54,25 @@ def write_archive(site: Path) -> Path:
     except OSError as error:
         raise StoreError(f"{path}: the archive cannot be made: {error}; mend that and run again") from None
     return path
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether a file is what `write_archive` writes of a site of that name."""
+    try:
+        if not path.is_file():
+            return False
+        with ZipFile(path) as archive:
+            return f"{path.stem}/{MANIFEST}" in archive.namelist()
+    except (OSError, BadZipFile, ValueError, NotImplementedError):  # what ZipFile says of files that are none
+        return False
 
 
 def _date() -> tuple[int, int, int, int, int, int]:

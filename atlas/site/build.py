@@ -1,6 +1,7 @@
 """Page models → files: gathers every page's data first, and then writes every page that changed."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from atlas.errors import StoreError
+from atlas.errors import ConfigError, StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.finder import index_script
@@ -67,9 +68,10 @@ def build_site(
         on_progress: called with the number of web copies made so far and how many there are to make.
 
     Raises:
+        ConfigError: store and site contain each other.
         StoreError: the site's folder holds something else, or cannot be written; or a picture cannot be encoded.
     """
-    Output(config.site)  # refuses what is not a site's, before a folder is made
+    check_folders(config)  # before a folder is made
     with _collector_paused(), locked_folder(config.site):  # of two builds one waits for the other
         output = Output(config.site)
         atlas, encoded = _encode(config, weights, output, settings, on_progress)
@@ -93,6 +95,19 @@ def build_site(
             damaged=atlas.damaged,
             lost_base_url=lost_base_url,
         )
+
+
+def check_folders(config: Config) -> None:
+    """Refuse a site's folder that could not be written in the end.
+
+    Raises:
+        ConfigError: store and site contain each other.
+        StoreError: the site's folder holds something else.
+    """
+    store, site = (Path(os.path.realpath(folder)) for folder in (config.store, config.site))
+    if store == site or store in site.parents or site in store.parents:
+        raise ConfigError(f"the store {config.store} and the site {config.site} contain each other; choose two folders")
+    Output(config.site)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The site's folder: paths and bytes → files, each written once, with a manifest of what is the site's own."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class Output:
     """A site being written. Every write of the site goes through here.
 
     The manifest lists the files that are the site's; of a web copy also its size and what it was made from. A file
-    that the manifest does not list is never touched: it may be someone's own.
+    that the manifest does not list is never touched: it may be someone's own. Since the manifest lists a file before it
+    is written, what a killed run left is known to be the site's.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,14 +58,20 @@ class Output:
         return path in self._known
 
     def claim(self, paths: Iterable[str]) -> None:
-        """List files before they are written, so that after an interruption they are known to be the site's."""
-        self._claimed.update(paths)
+        """List files before they are written; one that is there already and is not the site's is left out.
+
+        Of such a one `write` and `write_copy` decide, who know what would be in it.
+        """
+        self._claimed.update(path for path in paths if self.lists(path) or not os.path.lexists(self._folder / path))
         self.save()
 
     def write_copy(self, path: str, data: bytes, source: str) -> None:
-        """Write a web copy and note what it was made from; `keep` makes it part of the finished site."""
-        write_if_changed(self._folder / path, data, sync=False)
-        self._note(path, _Note(len(data), source))
+        """Write a web copy and note what it was made from; `keep` makes it part of the finished site.
+
+        Raises:
+            StoreError: it cannot be written, or a file that is not the site's is in its place.
+        """
+        self._write(path, data, _Note(len(data), source))
 
     def seen(self, path: str) -> str | None:
         """What `note_seen` noted of a web copy as it is now."""
@@ -78,9 +86,12 @@ class Output:
         self._kept.update(paths)
 
     def write(self, path: str, data: bytes, source: str | None = None) -> None:
-        """Write a file that is claimed already, and note what it was made from."""
-        write_if_changed(self._folder / path, data, sync=False)
-        self._note(path, _Note(len(data), source) if source else _NO_NOTE)
+        """Write a file that is claimed already, and note what it was made from.
+
+        Raises:
+            StoreError: it cannot be written, or a file that is not the site's is in its place.
+        """
+        self._write(path, data, _Note(len(data), source) if source else _NO_NOTE)
 
     def save(self) -> None:
         """Write the manifest of everything so far; of a claimed file it does not say what it is made from."""
@@ -114,7 +125,14 @@ class Output:
                 )
         return sum(size or 0 for size in sizes.values())
 
-    def _note(self, path: str, note: _Note) -> None:
+    def _write(self, path: str, data: bytes, note: _Note) -> None:
+        place = self._folder / path
+        if not self.lists(path) and path not in self._claimed and not _holds(place, data):
+            raise StoreError(
+                f"{place}: is there already and is not the site's own, so it is left as it is; "
+                "move it away, or choose another folder with --out"
+            )
+        write_if_changed(place, data, sync=False)
         self._known[path] = note
         self._claimed.discard(path)
 
@@ -130,10 +148,19 @@ def list_files(folder: Path) -> list[str]:
     Raises:
         StoreError: the folder holds no site, or its manifest is damaged.
     """
-    files = sorted(_read_manifest(folder))
+    return sorted(read_sizes(folder))
+
+
+def read_sizes(folder: Path) -> dict[str, int | None]:
+    """The files of a site, without its manifest, and the sizes of those of which it notes one.
+
+    Raises:
+        StoreError: the folder holds no site, or its manifest is damaged.
+    """
+    files = _read_manifest(folder)
     if not files:
         raise StoreError(f"{folder}: holds no site: make it with atlas build or atlas site")
-    return files
+    return {path: note.bytes for path, note in files.items()}
 
 
 def _read_manifest(folder: Path) -> dict[str, _Note]:
@@ -173,19 +200,26 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _is_inside(name: str) -> bool:
     parts = name.split("/")  # those of an absolute path, and of no path, begin with nothing
-    return bool(parts[0]) and ".." not in parts and "\\" not in name
+    return bool(parts[0]) and ".." not in parts and not {"\\", "\0"} & set(name)
 
 
 def _remove(root: Path, name: str) -> None:
     """Remove a file of an earlier build and the folders that become empty; never through a link out of the site."""
     path = root / name
-    if path.parent.resolve() != path.parent or not path.is_file():
+    if os.path.realpath(path.parent) != str(path.parent) or not path.is_file():
         return
     path.unlink()
     for folder in path.parents:
         if folder == root or any(folder.iterdir()):
             return
         folder.rmdir()
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.is_file() and path.read_bytes() == data
+    except OSError:
+        return False
 
 
 def _size(path: Path) -> int | None:

@@ -56,7 +56,7 @@ def serve(folder: Path, port: int, on_ready: Callable[[str], None]) -> None:
         )
     with _listen(port) as listener:
         number = listener.getsockname()[1]
-        app = _App(folder.resolve())
+        app = _App(_real(folder))
         server = make_server(HOST, number, app, threaded=True, request_handler=_Quiet, fd=listener.fileno())
         on_ready(f"http://{HOST}:{number}/")
         server.serve_forever()
@@ -85,7 +85,9 @@ class _App:
     def _answer(self, request: Request) -> Response:
         try:
             return self._send(request)
-        except NotFound:
+        except PermissionError:
+            return Response(f"403: {request.path} may not be read\n", HTTPStatus.FORBIDDEN, mimetype="text/plain")
+        except (NotFound, OSError):
             return self._missing(request)
         except HTTPException as error:
             return Response(f"{error.code} {error.name}\n", error.code, error.get_headers(), mimetype="text/plain")
@@ -100,16 +102,16 @@ class _App:
                 inside = path.relative_to(self._root).as_posix()
                 return redirect(f"/{inside}/", HTTPStatus.PERMANENT_REDIRECT)
             path = path / INDEX
-        if not path.is_file() or not path.resolve().is_relative_to(self._root):
+        if not path.is_file() or not _real(path).is_relative_to(self._root):
             raise NotFound
         return self._file(path, request)
 
     def _find(self, path: str) -> Path:
         """The file or folder of an address; never one outside the site, not through a link either."""
         try:
-            found = (self._root / path.lstrip("/")).resolve()
+            found = _real(self._root / path.lstrip("/"))
             found.stat()
-        except (OSError, ValueError):  # not there, or a name too long or with a NUL
+        except (FileNotFoundError, ValueError):  # not there, or a name with a NUL
             raise NotFound from None
         if not found.is_relative_to(self._root):
             raise NotFound
@@ -120,14 +122,22 @@ class _App:
         ranges = parse_range_header(environ.get("HTTP_RANGE"))
         if ranges is None or ranges.units != "bytes" or len(ranges.ranges) != 1:
             environ.pop("HTTP_RANGE", None)  # malformed, unknown or several: RFC 9110 lets these be ignored
+        elif ranges.ranges[0][0] < -path.stat().st_size:
+            environ["HTTP_RANGE"] = "bytes=0-"  # more of the end than there is: RFC 9110 asks for all, werkzeug refuses
         kind = _TYPES.get(path.suffix, "application/octet-stream")
         return send_file(path, environ, mimetype=kind)  # without an age: Cache-Control: no-cache
 
     def _missing(self, request: Request) -> Response:
-        page = self._root / "404.html"
-        if not page.is_file():
+        try:
+            page = self._find("404.html").read_bytes()
+        except (NotFound, OSError):
             return Response(f"404: this site has no {request.path}\n", HTTPStatus.NOT_FOUND, mimetype="text/plain")
-        return Response(page.read_bytes(), HTTPStatus.NOT_FOUND, mimetype="text/html")
+        return Response(page, HTTPStatus.NOT_FOUND, mimetype="text/html")
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; unlike `Path.resolve`, of links that lead in a circle too."""
+    return Path(os.path.realpath(path))
 
 
 def _listen(port: int) -> socket.socket:
