@@ -13,6 +13,7 @@ import msgspec
 
 from atlas.findings.files import write_finding
 from atlas.store.crops import CROPS, FOLDER, examples_folder
+from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
 
 VERSION = 1
@@ -112,7 +113,7 @@ def missing_crops(record: Path) -> tuple[Path, ...]:
 
 def list_examples(store: Path) -> tuple[Path, ...]:
     """The records of examples in a store, or in stores inside it, sorted."""
-    return tuple(sorted(store.rglob(f"{FOLDER}/{RECORD}")))
+    return tuple(path for path in walk(store) if path.parts[-2:] == (FOLDER, RECORD))
 
 
 def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:

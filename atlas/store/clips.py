@@ -11,7 +11,7 @@ from atlas.errors import StoreError
 from atlas.plan.blocks import Size
 from atlas.plan.raster import Clip
 from atlas.plan.targets import feature_target
-from atlas.store.files import write_atomically
+from atlas.store.files import walk, write_atomically
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import file_sha256
@@ -157,7 +157,7 @@ def clip_faults(folder: Path, record: ClipRecord) -> Iterator[str]:
 
 def list_clips(store: Path) -> Iterator[Path]:
     """Every clip's record in a store, or in stores inside it, sorted."""
-    return iter(sorted(store.rglob(RECORD)))
+    return (path for path in walk(store) if path.name == RECORD)
 
 
 def note_of(data: bytes) -> FileNote:

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from atlas.errors import StoreError
-from atlas.store.files import write_if_changed
+from atlas.store.files import walk, write_if_changed
 from atlas.store.media import DAMAGE
 from atlas.store.records import WeightsId
 
@@ -81,7 +81,7 @@ def _is_whole(path: Path) -> bool:
 
 def list_crops(store: Path) -> Iterator[Path]:
     """Every crop of a store, or of stores inside it, sorted."""
-    return (path for path in sorted(store.rglob(f"{FOLDER}/{CROPS}/*{_SUFFIX}")) if _NAME.fullmatch(path.name))
+    return (path for path in walk(store) if path.parts[-3:-1] == (FOLDER, CROPS) and _NAME.fullmatch(path.name))
 
 
 def remove_crops(folder: Path, keep: Collection[str]) -> None:

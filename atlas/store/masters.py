@@ -10,7 +10,7 @@ from PIL import Image, PngImagePlugin
 
 from atlas.errors import StoreError
 from atlas.plan.jobs import Job
-from atlas.store.files import write_atomically
+from atlas.store.files import walk, write_atomically
 from atlas.store.media import DAMAGE
 from atlas.store.records import Record, WeightsId
 
@@ -104,8 +104,8 @@ def find_record(
 
 def list_masters(store: Path) -> Iterator[Path]:
     """Every file of a store, or of stores inside it, that carries a master's name, sorted."""
-    found = sorted(store.rglob("*.png"))
-    return (path for path in found if not path.name.startswith(".") and path.parent.name != PHOTOS)
+    found = (path for path in walk(store) if path.suffix == ".png" and path.parent.name != PHOTOS)
+    return (path for path in found if not path.name.startswith("."))
 
 
 def _record_of(path: Path, file: IO[bytes]) -> Record:

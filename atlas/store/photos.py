@@ -20,7 +20,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.lists.dream import StartPhoto
 from atlas.plan.recipes import Octave, octave_size
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo
-from atlas.store.files import write_atomically, write_if_changed
+from atlas.store.files import walk, write_atomically, write_if_changed
 from atlas.store.masters import PHOTOS
 from atlas.store.media import DAMAGE
 from atlas.store.photo_files import decode_picture, read_bytes, sha256_of
@@ -98,7 +98,8 @@ def open_kept(path: Path) -> Image.Image:
 
 def list_photos(store: Path) -> Iterator[Path]:
     """Every kept photograph of a store, or of stores inside it, sorted."""
-    return (path for path in sorted(store.rglob(f"{PHOTOS}/*.png")) if not path.name.startswith("."))
+    found = (path for path in walk(store) if path.suffix == ".png" and path.parent.name == PHOTOS)
+    return (path for path in found if not path.name.startswith("."))
 
 
 def _look_at(store: Path, named: StartPhoto, say: Say) -> Photo:

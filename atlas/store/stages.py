@@ -8,7 +8,7 @@ from PIL import Image
 
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
-from atlas.store.files import write_atomically
+from atlas.store.files import walk, write_atomically
 from atlas.store.media import DAMAGE, has_all_boxes
 from atlas.store.records import Record
 
@@ -85,7 +85,7 @@ def strip_size(recipe: Recipe) -> tuple[int, int]:
 
 def list_stages(store: Path) -> Iterator[Path]:
     """Every strip of a store, or of stores inside it, sorted."""
-    return (path for path in sorted(store.rglob(f"*{_SUFFIX}")) if not path.name.startswith("."))
+    return (path for path in walk(store) if path.name.endswith(_SUFFIX) and not path.name.startswith("."))
 
 
 def master_of(path: Path) -> Path:
