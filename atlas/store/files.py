@@ -19,6 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 TEMPORARY = ".tmp"
+MOST_JSON = 2**20  # bytes of a note or a record in a store; a few thousand is what they have
 _TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{16}\.tmp")
 _ABANDONED = 24 * 3600  # seconds after which nobody writes a file any more, where the file system has no locks
 

@@ -8,6 +8,7 @@ machine needs no file from outside.
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +21,14 @@ from atlas.plan.jobs import Job
 from atlas.plan.lists.dream import StartPhoto
 from atlas.plan.recipes import Octave, octave_size
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo
-from atlas.store.files import walk, write_atomically, write_if_changed
+from atlas.store.files import MOST_JSON, read_whole, walk, write_atomically, write_if_changed
 from atlas.store.masters import PHOTOS
 from atlas.store.media import DAMAGE
 from atlas.store.photo_files import decode_picture, read_bytes, sha256_of
+from atlas.store.records import parse_json
 
 DRAWN_FILE = Path(__file__).parent.parent / "drawn" / "start.jpg"  # the picture that ships with the project
+_SHA256 = re.compile("[0-9a-f]{64}")
 _KEY = "atlas-photo"  # of the PNG's iTXt chunk, which holds the hash of the pixels
 
 Say = Callable[[str], None]
@@ -169,8 +172,9 @@ def _note_path(store: Path, named: StartPhoto) -> Path:
 def _read_note(store: Path, named: StartPhoto) -> Photo | None:
     """The photograph that a name meant when something was rendered from it, if the store still has it."""
     try:
-        note = json.loads(_note_path(store, named).read_text(encoding="utf-8"))
+        note = parse_json(read_whole(_note_path(store, named), MOST_JSON))
         photo = Photo(note["sha256"], tuple(note["size"]))
-        return photo if note["file"] == named.given and has_photo(store, photo) else None
+        is_its = note["file"] == named.given and _SHA256.fullmatch(photo.sha256)
+        return photo if is_its and has_photo(store, photo) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
