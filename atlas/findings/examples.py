@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from atlas.findings.files import write_finding
-from atlas.store.crops import CROPS, FOLDER, examples_folder
+from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
 from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
 
@@ -32,6 +32,11 @@ class Crop:
     box: tuple[int, int, int, int]  # top, left, bottom, right in the square that the network saw, pixels
     file: str  # name of the crop
     size: tuple[int, int]  # (width, height) of the crop in pixels
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these can be the numbers of a crop that excites a feature."""
+        return self.score > 0 and all(0 < side <= LARGEST for side in self.size)
 
 
 @dataclass(frozen=True)
@@ -107,8 +112,9 @@ def missing_crops(record: Path) -> tuple[Path, ...]:
         record: path of an `examples.json`.
     """
     file = _read(record)
-    paths = (record.parent / CROPS / name for name in sorted(crop_files(file.found.features if file else ())))
-    return tuple(path for path in paths if not path.is_file())
+    folder = record.parent / CROPS
+    names = sorted(crop_files(file.found.features if file else ()))
+    return tuple(folder / name for name in names if not has_crop(folder, name))
 
 
 def list_examples(store: Path) -> tuple[Path, ...]:

@@ -29,6 +29,11 @@ def finding_path(store: Path, weights: WeightsId, name: str) -> Path:
     return store / weights.folder / FOLDER / f"{name}.json"
 
 
+def list_findings(store: Path, weights: WeightsId) -> tuple[str, ...]:
+    """The names of the findings that a store has, sorted."""
+    return tuple(sorted(path.stem for path in (store / weights.folder / FOLDER).glob("*.json")))
+
+
 def digest(parts: Iterable[object]) -> str:
     """Digest of all that a finding depends on: settings, hashes of pictures, and the study's own version."""
     return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:24]

@@ -13,9 +13,9 @@ from atlas.errors import StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.finder import index_script
+from atlas.site.misfits import fitting_pages
 from atlas.site.models import Link, Page
 from atlas.site.output import Output
-from atlas.site.pages import make_pages
 from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import HOME, METHOD, MISSING, region_link
 from atlas.site.pictures import CopySettings, Encoded, Progress, encode_all, has_sheet, sheet_folder
@@ -39,7 +39,7 @@ class SiteReport:
     videos: int
     pending: int  # features that are planned and not in the store
     bytes: int  # of the whole site
-    damaged: tuple[str, ...]  # one message for each master that cannot be read; its feature is pending
+    damaged: tuple[str, ...]  # one message for each master, crop or finding that cannot be shown
     lost_base_url: bool  # whether the site had a base URL before, and has none now
 
 
@@ -74,7 +74,8 @@ def build_site(
         output = Output(config.site)
         atlas, encoded = _encode(config, weights, output, settings, on_progress)
         atlas = replace(atlas, tints=measure_tints(atlas, config.site, output))
-        files = _files(atlas, make_pages(atlas))
+        atlas, pages = fitting_pages(atlas)
+        files = _files(atlas, pages)
         output.keep(encoded.paths)
         output.keep((*copy_videos(atlas, output), *copy_stages(atlas, output)))
         output.keep(files)

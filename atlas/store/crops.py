@@ -79,6 +79,11 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
+def has_crop(folder: Path, name: str) -> bool:
+    """Whether a folder of crops has one of this name, which a record may have made up."""
+    return _NAME.fullmatch(name) is not None and (folder / name).is_file()
+
+
 def list_crops(store: Path) -> Iterator[Path]:
     """Every crop of a store, or of stores inside it, sorted."""
     return (path for path in walk(store) if path.parts[-3:-1] == (FOLDER, CROPS) and _NAME.fullmatch(path.name))
