@@ -15,9 +15,9 @@ from atlas.plan import targets
 from atlas.plan.jobs import DEFAULT_SEED
 from atlas.store.clips import clip_faults, list_clips, read_clip
 from atlas.store.crops import list_crops, open_crop
-from atlas.store.files import walk
+from atlas.store.files import read_whole, walk
 from atlas.store.masters import list_masters, open_master, read_record
-from atlas.store.media import MEDIA, media_fault
+from atlas.store.media import MEDIA, MOST_BYTES, media_fault
 from atlas.store.photos import list_photos, open_kept
 from atlas.store.records import NOISE, Record
 from atlas.store.stages import list_stages, master_of, pixels_of
@@ -163,9 +163,7 @@ def _place(record: Record) -> str:
 def _check_manifest(site: Path, files: dict[str, int]) -> list[str]:
     path = site / MANIFEST
     try:
-        listed = {
-            name: entry.get("bytes") for name, entry in json.loads(path.read_text(encoding="utf-8"))["files"].items()
-        }
+        listed = {name: entry.get("bytes") for name, entry in json.loads(read_whole(path, MOST_BYTES))["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return [f"{path}: missing or damaged: {REBUILD}"]
     faults = []

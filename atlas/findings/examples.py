@@ -11,9 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from atlas.findings.files import write_finding
+from atlas.findings.files import MOST_BYTES, write_finding
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
-from atlas.store.files import walk
+from atlas.store.files import read_whole, walk
 from atlas.store.records import Numerics, WeightsId
 
 VERSION = 1
@@ -129,6 +129,6 @@ def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
 
 def _read(path: Path) -> _File | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_File)
+        return msgspec.json.decode(read_whole(path, MOST_BYTES), type=_File)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

@@ -9,13 +9,15 @@ from typing import IO
 from PIL import Image, PngImagePlugin
 
 from atlas.errors import StoreError
+from atlas.plan.config import LARGEST_SIZE
 from atlas.plan.jobs import Job
-from atlas.store.files import walk, write_atomically
+from atlas.store.files import open_regular, walk, write_atomically
 from atlas.store.media import DAMAGE
 from atlas.store.records import Record, WeightsId
 
 KEY = "atlas"  # of the PNG's iTXt chunk
 PHOTOS = "photos"  # the folder of a store whose pictures are no masters
+MOST_BYTES = 4 * LARGEST_SIZE**2  # of a file: more than the largest picture takes uncompressed, and its record
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -54,7 +56,7 @@ def read_record(path: Path) -> Record:
         StoreError: not there, not a master, or cut off.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path, MOST_BYTES) as file:
             return _record_of(path, file)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -71,9 +73,11 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
     """
     record = read_record(path)
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["PNG"]) as image:
             if image.size != (record.width, record.height):  # before memory is taken for a size that a person made up
                 raise StoreError(f"{path}: its size is not that of its record, so it was edited; render it again")
+            if max(image.size) > LARGEST_SIZE:
+                raise StoreError(f"{path}: larger than the {LARGEST_SIZE} px that are rendered; render it again")
             image.load()
             picture = image.convert("RGB")
     except DAMAGE as error:

@@ -95,8 +95,9 @@ class Record:
             precision: resolved precision; None if any will do.
         """
         start = job.start.sha256 if job.start else NOISE
-        wanted = (str(job.target), job.recipe.digest, start, job.seed, weights_sha256)
-        found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256)
+        wanted = (str(job.target), job.recipe.digest, start, job.seed, weights_sha256, job.sizes[-1])
+        size = self.height, self.width
+        found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256, size)
         return wanted == found and precision in (None, self.numerics.precision)
 
     def to_json(self) -> str:
