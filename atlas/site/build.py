@@ -24,6 +24,7 @@ from atlas.site.templates import Facts, Templates, templates_folder
 from atlas.site.tints import measure_tints
 from atlas.site.videos import copy_videos
 from atlas.store.files import locked_folder
+from atlas.store.masters import unknown_folders
 from atlas.store.records import Record, WeightsId
 
 DEFAULT_COPIES = CopySettings()
@@ -39,7 +40,7 @@ class SiteReport:
     videos: int
     pending: int  # features that are planned and not in the store
     bytes: int  # of the whole site
-    damaged: tuple[str, ...]  # one message for each master, crop or finding that cannot be shown
+    damaged: tuple[str, ...]  # one message for each master, crop, finding or folder of masters that cannot be shown
     lost_base_url: bool  # whether the site had a base URL before, and has none now
 
 
@@ -91,7 +92,7 @@ def build_site(
             videos=sum(video.record is not None for video in atlas.videos),
             pending=sum(feature.record is None for feature in atlas.features),
             bytes=output.finish(),
-            damaged=atlas.damaged,
+            damaged=(*atlas.damaged, *unknown_folders(config.store)),
             lost_base_url=lost_base_url,
         )
 
