@@ -1,6 +1,6 @@
 """Whatever text or file from elsewhere is read, nothing but an error that is meant for people comes out.
 
-Each test says its share of 10,000 inputs, which are the same in every run, so that a red one is due to a change. With
+Each test says its share of 11,000 inputs, which are the same in every run, so that a red one is due to a change. With
 `ATLAS_TORTURE=1`, as `make torture` sets it, there are a hundred times as many, and new ones in every run.
 """
 
