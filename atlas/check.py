@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from atlas.plan.jobs import DEFAULT_SEED
 from atlas.site.output import MANIFEST, read_sizes
 from atlas.store.clips import clip_faults, list_clips, read_clip
 from atlas.store.crops import list_crops, open_crop
+from atlas.store.files import walk
 from atlas.store.masters import list_masters, open_master, read_record
 from atlas.store.media import MEDIA, media_fault
 from atlas.store.photos import list_photos, open_kept
@@ -49,7 +48,6 @@ def check_store(store: Path) -> list[str]:
     """
     if not store.is_dir():
         return [f"{store}: no such folder: render something first, with atlas render or atlas build"]
-    list(_walk(store))  # globbing would pass over a folder that cannot be read
     masters = list(list_masters(store))
     if not masters:
         return [f"{store}: holds no masters: render something first, with atlas render or atlas build"]
@@ -80,7 +78,7 @@ def check_site(site: Path) -> SiteCheck:
     """
     if not (site / INDEX).is_file():
         return SiteCheck((f"{site}: no {INDEX}: make the site with atlas build or atlas site",), 0, 0, 0)
-    files = {path.relative_to(site).as_posix(): path.stat().st_size for path in _walk(site)}
+    files = {path.relative_to(site).as_posix(): path.stat().st_size for path in walk(site) if path.is_file()}
     found = check_pages(site, files)
     faults = list(found.faults)
     media = [path for path in files if path.endswith(MEDIA)]
@@ -92,19 +90,6 @@ def check_site(site: Path) -> SiteCheck:
     if total > LARGEST_SITE:
         faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: show fewer features")
     return SiteCheck(tuple(faults), found.pages, found.links, total)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Every file under a folder, sorted."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be read: {error.strerror}; allow this user to read it") from None
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry))
-        elif entry.is_file():
-            yield Path(entry)
 
 
 def _check_weights(folder: Path) -> list[str]:

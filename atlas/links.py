@@ -11,6 +11,7 @@ from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 
 from atlas.errors import StoreError, shorten
+from atlas.store.files import read_whole
 from atlas.store.records import Record
 
 FEATURES_IN_A_GRID = 64
@@ -19,6 +20,7 @@ MISSING = "404.html"  # served at any depth, so its links are absolute
 SITEMAP = "sitemap.xml"
 PENDING = "pending"
 REBUILD = "build the site again"
+MOST_BYTES = 2**26  # of a page or a record; the largest page has a hundredth
 _ADDRESSES = ("href", "xlink:href", "src", "poster", "data-poster")
 _CARDS = ("og:url", "og:image")  # absolute, as is the canonical address
 
@@ -225,13 +227,13 @@ class _PageChecker:
 
     def _read(self, name: str) -> str:
         try:
-            return (self._site / name).read_text(encoding="utf-8")
+            return read_whole(self._site / name, MOST_BYTES).decode()
         except (OSError, ValueError) as error:
             raise StoreError(f"{self._site / name}: cannot be read: {error}; {REBUILD}") from None
 
     def _check_record(self, page: str) -> None:
         path = self._site / dirname(page) / "record.json"
         try:
-            Record.from_json(path.read_text(encoding="utf-8"))
+            Record.from_json(read_whole(path, MOST_BYTES).decode())
         except (OSError, ValueError, StoreError):
             self._note(page, "its record.json is missing or damaged")

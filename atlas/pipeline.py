@@ -170,7 +170,7 @@ def _run(
         watcher.expects(expectation)
         refuse_long_cpu_run(expectation, options, executor)
         require_room(expectation.forecast, config.store, site)
-        sweep_temporaries(config.store)
+        sweep_temporaries(config.store, through_links=True)
         keep_photos(config, jobs)
         weights = load_weights(config.weights)
         run = _Run(

@@ -114,6 +114,39 @@ def test_weights_folders_are_checked(config: Config) -> None:
     assert check_store(config.store) == []
 
 
+def moved_and_linked(folder: Path, elsewhere: Path) -> Path:
+    """Move a folder away and put a link in its place, as people do whose disk is full."""
+    elsewhere.mkdir()
+    folder.rename(elsewhere / folder.name)
+    folder.symlink_to(elsewhere / folder.name, target_is_directory=True)
+    return elsewhere / folder.name
+
+
+@pytest.mark.parametrize("above", [0, 1, 2], ids=["recipe", "weights", "store"])
+def test_what_lies_in_a_linked_folder_is_checked(config: Config, tmp_path: Path, above: int) -> None:
+    path = masters(config)[1]
+    moved_and_linked(path.parents[above], tmp_path / "other disk")
+    assert check_store(config.store) == []
+    path.write_bytes(path.read_bytes()[:-40])
+    assert only_fault(check_store(config.store)).startswith(f"{path}: ")
+
+
+def test_links_in_a_circle_end_and_a_second_name_changes_nothing(config: Config) -> None:
+    folder = masters(config)[0].parent
+    (folder / "up").symlink_to(config.store, target_is_directory=True)
+    (config.store / "a-second-name").symlink_to(folder.parent, target_is_directory=True)
+    (config.store / "nowhere").symlink_to(config.store / "none")
+    assert check_store(config.store) == []
+
+
+def test_a_layers_folder_of_a_site_may_be_a_link(config: Config, tmp_path: Path) -> None:
+    moved_and_linked(config.site / "Mixed_5b", tmp_path / "other disk")
+    build_site(config, WEIGHTS)
+    assert check_site(config.site).faults == ()
+    (config.site / "Mixed_5b/0/thumb.jpg").write_bytes(b"cut")
+    assert any("Mixed_5b/0/thumb.jpg" in fault for fault in check_site(config.site).faults)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads every folder")
 def test_an_unreadable_folder_is_an_error(config: Config) -> None:
     folder = masters(config)[0].parent

@@ -359,6 +359,17 @@ def test_who_waits_for_another_says_so_unless_it_is_quiet(loud, says, tmp_path, 
         assert capsys.readouterr().err == ""
 
 
+def test_a_store_is_swept_through_links_and_a_site_is_not(tmp_path):
+    elsewhere = tmp_path / "elsewhere" / ".0123456789abcdef.tmp"
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes(b"half")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link").symlink_to(elsewhere.parent, target_is_directory=True)
+    assert sweep_temporaries(tmp_path / "folder") == 0
+    assert sweep_temporaries(tmp_path / "folder", through_links=True) == 1
+    assert not elsewhere.exists()
+
+
 def test_a_file_for_another_program_is_gone_in_the_end_and_swept_if_not(tmp_path):
     folder = tmp_path / "folder"
     with temporary_file(folder) as path:

@@ -1,6 +1,6 @@
 """Whatever text or file from elsewhere is read, nothing but an error that is meant for people comes out.
 
-Each test says its share of 10,000 inputs, which are the same in every run, so that a red one is due to a change. With
+Each test says its share of 11,000 inputs, which are the same in every run, so that a red one is due to a change. With
 `ATLAS_TORTURE=1`, as `make torture` sets it, there are a hundred times as many, and new ones in every run.
 """
 
@@ -30,11 +30,14 @@ from atlas.plan import config as configuration
 from atlas.plan.config import Config, load_config
 from atlas.plan.layers import LAYERS
 from atlas.plan.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
+from atlas.site.catalogue import Exhibit
 from atlas.site.output import MANIFEST, Output
+from atlas.site.pages.progress import score_chart
+from atlas.site.words import number
 from atlas.store.clips import ClipRecord
 from atlas.store.masters import find_record, open_master, read_record, write_master
 from atlas.store.media import media_fault
-from atlas.store.records import Record
+from atlas.store.records import Record, parse_json
 from atlas.store.stages import pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
 from test_store import JOB, PIXELS, RECORD
@@ -234,8 +237,15 @@ def test_numbers_and_paths_that_no_machine_takes_are_refused(text, words, tmp_pa
 
 # What a store holds
 
+UNWRITABLE = ["\ud800", "a\udfffb", 10**400, -(10**400), 2**64, 1e308, -1e308]  # read by Python, and not to be written
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(HOSTILE),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(HOSTILE)
+    | st.sampled_from(UNWRITABLE),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 )
@@ -286,8 +296,37 @@ def test_a_record_with_any_value_replaced_is_read_or_refused(kind, data):
             assert str(error)
         else:
             assert kind.from_json(record.to_json()) == record  # so it can be written too
+            assert record.to_json().encode()
+            assert msgspec.json.encode(record)  # in the site, as beside its picture and in its words
+            if kind is Record:
+                assert all(map(number, [record.score_start, record.score_shown, record.gradient_norm]))
+                score_chart(Exhibit(JOB, "", record))
 
     check()
+
+
+def unwritable(data):
+    """The data with one value, anywhere inside, that Python reads and no file can hold."""
+    values = st.tuples(st.sampled_from(list(places(data))), st.sampled_from(["\ud800", 10**400, {"\udfff": 1}]))
+    return values.map(lambda change: replaced(data, *change))
+
+
+@pytest.mark.parametrize(("kind", "data"), [(Record, RECORD_DATA), (ClipRecord, CLIP_DATA)], ids=["record", "clip"])
+def test_a_record_of_what_no_file_can_hold_is_refused(kind, data):
+    @inputs(100)
+    @given(unwritable(data))
+    def check(found):
+        with pytest.raises(AtlasError):
+            kind.from_json(json.dumps(found))
+
+    check()
+
+
+@pytest.mark.parametrize("levels", [21, 1000, 200_000])
+def test_what_is_nested_deeply_is_refused_however_deep_the_reader_stands(levels):
+    assert parse_json("[" * 20 + "]" * 20)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json("[" * levels + "]" * levels)
 
 
 FINDINGS = [DEPTH, layer_depth_topic("Mixed_6b"), INFLUENCE, INTERACTIONS, METRICS, NEAREST, NEURONS]
@@ -326,14 +365,14 @@ def test_small_files_of_a_store_and_a_site_are_read_or_refused(name, tmp_path):
         MANIFEST: {"format": 1, "files": {"index.html": {}, "a/b.avif": {"bytes": 3, "source": "s"}}},
     }[name]
     read = {
-        "weights.json": partial(read_weights_id, path),
+        "weights.json": lambda: msgspec.json.encode(read_weights_id(path)),
         "examples.json": partial(examples.missing_crops, path),
         MANIFEST: partial(Output, tmp_path),
     }[name]
     data = json.dumps(whole).encode()
 
     @inputs(200)
-    @given(mutated(st.just(data)) | changed(whole).map(lambda value: json.dumps(value).encode()))
+    @given(mutated(st.just(data)) | (changed(whole) | unwritable(whole)).map(lambda value: json.dumps(value).encode()))
     def check(text):
         path.write_bytes(text)
         try:

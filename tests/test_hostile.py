@@ -2,31 +2,45 @@
 
 import io
 import json
+import os
 import pickle
+import resource
+import shutil
+import signal
 import struct
 import subprocess
 import sys
 import zlib
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from atlas.check import check_site, check_store
+from atlas.cli.settings import with_photos
 from atlas.errors import AtlasError, StoreError, WeightsError
 from atlas.findings.files import read_finding, write_finding
+from atlas.plan.config import load_config
 from atlas.plan.lists.examples import ExampleList
+from atlas.plan.starts import LARGEST_SIDE
 from atlas.render.weights import load_weights
+from atlas.site.build import build_site
+from atlas.store import masters
 from atlas.store.clips import read_clip
 from atlas.store.crops import crop_name, open_crop, write_crop
-from atlas.store.files import write_atomically
-from atlas.store.masters import find_record, master_path, open_master, read_record, write_master
+from atlas.store.files import read_whole, write_atomically
+from atlas.store.masters import find_record, master_path, open_master, pixels_sha256, read_record, write_master
 from atlas.store.photo_files import decode_picture
+from atlas.store.photos import open_kept
 from atlas.store.stages import stages_path, write_stages
-from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, write_weights_id
+from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, resolve_weights, write_weights_id
 from atlas.studies.gallery import open_gallery
 from test_store import JOB, PIXELS, RECORD, WEIGHTS
 
+DATA = Path(__file__).parent / "data"
 PRECIOUS = b"somebody's own"
 
 
@@ -79,7 +93,136 @@ def test_a_link_in_a_store_is_read_by_what_it_shows_and_never_written_through(pr
     assert precious.read_bytes() == PRECIOUS
 
 
+# What is no file
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """A copy of the sample store, with its configuration."""
+    config = with_photos(load_config(str(DATA / "demo-store.toml")))
+    shutil.copytree(config.store, tmp_path / "store")
+    return replace(config, store=tmp_path / "store", site=tmp_path / "site")
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def device(path):
+    path.symlink_to("/dev/zero")
+
+
+@contextmanager
+def limits(seconds):
+    """Fails where something is waited for, or read without end."""
+
+    def late(*_):
+        pytest.fail("something was waited for")
+
+    most = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**31, most[1]))
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_AS, most)
+
+
+@pytest.mark.parametrize("put", [pipe, device])
+def test_what_is_no_file_counts_as_missing_wherever_it_stands(put, demo):
+    """One of each kind of file of a store; every one is named by the check, and costs the site only itself."""
+    folder = next(path for path in demo.store.iterdir() if path.name.startswith("demo-"))
+    places = {
+        "master": next(folder.glob("small-0*/Mixed_5c_*.png")),
+        "strip": next(folder.glob("small-0*/Mixed_5d_*.stages.avif")),
+        "photo": next((demo.store / "photos").glob("*.png")),
+        "clip": next(folder.rglob("clip.json")),
+        "crop": next(folder.glob("examples/crops/*.webp")),
+        "finding": folder / "findings" / "metrics.json",
+    }
+    for path in places.values():
+        path.unlink()
+        put(path)
+    with limits(60):
+        faults = check_store(demo.store)
+        weights = resolve_weights(demo.store, demo.weights)
+        report = build_site(demo, weights)
+    named = {name for name, path in places.items() if any(fault.startswith(str(path)) for fault in faults)}
+    assert named == places.keys() - {"finding"}
+    assert report.pending == 1
+    assert not (demo.site / "metrics").exists()
+    assert (demo.site / "compare" / "index.html").is_file()
+    assert check_site(demo.site).faults == ()
+
+
+@pytest.mark.parametrize("put", [pipe, device])
+def test_a_note_of_weights_and_examples_that_are_no_files_count_as_missing(put, demo):
+    folder = next(path for path in demo.store.iterdir() if path.name.startswith("demo-"))
+    for path in (folder / "weights.json", folder / "examples" / "examples.json"):
+        path.unlink()
+        put(path)
+    with limits(20):
+        assert any(str(folder / "weights.json") in fault for fault in check_store(demo.store))
+        assert resolve_weights(demo.store, demo.weights) is None
+
+
+def test_a_file_is_read_up_to_its_bound(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_whole(path, 5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        read_whole(path, 4)
+    with pytest.raises(IsADirectoryError):
+        read_whole(tmp_path, 4)
+
+
 # Masters
+
+
+def large_master(path, size):
+    """A master of few bytes whose header and record agree on a size that is never rendered."""
+    pixels = bytes(3 * size * size)
+    write_master(path, pixels, replace(RECORD, width=size, height=size, pixels_sha256=pixels_sha256(pixels)))
+
+
+def test_a_master_of_more_pixels_than_are_rendered_takes_no_memory(tmp_path, monkeypatch):
+    path = tmp_path / "master.png"
+    monkeypatch.setattr(masters, "LARGEST_SIZE", 300)
+    large_master(path, 301)
+    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(StoreError, match="larger than the 300 px that are rendered"):
+        open_master(path)
+
+
+def test_a_master_of_another_size_than_is_asked_for_is_not_fresh(tmp_path):
+    path = tmp_path / "master.png"
+    large_master(path, 300)
+    assert find_record(path, JOB, WEIGHTS.sha256) is None
+    write_master(path, PIXELS, RECORD)
+    assert find_record(path, JOB, WEIGHTS.sha256) == RECORD
+
+
+def test_a_photograph_larger_than_any_that_is_kept_takes_no_memory(tmp_path, monkeypatch):
+    path = tmp_path / "photo.png"
+    path.write_bytes(png(LARGEST_SIDE + 1, LARGEST_SIDE + 1))
+    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(StoreError, match="larger than a photograph is kept"):
+        open_kept(path)
+
+
+def test_no_warning_of_the_reader_reaches_the_terminal(tmp_path):
+    """Of a picture of 100 million pixels Pillow says a line of its own, in whatever process it is looked at."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "master.png").write_bytes(png(10_000, 10_000))
+    command = [sys.executable, "-m", "atlas", "check", "--store", str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    assert done.returncode == 1
+    assert "master.png" in done.stdout
+    assert "Warning" not in done.stdout + done.stderr
 
 
 def png(width, height, kind=b"IHDR"):

@@ -283,6 +283,8 @@ def test_a_note_of_another_shape_counts_as_none(config: Config) -> None:
         "[]",
         '{"file": "beach day.png"}',
         json.dumps({"file": "x", "sha256": path.stem, "size": [1200, 1800]}),
+        json.dumps({"file": "beach day.png", "sha256": f"../photos/{path.stem}", "size": [1200, 1800]}),
+        "[" * 100_000,
     ):
         note.write_text(text)
         with pytest.raises(ConfigError, match="no such file"):

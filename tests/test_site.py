@@ -6,6 +6,7 @@ import html
 import json
 import posixpath
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -464,6 +465,32 @@ def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool, p
     assert 'data-status="pending"' in text(config, "Mixed_5b/0/index.html")
     assert check_site(config.site).faults == ()
     assert build_site(config, WEIGHTS) == replace(report, encoded=0)
+
+
+def spoilt_note(folder: Path) -> None:
+    (folder / "weights.json").write_text("{")
+
+
+def lost_note(folder: Path) -> None:
+    (folder / "weights.json").unlink()
+
+
+def renamed(folder: Path) -> None:
+    folder.rename(folder.with_name("mine-00000000"))
+
+
+@pytest.mark.parametrize("spoil", [spoilt_note, lost_note, renamed])
+def test_masters_of_weights_that_nobody_can_tell_are_named(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    config = small(tmp_path)
+    fill(config)
+    (config.store / "empty-01234567").mkdir()
+    assert resolve_weights(config.store, config.weights)
+    spoil(config.store / WEIGHTS.folder)
+    weights = resolve_weights(config.store, config.weights)
+    assert weights is None
+    (line,) = build_site(config, weights).damaged
+    assert line.startswith(f"{config.store}/")
+    assert "not shown" in line
 
 
 def test_a_file_that_stays_damaged_does_not_build_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

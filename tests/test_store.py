@@ -15,11 +15,11 @@ from atlas.plan.jobs import Job
 from atlas.plan.targets import parse
 from atlas.store import masters
 from atlas.store.files import write_atomically, write_if_changed
-from atlas.store.records import FailedStep, Numerics, OctaveScores, Record, WeightsId
+from atlas.store.records import LARGEST_NUMBER, FailedStep, Numerics, OctaveScores, Record, WeightsId
 from atlas.store.weights_ids import find_weights_ids, weights_name, write_weights_id
 
 WEIGHTS = WeightsId("trial", "ab" * 32, "made up")
-JOB = Job(parse("Mixed_6b[654]"), load_config().recipes["octaves"], 999)
+JOB = Job(parse("Mixed_6b[654]"), load_config().recipes["octaves"].ending_at(16), 999)
 PIXELS = bytes(range(256)) * 3  # 16×16 RGB
 
 RECORD = Record(
@@ -149,6 +149,8 @@ def test_weights_ids_are_found_by_name_and_by_folder(tmp_path):
     (tmp_path / "trial-abababab" / "weights.json").write_text('{"name": "trial", "sha256": 5, "note": ""}')
     assert find_weights_ids(tmp_path, "trial") == [other]
     assert find_weights_ids(tmp_path / "nowhere", "trial") == []
+    (tmp_path / other.folder).rename(tmp_path / "renamed-cdcdcdcd")
+    assert find_weights_ids(tmp_path, "trial") == [], "its masters would be sought where they are not"
 
 
 def test_the_name_of_a_folder_goes_before_the_stem_of_a_file(tmp_path):
@@ -187,7 +189,7 @@ def test_names_of_weights_are_safe_in_paths(tmp_path):
         assert not safe.startswith(".")
 
 
-numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.none() | st.floats(-LARGEST_NUMBER, LARGEST_NUMBER)
 records = st.builds(
     replace,
     st.just(RECORD),

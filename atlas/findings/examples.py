@@ -12,9 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from atlas.findings.files import write_finding
+from atlas.findings.files import MOST_BYTES, write_finding
 from atlas.plan.lists.examples import ExampleList
-from atlas.store.crops import CROPS, FOLDER, examples_folder
+from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
+from atlas.store.files import read_whole, walk
 from atlas.store.records import Numerics, WeightsId
 
 VERSION = 2
@@ -32,6 +33,11 @@ class Crop:
     box: tuple[int, int, int, int]  # top, left, bottom, right in the square that the network saw, pixels
     file: str  # name of the crop
     size: tuple[int, int]  # (width, height) of the crop in pixels
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these can be the numbers of a crop that excites a feature."""
+        return self.score > 0 and all(0 < side <= LARGEST for side in self.size)
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,9 @@ def missing_crops(record: Path) -> tuple[Path, ...]:
         record: path of an `examples.json`.
     """
     file = _read(record)
-    paths = (record.parent / CROPS / name for name in sorted(crop_files(file.found.features if file else ())))
-    return tuple(path for path in paths if not path.is_file())
+    folder = record.parent / CROPS
+    names = sorted(crop_files(file.found.features if file else ()))
+    return tuple(folder / name for name in names if not has_crop(folder, name))
 
 
 def folder_digest(store: Path, folder: Path) -> str:
@@ -129,7 +136,7 @@ def is_of(found: Examples, wanted: ExampleList, store: Path) -> bool:
 
 def list_examples(store: Path) -> tuple[Path, ...]:
     """The records of examples in a store, or in stores inside it, sorted."""
-    return tuple(sorted(store.rglob(f"{FOLDER}/{RECORD}")))
+    return tuple(path for path in walk(store) if path.parts[-2:] == (FOLDER, RECORD))
 
 
 def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
@@ -139,6 +146,6 @@ def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
 
 def _read(path: Path) -> _File | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_File)
+        return msgspec.json.decode(read_whole(path, MOST_BYTES), type=_File)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

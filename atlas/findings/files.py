@@ -9,10 +9,11 @@ from typing import TypeVar
 
 import msgspec
 
-from atlas.store.files import write_if_changed
+from atlas.store.files import read_whole, write_if_changed
 from atlas.store.records import WeightsId
 
 FOLDER = "findings"
+MOST_BYTES = 2**28  # of a file: the largest of all features come to a tenth of it
 DIGITS = 6  # significant ones that are kept of a number
 
 Found = TypeVar("Found")
@@ -27,6 +28,11 @@ class _File:
 def finding_path(store: Path, weights: WeightsId, name: str) -> Path:
     """Where a study's finding lies."""
     return store / weights.folder / FOLDER / f"{name}.json"
+
+
+def list_findings(store: Path, weights: WeightsId) -> tuple[str, ...]:
+    """The names of the findings that a store has, sorted."""
+    return tuple(sorted(path.stem for path in (store / weights.folder / FOLDER).glob("*.json")))
 
 
 def digest(parts: Iterable[object]) -> str:
@@ -47,7 +53,7 @@ def write_finding(path: Path, found: object, inputs: str) -> None:
 def read_finding(path: Path, kind: type[Found], inputs: str) -> Found | None:
     """Read a finding, or None if there is none of these inputs; a damaged one counts as none."""
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        file = msgspec.json.decode(read_whole(path, MOST_BYTES), type=_File)
         return msgspec.json.decode(file.found, type=kind) if file.inputs == inputs else None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

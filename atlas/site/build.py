@@ -14,9 +14,9 @@ from atlas.errors import ConfigError, StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.finder import index_script
+from atlas.site.misfits import fitting_pages
 from atlas.site.models import Link, Page
 from atlas.site.output import Output
-from atlas.site.pages import make_pages
 from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import HOME, METHOD, MISSING, region_link
 from atlas.site.pictures import CopySettings, Encoded, Progress, encode_all, has_sheet, sheet_folder
@@ -25,6 +25,7 @@ from atlas.site.templates import Facts, Templates, templates_folder
 from atlas.site.tints import measure_tints
 from atlas.site.videos import copy_videos
 from atlas.store.files import locked_folder
+from atlas.store.masters import unknown_folders
 from atlas.store.records import Record, WeightsId
 
 DEFAULT_COPIES = CopySettings()
@@ -40,7 +41,7 @@ class SiteReport:
     videos: int
     pending: int  # features that are planned and not in the store
     bytes: int  # of the whole site
-    damaged: tuple[str, ...]  # one message for each master that cannot be read; its feature is pending
+    damaged: tuple[str, ...]  # one message for each master, crop, finding or folder of masters that cannot be shown
     lost_base_url: bool  # whether the site had a base URL before, and has none now
 
 
@@ -76,7 +77,8 @@ def build_site(
         output = Output(config.site)
         atlas, encoded = _encode(config, weights, output, settings, on_progress)
         atlas = replace(atlas, tints=measure_tints(atlas, config.site, output))
-        files = _files(atlas, make_pages(atlas))
+        atlas, pages = fitting_pages(atlas)
+        files = _files(atlas, pages)
         output.keep(encoded.paths)
         output.keep((*copy_videos(atlas, output), *copy_stages(atlas, output)))
         output.keep(files)
@@ -92,7 +94,7 @@ def build_site(
             videos=sum(video.record is not None for video in atlas.videos),
             pending=sum(feature.record is None for feature in atlas.features),
             bytes=output.finish(),
-            damaged=atlas.damaged,
+            damaged=(*atlas.damaged, *unknown_folders(config.store)),
             lost_base_url=lost_base_url,
         )
 

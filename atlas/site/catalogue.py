@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from atlas.errors import StoreError
+from atlas.findings.files import finding_path
 from atlas.findings.topics import Source, Topic
 from atlas.plan import layers
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
@@ -147,6 +148,7 @@ class Atlas:
     videos: tuple[Video, ...]
     examples: ShownExamples | None  # None: none are to be shown
     tints: Tints  # measured on web copies, so known when those are made
+    misfits: frozenset[str] = frozenset()  # names of findings that no page can be made of
 
     @cached_property
     def layers(self) -> tuple[LayerEntry, ...]:
@@ -164,14 +166,21 @@ class Atlas:
         return _count(self.features)
 
     def finding(self, topic: Topic[Found]) -> Found | None:
-        """What a study found, if that is there and fresh."""
-        return self.source.read(topic) if self.source else None
+        """What a study found, if that is there and fresh, and fits."""
+        return self.source.read(topic) if self.source and topic.name not in self.misfits else None
 
     @property
     def damaged(self) -> tuple[str, ...]:
-        """One message for each master or crop that cannot be read."""
+        """One message for each master or crop that cannot be read, and for each finding that does not fit."""
         masters = (shown.damage for shown in self.shown_or_pending if shown.damage)
-        return (*masters, *(self.examples.faults if self.examples else ()))
+        return (*masters, *(self.examples.faults if self.examples else ()), *map(self._misfit, sorted(self.misfits)))
+
+    def _misfit(self, name: str) -> str:
+        assert self.weights  # of which it is a finding
+        path = finding_path(self.config.store, self.weights, name)
+        return (
+            f"{path}: damaged: no page can be made of it, so it is not shown; remove it, and atlas build makes it anew"
+        )
 
     @cached_property
     def shown_or_pending(self) -> tuple[Exhibit, ...]:

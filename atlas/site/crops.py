@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from atlas.findings.examples import Examples, FeatureExamples, crop_files, is_of, read_examples
+from atlas.findings.examples import Examples, FeatureExamples, crop_files, examples_path, is_of, read_examples
 from atlas.plan.config import Config
-from atlas.store.crops import CROPS, examples_folder
+from atlas.store.crops import CROPS, examples_folder, has_crop
 from atlas.store.records import WeightsId
 
 
@@ -17,7 +17,7 @@ class ShownExamples:
     found: Examples
     by_target: Mapping[str, FeatureExamples]  # of the pictures as they are now
     folder: Path  # of the crops in the store
-    faults: tuple[str, ...]  # one message for each crop that cannot be read; its feature is left out
+    faults: tuple[str, ...]  # one message for each crop or feature that cannot be shown; the feature is left out
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -30,8 +30,9 @@ def shown_examples(
 ) -> ShownExamples | None:
     """Look up what the configuration wants shown.
 
-    A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged: the rest
-    would not be the strongest. Crops of a folder are shown only by a configuration that names that folder.
+    A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged, or cannot
+    be what the record says: the rest would not be the strongest. Crops of a folder are shown only by a configuration
+    that names that folder.
 
     Args:
         config: whether crops are shown, and of which pictures.
@@ -48,10 +49,18 @@ def shown_examples(
         return None
     folder = examples_folder(config.store, weights) / CROPS
     fresh = [one for one in found.features if pixels.get(one.target) == one.pixels]
-    faults = {name: why for name in sorted(crop_files(fresh)) if (why := _fault(folder / name, spoilt))}
-    by_target = {one.target: one for one in fresh if not faults.keys() & crop_files([one])}
-    return ShownExamples(found, by_target, folder, tuple(faults.values()))
+    faults = {name: why for name in sorted(crop_files(fresh)) if (why := _fault(folder, name, spoilt))}
+    record = examples_path(config.store, weights)
+    odd = {one.target: _odd(record, one) for one in fresh if not all(crop.is_sound for crop in one.crops)}
+    whole = (one for one in fresh if one.target not in odd and not faults.keys() & crop_files([one]))
+    by_target = {one.target: one for one in whole}
+    return ShownExamples(found, by_target, folder, (*faults.values(), *odd.values()))
 
 
-def _fault(path: Path, spoilt: Mapping[Path, str]) -> str:
-    return spoilt.get(path) or ("" if path.is_file() else f"{path}: missing; run atlas examples --force")
+def _fault(folder: Path, name: str, spoilt: Mapping[Path, str]) -> str:
+    path = folder / name
+    return spoilt.get(path) or ("" if has_crop(folder, name) else f"{path}: missing; run atlas examples --force")
+
+
+def _odd(record: Path, one: FeatureExamples) -> str:
+    return f"{record}: damaged: no crop of {one.target} can have these numbers; run atlas examples --force"

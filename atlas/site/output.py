@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 
 from atlas.errors import StoreError
-from atlas.store.files import sweep_temporaries, write_if_changed
+from atlas.store.files import holds, read_whole, sweep_temporaries, write_if_changed
 
 MANIFEST = ".atlas-site.json"
 FORMAT = 1
+MOST_BYTES = 2**28  # of a manifest: that of all features has a twentieth
 
 
 class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,7 +128,7 @@ class Output:
 
     def _write(self, path: str, data: bytes, note: _Note) -> None:
         place = self._folder / path
-        if not self.lists(path) and path not in self._claimed and not _holds(place, data):
+        if not self.lists(path) and path not in self._claimed and not holds(place, data):
             raise StoreError(
                 f"{place}: is there already and is not the site's own, so it is left as it is; "
                 "move it away, or choose another folder with --out"
@@ -168,7 +169,7 @@ def _read_manifest(folder: Path) -> dict[str, _Note]:
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder}: is a file, and the site needs a folder; choose another with --out")
     try:
-        data = path.read_bytes()
+        data = read_whole(path, MOST_BYTES)
     except FileNotFoundError:
         _refuse_foreign(folder)
         return {}
@@ -213,13 +214,6 @@ def _remove(root: Path, name: str) -> None:
         if folder == root or any(folder.iterdir()):
             return
         folder.rmdir()
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return path.is_file() and path.read_bytes() == data
-    except OSError:
-        return False
 
 
 def _size(path: Path) -> int | None:

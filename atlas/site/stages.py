@@ -6,6 +6,8 @@ from pathlib import Path
 from atlas.errors import StoreError
 from atlas.site.catalogue import Atlas, Exhibit
 from atlas.site.output import Output
+from atlas.store.files import read_whole
+from atlas.store.stages import MOST_BYTES
 
 
 def stages_copy(exhibit: Exhibit) -> str:
@@ -37,6 +39,6 @@ def _digest(data: bytes) -> str:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_whole(file, MOST_BYTES)
     except OSError as error:
         raise StoreError(f"{file}: cannot be read: {error.strerror}; allow this user to read it") from None

@@ -6,6 +6,8 @@ from atlas.errors import StoreError
 from atlas.site.catalogue import Atlas, Video
 from atlas.site.output import Output
 from atlas.store.clips import RECORD, FileNote, note_of
+from atlas.store.files import read_whole
+from atlas.store.media import MOST_BYTES
 
 
 def copy_videos(atlas: Atlas, output: Output) -> tuple[str, ...]:
@@ -40,6 +42,6 @@ def _path(video: Video, name: str) -> str:
 def _read(video: Video, name: str) -> bytes:
     assert video.files
     try:
-        return (video.files / name).read_bytes()
+        return read_whole(video.files / name, MOST_BYTES)
     except OSError as error:
         raise StoreError(f"{video.files / name}: cannot be read: {error.strerror}; encode the video again") from None

@@ -11,9 +11,9 @@ from atlas.errors import StoreError
 from atlas.plan.blocks import Size
 from atlas.plan.raster import Clip
 from atlas.plan.targets import feature_target
-from atlas.store.files import write_atomically
+from atlas.store.files import MOST_JSON, read_whole, walk, write_atomically
 from atlas.store.masters import find_record, master_path
-from atlas.store.records import WeightsId
+from atlas.store.records import WeightsId, parse_json
 from atlas.store.weights_ids import file_sha256
 
 FORMAT = 1
@@ -73,9 +73,9 @@ class ClipRecord:
             StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
         """
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
-            raise StoreError("not JSON") from None
+            data = parse_json(text)
+        except ValueError:
+            raise StoreError("not JSON as this program writes it") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise StoreError(f"not of format {FORMAT}, the one that this version reads")
         if data.keys() != {field.name for field in fields(cls)}:
@@ -138,7 +138,7 @@ def read_clip(path: Path) -> ClipRecord:
         StoreError: not there, or damaged.
     """
     try:
-        return ClipRecord.from_json(path.read_text(encoding="utf-8"))
+        return ClipRecord.from_json(read_whole(path, MOST_JSON).decode())
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from None
     except StoreError as error:
@@ -157,7 +157,7 @@ def clip_faults(folder: Path, record: ClipRecord) -> Iterator[str]:
 
 def list_clips(store: Path) -> Iterator[Path]:
     """Every clip's record in a store, or in stores inside it, sorted."""
-    return iter(sorted(store.rglob(RECORD)))
+    return (path for path in walk(store) if path.name == RECORD)
 
 
 def note_of(data: bytes) -> FileNote:

@@ -9,13 +9,14 @@ from pathlib import Path
 from PIL import Image
 
 from atlas.errors import StoreError
-from atlas.store.files import write_if_changed
+from atlas.store.files import open_regular, walk, write_if_changed
 from atlas.store.media import DAMAGE
 from atlas.store.records import WeightsId
 
 FOLDER = "examples"
 CROPS = "crops"
 LARGEST = 160  # pixels of the longer side
+MOST_BYTES = 2**20  # of a crop's file
 _SUFFIX = ".webp"  # of other files than masters, which are PNG
 _NAME = re.compile(r"[0-9a-f]{24}\.webp")
 
@@ -59,7 +60,7 @@ def open_crop(path: Path) -> Image.Image:
         StoreError: not there, damaged, or edited.
     """
     try:
-        with Image.open(path, formats=["WEBP"]) as image:
+        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["WEBP"]) as image:
             if max(image.size) > LARGEST:
                 raise StoreError(f"{path}: larger than a crop is; run atlas examples --force")
             image.load()
@@ -79,9 +80,14 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
+def has_crop(folder: Path, name: str) -> bool:
+    """Whether a folder of crops has one of this name, which a record may have made up."""
+    return _NAME.fullmatch(name) is not None and (folder / name).is_file()
+
+
 def list_crops(store: Path) -> Iterator[Path]:
     """Every crop of a store, or of stores inside it, sorted."""
-    return (path for path in sorted(store.rglob(f"{FOLDER}/{CROPS}/*{_SUFFIX}")) if _NAME.fullmatch(path.name))
+    return (path for path in walk(store) if path.parts[-3:-1] == (FOLDER, CROPS) and _NAME.fullmatch(path.name))
 
 
 def remove_crops(folder: Path, keep: Collection[str]) -> None:

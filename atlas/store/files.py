@@ -1,8 +1,10 @@
-"""The one way in which files are written: bytes → a file that is either whole or not there; and locks on folders."""
+"""Files, one way for each: written whole or not at all, read without waiting, found, swept; and locks on folders."""
 
+import errno
 import os
 import re
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 TEMPORARY = ".tmp"
+MOST_JSON = 2**20  # bytes of a note or a record in a store; a few thousand is what they have
 _TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{16}\.tmp")
 _ABANDONED = 24 * 3600  # seconds after which nobody writes a file any more, where the file system has no locks
 
@@ -88,13 +91,95 @@ def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
     Raises:
         StoreError: the file cannot be written.
     """
-    try:
-        if path.stat().st_size == len(data) and path.read_bytes() == data:
-            return False
-    except OSError:
-        pass  # not there, or not readable: writing says what is wrong
-    write_atomically(path, data, sync=sync)
+    if holds(path, data):
+        return False
+    write_atomically(path, data, sync=sync)  # which says what is wrong, if it cannot be read
     return True
+
+
+def holds(path: Path, data: bytes) -> bool:
+    """Whether a file is there and has these bytes; a file that cannot be read has not."""
+    try:
+        return path.stat().st_size == len(data) and read_whole(path, len(data)) == data
+    except OSError:
+        return False
+
+
+def walk(folder: Path, *, through_links: bool = True, skip_unreadable: bool = False) -> list[Path]:
+    """Everything under a folder, sorted: files, folders, and what is neither; nothing if it is not there.
+
+    Each folder is looked into once, so that links in a circle end; and by its own name where it has one under the
+    folder, so that what lies in it is where it belongs.
+
+    Args:
+        folder: where to begin.
+        through_links: look into folders to which links lead, too.
+        skip_unreadable: pass over a folder that cannot be read.
+
+    Raises:
+        StoreError: a folder cannot be read.
+    """
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        here = folders.pop() if folders else links.pop(0)
+        try:
+            at = here.stat()
+            if (at.st_dev, at.st_ino) in seen:
+                continue
+            seen.add((at.st_dev, at.st_ino))
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            continue  # removed in this moment
+        except OSError as error:
+            if skip_unreadable:
+                continue
+            raise StoreError(f"{here}: cannot be read: {error.strerror}; allow this user to read it") from None
+        found += map(Path, entries)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry))
+            elif through_links and entry.is_dir():
+                links.append(Path(entry))
+    return sorted(found)
+
+
+def open_regular(path: Path, most: int) -> IO[bytes]:
+    """Open a file for reading, without waiting for what is none: whatever stands there, a pipe or a device included.
+
+    Args:
+        path: the file, or a link to it.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be opened, is no file, or is larger.
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
+    found = os.fstat(file.fileno())
+    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+        return file
+    file.close()
+    why = f"larger than {most:,} bytes" if stat.S_ISREG(found.st_mode) else "no regular file"
+    raise OSError(errno.EINVAL, why, str(path))
+
+
+def read_whole(path: Path, most: int) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        path: the file, or a link to it.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read, is no file, or is larger.
+    """
+    with open_regular(path, most) as file:
+        return file.read(most)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would be waited for until somebody writes
 
 
 def _sync_folder(folder: Path) -> None:
@@ -107,20 +192,20 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def sweep_temporaries(folder: Path) -> int:
+def sweep_temporaries(folder: Path, *, through_links: bool = False) -> int:
     """Remove what killed writers left behind in a folder and those inside it, and nothing that is being written.
 
     A writer holds a lock on its file for as long as it lives, whatever ends it.
 
+    Args:
+        folder: where to begin.
+        through_links: sweep folders to which links lead, too.
+
     Returns:
         How many files were removed; one that cannot be is left.
     """
-    removed = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if _TEMPORARY_NAME.fullmatch(name):
-                removed += _remove_if_abandoned(Path(parent, name))
-    return removed
+    paths = walk(folder, through_links=through_links, skip_unreadable=True)
+    return sum(_remove_if_abandoned(path) for path in paths if _TEMPORARY_NAME.fullmatch(path.name))
 
 
 @contextmanager

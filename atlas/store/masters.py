@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -9,13 +10,17 @@ from typing import IO
 from PIL import Image, PngImagePlugin
 
 from atlas.errors import StoreError
+from atlas.plan.config import LARGEST_SIZE
 from atlas.plan.jobs import Job
-from atlas.store.files import write_atomically
+from atlas.store.files import open_regular, walk, write_atomically
 from atlas.store.media import DAMAGE
 from atlas.store.records import Record, WeightsId
+from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
 KEY = "atlas"  # of the PNG's iTXt chunk
 PHOTOS = "photos"  # the folder of a store whose pictures are no masters
+MOST_BYTES = 4 * LARGEST_SIZE**2  # of a file: more than the largest picture takes uncompressed, and its record
+_WEIGHTS_FOLDER = re.compile(r".+-[0-9a-f]{8}")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -54,7 +59,7 @@ def read_record(path: Path) -> Record:
         StoreError: not there, not a master, or cut off.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path, MOST_BYTES) as file:
             return _record_of(path, file)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -71,9 +76,11 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
     """
     record = read_record(path)
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["PNG"]) as image:
             if image.size != (record.width, record.height):  # before memory is taken for a size that a person made up
                 raise StoreError(f"{path}: its size is not that of its record, so it was edited; render it again")
+            if max(image.size) > LARGEST_SIZE:
+                raise StoreError(f"{path}: larger than the {LARGEST_SIZE} px that are rendered; render it again")
             image.load()
             picture = image.convert("RGB")
     except DAMAGE as error:
@@ -104,8 +111,40 @@ def find_record(
 
 def list_masters(store: Path) -> Iterator[Path]:
     """Every file of a store, or of stores inside it, that carries a master's name, sorted."""
-    found = sorted(store.rglob("*.png"))
-    return (path for path in found if not path.name.startswith(".") and path.parent.name != PHOTOS)
+    found = (path for path in walk(store) if path.suffix == ".png" and path.parent.name != PHOTOS)
+    return (path for path in found if not path.name.startswith("."))
+
+
+def unknown_folders(store: Path) -> Iterator[str]:
+    """One line for each folder of masters whose weights no readable note tells, so that nobody finds them; sorted."""
+    try:
+        folders = sorted(path for path in store.iterdir() if _WEIGHTS_FOLDER.fullmatch(path.name))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield f"{store}: cannot be read: {error.strerror}; allow this user to read it"
+        return
+    for folder in folders:
+        if not _has_its_note(folder) and _holds_masters(folder):
+            yield (
+                f"{folder}: not shown: its {WEIGHTS_FILE} cannot be read, or is of a folder of another name: allow "
+                "this user to read it, give the folder its name again, or render with these weights once more"
+            )
+
+
+def _has_its_note(folder: Path) -> bool:
+    try:
+        return read_weights_id(folder / WEIGHTS_FILE).folder == folder.name
+    except StoreError:
+        return False
+
+
+def _holds_masters(folder: Path) -> bool:
+    """Whether there are masters in a folder; one that cannot be read may have some."""
+    try:
+        return any(list_masters(folder))
+    except StoreError:
+        return True
 
 
 def _record_of(path: Path, file: IO[bytes]) -> Record:

@@ -1,12 +1,17 @@
 """Pictures and videos as files: is one whole? Path → what is wrong with it."""
 
+import io
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
+from atlas.store.files import read_whole
+
+MOST_BYTES = 2**30  # of a picture or a video; a site of more cannot be published
 MEDIA = (".avif", ".jpg", ".png", ".mp4")
 # Pillow's readers raise whatever a damaged file leads them to, so this names all but want of memory and Ctrl-C;
 # a warning of a bomb is an error only where a person or a test says so.
@@ -25,6 +30,8 @@ DAMAGE = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+# What Pillow has to say of a file beside that is for nobody: a file is whole, or it is damaged and named.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 _JPEG_END = b"\xff\xd9"
 
 
@@ -35,8 +42,8 @@ def media_fault(path: Path) -> str | None:
 
 def _picture_fault(path: Path) -> str | None:
     try:
-        data = path.read_bytes()
-        with Image.open(path):
+        data = read_whole(path, MOST_BYTES)
+        with Image.open(io.BytesIO(data)):
             pass
     except DAMAGE:
         return "not a picture"
@@ -46,7 +53,7 @@ def _picture_fault(path: Path) -> str | None:
 
 def _video_fault(path: Path) -> str | None:
     try:
-        data = path.read_bytes()
+        data = read_whole(path, MOST_BYTES)
     except OSError:
         return "not a video"
     kinds = [kind for kind, _ in _boxes(data)]

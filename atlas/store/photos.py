@@ -8,6 +8,7 @@ machine needs no file from outside.
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +21,16 @@ from atlas.plan.jobs import Job
 from atlas.plan.lists.dream import StartPhoto
 from atlas.plan.recipes import Octave, octave_size
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo
-from atlas.store.files import write_atomically, write_if_changed
+from atlas.store.files import MOST_JSON, open_regular, read_whole, walk, write_atomically, write_if_changed
 from atlas.store.masters import PHOTOS
 from atlas.store.media import DAMAGE
 from atlas.store.photo_files import decode_picture, read_bytes, sha256_of
+from atlas.store.records import parse_json
 
 DRAWN_FILE = Path(__file__).parent.parent / "drawn" / "start.jpg"  # the picture that ships with the project
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 0  # of a person's file, and so of what is kept of it
+MOST_BYTES = 4 * MOST_PIXELS
+_SHA256 = re.compile("[0-9a-f]{64}")
 _KEY = "atlas-photo"  # of the PNG's iTXt chunk, which holds the hash of the pixels
 
 Say = Callable[[str], None]
@@ -85,7 +90,9 @@ def open_kept(path: Path) -> Image.Image:
         StoreError: not there, damaged, or edited.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["PNG"]) as image:
+            if image.width * image.height > MOST_PIXELS or min(image.size) > LARGEST_SIDE:
+                raise StoreError(f"{path}: larger than a photograph is kept; remove it and render again")
             image.load()
             digest = image.info.get(_KEY)
             picture = image.convert("RGB")
@@ -98,7 +105,8 @@ def open_kept(path: Path) -> Image.Image:
 
 def list_photos(store: Path) -> Iterator[Path]:
     """Every kept photograph of a store, or of stores inside it, sorted."""
-    return (path for path in sorted(store.rglob(f"{PHOTOS}/*.png")) if not path.name.startswith("."))
+    found = (path for path in walk(store) if path.suffix == ".png" and path.parent.name == PHOTOS)
+    return (path for path in found if not path.name.startswith("."))
 
 
 def _look_at(store: Path, named: StartPhoto, say: Say) -> Photo:
@@ -155,7 +163,7 @@ def _pixels_sha256(picture: Image.Image) -> str:
 def _kept_size(path: Path) -> tuple[int, int] | None:
     """(height, width) of a kept photograph; None if it is not there."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["PNG"]) as image:
             return (image.height, image.width) if _KEY in image.info else None
     except DAMAGE:
         return None
@@ -168,8 +176,9 @@ def _note_path(store: Path, named: StartPhoto) -> Path:
 def _read_note(store: Path, named: StartPhoto) -> Photo | None:
     """The photograph that a name meant when something was rendered from it, if the store still has it."""
     try:
-        note = json.loads(_note_path(store, named).read_text(encoding="utf-8"))
+        note = parse_json(read_whole(_note_path(store, named), MOST_JSON))
         photo = Photo(note["sha256"], tuple(note["size"]))
-        return photo if note["file"] == named.given and has_photo(store, photo) else None
+        is_its = note["file"] == named.given and _SHA256.fullmatch(photo.sha256)
+        return photo if is_its and has_photo(store, photo) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,6 +9,8 @@ from atlas.errors import StoreError
 from atlas.plan.jobs import Job
 
 FORMAT = 1
+LARGEST_NUMBER = 1e300  # so that the difference between two is finite too; more counts as not finite
+_DEEPEST = 20  # levels of lists and tables; a record has five
 NOISE = "noise"
 Status = Literal["ok", "no_gradient", "not_raised", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -93,8 +95,9 @@ class Record:
             precision: resolved precision; None if any will do.
         """
         start = job.start.sha256 if job.start else NOISE
-        wanted = (str(job.target), job.recipe.digest, start, job.seed, weights_sha256)
-        found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256)
+        wanted = (str(job.target), job.recipe.digest, start, job.seed, weights_sha256, job.sizes[-1])
+        size = self.height, self.width
+        found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256, size)
         return wanted == found and precision in (None, self.numerics.precision)
 
     def to_json(self) -> str:
@@ -109,9 +112,9 @@ class Record:
             StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
         """
         try:
-            data = json.loads(text, parse_constant=_finite_number, parse_float=_finite_number)
-        except (ValueError, RecursionError):
-            raise StoreError("its record is not JSON") from None
+            data = parse_json(text)
+        except ValueError:
+            raise StoreError("its record is not JSON as this program writes it") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise StoreError(f"its record is not of format {FORMAT}, the one that this version reads")
         if data.keys() != {field.name for field in fields(cls)}:
@@ -120,16 +123,51 @@ class Record:
 
 
 def finite(value: float) -> float | None:
-    """The value, or None where JSON has no number for it."""
-    return value if math.isfinite(value) else None
+    """The value, or None where a record has no number for it."""
+    return value if abs(value) <= LARGEST_NUMBER else None
 
 
-def _finite_number(text: str) -> float:
-    """A number in JSON, which has none that is not finite, though Python reads and makes some."""
+def parse_json(text: str | bytes) -> Any:
+    """What a small JSON file or chunk of a store says, if this program could have written it.
+
+    Python reads more than JSON has: numbers that are not finite, and halves of characters, which no file can hold.
+
+    Raises:
+        ValueError: it is not JSON, has such a number or text, a whole number of more than 64 bits, or is nested deeply.
+    """
+    try:
+        data = json.loads(text, parse_constant=_real_number, parse_float=_real_number, parse_int=_whole_number)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    _check_values(data, _DEEPEST)
+    return data
+
+
+def _real_number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
     return value
+
+
+def _whole_number(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(text)
+    return value
+
+
+def _check_values(value: object, levels: int) -> None:
+    """Check that all text can be written, and that there are no more levels."""
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, dict | list):
+        if not levels:
+            raise ValueError("nested too deeply")
+        for inner in value:
+            _check_values(inner, levels - 1)
+        for inner in value.values() if isinstance(value, dict) else ():
+            _check_values(inner, levels - 1)
 
 
 def _read(data: dict[str, Any]) -> Record:
@@ -175,5 +213,5 @@ def _check_types(record: Record) -> None:
         raise StoreError("its record has a field of the wrong type")
 
 
-def _is_finite_number(value: object) -> bool:
-    return type(value) is int or (type(value) is float and math.isfinite(value))
+def _is_finite_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= LARGEST_NUMBER

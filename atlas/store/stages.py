@@ -8,12 +8,13 @@ from PIL import Image
 
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
-from atlas.store.files import write_atomically
+from atlas.store.files import open_regular, read_whole, walk, write_atomically
 from atlas.store.media import DAMAGE, has_all_boxes
 from atlas.store.records import Record
 
 SIDE = 160  # pixels of a stage at most
 QUALITY = 40  # a strip of four is about 8 KB then, so that all features together stay under 0.1 GB
+MOST_BYTES = 2**25  # of a strip
 _SUFFIX = ".stages.avif"
 _DESCRIPTION = 0x010E  # EXIF's ImageDescription: the hash of the master's pixels, so that no strip shows beside another
 
@@ -70,7 +71,7 @@ def find_stages(master: Path, job: Job, record: Record) -> Path | None:
 def pixels_of(path: Path) -> str | None:
     """The hash of the pixels to which a strip belongs; None if it cannot be read, or says none."""
     try:
-        with Image.open(path, formats=["AVIF"]) as image:
+        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["AVIF"]) as image:
             found = image.getexif().get(_DESCRIPTION)
     except DAMAGE:
         return None
@@ -85,7 +86,7 @@ def strip_size(recipe: Recipe) -> tuple[int, int]:
 
 def list_stages(store: Path) -> Iterator[Path]:
     """Every strip of a store, or of stores inside it, sorted."""
-    return (path for path in sorted(store.rglob(f"*{_SUFFIX}")) if not path.name.startswith("."))
+    return (path for path in walk(store) if path.name.endswith(_SUFFIX) and not path.name.startswith("."))
 
 
 def master_of(path: Path) -> Path:
@@ -96,7 +97,7 @@ def master_of(path: Path) -> Path:
 def _look_at(path: Path) -> tuple[object, tuple[int, int]] | None:
     """Whose pixels a strip says it is of, and its size, from one reading; None if it is not there, or not whole."""
     try:
-        data = path.read_bytes()
+        data = read_whole(path, MOST_BYTES)
         with Image.open(io.BytesIO(data), formats=["AVIF"]) as image:
             found = image.getexif().get(_DESCRIPTION), image.size
     except DAMAGE:

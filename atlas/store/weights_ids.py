@@ -8,8 +8,8 @@ from pathlib import Path
 
 from atlas.errors import ConfigError, StoreError
 from atlas.plan.config import BUILT_IN_WEIGHTS
-from atlas.store.files import write_if_changed
-from atlas.store.records import WeightsId
+from atlas.store.files import MOST_JSON, read_whole, write_if_changed
+from atlas.store.records import WeightsId, parse_json
 
 WEIGHTS_FILE = "weights.json"  # in a weights' folder: name, hash and note
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
@@ -46,11 +46,11 @@ def read_weights_id(file: Path) -> WeightsId:
         StoreError: not there, or damaged.
     """
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = parse_json(read_whole(file, MOST_JSON))
         if not all(isinstance(value, str) for value in data.values()):
             raise TypeError
         return WeightsId(**data)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError):
         raise StoreError(f"{file}: missing or damaged; render with these weights, and it is written again") from None
 
 
@@ -67,9 +67,11 @@ def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
     known = []
     for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
         try:
-            known.append(read_weights_id(path))
+            weights = read_weights_id(path)
         except StoreError:
             continue  # `atlas check` names it
+        if weights.folder == path.parent.name:  # nothing of a folder that was renamed would be found
+            known.append(weights)
     if by_folder := [weights for weights in known if weights.folder == Path(source).name]:
         return by_folder
     if source not in BUILT_IN_WEIGHTS and Path(source).is_file():

@@ -1,0 +1,172 @@
+"""Findings and records of examples with numbers that cannot be: they are named, and cost nothing but themselves."""
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atlas.check import check_site, check_store
+from atlas.cli.settings import with_photos
+from atlas.plan.config import Config, load_config
+from atlas.site import misfits
+from atlas.site.build import SiteReport, build_site
+from atlas.site.catalogue import Atlas, gather_atlas
+from atlas.site.misfits import fitting_pages
+from atlas.site.pages import make_pages
+from atlas.store.records import WeightsId
+from atlas.store.weights_ids import resolve_weights
+
+DATA = Path(__file__).parent / "data"
+MUTATIONS = 2000 if os.environ.get("ATLAS_TORTURE") else 60
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A copy of the sample store, to be spoilt."""
+
+    config: Config
+    weights: WeightsId
+    atlas: Atlas
+
+    @property
+    def findings(self) -> list[Path]:
+        return sorted((self.config.store / self.weights.folder / "findings").glob("*.json"))
+
+    def finding(self, name: str) -> Path:
+        return next(path for path in self.findings if path.stem == name)
+
+    def build(self) -> SiteReport:
+        return build_site(self.config, self.weights)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Copied:
+    config = with_photos(load_config(str(DATA / "demo-store.toml")))
+    shutil.copytree(config.store, tmp_path / "store")
+    config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
+    weights = resolve_weights(config.store, config.weights)
+    assert weights
+    return Copied(config, weights, gather_atlas(config, weights))
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value in nested tables and lists."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def change(file: Path, path: tuple[Any, ...], change: Any) -> None:
+    """Replace a value in a file by what a function makes of it."""
+    data = inner = json.loads(file.read_text())
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = change(inner[path[-1]])
+    file.write_text(json.dumps(data))
+
+
+def odd_value(value: Any, chance: random.Random) -> Any:
+    """A value of the same type that no study finds."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return chance.choice([0, -1, 10**6, 2**62, 10**400])
+    if isinstance(value, float):
+        return chance.choice([0.0, -1.0, 5e-324, 1e308, -1e308])
+    if isinstance(value, str):
+        return chance.choice(["", "x", "\0", "Mixed_7c[2047]"])
+    if isinstance(value, list):
+        return chance.choice([[], value[:-1], value + value[-1:], value[::-1]])
+    return dict(list(value.items())[1:])
+
+
+@pytest.mark.torture
+def test_any_one_odd_value_costs_its_finding_at_most(copied: Copied) -> None:
+    chance = random.Random(None if os.environ.get("ATLAS_TORTURE") else 11)
+    features = {feature.page for feature in copied.atlas.features}
+    kinds: dict[str, list[Path]] = {}
+    for file in copied.findings:
+        kinds.setdefault(file.stem.split("-")[0], []).append(file)
+    found = 0
+    for _ in range(MUTATIONS):
+        file = chance.choice(kinds[chance.choice(sorted(kinds))])
+        whole = file.read_text()
+        path = chance.choice([("found",), *(("found", *rest) for rest in places(json.loads(whole)["found"]))])
+        change(file, path, lambda value: odd_value(value, chance))
+        atlas, pages = fitting_pages(copied.atlas)
+        assert features <= {page.path for page in pages}
+        assert atlas.misfits <= {file.stem}, f"{file.stem} {path}"
+        assert [line.split(": ")[0] for line in atlas.damaged] == [str(file)] * len(atlas.misfits)
+        found += len(atlas.misfits)
+        file.write_text(whole)
+    assert found, "none of them spoils anything: this tests nothing"
+
+
+def test_a_finding_that_fits_no_page_is_named_and_the_rest_is_written(copied: Copied) -> None:
+    metrics, connections = copied.finding("metrics"), copied.finding("connections-Mixed_6b")
+    change(metrics, ("found", "targets"), lambda targets: targets * 2)
+    change(connections, ("found", "fed_by_planned", "0", 0, 0), lambda number: 10**6)
+    report = copied.build()
+    assert [line.split(": ")[0] for line in report.damaged] == [str(connections), str(metrics)]
+    assert check_site(copied.config.site).faults == ()
+    assert not (copied.config.site / "metrics").exists()
+    home = (copied.config.site / "index.html").read_text(encoding="utf-8")
+    assert "compare/index.html" in home
+    assert "metrics/index.html" not in home
+    assert (copied.config.site / "Mixed_6b/0/index.html").is_file()
+    metrics.unlink()
+    connections.unlink()
+    assert copied.build().damaged == ()
+
+
+def test_two_that_fit_only_apart_are_both_left_out(copied: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(atlas: Atlas) -> list[Any]:
+        if not atlas.misfits & {"metrics", "compare"}:
+            raise ValueError
+        return make_pages(atlas)
+
+    monkeypatch.setattr(misfits, "make_pages", make)
+    atlas, pages = fitting_pages(copied.atlas)
+    assert {"metrics", "compare"} <= atlas.misfits
+    assert pages
+
+
+def test_an_error_of_the_program_is_no_findings(copied: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(atlas: Atlas) -> list[Any]:
+        raise ValueError("a slip")
+
+    monkeypatch.setattr(misfits, "make_pages", make)
+    with pytest.raises(ValueError, match="a slip"):
+        fitting_pages(copied.atlas)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("size", [0, 0]),
+        ("size", [-5, 20]),
+        ("size", [10**6, 1]),
+        ("score", 0.0),
+        ("file", "../" * 2000),
+        ("file", "\0"),
+    ],
+)
+def test_crops_that_cannot_be_cost_their_feature_alone(copied: Copied, key: str, value: object) -> None:
+    record = copied.config.store / copied.weights.folder / "examples" / "examples.json"
+    shown = copied.atlas.examples
+    assert shown
+    at, target = next((at, one.target) for at, one in enumerate(shown.found.features) if one.crops)
+    change(record, ("found", "features", at, "crops", 0, key), lambda _: value)
+    found = gather_atlas(copied.config, copied.weights)
+    assert found.examples
+    assert shown.by_target.keys() - found.examples.by_target.keys() == {target}
+    assert len(copied.build().damaged) == 1
+    assert len(check_store(copied.config.store)) == (key == "file")
+    assert check_site(copied.config.site).faults == ()
