@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL import Image
 from atlas.errors import AtlasError, StoreError, WeightsError
 from atlas.findings.files import read_finding, write_finding
 from atlas.plan.lists.examples import ExampleList
+from atlas.render.torch_files import read_torch_file
 from atlas.render.weights import load_weights
 from atlas.store.clips import read_clip
 from atlas.store.crops import crop_name, open_crop, write_crop
@@ -184,9 +186,62 @@ def test_a_pickle_that_would_run_code_is_refused(protocol, tmp_path):
     trace.unlink()
     for name in ("bare.pth", "named.pt", "named.safetensors"):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(WeightsError, match=r"could run code|not a whole"):
+        with pytest.raises(WeightsError, match=r"could run code|not a whole") as caught:
             load_weights(str(tmp_path / name))
+        assert "weights_only" not in str(caught.value)  # torch advises to trust the file
     assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff\xd8\xff\xe0\0\x10JFIF", b"a text", b"", b"PK\x03\x04", b"(dp0\n", b"cos\nsystem\n"]
+)
+def test_a_file_that_torch_did_not_write_is_refused_in_the_programs_own_words(data, tmp_path):
+    (tmp_path / "net.pth").write_bytes(data)
+    with pytest.raises(WeightsError, match=r"save model\.state_dict\(\) instead|not a whole torch file") as caught:
+        load_weights(str(tmp_path / "net.pth"))
+    assert "weights_only" not in str(caught.value)
+
+
+def repacked(data, method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", method) as new:
+        for part in old.infolist():
+            new.writestr(part.filename, old.read(part))
+    return buffer.getvalue()
+
+
+def with_two_directories(packed):
+    """An archive in which Python finds a list of parts that are not packed, and torch the one of those that are."""
+    end = len(packed) - 22
+    size, start = struct.unpack("<2L", packed[end + 12 : end + 20])
+    shown = bytearray(packed[start : start + size])
+    at = 0
+    while at < size:
+        struct.pack_into("<H", shown, at + 10, zipfile.ZIP_STORED)
+        at += 46 + sum(struct.unpack("<3H", shown[at + 28 : at + 34]))
+    return packed[:end] + bytes(shown) + packed[end:]
+
+
+def test_an_archive_of_weights_may_not_hold_more_than_its_size_says(tmp_path):
+    """Packed zeros would take a thousand times the memory that the size of the file promises."""
+    buffer = io.BytesIO()
+    torch.save({"zeros": torch.zeros(10**6)}, buffer)
+    whole, file = buffer.getvalue(), tmp_path / "net.pth"
+    for fine in (whole, repacked(whole, zipfile.ZIP_STORED)):
+        file.write_bytes(fine)
+        assert list(read_torch_file(file, 2**30)) == ["zeros"]
+        with pytest.raises(WeightsError, match="at most 1,000,000 are read"):
+            read_torch_file(file, 10**6)
+    packed = repacked(whole, zipfile.ZIP_DEFLATED)
+    assert len(packed) < 10**4
+    file.write_bytes(packed)
+    with pytest.raises(WeightsError, match="packed like a zip file"):
+        read_torch_file(file, 2**30)
+    file.write_bytes(with_two_directories(packed))
+    assert not any(part.compress_type for part in zipfile.ZipFile(file).infolist())
+    assert list(torch.load(file, weights_only=True)) == ["zeros"]
+    with pytest.raises(WeightsError, match="not a whole torch file"):
+        read_torch_file(file, 2**30)
 
 
 def test_a_file_of_weights_that_is_far_too_large_is_refused_before_it_is_read(tmp_path):
