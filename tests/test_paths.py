@@ -1,11 +1,14 @@
 """Paths that people give: whatever lies there, or may not be looked at, each command says so with its exit code."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from atlas import paths
+from atlas.cli import app
 from atlas.paths import PathError, check_file, check_folder, is_folder, is_there, read_file
 from atlas.store import photo_files
 from test_cli import TINY, run
@@ -71,9 +74,9 @@ def test_a_file_that_says_it_is_empty_is_not_read_beyond_the_limit():
 
 
 @pytest.fixture
-def config(weights_file, tmp_path):
+def config(tmp_path):
     file = tmp_path / "atlas.toml"
-    file.write_text(TINY.format(weights=str(weights_file)))
+    file.write_text(TINY.format(weights="demo"))
     (tmp_path / "store").mkdir()
     return file
 
@@ -138,3 +141,25 @@ def test_a_pipe_is_refused_and_not_waited_for(kind, config, tmp_path):
 
 def test_a_photograph_may_have_a_quarter_of_a_gigabyte():
     assert photo_files.LARGEST_FILE == 2**28
+
+
+COMMAND_LINE = [
+    (name, one.opts[0] if one.opts[0].startswith("--") else "")
+    for name, command in typer.main.get_command(app).commands.items()
+    for one in command.params
+    if {"DIR", "FILE", "FOLDER", "PHOTO"} & set(re.split(r"\W+", one.metavar or ""))
+]
+
+
+@pytest.mark.parametrize(("command", "option"), COMMAND_LINE, ids=" ".join)
+def test_an_empty_path_is_not_the_current_folder(command, option, monkeypatch, tmp_path):
+    """Of every option and argument that is a path, by its name in the help."""
+    monkeypatch.chdir(tmp_path)
+    result = run(command, *([option] if option else []), "")
+    assert result.exit_code == 2
+    assert "a path must not be empty" in result.output or '"" is no path' in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_those_are_of_every_kind():
+    assert {"--config", "--weights", "--store", "--out", "--log-file", "--site", ""} == {one for _, one in COMMAND_LINE}
