@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import struct
 import subprocess
@@ -11,6 +12,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -297,3 +299,18 @@ def test_weights_whose_numbers_are_not_there_are_refused(spoil, weights, tmp_pat
     torch.save({**weights.tensors, name: spoil(weights.tensors[name])}, tmp_path / "net.pth")
     with pytest.raises(WeightsError):
         load_weights(str(tmp_path / "net.pth"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take only names that are text")
+@pytest.mark.parametrize("ending", [b".pth", b".safetensors"])
+def test_a_file_of_weights_may_have_a_name_that_is_no_text(ending, weights, tmp_path):
+    file = os.fsdecode(os.fsencode(tmp_path) + b"/m\xfcller" + ending)
+    tensors = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
+    if ending == b".pth":
+        torch.save(tensors, file)
+    else:
+        Path(file).write_bytes(safetensors.torch.save(tensors))
+    found = load_weights(file).id
+    assert found.note == f"weights from the file m�ller{ending.decode()}"
+    write_weights_id(tmp_path, found)
+    assert read_weights_id(tmp_path / found.folder / WEIGHTS_FILE) == found

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from atlas.errors import StoreError, WeightsError
-from atlas.paths import is_there
+from atlas.paths import PathError, is_there, read_file
 from atlas.plan.layers import convolutions
 from atlas.render.quantised import restore
 from atlas.render.torch_files import read_torch_file
@@ -132,8 +132,10 @@ def _file(file: Path) -> Weights:
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(file)
+    try:  # of bytes, since safetensors opens no file whose name is no text
+        return safetensors.torch.load(read_file(file, LARGEST_WEIGHTS))
+    except PathError as error:
+        raise WeightsError(f"weights {file}: {error}") from None
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"weights {file}: not a whole safetensors file: {error}") from None
 
