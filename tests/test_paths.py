@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,15 +39,30 @@ def closed(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture
+def pipe(tmp_path):
+    """Makes pipes with nothing at their other end, until 20 seconds later: who waits fails, and does not hang."""
+    timers = []
+
+    def make(name):
+        os.mkfifo(tmp_path / name)
+        timers.append(threading.Timer(20, lambda: os.close(os.open(tmp_path / name, os.O_RDWR))))
+        timers[-1].start()
+
+    yield make
+    for timer in timers:
+        timer.cancel()
+
+
 def words(function, *arguments):
     with pytest.raises(PathError) as caught:
         function(*arguments)
     return str(caught.value)
 
 
-def test_what_lies_at_a_path(tmp_path, closed):
+def test_what_lies_at_a_path(tmp_path, closed, pipe):
     (tmp_path / "file").write_bytes(b"12345")
-    os.mkfifo(tmp_path / "pipe")
+    pipe("pipe")
     (tmp_path / "broken").symlink_to("nowhere")
     (tmp_path / "circle").symlink_to("circle")
     assert read_file(tmp_path / "file", 5) == b"12345"
@@ -130,9 +146,9 @@ def test_a_file_of_any_size_is_refused_before_it_is_read(kind, config, tmp_path,
 
 
 @pytest.mark.parametrize("kind", ["configuration", "photograph", "weights"])
-def test_a_pipe_is_refused_and_not_waited_for(kind, config, tmp_path):
+def test_a_pipe_is_refused_and_not_waited_for(kind, config, pipe, tmp_path):
     for ending in ("", ".png", ".pth"):
-        os.mkfifo(tmp_path / f"it{ending}")
+        pipe(f"it{ending}")
     command = [word.replace("PATH", str(tmp_path / "it")) for word in COMMANDS[kind]]
     result = run(*command, *([] if "--config" in command else ["--config", config]))
     assert result.exit_code == (3 if "weights" in kind else 2), result.output
