@@ -246,6 +246,34 @@ def test_an_archive_of_weights_may_not_hold_more_than_its_size_says(tmp_path):
         read_torch_file(file, 2**30)
 
 
+class Much:
+    """A few bytes of pickle that ask for many of memory."""
+
+    def __reduce__(self):
+        return bytearray, (2**26,)
+
+
+@pytest.mark.parametrize("is_archive", [True, False])
+def test_a_pickle_that_would_fill_memory_is_refused(is_archive, tmp_path):
+    file = tmp_path / "net.pth"
+    buffer = io.BytesIO()
+    torch.save({"x": 1}, buffer, _use_new_zipfile_serialization=is_archive)
+    data = buffer.getvalue()
+    if is_archive:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(packed, "w") as new:
+            for part in old.infolist():
+                is_pickle = part.filename.endswith("data.pkl")
+                new.writestr(part.filename, pickle.dumps({"x": Much()}, 2) if is_pickle else old.read(part))
+        data = packed.getvalue()
+    else:
+        data = data.replace(pickle.dumps({"x": 1}, 2), pickle.dumps({"x": Much()}, 2))
+    file.write_bytes(data)
+    assert len(torch.load(file, weights_only=True)["x"]) == 2**26
+    with pytest.raises(WeightsError, match="not a plain state dict"):
+        read_torch_file(file, 2**30)
+
+
 def test_a_file_of_weights_that_is_far_too_large_is_refused_before_it_is_read(tmp_path):
     with open(tmp_path / "huge.pth", "wb") as file:
         file.truncate(2**33)  # takes no room on the disk

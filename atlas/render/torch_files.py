@@ -1,5 +1,6 @@
 """A .pth or .pt file of a stranger → what `torch.save` put there; nothing in it is run, and nothing unpacked."""
 
+import mmap
 import pickle
 import struct
 import zipfile
@@ -25,13 +26,11 @@ def read_torch_file(file: Path, most: int) -> object:
         WeightsError: damaged, of another kind, too large, or with something in it that would be run.
     """
     _check_archive(file, most)
+    _check_calls(file)
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # torch's own words advise to trust the file
-        raise WeightsError(
-            f"weights {file}: not a plain state dict of tensors as torch.save writes it, and anything else could run "
-            "code when it is read; save model.state_dict() instead"
-        ) from None
+        raise _not_plain(file) from None
     except Exception:  # a damaged pickle can raise anything
         raise _not_whole(file) from None
 
@@ -60,6 +59,22 @@ def _check_archive(file: Path, most: int) -> None:
         raise WeightsError(f"weights {file}: its parts have {size:,} bytes, and at most {most:,} are read")
 
 
+def _check_calls(file: Path) -> None:
+    """Refuse what fills memory out of nothing: torch lets a pickle call bytearray, with any number of bytes.
+
+    Raises:
+        WeightsError: it names bytearray, which no state dict of tensors does; or it is empty.
+    """
+    try:
+        with open(file, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data.find(b"bytearray") >= 0:  # names stand in a pickle as they are, and no archive here is packed
+                raise _not_plain(file)
+    except OSError as error:
+        raise WeightsError(f"weights {file}: cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise _not_whole(file) from None
+
+
 def _directory_start(handle: IO[bytes]) -> int:
     """Where an archive says that the list of its parts begins; torch believes that, while Python searches.
 
@@ -77,6 +92,13 @@ def _directory_start(handle: IO[bytes]) -> int:
         raise ValueError("two ends")
     handle.seek(end64_at)
     return int(_END64.unpack(handle.read(_END64.size))[-1])
+
+
+def _not_plain(file: Path) -> WeightsError:
+    return WeightsError(
+        f"weights {file}: not a plain state dict of tensors as torch.save writes it, and anything else could run "
+        "code when it is read; save model.state_dict() instead"
+    )
 
 
 def _not_whole(file: Path) -> WeightsError:
