@@ -1,5 +1,6 @@
 """Entry point of `python -m atlas` and of the `atlas` command; what Ctrl-C does, from the first import on."""
 
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ _AT_ONCE = b"\natlas: stopped at once; what is finished is kept, and the same co
 
 def main() -> None:
     """Run the command line. The first Ctrl-C ends what is being done, a second one stops at once."""
+    _ready_streams()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
         signal.signal(signal.SIGINT, _interrupt)
     try:
@@ -26,6 +28,18 @@ def main() -> None:
         # a library made another error of it; or it came before or after there was a command
         sys.stderr.write("atlas: interrupted; the same command goes on from there\n")
         sys.exit(INTERRUPTED)
+
+
+def _ready_streams() -> None:
+    """Let everything be said, whatever the streams are that this process was given."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their numbers
+        if getattr(sys, name) is None:  # closed by who started it: the next file to be opened would have its number
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  # for as long as the process lives
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be text, nor need a terminal have every sign
+        is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -123,6 +125,9 @@ class _File(logging.FileHandler):
         super().__init__(file, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
         self._is_broken = False
 
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_at_once)
+
     def emit(self, record: logging.LogRecord) -> None:
         if not self._is_broken:
             super().emit(record)
@@ -134,6 +139,20 @@ class _File(logging.FileHandler):
     def close(self) -> None:
         with suppress(OSError):  # what is left in the buffer
             super().close()
+
+
+def _open_at_once(file: str, flags: int) -> int:
+    """Open a file without waiting: of a pipe that nobody reads the system would wait for a reader."""
+    if sys.platform == "win32":
+        return os.open(file, flags, 0o666)
+    try:
+        handle = os.open(file, flags | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(error.errno, "nobody reads at the other end of this pipe", file) from None
+        raise
+    os.set_blocking(handle, True)  # each event is written whole, however slowly it is read
+    return handle
 
 
 def _open(file: Path) -> logging.Handler:

@@ -130,11 +130,18 @@ def test_a_missing_file_is_named_with_the_presets():
 
 
 def test_a_folder_and_bytes_are_no_configuration(tmp_path):
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is no file, but a folder"):
         load_config(str(tmp_path))
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="UTF-8"):
         load_config(str(tmp_path / "b.toml"))
+
+
+@pytest.mark.parametrize("depth", [90, 300, 450, 900, 3000])
+def test_tables_inside_each_other_are_refused_however_deep(depth, load):
+    for text in ("a" + ".a" * depth + " = 1", "a = " + "[" * depth + "]" * depth):
+        with pytest.raises(ConfigError, match=r"mine\.toml: (a = .*no such key|tables or lists inside each other)"):
+            load(text)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,14 @@ import signal
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -26,6 +28,7 @@ from atlas.findings.files import read_finding, write_finding
 from atlas.plan.config import load_config
 from atlas.plan.lists.examples import ExampleList
 from atlas.plan.starts import LARGEST_SIDE
+from atlas.render.torch_files import read_torch_file
 from atlas.render.weights import load_weights
 from atlas.site.build import build_site
 from atlas.store import masters
@@ -327,9 +330,90 @@ def test_a_pickle_that_would_run_code_is_refused(protocol, tmp_path):
     trace.unlink()
     for name in ("bare.pth", "named.pt", "named.safetensors"):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(WeightsError, match=r"could run code|not a whole"):
+        with pytest.raises(WeightsError, match=r"could run code|not a whole") as caught:
             load_weights(str(tmp_path / name))
+        assert "weights_only" not in str(caught.value)  # torch advises to trust the file
     assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff\xd8\xff\xe0\0\x10JFIF", b"a text", b"", b"PK\x03\x04", b"(dp0\n", b"cos\nsystem\n"]
+)
+def test_a_file_that_torch_did_not_write_is_refused_in_the_programs_own_words(data, tmp_path):
+    (tmp_path / "net.pth").write_bytes(data)
+    with pytest.raises(WeightsError, match=r"save model\.state_dict\(\) instead|not a whole torch file") as caught:
+        load_weights(str(tmp_path / "net.pth"))
+    assert "weights_only" not in str(caught.value)
+
+
+def repacked(data, method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", method) as new:
+        for part in old.infolist():
+            new.writestr(part.filename, old.read(part))
+    return buffer.getvalue()
+
+
+def with_two_directories(packed):
+    """An archive in which Python finds a list of parts that are not packed, and torch the one of those that are."""
+    end = len(packed) - 22
+    size, start = struct.unpack("<2L", packed[end + 12 : end + 20])
+    shown = bytearray(packed[start : start + size])
+    at = 0
+    while at < size:
+        struct.pack_into("<H", shown, at + 10, zipfile.ZIP_STORED)
+        at += 46 + sum(struct.unpack("<3H", shown[at + 28 : at + 34]))
+    return packed[:end] + bytes(shown) + packed[end:]
+
+
+def test_an_archive_of_weights_may_not_hold_more_than_its_size_says(tmp_path):
+    """Packed zeros would take a thousand times the memory that the size of the file promises."""
+    buffer = io.BytesIO()
+    torch.save({"zeros": torch.zeros(10**6)}, buffer)
+    whole, file = buffer.getvalue(), tmp_path / "net.pth"
+    for fine in (whole, repacked(whole, zipfile.ZIP_STORED)):
+        file.write_bytes(fine)
+        assert list(read_torch_file(file, 2**30)) == ["zeros"]
+        with pytest.raises(WeightsError, match="at most 1,000,000 are read"):
+            read_torch_file(file, 10**6)
+    packed = repacked(whole, zipfile.ZIP_DEFLATED)
+    assert len(packed) < 10**4
+    file.write_bytes(packed)
+    with pytest.raises(WeightsError, match="packed like a zip file"):
+        read_torch_file(file, 2**30)
+    file.write_bytes(with_two_directories(packed))
+    assert not any(part.compress_type for part in zipfile.ZipFile(file).infolist())
+    assert list(torch.load(file, weights_only=True)) == ["zeros"]
+    with pytest.raises(WeightsError, match="not a whole torch file"):
+        read_torch_file(file, 2**30)
+
+
+class Much:
+    """A few bytes of pickle that ask for many of memory."""
+
+    def __reduce__(self):
+        return bytearray, (2**26,)
+
+
+@pytest.mark.parametrize("is_archive", [True, False])
+def test_a_pickle_that_would_fill_memory_is_refused(is_archive, tmp_path):
+    file = tmp_path / "net.pth"
+    buffer = io.BytesIO()
+    torch.save({"x": 1}, buffer, _use_new_zipfile_serialization=is_archive)
+    data = buffer.getvalue()
+    if is_archive:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(buffer) as old, zipfile.ZipFile(packed, "w") as new:
+            for part in old.infolist():
+                is_pickle = part.filename.endswith("data.pkl")
+                new.writestr(part.filename, pickle.dumps({"x": Much()}, 2) if is_pickle else old.read(part))
+        data = packed.getvalue()
+    else:
+        data = data.replace(pickle.dumps({"x": 1}, 2), pickle.dumps({"x": Much()}, 2))
+    file.write_bytes(data)
+    assert len(torch.load(file, weights_only=True)["x"]) == 2**26
+    with pytest.raises(WeightsError, match="not a plain state dict"):
+        read_torch_file(file, 2**30)
 
 
 def test_a_file_of_weights_that_is_far_too_large_is_refused_before_it_is_read(tmp_path):
@@ -385,3 +469,18 @@ def test_weights_whose_numbers_are_not_there_are_refused(spoil, weights, tmp_pat
     torch.save({**weights.tensors, name: spoil(weights.tensors[name])}, tmp_path / "net.pth")
     with pytest.raises(WeightsError):
         load_weights(str(tmp_path / "net.pth"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take only names that are text")
+@pytest.mark.parametrize("ending", [b".pth", b".safetensors"])
+def test_a_file_of_weights_may_have_a_name_that_is_no_text(ending, weights, tmp_path):
+    file = os.fsdecode(os.fsencode(tmp_path) + b"/m\xfcller" + ending)
+    tensors = {name: tensor.contiguous() for name, tensor in weights.tensors.items()}
+    if ending == b".pth":
+        torch.save(tensors, file)
+    else:
+        Path(file).write_bytes(safetensors.torch.save(tensors))
+    found = load_weights(file).id
+    assert found.note == f"weights from the file m�ller{ending.decode()}"
+    write_weights_id(tmp_path, found)
+    assert read_weights_id(tmp_path / found.folder / WEIGHTS_FILE) == found

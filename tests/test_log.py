@@ -1,6 +1,8 @@
 """The log of a run, and how much of it is seen."""
 
 import json
+import os
+import threading
 import warnings
 from datetime import datetime
 from pathlib import Path
@@ -80,6 +82,23 @@ def test_a_log_that_cannot_be_written_is_refused(tmp_path):
     result = run("site", "--log-file", tmp_path / "none" / "run.jsonl")
     assert result.exit_code == StoreError.exit_code
     assert "the log cannot be written" in result.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_log_may_be_a_pipe_that_somebody_reads(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    waiter = threading.Timer(20, os.open, (pipe, os.O_RDWR))  # so that one who does wait fails, and does not hang
+    waiter.start()
+    with pytest.raises(StoreError, match="nobody reads"), log.watched(pipe, "quiet"):
+        pytest.fail("it was opened")
+    waiter.cancel()
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with log.watched(pipe, "quiet"):
+        log.event("rendered")
+    said = os.read(reader, 10_000).decode().splitlines()
+    os.close(reader)
+    assert [json.loads(line)["event"] for line in said] == ["started", "rendered", "ended"]
 
 
 @pytest.mark.filterwarnings("default")

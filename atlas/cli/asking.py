@@ -73,7 +73,9 @@ def bench_command(
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     threads: opt.Threads = None,
-    out: Annotated[Optional[Path], typer.Option("--out", metavar="FILE", help="Write JSON there too.")] = None,
+    out: Annotated[
+        Optional[Path], typer.Option("--out", metavar="FILE", parser=opt.given_path, help="Write JSON there too.")
+    ] = None,
 ) -> None:
     """Measure how fast this machine renders: a step of each layer, against what its arithmetic reaches."""
     from atlas.bench import Options, run

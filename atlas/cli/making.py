@@ -158,7 +158,10 @@ def dream_command(
 def examples_command(
     source: Source,
     folder: Annotated[
-        Optional[Path], typer.Argument(metavar="FOLDER", help="Of pictures, and those inside; default: [examples]'s.")
+        Optional[Path],
+        typer.Argument(
+            metavar="FOLDER", parser=opt.given_path, help="Of pictures, and those inside; default: [examples]'s."
+        ),
     ] = None,
     drawn: opt.Drawn = False,
     layers: opt.Layers = None,

@@ -11,6 +11,27 @@ from atlas.plan.lists.examples import LARGEST_SIZE as LARGEST_EXAMPLE
 from atlas.plan.lists.raster import LARGEST_FPS, LARGEST_STRIDE
 from atlas.plan.starts import LARGEST_SIDE
 
+
+def given_path(text: str) -> Path:
+    """A path of the command line, unless it is empty: Python would take that for the current folder.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    return Path(given_name(text))
+
+
+def given_name(text: str) -> str:
+    """A path of the command line, or a name that may stand in its place.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    if not text:
+        raise typer.BadParameter("a path must not be empty; is a variable of the shell not set?")
+    return text
+
+
 # Headings of a command's help
 WHAT = "What is made"
 HOW = "How it is run"
@@ -19,7 +40,13 @@ WORDS = "What is said"
 
 Config = Annotated[
     str,
-    typer.Option("--config", metavar="FILE|PRESET", rich_help_panel=WHAT, help="TOML file, or preset: article, demo."),
+    typer.Option(
+        "--config",
+        metavar="FILE|PRESET",
+        parser=given_name,
+        rich_help_panel=WHAT,
+        help="TOML file, or preset: article, demo.",
+    ),
 ]
 Layers = Annotated[
     Optional[str], typer.Option("--layers", metavar="L,L", rich_help_panel=WHAT, help="Layers, by name, or all.")
@@ -59,10 +86,17 @@ Seed = Annotated[
 ]
 Weights = Annotated[
     Optional[str],
-    typer.Option("--weights", metavar="imagenet|demo|FILE", rich_help_panel=WHAT, help="What network to look into."),
+    typer.Option(
+        "--weights",
+        metavar="imagenet|demo|FILE",
+        parser=given_name,
+        rich_help_panel=WHAT,
+        help="What network to look into.",
+    ),
 ]
 Store = Annotated[
-    Optional[Path], typer.Option("--store", metavar="DIR", rich_help_panel=WHAT, help="Folder of masters.")
+    Optional[Path],
+    typer.Option("--store", metavar="DIR", parser=given_path, rich_help_panel=WHAT, help="Folder of masters."),
 ]
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", rich_help_panel=HOW, help="Where to render.")
@@ -107,7 +141,13 @@ GpusPerTask = Annotated[
 ]
 LogFile = Annotated[
     Optional[Path],
-    typer.Option("--log-file", metavar="FILE", rich_help_panel=WORDS, help="Append one JSON object an event to it."),
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        parser=given_path,
+        rich_help_panel=WORDS,
+        help="Append one JSON object an event to it.",
+    ),
 ]
 Quiet = Annotated[
     bool,
@@ -117,7 +157,10 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", metavar="", rich_help_panel=WORDS, help="Print every event as a line.")
 ]
 Force = Annotated[bool, typer.Option("--force", metavar="", rich_help_panel=HOW, help="Render again what is fresh.")]
-Site = Annotated[Optional[Path], typer.Option("--out", metavar="DIR", rich_help_panel=SITE, help="Folder of the site.")]
+Site = Annotated[
+    Optional[Path],
+    typer.Option("--out", metavar="DIR", parser=given_path, rich_help_panel=SITE, help="Folder of the site."),
+]
 BaseUrl = Annotated[
     Optional[str],
     typer.Option("--base-url", metavar="URL", rich_help_panel=SITE, help="Where the site will be published, if known."),

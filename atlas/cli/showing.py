@@ -38,7 +38,9 @@ def site_command(source: Source, choice: Choice, place: Place, publishing: Publi
 
 @app.command("serve")
 def serve_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the site.")] = Path("site"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", parser=opt.given_path, help="Folder of the site.")] = Path(
+        "site"
+    ),
     port: Annotated[
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes any that is free.")
     ] = 8000,
@@ -53,7 +55,9 @@ def serve_command(
 def check_command(
     config: opt.Config = "article",
     store: opt.Store = None,
-    site: Annotated[Optional[Path], typer.Option("--site", metavar="DIR", help="Folder of the site.")] = None,
+    site: Annotated[
+        Optional[Path], typer.Option("--site", metavar="DIR", parser=opt.given_path, help="Folder of the site.")
+    ] = None,
 ) -> None:
     """Check that every master is whole and every link good; without a folder, the configuration's store and site."""
     from atlas.check import check_site, check_store

@@ -9,6 +9,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from atlas.errors import ConfigError, did_you_mean, shorten
+from atlas.paths import is_there
 from atlas.plan import layers
 from atlas.plan.features import Features, parse_features
 from atlas.plan.lists import Lists, read_lists
@@ -75,7 +76,7 @@ def load_config(name: str = "article") -> Config:
     if name in PRESETS:
         return _preset(name)
     file = Path(name)
-    if not file.exists():
+    if not is_there(file):
         raise ConfigError(f'configuration "{name}": no such file, and the presets are {", ".join(PRESETS)}')
     return _extend(Table.load(file), file.parent)
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from atlas.errors import ConfigError, did_you_mean, shorten
+from atlas.paths import PathError, read_file
 
 LONGEST_PATH, LONGEST_PART = 4095, 255  # bytes that file systems take
+LARGEST_FILE = 2**20  # bytes; every feature of every layer named one by one takes a tenth
 
 
 class Table:
@@ -35,14 +37,17 @@ class Table:
         """
         name = name or str(file)
         try:
-            data = tomllib.loads(file.read_bytes().decode())
-        except OSError as error:
-            raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
+            data = tomllib.loads(read_file(file, LARGEST_FILE).decode())
+            is_huge = _has_huge_number(data)
+        except PathError as error:
+            raise ConfigError(f"{name}: {error}; name a TOML file") from None
         except UnicodeDecodeError as error:
             raise ConfigError(f"{name}: not UTF-8 text, at byte {error.start}; a configuration is TOML") from None
-        except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
+        except RecursionError:
+            raise ConfigError(f"{name}: tables or lists inside each other, deeper than they can be read") from None
+        except ValueError as error:  # a number of thousands of digits is a plain one
             raise ConfigError(f"{name}: not valid TOML: {error}") from None
-        if _has_huge_number(data):
+        if is_huge:
             raise ConfigError(f"{name}: not valid TOML: a whole number has at most 64 bits")
         return cls(data, name)
 

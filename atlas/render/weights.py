@@ -1,5 +1,6 @@
 """Where weights come from: a source's name → `Weights`, checked tensor by tensor and never silently another."""
 
+import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ import torch
 from torch import Tensor
 
 from atlas.errors import StoreError, WeightsError
+from atlas.paths import PathError, is_there, read_file
 from atlas.plan.layers import convolutions
 from atlas.render.quantised import restore
+from atlas.render.torch_files import read_torch_file
 from atlas.store.records import WeightsId
-from atlas.store.weights_ids import file_sha256, weights_name
+from atlas.store.weights_ids import LARGEST_WEIGHTS, file_sha256, weights_name, weights_sha256
 
 IMAGENET_NOTE = "torchvision's Inception_V3_Weights.IMAGENET1K_V1, trained on ImageNet"
 DEMO_NOTE = (
@@ -26,7 +29,6 @@ DEMO_NOTE = (
 DEMO_FOLDER = Path(__file__).parent.parent / "weights"
 DEMO_FILE = DEMO_FOLDER / "demo.safetensors"
 DEMO_CARD = DEMO_FOLDER / "README.md"  # says what they are, and their hash
-LARGEST_FILE = 2**30  # bytes; float64 takes a fifth
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -93,9 +95,9 @@ def _imagenet() -> Weights:
 
     weights = Inception_V3_Weights.IMAGENET1K_V1
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    if file.exists():  # torchvision checks the hash of what it downloads, and trusts what it finds
+    if is_there(file):  # torchvision checks the hash of what it downloads, and trusts what it finds
         published = file.stem.rpartition("-")[2]
-        if not file_sha256(file).startswith(published):
+        if not weights_sha256(file).startswith(published):
             raise WeightsError(f"{file}: not the file that torchvision published, by its hash; delete it and try again")
     try:
         tensors = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
@@ -117,47 +119,25 @@ def _reason(error: OSError) -> str:
 
 
 def _file(file: Path) -> Weights:
-    if not file.is_file():
-        raise WeightsError(f"weights {file}: no such file; allowed: imagenet, demo, or a file that exists")
-    size = file.stat().st_size
-    if size > LARGEST_FILE:
-        raise WeightsError(f"weights {file}: {size:,} bytes, and InceptionV3 has at most {LARGEST_FILE:,}")
-    sha256 = file_sha256(file)
+    sha256 = weights_sha256(file)
     tensors: object
     if file.suffix == ".safetensors":
         tensors = _read_safetensors(file)
     elif file.suffix in (".pth", ".pt"):
-        tensors = _read_state_dict(file)
+        tensors = read_torch_file(file, LARGEST_WEIGHTS)
     else:
         raise WeightsError(f"weights {file}: a file of weights ends in .pth, .pt or .safetensors")
-    note = f"weights from the file {file.name}"
+    note = f"weights from the file {os.fsencode(file.name).decode(errors='replace')}"  # a name need not be text
     return Weights(WeightsId(weights_name(str(file)), sha256, note), _checked(tensors, f"weights {file}"))
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(file)
+    try:  # of bytes, since safetensors opens no file whose name is no text
+        return safetensors.torch.load(read_file(file, LARGEST_WEIGHTS))
+    except PathError as error:
+        raise WeightsError(f"weights {file}: {error}") from None
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"weights {file}: not a whole safetensors file: {error}") from None
-
-
-def _read_state_dict(file: Path) -> object:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can raise anything
-        if isinstance(error, pickle.UnpicklingError) and _is_archive(file):
-            raise WeightsError(
-                f"weights {file}: not a plain state dict of tensors, and anything else could run code when it is read; "
-                "save model.state_dict() instead"
-            ) from None
-        why = str(error).partition("\n")[0] or "empty or cut off"
-        raise WeightsError(f"weights {file}: not a whole torch file: {why}") from None
-
-
-def _is_archive(file: Path) -> bool:
-    """Whether a file begins as what torch saves: a zip archive or a bare pickle."""
-    with open(file, "rb") as handle:
-        return handle.read(2).startswith((b"PK", b"\x80"))
 
 
 def _checked(tensors: object, where: str) -> dict[str, Tensor]:

@@ -10,10 +10,12 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from atlas.errors import ConfigError
+from atlas.paths import PathError, read_file
 
 # Named, since Pillow would run other programs for some of the rest.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 _KINDS = "JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, PPM and JPEG 2000"
+LARGEST_FILE = 2**28  # bytes: what is larger is no photograph
 _PAPER = (255, 255, 255)  # what shows through transparent pixels
 
 
@@ -21,15 +23,12 @@ def read_bytes(file: Path) -> bytes:
     """A file's bytes.
 
     Raises:
-        ConfigError: no such file, no file, or not readable.
+        ConfigError: no such file, no file, too large, or not readable.
     """
-    if not file.is_file():
-        what = "is no file" if file.exists() else "no such file"
-        raise ConfigError(f"{file}: {what}; name a picture")
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror or error}") from None
+        return read_file(file, LARGEST_FILE)
+    except PathError as error:
+        raise ConfigError(f"{file}: {error}; name a picture") from None
 
 
 def sha256_of(data: bytes) -> str:

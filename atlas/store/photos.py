@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from atlas.errors import ConfigError, StoreError
+from atlas.paths import is_there
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.lists.dream import StartPhoto
@@ -112,7 +113,7 @@ def list_photos(store: Path) -> Iterator[Path]:
 def _look_at(store: Path, named: StartPhoto, say: Say) -> Photo:
     if named.file is None:
         return DRAWN_PHOTO
-    if not named.file.exists() and (noted := _read_note(store, named)):
+    if not is_there(named.file) and (noted := _read_note(store, named)):
         return noted
     data = read_bytes(named.file)
     digest = sha256_of(data)

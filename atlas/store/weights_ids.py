@@ -6,13 +6,15 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from atlas.errors import ConfigError, StoreError
+from atlas.errors import ConfigError, StoreError, WeightsError
+from atlas.paths import PathError, check_file, is_folder, is_there
 from atlas.plan.config import BUILT_IN_WEIGHTS
 from atlas.store.files import MOST_JSON, read_whole, write_if_changed
 from atlas.store.records import WeightsId, parse_json
 
 WEIGHTS_FILE = "weights.json"  # in a weights' folder: name, hash and note
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
+LARGEST_WEIGHTS = 2**30  # bytes; InceptionV3 in float64 takes a fifth
 
 
 def weights_name(source: str) -> str:
@@ -62,7 +64,7 @@ def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
         source: a built-in name, a file, or the name of a weights' folder. A file that is there counts by its hash.
 
     Raises:
-        StoreError: the file of weights cannot be read.
+        WeightsError: the file of weights cannot be read.
     """
     known = []
     for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
@@ -74,8 +76,8 @@ def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
             known.append(weights)
     if by_folder := [weights for weights in known if weights.folder == Path(source).name]:
         return by_folder
-    if source not in BUILT_IN_WEIGHTS and Path(source).is_file():
-        digest = file_sha256(Path(source))
+    if source not in BUILT_IN_WEIGHTS and is_there(Path(source)) and not is_folder(Path(source)):
+        digest = weights_sha256(Path(source))
         return [weights for weights in known if weights.sha256 == digest and weights.name == weights_name(source)]
     return [weights for weights in known if weights.name == weights_name(source)]
 
@@ -85,6 +87,7 @@ def resolve_weights(store: Path, source: str) -> WeightsId | None:
 
     Raises:
         ConfigError: the store has several weights of that name, and the source does not tell which.
+        WeightsError: the file of weights cannot be read.
     """
     found = find_weights_ids(store, source)
     if len(found) > 1:
@@ -94,6 +97,21 @@ def resolve_weights(store: Path, source: str) -> WeightsId | None:
             f"set weights to one of them, for instance --weights {found[0].folder}"
         )
     return found[0] if found else None
+
+
+def weights_sha256(file: Path) -> str:
+    """Hash of a person's file of weights.
+
+    Raises:
+        WeightsError: it cannot be read, or is too large.
+    """
+    try:
+        check_file(file, LARGEST_WEIGHTS)
+        return file_sha256(file)
+    except PathError as error:
+        raise WeightsError(f"weights {file}: {error}; allowed: imagenet, demo, or a file that exists") from None
+    except StoreError as error:
+        raise WeightsError(f"weights {error}") from None
 
 
 def file_sha256(file: Path) -> str:

@@ -10,15 +10,15 @@ from typing import Protocol
 import torch
 from PIL import Image, ImageOps
 
+from atlas import paths
 from atlas.drawn.pictures import CLASSES, draw_class
 from atlas.errors import ConfigError, StoreError
 from atlas.plan.lists.examples import ExampleList
-from atlas.store.photo_files import decode_picture, read_bytes, sha256_of
+from atlas.store.photo_files import LARGEST_FILE, decode_picture, read_bytes, sha256_of
 from atlas.store.weights_ids import file_sha256
 
 DRAWN_EACH = 2  # pictures of each class
 DRAWN_SEED = 3 * 10**9  # neither training nor a test draws with it
-LARGEST_FILE = 2**28  # bytes: what is larger is no photograph
 
 Skip = Callable[[str], None]
 
@@ -98,13 +98,15 @@ def open_gallery(wanted: ExampleList, on_skip: Skip) -> Gallery | None:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that is not there.
+    """Refuse a folder that is not there, or cannot be listed.
 
     Raises:
-        ConfigError: no such folder.
+        ConfigError: no such folder, or not readable.
     """
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: {'is no folder' if folder.exists() else 'no such folder'}; name one of pictures")
+    try:
+        paths.check_folder(folder)
+    except paths.PathError as error:
+        raise ConfigError(f"{folder}: {error}; name one of pictures") from None
 
 
 def walk_folder(folder: Path, on_skip: Skip) -> Folder:
@@ -128,12 +130,10 @@ def walk_folder(folder: Path, on_skip: Skip) -> Folder:
 
     for path in _walk(folder, skip):
         try:
-            if path.stat().st_size > LARGEST_FILE:
-                skip(f"{path}: larger than {LARGEST_FILE // 2**20} MB, and so no photograph")
-            else:
-                files.setdefault(file_sha256(path), path)
-        except OSError as error:
-            skip(f"{path}: cannot be read: {error.strerror}")
+            paths.check_file(path, LARGEST_FILE)
+            files.setdefault(file_sha256(path), path)
+        except paths.PathError as error:
+            skip(f"{path}: {error}")
         except StoreError as error:
             skip(str(error))
     return Folder(folder, files, unread)
@@ -157,7 +157,7 @@ def square_of(image: Image.Image, size: int) -> Image.Image:
 
 
 def _walk(folder: Path, on_skip: Skip) -> Iterator[Path]:
-    """Every file, sorted by name within its folder; links to folders are not followed, lest one goes in a circle."""
+    """What is no folder, sorted by name within its own; no link to a folder is followed, lest one goes in a circle."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -166,9 +166,9 @@ def _walk(folder: Path, on_skip: Skip) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry), on_skip)
-        elif entry.is_file():
-            yield Path(entry)
-        elif not entry.is_dir():
-            on_skip(f"{entry.path}: no file that can be read")
+        path = Path(entry)
+        is_folder = paths.is_folder(path)
+        if is_folder and not entry.is_symlink():
+            yield from _walk(path, on_skip)
+        elif not is_folder:
+            yield path
