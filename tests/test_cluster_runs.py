@@ -123,7 +123,7 @@ USAGE = [
     (["--executor", "ray", "--device", "cuda:1"], "on Ray, allowed: auto, cpu, cuda"),
     (["--executor", "ray", "--device", "cuda"], "the Ray cluster has 0 GPUs, and a worker wants 1"),
     (["--executor", "ray", "--device", "cpu", "--gpus-per-task", "0.5"], "exclude each other"),
-    (["--executor", "ray", "--threads", "1000"], "has 1000 cores"),
+    (["--executor", "ray", "--threads", "1000"], "has 1,000 cores"),
 ]
 
 

@@ -47,9 +47,9 @@ class Copied:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Copied:
-    config = with_photos(load_config(str(DATA / "demo-store.toml")))
-    shutil.copytree(config.store, tmp_path / "store")
-    config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
+    shutil.copytree(DATA, tmp_path / "data")  # all of it: crops are shown of the folder that lies beside the store
+    config = with_photos(load_config(str(tmp_path / "data" / "demo-store.toml")))
+    config = replace(config, site=tmp_path / "site")
     weights = resolve_weights(config.store, config.weights)
     assert weights
     return Copied(config, weights, gather_atlas(config, weights))
