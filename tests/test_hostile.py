@@ -181,6 +181,10 @@ def test_a_file_is_read_up_to_its_bound(tmp_path):
         read_whole(path, 4)
     with pytest.raises(IsADirectoryError):
         read_whole(tmp_path, 4)
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path(os.devnull)):  # neither has bytes that end
+        with pytest.raises(OSError, match="no regular file"):
+            read_whole(place, 4)
 
 
 # Masters
