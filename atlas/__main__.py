@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 
 from atlas import INTERRUPTED
@@ -14,6 +15,8 @@ _AT_ONCE = b"\natlas: stopped at once; what is finished is kept, and the same co
 def main() -> None:
     """Run the command line. The first Ctrl-C ends what is being done, a second one stops at once."""
     _ready_streams()
+    # what Pillow mutters about a file is for nobody: a picture is whole, or it is damaged and named
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
         signal.signal(signal.SIGINT, _interrupt)
     try:

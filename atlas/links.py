@@ -11,7 +11,7 @@ from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 
 from atlas.errors import StoreError, shorten
-from atlas.store.files import read_whole
+from atlas.paths import read_whole
 from atlas.store.records import Record
 
 FEATURES_IN_A_GRID = 64

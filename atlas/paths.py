@@ -1,12 +1,14 @@
-"""Paths that a person gives: what lies there, and a file's bytes; nothing is waited for, nothing too large is read."""
+"""Paths at which anything may lie: what does, and a file's bytes; nothing is waited for, nothing too large is read."""
 
+import errno
 import os
 import stat
 from pathlib import Path
+from typing import IO
 
 
 class PathError(Exception):
-    """Why nothing can be read at a path, in words that follow the path; who asked knows which exit code that has."""
+    """Why nothing can be read at a person's path, in words that follow it; who asked knows which exit code that has."""
 
 
 def is_there(path: Path) -> bool:
@@ -61,13 +63,53 @@ def read_file(path: Path, most: int) -> bytes:
     """
     check_file(path, most)
     try:
-        with open(path, "rb") as handle:
-            data = handle.read(most + 1)  # some of the system's files say that they have 0 bytes
+        return read_whole(path, most)
     except OSError as error:
         raise _error(error, "no such file") from None
+
+
+def open_regular(path: Path, most: int) -> IO[bytes]:
+    """Open a file for reading, without waiting for what is none: whatever stands there, a pipe or a device included.
+
+    Args:
+        path: the file, or a link to it.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be opened, is no file, or is larger.
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
+    found = os.fstat(file.fileno())
+    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+        return file
+    file.close()
+    why = f"larger than {most:,} bytes" if stat.S_ISREG(found.st_mode) else "no regular file"
+    raise _unfit(path, why)
+
+
+def read_whole(path: Path, most: int) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        path: the file, or a link to it.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read, is no file, or is larger.
+    """
+    with open_regular(path, most) as file:
+        data = file.read(most + 1)  # some of the system's files say that they have 0 bytes
     if len(data) > most:
-        raise PathError(f"has more than {most:,} bytes, the most that are read")
+        raise _unfit(path, f"larger than {most:,} bytes")
     return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would be waited for until somebody writes
+
+
+def _unfit(path: Path, why: str) -> OSError:
+    return OSError(errno.EINVAL, why, str(path))
 
 
 def check_folder(path: Path) -> None:

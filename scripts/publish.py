@@ -7,6 +7,7 @@ commit is made without touching working tree, index or branches, so that whateve
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -29,7 +30,8 @@ def main() -> None:
     parser.add_argument("--branch", default="gh-pages", help="what GitHub Pages shows")
     options = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of folders may be no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of folders may be no UTF-8
     try:
         print(publish(options.site, options.remote, options.branch))
     except AtlasError as error:

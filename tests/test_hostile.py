@@ -25,6 +25,7 @@ from atlas.check import check_site, check_store
 from atlas.cli.settings import with_photos
 from atlas.errors import AtlasError, StoreError, WeightsError
 from atlas.findings.files import read_finding, write_finding
+from atlas.paths import read_whole
 from atlas.plan.config import load_config
 from atlas.plan.lists.examples import ExampleList
 from atlas.plan.starts import LARGEST_SIDE
@@ -34,7 +35,7 @@ from atlas.site.build import build_site
 from atlas.store import masters
 from atlas.store.clips import read_clip
 from atlas.store.crops import crop_name, open_crop, write_crop
-from atlas.store.files import read_whole, write_atomically
+from atlas.store.files import write_atomically
 from atlas.store.masters import find_record, master_path, open_master, pixels_sha256, read_record, write_master
 from atlas.store.photo_files import decode_picture
 from atlas.store.photos import open_kept

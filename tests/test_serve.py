@@ -145,7 +145,7 @@ def test_a_file_that_may_not_be_read_is_no_crash(monkeypatch: pytest.MonkeyPatch
     def open_(file: object, *arguments: Any, **options: Any) -> Any:
         if str(file).endswith(spoilt):
             raise PermissionError(13, "Permission denied", str(file))
-        return opens(file, *arguments, **options)  # type: ignore[call-overload]
+        return opens(file, *arguments, **options)
 
     ready: queue.Queue[str] = queue.Queue()
     threading.Thread(target=serve, args=(tmp_path, 0, ready.put), daemon=True).start()

@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 
 from atlas.findings.files import MOST_BYTES, write_finding
+from atlas.paths import read_whole
 from atlas.plan.lists.examples import ExampleList
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
-from atlas.store.files import read_whole, walk
+from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
 
 VERSION = 2

@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from atlas.store.files import read_whole, write_if_changed
+from atlas.paths import read_whole
+from atlas.store.files import write_if_changed
 from atlas.store.records import WeightsId
 
 FOLDER = "findings"

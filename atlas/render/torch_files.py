@@ -51,7 +51,7 @@ def _check_archive(file: Path, most: int) -> None:
                 raise _not_whole(file)
     except OSError as error:
         raise WeightsError(f"weights {file}: cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):  # what is said of files that are none
         raise _not_whole(file) from None
     if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
         raise WeightsError(f"weights {file}: packed like a zip file, which torch.save never does; save it again")

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from atlas.errors import StoreError
-from atlas.store.files import holds, read_whole, sweep_temporaries, write_if_changed
+from atlas.paths import read_whole
+from atlas.store.files import holds, sweep_temporaries, write_if_changed
 
 MANIFEST = ".atlas-site.json"
 FORMAT = 1

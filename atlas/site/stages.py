@@ -4,9 +4,9 @@ import hashlib
 from pathlib import Path
 
 from atlas.errors import StoreError
+from atlas.paths import read_whole
 from atlas.site.catalogue import Atlas, Exhibit
 from atlas.site.output import Output
-from atlas.store.files import read_whole
 from atlas.store.stages import MOST_BYTES
 
 

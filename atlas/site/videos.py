@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from atlas.errors import StoreError
+from atlas.paths import read_whole
 from atlas.site.catalogue import Atlas, Video
 from atlas.site.output import Output
 from atlas.store.clips import RECORD, FileNote, note_of
-from atlas.store.files import read_whole
 from atlas.store.media import MOST_BYTES
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from atlas.errors import StoreError
+from atlas.paths import read_whole
 from atlas.plan.blocks import Size
 from atlas.plan.raster import Clip
 from atlas.plan.targets import feature_target
-from atlas.store.files import MOST_JSON, read_whole, walk, write_atomically
+from atlas.store.files import MOST_JSON, walk, write_atomically
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import WeightsId, parse_json
 from atlas.store.weights_ids import file_sha256

@@ -1,10 +1,8 @@
-"""Files, one way for each: written whole or not at all, read without waiting, found, swept; and locks on folders."""
+"""Files, one way for each: written whole or not at all, found, swept; and locks on folders."""
 
-import errno
 import os
 import re
 import secrets
-import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from typing import IO
 
 from atlas import log
 from atlas.errors import StoreError
+from atlas.paths import read_whole
 
 if sys.platform != "win32":
     import fcntl
@@ -143,43 +142,6 @@ def walk(folder: Path, *, through_links: bool = True, skip_unreadable: bool = Fa
             elif through_links and entry.is_dir():
                 links.append(Path(entry))
     return sorted(found)
-
-
-def open_regular(path: Path, most: int) -> IO[bytes]:
-    """Open a file for reading, without waiting for what is none: whatever stands there, a pipe or a device included.
-
-    Args:
-        path: the file, or a link to it.
-        most: bytes that it may have.
-
-    Raises:
-        OSError: it cannot be opened, is no file, or is larger.
-    """
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
-    found = os.fstat(file.fileno())
-    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
-        return file
-    file.close()
-    why = f"larger than {most:,} bytes" if stat.S_ISREG(found.st_mode) else "no regular file"
-    raise OSError(errno.EINVAL, why, str(path))
-
-
-def read_whole(path: Path, most: int) -> bytes:
-    """The bytes of a file.
-
-    Args:
-        path: the file, or a link to it.
-        most: bytes that it may have.
-
-    Raises:
-        OSError: it cannot be read, is no file, or is larger.
-    """
-    with open_regular(path, most) as file:
-        return file.read(most)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would be waited for until somebody writes
 
 
 def _sync_folder(folder: Path) -> None:

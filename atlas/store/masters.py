@@ -10,9 +10,10 @@ from typing import IO
 from PIL import Image, PngImagePlugin
 
 from atlas.errors import StoreError
+from atlas.paths import open_regular
 from atlas.plan.config import LARGEST_SIZE
 from atlas.plan.jobs import Job
-from atlas.store.files import open_regular, walk, write_atomically
+from atlas.store.files import walk, write_atomically
 from atlas.store.media import DAMAGE
 from atlas.store.records import Record, WeightsId
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id

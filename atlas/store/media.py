@@ -2,14 +2,13 @@
 
 import io
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
-from atlas.store.files import read_whole
+from atlas.paths import read_whole
 
 MOST_BYTES = 2**30  # of a picture or a video; a site of more cannot be published
 MEDIA = (".avif", ".jpg", ".png", ".mp4")
@@ -30,8 +29,6 @@ DAMAGE = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-# What Pillow has to say of a file beside that is for nobody: a file is whole, or it is damaged and named.
-warnings.filterwarnings("ignore", module=r"PIL\.")
 _JPEG_END = b"\xff\xd9"
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from atlas.errors import ConfigError, StoreError
-from atlas.paths import is_there
+from atlas.paths import is_there, open_regular, read_whole
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.lists.dream import StartPhoto
 from atlas.plan.recipes import Octave, octave_size
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo
-from atlas.store.files import MOST_JSON, open_regular, read_whole, walk, write_atomically, write_if_changed
+from atlas.store.files import MOST_JSON, walk, write_atomically, write_if_changed
 from atlas.store.masters import PHOTOS
 from atlas.store.media import DAMAGE
 from atlas.store.photo_files import decode_picture, read_bytes, sha256_of

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from atlas.paths import open_regular, read_whole
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
-from atlas.store.files import open_regular, read_whole, walk, write_atomically
+from atlas.store.files import walk, write_atomically
 from atlas.store.media import DAMAGE, has_all_boxes
 from atlas.store.records import Record
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from atlas.errors import ConfigError, StoreError, WeightsError
-from atlas.paths import PathError, check_file, is_folder, is_there
+from atlas.paths import PathError, check_file, is_folder, is_there, read_whole
 from atlas.plan.config import BUILT_IN_WEIGHTS
-from atlas.store.files import MOST_JSON, read_whole, write_if_changed
+from atlas.store.files import MOST_JSON, write_if_changed
 from atlas.store.records import WeightsId, parse_json
 
 WEIGHTS_FILE = "weights.json"  # in a weights' folder: name, hash and note
