@@ -19,7 +19,7 @@ from atlas.plan import layers, targets
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import descend, start_noise, to_pixels
-from atlas.render.memory import free_memory, is_out_of_memory
+from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
 from atlas.render.network import Network
 from atlas.render.renderer import Renderer
 from atlas.render.replay import Recorder, cuda_capture
@@ -178,7 +178,7 @@ def _try_to_measure(network: Network, layer: str, rows: int, options: Options) -
     try:
         return _measure(network, layer, rows, options)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not (is_out_of_memory(error) or (rows > 1 and may_be_out_of_memory(error))):
             raise
         return None
 

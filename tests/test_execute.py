@@ -16,9 +16,9 @@ from atlas.plan.config import load_config
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.targets import parse
 from atlas.render import execute
-from atlas.render.batches import render_batches
+from atlas.render.batches import BatchLimits, render_batches
 from atlas.render.execute import Report, keep_attempts, run_batches, split_fresh
-from atlas.render.memory import is_out_of_memory
+from atlas.render.memory import is_out_of_memory, may_be_out_of_memory
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.store.masters import list_masters, read_record, write_master
@@ -80,8 +80,10 @@ class Cramped:
     def __init__(self, renderer, rows, error):
         self.renderer, self.rows, self.error = renderer, rows, error
         self.weights, self.numerics = renderer.weights, renderer.numerics
+        self.asked = []
 
     def render(self, jobs, size):
+        self.asked.append(size)
         if size > self.rows:
             raise self.error
         return self.renderer.render(jobs, size)
@@ -111,6 +113,32 @@ def test_out_of_memory_even_alone_is_a_failure_without_a_master(renderer, tmp_pa
     assert run(JOBS[:3], renderer, tmp_path).rendered == 3
 
 
+UNSUPPORTED = "GET was unable to find an engine to execute this computation"
+
+
+def test_the_user_sees_the_error_of_a_configuration_that_no_kernel_supports(renderer, tmp_path):
+    """And each job is tried once, not in halves again batch after batch."""
+    none_fits = Cramped(renderer, 0, RuntimeError(f"{UNSUPPORTED}\nat some place in C++"))
+    batches = [Batch(tuple(JOBS[n : n + 2]), 4) for n in (5, 7)]  # both of Mixed_5b
+    report = Report()
+    run_batches(batches, none_fits, tmp_path, report, lambda outcome: None)
+    assert [outcome.failure for outcome in report.outcomes] == [f"{UNSUPPORTED} (with a batch of one)"] * 4
+    assert none_fits.asked == [4, 2, 1, 1, 1, 1]
+
+
+def test_the_size_that_fits_is_remembered_and_said_once(renderer, tmp_path, caplog):
+    cramped = Cramped(renderer, 2, torch.OutOfMemoryError("CUDA out of memory"))
+    batches = [Batch(tuple(JOBS[n : n + 2]), 8) for n in (5, 0, 7, 2)]  # of Mixed_5b and Conv2d_2a in turn
+    with caplog.at_level("INFO", logger="atlas"):
+        run_batches(batches, cramped, tmp_path, Report(), lambda outcome: None)
+    assert cramped.asked == [8, 4, 2, 8, 4, 2, 2, 2]  # each layer's first batch, and then no more in vain
+    said = [record.atlas_fields["message"] for record in caplog.records]
+    assert said == [
+        f"out of memory: {layer} at 94×94 px is rendered in batches of 2 for the rest of this run"
+        for layer in ("Mixed_5b", "Conv2d_2a_3x3")
+    ]
+
+
 # Room for some rows of 299 px, and not for eight; a row has been rendered before, as it has when a batch is too large.
 SHORT = """
 import json, resource, sys, torch
@@ -127,13 +155,14 @@ recipe = load_config().recipes["quick"].scaled(299, 1)
 jobs = tuple(Job(parse(f"Mixed_5b[{number}]"), recipe, 999) for number in range(8))
 device = torch.device("cpu")
 renderer = Renderer(load_weights(sys.argv[1]), device, resolve_numerics(device, "fp32", 1))
-list(batches.render_batches([Batch(jobs[:1], 1)], renderer))
+limits = batches.BatchLimits()
+list(batches.render_batches([Batch(jobs[:1], 1)], renderer, limits))
 taken = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
 most = int(taken.split()[1]) * 1024 + 40 * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 errors, judge = [], batches.is_out_of_memory
 batches.is_out_of_memory = lambda error: errors.append(str(error)) or judge(error)
-attempts = [one for part in batches.render_batches([Batch(jobs, 8)], renderer) for one in part]
+attempts = [one for part in batches.render_batches([Batch(jobs, 8)], renderer, limits) for one in part]
 print(json.dumps({"errors": errors, "rendered": [str(one.job.target) for one in attempts if one.rendering]}))
 """
 
@@ -191,7 +220,7 @@ def test_no_more_than_two_batches_wait_to_be_written(renderer, tmp_path, monkeyp
     asked, seen, gate = [], [], threading.Event()
 
     def attempts():
-        for part in render_batches([Batch(tuple(JOBS[:5]), 1)], renderer):
+        for part in render_batches([Batch(tuple(JOBS[:5]), 1)], renderer, BatchLimits()):
             asked.append(part)
             yield part
 
@@ -229,7 +258,7 @@ def test_a_disk_that_is_full_stops_the_run_and_leaves_no_half_file(renderer, tmp
     report, rendered = Report(), []
 
     def attempts():
-        for batch in render_batches([Batch(tuple(JOBS[:5]), 1)], renderer):
+        for batch in render_batches([Batch(tuple(JOBS[:5]), 1)], renderer, BatchLimits()):
             rendered.append(batch)
             yield batch
 
@@ -243,7 +272,7 @@ def test_a_disk_that_is_full_stops_the_run_and_leaves_no_half_file(renderer, tmp
 
 def test_an_interruption_keeps_what_is_rendered_and_leaves_no_thread(renderer, tmp_path):
     def attempts():
-        yield from render_batches([Batch(tuple(JOBS[:3]), 4)], renderer)
+        yield from render_batches([Batch(tuple(JOBS[:3]), 4)], renderer, BatchLimits())
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -278,8 +307,9 @@ def test_memory_that_runs_out_while_a_picture_is_encoded(renderer, tmp_path, mon
     ],
 )
 def test_what_libraries_say_when_memory_runs_out(words):
-    assert is_out_of_memory(RuntimeError(words))
-    assert not is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"))
+    assert may_be_out_of_memory(RuntimeError(words))
+    assert is_out_of_memory(RuntimeError(words)) == ("engine" not in words)  # no engine: perhaps no kernel at all
+    assert not may_be_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"))
 
 
 def test_recordings_give_way_before_a_batch_is_halved(renderer, monkeypatch):

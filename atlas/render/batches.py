@@ -7,9 +7,11 @@ from typing import Protocol
 
 import torch
 
+from atlas import log
+from atlas.plan.blocks import Size
 from atlas.plan.jobs import Batch, Job
 from atlas.render import numerics as arithmetic
-from atlas.render.memory import free_memory, is_out_of_memory
+from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
 from atlas.render.renderer import OpenPhoto, Renderer, Rendering
 from atlas.render.weights import Weights
 from atlas.store.records import Numerics
@@ -92,37 +94,74 @@ class PlainExecutor:
         def renderer() -> Renderer:
             return Renderer(weights, self.device, self.numerics, open_photo)
 
-        return lambda batches: render_batches(batches, renderer())
+        limits = BatchLimits()
+        return lambda batches: render_batches(batches, renderer(), limits)
 
 
-def render_batches(batches: Iterable[Batch], renderer: Renderer) -> Iterator[list[Attempt]]:
-    """Render batches one after the other; out of memory, in halves, down to one.
+class BatchLimits:
+    """The largest batches that fit into memory, learned during a run from those that did not."""
+
+    def __init__(self) -> None:
+        """Every batch fits until one does not."""
+        self._rows: dict[tuple[str, tuple[Size, ...]], int] = {}
+
+    def rows_of(self, batch: Batch) -> int:
+        """How many rows of a batch to render together."""
+        return min(batch.size, self._rows.get(_memory_key(batch), batch.size))
+
+    def lower(self, batch: Batch, rows: int) -> None:
+        """Note that only so many rows fit, of this batch and of all that need as much memory a row."""
+        self._rows[_memory_key(batch)] = rows
+        size = "×".join(str(side) for side in batch.jobs[0].sizes[-1])
+        log.notice(
+            f"out of memory: {batch.deepest} at {size} px is rendered in batches of {rows} for the rest of this run"
+        )
+
+
+def render_batches(batches: Iterable[Batch], renderer: Renderer, limits: BatchLimits) -> Iterator[list[Attempt]]:
+    """Render batches one after the other; a batch that does not fit into memory is halved, down to one row.
 
     Args:
         batches: what to render.
         renderer: what renders them.
+        limits: of the run, so that later batches of the same kind start at the size that fits.
 
     Yields:
         The attempts at the jobs of each batch, or of each part of it, in their order.
     """
     for batch in batches:
-        yield from _attempts(batch.jobs, batch.size, renderer)
+        yield from _render_in_parts(batch, renderer, limits)
 
 
-def _attempts(jobs: Sequence[Job], size: int, renderer: Renderer) -> Iterator[list[Attempt]]:
-    for start in range(0, len(jobs), size):
-        chunk = jobs[start : start + size]
-        try:
-            renderings = renderer.render(chunk, size)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            renderings = None
-        if renderings is not None:
-            yield [Attempt(rendering.job, rendering) for rendering in renderings]
-            continue
-        free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
-        if size > 1:
-            yield from _attempts(chunk, size // 2, renderer)
-        else:
-            yield [Attempt(job, None, OUT_OF_MEMORY) for job in chunk]
+def _render_in_parts(batch: Batch, renderer: Renderer, limits: BatchLimits) -> Iterator[list[Attempt]]:
+    rows = limits.rows_of(batch)
+    left = batch.jobs
+    while left:
+        attempts, failure = _try(left[:rows], rows, renderer)
+        if failure:
+            free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
+            if rows > 1:
+                rows //= 2
+                continue
+            attempts = [Attempt(left[0], None, failure)]
+        yield attempts
+        left = left[rows:]
+    if rows < limits.rows_of(batch):
+        limits.lower(batch, rows)
+
+
+def _try(jobs: Sequence[Job], rows: int, renderer: Renderer) -> tuple[list[Attempt], str | None]:
+    """Render jobs together; the attempts, or why there are none if fewer jobs might succeed."""
+    try:
+        return [Attempt(one.job, one) for one in renderer.render(jobs, rows)], None
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            return [], OUT_OF_MEMORY
+        if may_be_out_of_memory(error):
+            return [], f"{str(error).strip().splitlines()[0]} (with a batch of one)"
+        raise
+
+
+def _memory_key(batch: Batch) -> tuple[str, tuple[Size, ...]]:
+    """What the memory of a row depends on."""
+    return batch.deepest, batch.jobs[0].sizes

@@ -19,7 +19,7 @@ from atlas.errors import AtlasError, ConfigError
 from atlas.forecast import count_of
 from atlas.plan.jobs import Batch
 from atlas.plan.starts import Photo
-from atlas.render.batches import Attempt, RenderBatches, render_batches
+from atlas.render.batches import Attempt, BatchLimits, RenderBatches, render_batches
 from atlas.render.crew import STARTING, Crew, LostWorkerError, Ray, Reference, Worker, first_line, result
 from atlas.render.numerics import measure_speed, resolve_device, resolve_numerics
 from atlas.render.renderer import OpenPhoto, Renderer
@@ -135,6 +135,7 @@ class _Worker:
     def __init__(self) -> None:
         self._renderer: Renderer | None = None
         self._photos: Mapping[Photo, Image.Image] = {}
+        self._limits = BatchLimits()
 
     def measure(self, device: str, numerics: Numerics) -> float:
         return measure_speed(resolve_device(device), numerics)
@@ -150,7 +151,7 @@ class _Worker:
     def render(self, batch: Batch, photos: Sequence[Photo], *pictures: Image.Image) -> list[Attempt]:
         assert self._renderer, "a worker is prepared before it renders"
         self._photos = dict(zip(photos, pictures, strict=True))
-        return [attempt for part in render_batches([batch], self._renderer) for attempt in part]
+        return [attempt for part in render_batches([batch], self._renderer, self._limits) for attempt in part]
 
 
 def _import_ray() -> Ray:

@@ -11,7 +11,7 @@ from pathlib import Path
 from atlas.cores import count_cores
 from atlas.errors import StoreError
 from atlas.plan.jobs import Batch, Job
-from atlas.render.batches import OUT_OF_MEMORY, Attempt, render_batches
+from atlas.render.batches import OUT_OF_MEMORY, Attempt, BatchLimits, render_batches
 from atlas.render.renderer import Renderer
 from atlas.store.files import check_same_folder, make_folder
 from atlas.store.masters import find_record, master_path, write_master
@@ -97,7 +97,7 @@ def run_batches(
     batches: Iterable[Batch], renderer: Renderer, store: Path, report: Report, on_done: Callable[[Outcome], None]
 ) -> None:
     """Render batches in this process, one after the other, into the store; see `keep_attempts`."""
-    keep_attempts(render_batches(batches, renderer), renderer.weights.id, store, report, on_done)
+    keep_attempts(render_batches(batches, renderer, BatchLimits()), renderer.weights.id, store, report, on_done)
 
 
 def keep_attempts(

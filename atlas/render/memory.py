@@ -12,16 +12,10 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _NEVER = 2**31 - 1
 _PAD = 2**28  # bytes by which the heap grows
 _USUAL = 2**17  # bytes; what glibc begins with, for all three
-# Of torch's allocators, of the libraries of kernels, which say less, and of C++.
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "can't allocate memory",
-    "ALLOC_FAILED",
-    "unable to find an engine",
-    "could not create a",
-    "could not execute a",
-    "bad_alloc",
-)
+# Messages of torch's allocators, of cuBLAS and cuDNN, and of C++.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "bad_alloc")
+# Messages of cuDNN and oneDNN where memory ran out, and also where no kernel supports a configuration.
+_UNCLEAR = ("unable to find an engine", "could not create a", "could not execute a")
 
 
 @cache
@@ -39,14 +33,20 @@ def keep_freed_memory() -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out, on a GPU or on the host.
-
-    oneDNN, which runs convolutions on the CPU, says only that it could not create or execute a primitive, and cuDNN
-    that it found no engine; where the same network has run at another size, that is for want of memory.
-    """
+    """Whether an error says that memory ran out, on a GPU or on the host."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+def may_be_out_of_memory(error: BaseException) -> bool:
+    """Whether a smaller batch may succeed where a larger one raised this error.
+
+    oneDNN reports that it could not create or execute a primitive, and cuDNN that it found no engine, both where memory
+    ran out and where no kernel supports a configuration. With a batch of one row there is nothing left to try, so there
+    `is_out_of_memory` decides, and an unclear error is reported as it is.
+    """
+    return is_out_of_memory(error) or any(words in str(error) for words in _UNCLEAR)
 
 
 def free_memory() -> None:

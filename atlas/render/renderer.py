@@ -14,7 +14,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.starts import Photo
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
-from atlas.render.memory import free_memory, is_out_of_memory, keep_freed_memory
+from atlas.render.memory import free_memory, keep_freed_memory, may_be_out_of_memory
 from atlas.render.network import Network
 from atlas.render.replay import Recorder, cuda_capture
 from atlas.render.stages import Stages
@@ -101,7 +101,7 @@ class Renderer:
         try:
             return self._render(jobs, batch_size)
         except RuntimeError as error:
-            if not (is_out_of_memory(error) and self._recorder and self._recorder.clear()):
+            if not (may_be_out_of_memory(error) and self._recorder and self._recorder.clear()):
                 raise
         # Recordings held memory, those of other batches too: what a picture looks like must not depend on them.
         free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive

@@ -15,7 +15,7 @@ from atlas.plan.recipes import octave_size
 from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import resize, start_noise, to_pixels
-from atlas.render.memory import is_out_of_memory
+from atlas.render.memory import may_be_out_of_memory
 from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
 from atlas.render.steps import blur
@@ -85,7 +85,7 @@ class Desk:
                 images = torch.stack([to_tensor(picture) for picture in pictures[part]])  # [B, 3, H, W]
                 found += self._gradients(targets[part], images, first_size)
             except (RuntimeError, MemoryError) as error:
-                if rows == 1 or not is_out_of_memory(error):
+                if rows == 1 or not may_be_out_of_memory(error):
                     raise
                 rows //= 2
         return found

@@ -32,7 +32,7 @@ from atlas.plan import layers
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.layers import receptive_field
 from atlas.render import numerics as arithmetic
-from atlas.render.memory import is_out_of_memory
+from atlas.render.memory import is_out_of_memory, may_be_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
 from atlas.store.masters import find_record, master_path, open_master
 from atlas.store.records import Record
@@ -90,7 +90,7 @@ def find_examples(
         try:
             found = _look(desk, gallery, rendered, watcher, rows)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if not may_be_out_of_memory(error) or (rows == 1 and not is_out_of_memory(error)):
                 raise
             if rows == 1:
                 raise ConfigError("out of memory with one picture at a time: say a smaller --size") from None
