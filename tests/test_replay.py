@@ -9,7 +9,7 @@ import torch
 
 from atlas.plan import targets
 from atlas.render.descent import descend, start_noise
-from atlas.render.replay import MOST, Recorder
+from atlas.render.replay import MOST, CaptureRefusedError, Recorder, reason_of
 
 
 class Recording:
@@ -98,7 +98,7 @@ def test_a_recording_that_differs_is_not_used(network32, recipes):
 
 def test_a_step_that_cannot_be_recorded_is_done_plainly(network32, recipes):
     def refuse(body):
-        raise RuntimeError("operation not permitted when stream is capturing")
+        raise CaptureRefusedError("operation not permitted when stream is capturing")
 
     recipe = recipes["raw"].scaled(75, 5)
     with pytest.warns(UserWarning, match="cannot be recorded, and runs slower"):
@@ -106,9 +106,59 @@ def test_a_step_that_cannot_be_recorded_is_done_plainly(network32, recipes):
     assert_equal(found, made_by(network32, recipe, ["Mixed_5b[3]"]))
 
 
-def test_out_of_memory_is_told_and_not_hidden(network32, recipes):
-    def refuse(body):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: an illegal memory access was encountered")],
+)
+def test_what_capture_did_not_refuse_is_raised(error, network32, recipes):
+    """After a CUDA error nothing that the device computes can be trusted."""
 
-    with pytest.raises(torch.OutOfMemoryError):
-        made_by(network32, recipes["raw"].scaled(75, 5), ["Mixed_5b[3]"], Recorder(refuse))
+    def fail(body):
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        made_by(network32, recipes["raw"].scaled(75, 5), ["Mixed_5b[3]"], Recorder(fail))
+
+
+def accelerator_error(text, code):
+    error = torch.AcceleratorError(text)
+    error.error_code = code
+    return error
+
+
+INVALIDATED = accelerator_error("CUDA error: operation failed due to a previous error during capture", 901)
+REFUSALS = [
+    accelerator_error("CUDA error: operation not permitted when stream is capturing\nCompile with …", 900),
+    accelerator_error("CUDA error: dependency created on uncaptured work in another stream", 905),
+    RuntimeError("Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is pinned"),
+]
+FATAL = [
+    torch.OutOfMemoryError("CUDA out of memory during graph capture"),
+    accelerator_error("CUDA error: an illegal memory access was encountered while capturing", 700),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+]
+
+
+def ended_by(first):
+    """The error that leaves `torch.cuda.graph` where its body raised `first`: the end of the capture fails as well."""
+    try:
+        try:
+            raise first
+        finally:
+            raise INVALIDATED
+    except RuntimeError as error:
+        return error
+
+
+@pytest.mark.parametrize("first", REFUSALS)
+def test_a_refusal_of_capture_is_told_from_other_errors(first):
+    for error in (first, ended_by(first)):
+        reason = reason_of(error)
+        assert isinstance(reason, CaptureRefusedError)
+        assert str(reason) == str(first).partition("\n")[0]
+
+
+@pytest.mark.parametrize("first", FATAL)
+def test_an_error_inside_a_capture_is_raised_as_it_is(first):
+    assert reason_of(first) is first
+    assert reason_of(ended_by(first)) is first

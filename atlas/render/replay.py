@@ -20,6 +20,11 @@ Capture = Callable[[Callable[[], None]], Replay]
 
 MOST = 4  # recordings kept: the octaves of a recipe, and one more
 _LEAST_TIMES = 4  # repetitions that pay for a recording
+_CAPTURE_CODES = range(900, 909)  # cudaErrorStreamCapture… of the CUDA runtime
+
+
+class CaptureRefusedError(Exception):
+    """A step cannot be captured, though it runs and the device is sound; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Recorder:
         """Nothing is recorded yet.
 
         Args:
-            capture: makes a replay of a function, such as `cuda_capture`.
+            capture: makes a replay of a function, such as `cuda_capture`; raises `CaptureRefusedError` where it cannot.
         """
         self._capture = capture
         self._recordings: OrderedDict[Hashable, _Recording | None] = OrderedDict()  # None: cannot be replayed
@@ -91,9 +96,7 @@ class Recorder:
 
         try:
             replay = self._capture(body)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
+        except CaptureRefusedError as error:
             warnings.warn(f"a step cannot be recorded, and runs slower: {error}", stacklevel=2)
             return None
         _put(kept_state, state)
@@ -118,16 +121,40 @@ def cuda_capture(device: torch.device) -> Capture:
     def capture(body: Callable[[], None]) -> Replay:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(device):
-            side = torch.cuda.Stream(device)
-            side.wait_stream(torch.cuda.current_stream())
+            current, side = torch.cuda.current_stream(), torch.cuda.Stream(device)
+            side.wait_stream(current)
             with torch.cuda.stream(side):  # libraries set themselves up on first use, which a recording must not see
                 body()
-            torch.cuda.current_stream().wait_stream(side)
-            with torch.cuda.graph(graph, pool=pool):
-                body()
+            current.wait_stream(side)
+            try:
+                with torch.cuda.graph(graph, pool=pool):
+                    body()
+            except RuntimeError as error:
+                torch.cuda.set_stream(current)  # torch leaves its own stream current if a capture cannot end
+                torch.cuda.synchronize()  # raises what is wrong with the device, if anything is
+                raise reason_of(error) from None
         return graph.replay
 
     return capture
+
+
+def reason_of(error: RuntimeError) -> Exception:
+    """Why a capture failed, from the error that ended it.
+
+    A failure inside a capture also makes its end fail, so the error that came first is the one that tells.
+
+    Returns:
+        `CaptureRefusedError` if capture itself refused the step; otherwise the first error, which must not be survived:
+        out of memory, or a CUDA error after which the device gives wrong results.
+    """
+    first: BaseException = error
+    while first.__context__:
+        first = first.__context__
+    code = getattr(first, "error_code", None)  # of torch.AcceleratorError
+    is_refusal = "captur" in str(first) if code is None else code in _CAPTURE_CODES
+    if is_refusal and not isinstance(first, torch.OutOfMemoryError):
+        return CaptureRefusedError(str(first).partition("\n")[0])
+    return first if isinstance(first, Exception) else error
 
 
 def _children(value: Any) -> Iterator[Any]:
