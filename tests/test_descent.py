@@ -113,6 +113,41 @@ def test_no_gradient_status(weights):
     assert (rendering.record.status, rendering.record.gradient_norm) == ("no_gradient", 0.0)
 
 
+def test_a_gradient_that_comes_in_a_later_octave_counts(weights):
+    """A feature that is closed on the start noise and open on the smoother one that the second octave sees."""
+    recipe = Recipe("late", (Octave(75, 2, (0.02, 0.02)), Octave(150, 4, (0.02, 0.02))), gradient="rms")
+    noise = start_noise(999, (75, 75))[None]
+    network = Network(weights, CPU, torch.float64)
+    with torch.inference_mode():
+        first, later = (
+            network.activations(images.double(), {"Conv2d_1a_3x3"})["Conv2d_1a_3x3"][0].amax((1, 2))
+            for images in (noise, resize(noise, (150, 150)))
+        )
+    feature = int((later / first).argmax())
+    assert later[feature] > 1.02 * first[feature]
+    tensors = dict(weights.tensors)
+    bias = tensors["Conv2d_1a_3x3.bn.bias"].clone()
+    bias[feature] -= (first[feature] + later[feature]) / 2
+    late = Weights(weights.id, tensors | {"Conv2d_1a_3x3.bn.bias": bias})
+    (rendering,) = renderer(late).render([Job(targets.parse(f"Conv2d_1a_3x3[{feature}]"), recipe, 999)], 1)
+    record = rendering.record
+    assert record.octaves[0].score_start == record.octaves[0].score_end == 0
+    assert record.gradient_norm == 0  # of the very first step
+    assert record.status == "ok"
+    assert record.score_shown > 0
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_known_of_a_batch_leaves_the_device_in_one_copy(count, network32, monkeypatch):
+    """On a GPU every single number would be a copy of its own, and wait for the device."""
+    copies = []
+    for name in ("item", "tolist", "__bool__", "__int__", "__float__"):
+        original = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda t, f=original, n=name: copies.append(n) or f(t))
+    run(network32, ["Mixed_5b[3]", "Mixed_5b[4]"], Recipe("many", (Octave(75, 1, (0.1, 0.1)),) * count))
+    assert copies == ["tolist"] * (1 + 2 * count)  # one, and the targets' features, which objectives read on the CPU
+
+
 def test_not_raised_status(weights):
     backwards = Recipe("backwards", (Octave(75, 3, (-0.01, -0.01)),), gradient="rms")
     (rendering,) = renderer(weights).render([Job(targets.parse("Mixed_5b[3]"), backwards, 999)], 1)

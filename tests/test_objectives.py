@@ -50,6 +50,12 @@ def test_losses(metric, distance, activations):
     torch.testing.assert_close(losses(objective(), activations, metric, 200.0), torch.stack(expected))
 
 
+@pytest.mark.parametrize("metric", ["L1", "huber", ""])
+def test_an_unknown_metric_is_an_error(metric, activations):
+    with pytest.raises(ValueError, match="allowed: l1, l2, linf"):
+        losses(objective(), activations, metric, 200.0)
+
+
 def test_l1_is_the_articles_without_absolute_value(activations):
     assert losses(objective(["Mixed_5b[7]"] * 3), activations, "l1", 0.0).max() < 0
 

@@ -32,7 +32,7 @@ class Descent:
     image: Tensor  # [3, H, W] on the CPU; not clipped
     octaves: tuple[OctaveScores, ...]
     gradient_norm: float | None  # L2 norm of the first step's gradient, the one that was followed
-    had_gradient: bool  # whether any step of the first octave followed a gradient other than exactly 0
+    had_gradient: bool  # whether any step of any octave followed a gradient other than exactly 0
     failed_at: FailedStep | None
 
 
@@ -95,7 +95,7 @@ def descend(
         if after_octave:
             after_octave(rows.images)
     images = rows.images.contiguous().cpu()  # one copy for all rows
-    return [_result(rows, images[b], recipe, per_octave, b) for b in range(len(targets))]
+    return _results(rows, images, recipe, per_octave)
 
 
 def judge(network: Network, targets: Sequence[Target], images: Tensor, first_size: Size) -> Tensor:
@@ -157,7 +157,7 @@ class _Octave:
 
     @property
     def is_first(self) -> bool:
-        """Whether its gradients tell if there are any."""
+        """Whether the descent begins with it."""
         return self.number == 0
 
     @property
@@ -216,9 +216,7 @@ def _step(network: Network, recipe: Recipe, is_first: bool, rows: Rows, inputs: 
 
 
 def _follow(rows: Rows, gradient: Tensor, schedule: Schedule, *, is_first: bool) -> Rows:
-    if is_first:  # the first octave's gradients tell whether there are any
-        rows = note_gradient(rows, gradient)
-    return take_step(rows, gradient, schedule)
+    return take_step(note_gradient(rows, gradient, is_first_octave=is_first), gradient, schedule)
 
 
 def _scores(network: Network, objective: Objective, images: Tensor) -> Tensor:
@@ -227,17 +225,33 @@ def _scores(network: Network, objective: Objective, images: Tensor) -> Tensor:
         return scores(objective, network.activations(images, objective.taps, objective.wanted))
 
 
-def _result(rows: Rows, image: Tensor, recipe: Recipe, per_octave: list[list[Tensor]], b: int) -> Descent:
-    octave, step = int(rows.failed_octave[b]), int(rows.failed_step[b])
+def _results(rows: Rows, images: Tensor, recipe: Recipe, per_octave: list[list[Tensor]]) -> list[Descent]:
+    """Put what is known of each row into numbers; all of it leaves the device in one copy.
+
+    Args:
+        rows: the state after the last octave.
+        images: of it, on the CPU, [B, 3, H, W].
+        recipe: its octaves.
+        per_octave: scores at the start and at the end of each octave, [B] each.
+    """
+    state = [rows.failed_octave, rows.failed_step, rows.had_gradient, rows.gradient_norm]
+    scores_by_octave = [ends for octave in per_octave for ends in octave]
+    # n tensors of [B] -> [n, B] -> [B, n]; the type of the images holds all step numbers exactly
+    table = torch.stack([one.to(images.dtype) for one in (*state, *scores_by_octave)]).T.tolist()
+    return [_result(image, row, recipe) for image, row in zip(images, table, strict=True)]
+
+
+def _result(image: Tensor, numbers: list[float], recipe: Recipe) -> Descent:
+    octave, step, had_gradient, gradient_norm, *ends = numbers
     return Descent(
         image=image,
         octaves=tuple(
-            OctaveScores(o.size, finite(first[b].item()), finite(last[b].item()))
-            for o, (first, last) in zip(recipe.octaves, per_octave, strict=True)
+            OctaveScores(settings.size, finite(first), finite(last))
+            for settings, first, last in zip(recipe.octaves, ends[::2], ends[1::2], strict=True)
         ),
-        gradient_norm=finite(rows.gradient_norm[b].item()),
-        had_gradient=bool(rows.had_gradient[b]),
-        failed_at=FailedStep(octave, step) if octave >= 0 else None,
+        gradient_norm=finite(gradient_norm),
+        had_gradient=bool(had_gradient),
+        failed_at=FailedStep(int(octave), int(step)) if octave >= 0 else None,
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atlas.plan import layers
 from atlas.plan.blocks import Size
-from atlas.plan.recipes import Metric
+from atlas.plan.recipes import METRICS, Metric
 from atlas.plan.targets import Neuron, Position, Prefix, Row, Target, Term
 from atlas.render.narrow import Narrow, narrow
 
@@ -82,6 +82,9 @@ def losses(objective: Objective, activations: Mapping[str, Tensor], metric: Metr
 
     Returns:
         [B], the sum over a row's terms of coefficient · distance.
+
+    Raises:
+        ValueError: there is no such metric.
     """
     total = _zeros(objective)
     for group in objective.groups:
@@ -166,7 +169,7 @@ def _group(
     return TermGroup(
         layer,
         None if rows == list(range(batch_size)) else torch.tensor(rows, device=device),
-        None if takes_all else features.to(device),
+        None if takes_all else features,  # goes to the device when its numbers have been read
         None,
         masks.to(device, dtype),
         torch.tensor([term.coefficient for _, term in members], dtype=torch.float64).to(device, dtype),
@@ -183,15 +186,16 @@ def _narrowed(groups: Sequence[TermGroup], batch_size: int, device: torch.device
     deepest = max(taps, key=layers.depth)
     wanted: list[int] = []
     placed = []
+    needs_all = any(group.layer == deepest and group.features is None for group in groups)
     for group in groups:
-        if group.layer == deepest:
-            if group.features is None:
-                return Objective(tuple(groups), batch_size, None)
+        if group.layer == deepest and group.features is not None and not needs_all:
             place = len(wanted)
             wanted += group.features.tolist()
             group = replace(group, place=place)
-        placed.append(group)
-    return Objective(tuple(placed), batch_size, narrow(deepest, wanted, taps - {deepest}, device))
+        placed.append(replace(group, features=None if group.features is None else group.features.to(device)))
+    return Objective(
+        tuple(placed), batch_size, None if needs_all else narrow(deepest, wanted, taps - {deepest}, device)
+    )
 
 
 def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:
@@ -207,11 +211,15 @@ def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:
 
 def _distance(gap: Tensor, group: TermGroup, metric: Metric) -> Tensor:
     """[B, F, rows, cols] -> [n]; rows without a term go before the root, whose slope at 0 is infinite."""
-    if metric == "l1":
-        return _of_rows(group, (group.masks * gap).sum((1, 2, 3)))
-    if metric == "l2":
-        return L2_FACTOR * _of_rows(group, (group.masks * gap**2).sum((1, 2, 3))).sqrt()
-    return _of_rows(group, (group.masks * gap.abs()).amax((1, 2, 3)))
+    match metric:
+        case "l1":
+            return _of_rows(group, (group.masks * gap).sum((1, 2, 3)))
+        case "l2":
+            return L2_FACTOR * _of_rows(group, (group.masks * gap**2).sum((1, 2, 3))).sqrt()
+        case "linf":
+            return _of_rows(group, (group.masks * gap.abs()).amax((1, 2, 3)))
+        case _:
+            raise ValueError(f'metric "{metric}": allowed: {", ".join(METRICS)}')
 
 
 def _of_rows(group: TermGroup, values: Tensor) -> Tensor:

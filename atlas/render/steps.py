@@ -24,8 +24,8 @@ class Rows:
     alive: Tensor  # [B] bool: not yet non-finite
     failed_octave: Tensor  # [B] int64, -1 while alive
     failed_step: Tensor  # [B] int64, -1 while alive
-    had_gradient: Tensor  # [B] bool
-    gradient_norm: Tensor  # [B]
+    had_gradient: Tensor  # [B] bool: at any step of any octave so far
+    gradient_norm: Tensor  # [B]: L2 norm at the very first step
     step: Tensor  # [] int64: of the octave, from 0
 
     @classmethod
@@ -106,14 +106,19 @@ def take_step(rows: Rows, gradient: Tensor, schedule: Schedule) -> Rows:
     )
 
 
-def note_gradient(rows: Rows, gradient: Tensor) -> Rows:
-    """Remember the norm of the first gradient, and which rows had a gradient other than exactly 0; [B, 3, H, W]."""
+def note_gradient(rows: Rows, gradient: Tensor, *, is_first_octave: bool) -> Rows:
+    """Remember the norm of the very first gradient, and which rows had a gradient other than exactly 0.
+
+    Args:
+        rows: the state.
+        gradient: of each row's loss, [B, 3, H, W].
+        is_first_octave: whether its first step is the very first.
+    """
+    rows = replace(rows, had_gradient=rows.had_gradient | (_largest(gradient) != 0))
+    if not is_first_octave:
+        return rows
     norm = torch.linalg.vector_norm(gradient, dim=(1, 2, 3))
-    return replace(
-        rows,
-        gradient_norm=torch.where(rows.step == 0, norm, rows.gradient_norm),
-        had_gradient=rows.had_gradient | (_largest(gradient) != 0),
-    )
+    return replace(rows, gradient_norm=torch.where(rows.step == 0, norm, rows.gradient_norm))
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
