@@ -1,6 +1,6 @@
 # What a person types. `make help` lists the targets; variables are passed on only if they are set:
 #   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL FINE ZIP PORT REMOTE BRANCH
-#   HASHES
+#   HASHES SMALL
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,7 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),-
 	$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo site serve check publish cluster demo-weights demo-store test torture check-site check-pages lint types hashes \
+.PHONY: help atlas demo site serve check publish cluster demo-weights demo-store test gpu-check torture check-site check-pages lint types hashes \
 	audit clean
 
 help: ## List the targets
@@ -60,6 +60,10 @@ demo-store: $(READY) ## Render the small store that ships with the tests anew; m
 
 test: $(READY_DEV) ## Run the tests
 	$(BIN)/python -m pytest
+
+gpu-check: $(READY_DEV) ## Check correctness, equal bytes, speed and memory on a GPU; 7 minutes. DEVICE=cpu SMALL=1: a test of it
+	$(BIN)/python scripts/gpu_check.py $(if $(DEVICE),--device '$(DEVICE)') $(if $(SMALL),--small) \
+		$(if $(WEIGHTS),--weights '$(WEIGHTS)')
 
 torture: $(READY_DEV) ## Run the tests of reliability in full length; 70 minutes
 	ATLAS_TORTURE=1 $(BIN)/python -m pytest -m torture -rP

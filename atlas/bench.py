@@ -192,7 +192,7 @@ def _measure(network: Network, layer: str, rows: int, options: Options) -> Timin
     step = update = flops = 0.0
     for branch in block.branches:
         share = branch.features / block.features
-        seconds = _measure_feature(network, layer, branch.first, rows, options)
+        seconds = measure_feature(network, layer, branch.first, rows, options)
         step += share * seconds[0]
         update += share * seconds[1]
         flops += share * layers.step_flops(layer, size, branch.first)
@@ -200,12 +200,26 @@ def _measure(network: Network, layer: str, rows: int, options: Options) -> Timin
     return Timing(layer, rows, step, update, flops, memory)
 
 
-def _measure_feature(network: Network, layer: str, feature: int, rows: int, options: Options) -> tuple[float, float]:
-    """Seconds of a step on one image, and of its update alone."""
+def measure_feature(
+    network: Network, layer: str, feature: int, rows: int, options: Options, *, with_graphs: bool = True
+) -> tuple[float, float]:
+    """Time a step of descent on one feature; the caller applies the numerics.
+
+    Args:
+        network: in the precision that is measured.
+        layer: its name.
+        feature: of that layer.
+        rows: of the batch, all of this feature.
+        options: size and repeats.
+        with_graphs: replay CUDA graphs, as rendering does; nothing else is measured on a CPU.
+
+    Returns:
+        Seconds of a step on one image, and of its update alone; medians.
+    """
     size, device = (options.size, options.size), network.device
     wanted = [targets.feature_target(layer, feature)] * rows
     start = torch.stack([start_noise(planning.DEFAULT_SEED, size)] * rows)  # [B, 3, H, W]
-    recorder = Recorder(cuda_capture(device)) if device.type == "cuda" else None  # as whoever renders has one
+    recorder = Recorder(cuda_capture(device)) if device.type == "cuda" and with_graphs else None
 
     def go(steps: int) -> None:
         descend(network, wanted, _recipe(options.size, steps), start, recorder=recorder)

@@ -11,7 +11,7 @@ import json
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -129,12 +129,18 @@ def prepare_ours(options: argparse.Namespace) -> Run:
     return prepare
 
 
+def article_model(tensors: Mapping[str, Tensor], device: torch.device) -> nn.Module:
+    """Torchvision's model as the article uses it: in eval mode, and its weights are not frozen."""
+    model = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=True, transform_input=False)
+    model.load_state_dict(dict(tensors), strict=False)
+    placed: nn.Module = model.eval().to(device)
+    return placed
+
+
 def torchvision_model(options: argparse.Namespace) -> tuple[nn.Module, torch.device]:
     device = arithmetic.resolve_device(options.device)
     torch.set_num_threads(arithmetic.resolve_numerics(device, "auto", options.threads).threads)
-    model = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=True, transform_input=False)
-    model.load_state_dict(dict(random_weights().tensors), strict=False)
-    return model.eval().to(device), device
+    return article_model(random_weights().tensors, device), device
 
 
 def prepare_article(options: argparse.Namespace) -> Run:

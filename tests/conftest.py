@@ -20,10 +20,12 @@ CPU = torch.device("cpu")
 
 
 def pytest_collection_modifyitems(items):
-    """Tests that ask for a browser are those of `pytest -m browser`."""
+    """Tests that ask for a browser are those of `pytest -m browser`; those of a GPU are skipped where there is none."""
     for item in items:
         if "browser" in item.fixturenames:
             item.add_marker(pytest.mark.browser)
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA GPU"))
 
 
 @pytest.fixture(scope="session", autouse=True)

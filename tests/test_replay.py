@@ -108,7 +108,10 @@ def test_a_step_that_cannot_be_recorded_is_done_plainly(network32, recipes):
 
 @pytest.mark.parametrize(
     "error",
-    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: an illegal memory access was encountered")],
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+    ],
 )
 def test_what_capture_did_not_refuse_is_raised(error, network32, recipes):
     """After a CUDA error nothing that the device computes can be trusted."""

@@ -1,0 +1,593 @@
+"""The phases of gpu_check.py: what each asks of a device, in order of worth. Each yields its findings as they come."""
+
+from __future__ import annotations
+
+import cProfile
+import importlib
+import importlib.metadata
+import os
+import platform
+import pstats
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atlas import bench
+from atlas.cores import count_cores
+from atlas.plan import jobs as planning
+from atlas.plan import layers, targets
+from atlas.plan.config import load_config
+from atlas.plan.jobs import Batch, Job
+from atlas.plan.raster import make_clip
+from atlas.plan.recipes import Recipe
+from atlas.plan.targets import Target
+from atlas.render import numerics as arithmetic
+from atlas.render.batches import Attempt, PlainExecutor
+from atlas.render.descent import descend, start_noise
+from atlas.render.execute import Report, keep_attempts
+from atlas.render.gradients import gradient_at
+from atlas.render.network import Network
+from atlas.render.objectives import compile_objective
+from atlas.render.quantised import SCALE, restore
+from atlas.render.renderer import Renderer, no_photos
+from atlas.render.replay import Recorder, cuda_capture
+from atlas.render.weights import Weights, load_weights
+from atlas.store.records import Numerics, WeightsId
+from atlas.store.weights_ids import file_sha256, weights_name
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDED = ("msgspec", "imageio_ffmpeg", "ffmpeg", "imageio", "rich", "typer", "werkzeug", "skimage", "pytest", "pynvml")
+LEFT_FREE = 3 * 10**9  # bytes of the card that somebody else leaves, in the phase about memory
+HOG = """
+import sys, torch
+free, _ = torch.cuda.mem_get_info(sys.argv[1])
+held = torch.empty(max(0, free - int(sys.argv[2])), dtype=torch.uint8, device=sys.argv[1])
+print("holds", held.numel(), flush=True)
+sys.stdin.read()
+"""
+
+Found = dict[str, Any]
+
+
+class SkippedError(Exception):
+    """A phase does not apply here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where the check runs, on what, and how much of it."""
+
+    device_name: str  # as `--device`
+    source: str  # of the weights
+    small: bool
+
+    @cached_property
+    def device(self) -> torch.device:
+        """The device; the first look at it initialises CUDA."""
+        return arithmetic.resolve_device(self.device_name)
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The weights, which may be a file of 8-bit numbers as gpu_pack.py writes it."""
+        path = Path(self.source)
+        if path.suffix == ".safetensors" and path.is_file():
+            safetensors = importlib.import_module("safetensors.torch")
+            tensors = safetensors.load_file(path)
+            if any(name.endswith(SCALE) for name in tensors):
+                sha256 = file_sha256(path)
+                return Weights(WeightsId(weights_name(self.source), sha256, "weights of 8 bits"), restore(tensors))
+        return load_weights(self.source)
+
+    @property
+    def size(self) -> int:
+        """Pixels of an image where the article has 299."""
+        return 96 if self.small else 299
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether there is a GPU to speak of."""
+        return self.device.type == "cuda"
+
+    @property
+    def fast(self) -> tuple[str, ...]:
+        """The precisions that are compared with float32."""
+        allowed = arithmetic.allowed_on(self.device)
+        return tuple(name for name in ("tf32", "bf16") if name in allowed)
+
+    def numerics(self, precision: str = "auto", rows: int = 1) -> Numerics:
+        """Numerics of a precision with so many rows in a batch."""
+        return replace(arithmetic.resolve_numerics(self.device, precision, None), batch_size=rows)
+
+    def network(self, precision: str, device: torch.device | None = None) -> Network:
+        """The folded network."""
+        return Network(self.weights, device or self.device, arithmetic.dtype_of(precision))
+
+    def recipe(self, name: str, steps: int | None = None) -> Recipe:
+        """A recipe of the program; small, it has few pixels and steps."""
+        recipe = load_config().recipes[name]
+        if self.small:
+            return recipe.scaled(self.size, 3)
+        return recipe if steps is None else recipe.scaled(recipe.octaves[0].size, steps)
+
+    def jobs(self, layer: str, count: int, recipe: Recipe) -> list[Job]:
+        """The first features of the layer's widest branch, which fill whole batches."""
+        return [
+            Job(targets.feature_target(layer, feature), recipe, planning.DEFAULT_SEED)
+            for feature in widest_branch(layer)[:count]
+        ]
+
+    def batch_size(self, layer: str) -> int:
+        """Rows of a batch by the program's own table."""
+        return 2 if self.small else planning.batch_size(layer, self.device.type)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One question to the device."""
+
+    name: str
+    seconds: float  # its time box
+    run: Callable[[Setting], Iterator[Found]]
+
+
+def widest_branch(layer: str) -> range:
+    """The features of the branch that has most of them."""
+    return max((branch.range for branch in layers.get_layer(layer).branches), key=len)
+
+
+# 1: facts
+
+
+def facts(setting: Setting) -> Iterator[Found]:
+    device = setting.device
+    yield {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "torchvision": importlib.metadata.version("torchvision"),
+        "cuda": torch.version.cuda,
+        "cores": count_cores(),
+        "weights": setting.weights.id.name,
+        "small": setting.small,
+        "missing": [name for name in NEEDED if find_spec(name) is None],
+    }
+    if not setting.is_cuda:
+        yield {"device": f"CPU ({torch.backends.cpu.get_cpu_capability()})"}
+        return
+    properties = torch.cuda.get_device_properties(device)
+    yield {
+        "device": properties.name,
+        "capability": f"{properties.major}.{properties.minor}",
+        "memory": properties.total_memory,
+        "multiprocessors": properties.multi_processor_count,
+        "cudnn": str(torch.backends.cudnn.version()),
+        "driver": driver_version(),
+    }
+
+
+def driver_version() -> str | None:
+    """The version of NVIDIA's driver, if nvidia-smi tells."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+# 2: correctness
+
+
+def correctness(setting: Setting) -> Iterator[Found]:
+    """Gradients of one step against float64 on the CPU; then 20 steps in float64 against the article's loop."""
+    cpu, size = torch.device("cpu"), (setting.size, setting.size)
+    # a random picture: on the start noise so many neurons are near their kinks that rounding flips a ReLU
+    picture = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    exact = setting.network("fp64", cpu)
+    wanted = check_targets(exact, picture, ("Conv2d_2b_3x3", "Mixed_6b") if setting.small else CHECKED_LAYERS)
+    cpu_fp64 = Numerics(device="cpu", precision="fp64", batch_size=1, threads=count_cores())
+    expected = torch.cat([gradients(exact, [target], picture, cpu_fp64) for target in wanted])
+    lowest = 1.0
+    for precision in ("fp32", *setting.fast):
+        images = picture.float().to(setting.device).expand(len(wanted), -1, -1, -1)
+        found = gradients(setting.network(precision), wanted, images, setting.numerics(precision, len(wanted)))
+        cosines = torch.nn.functional.cosine_similarity(found, expected).tolist()  # [n, 3·H·W] -> [n]
+        worst = min(range(len(wanted)), key=cosines.__getitem__)
+        yield {
+            f"cosine_{precision}": {
+                "least": min(cosines),
+                "median": float(torch.tensor(cosines).median()),
+                "targets": len(wanted),
+                "of": str(wanted[worst]),
+            }
+        }
+        lowest = min(cosines) if precision == "fp32" else lowest
+    yield {"error_fp64": article_error(setting, exact)}
+    if lowest < 0.9999:
+        raise AssertionError(
+            f"a gradient in float32 has cosine {lowest:.6f} with float64's; 0.9999 is the least allowed"
+        )
+
+
+CHECKED_LAYERS = (
+    "Conv2d_1a_3x3",
+    "Conv2d_2b_3x3",
+    "Conv2d_4a_3x3",
+    "Mixed_5d",
+    "Mixed_6a",
+    "Mixed_6c",
+    "Mixed_7a",
+    "Mixed_7c",
+)
+
+
+def check_targets(network: Network, picture: Tensor, names: Sequence[str]) -> list[Target]:
+    """Four targets of each layer, of all kinds, at the feature and neuron that respond most to a picture."""
+    with torch.inference_mode():
+        activations = network.activations(picture, set(names))
+    found: list[Target] = []
+    for number, name in enumerate(names):
+        maps = activations[name][0]  # [features, rows, cols]
+        cols = maps.shape[2]
+        feature, row, col = (int(at) for at in torch.unravel_index(maps.argmax(), maps.shape))
+        fourth = (f"{name}[:]", f"{name}[{feature}, {row}, :]", f"0.3*{names[0]}[1] + 0.7*{name}[{feature}]")[
+            number % 3
+        ]
+        texts = (
+            f"{name}[{feature}]",
+            f"{name}[{feature}, {row}, {col}]",
+            f"{name}[{feature}, :{row * cols + col + 1}]",
+        )
+        found += [targets.parse(text) for text in (*texts, fourth)]
+    return found
+
+
+def gradients(network: Network, wanted: Sequence[Target], images: Tensor, numerics: Numerics) -> Tensor:
+    """Gradient of each row's loss at its image, float64 on the CPU, [B, 3·H·W]."""
+    size = images.shape[-2], images.shape[-1]
+    recipe = load_config().recipes["octaves"]
+    with arithmetic.applied(numerics):
+        objective = compile_objective(wanted, size, size, network.device, images.dtype)
+        return gradient_at(network, objective, recipe, images, size).double().cpu().flatten(1)
+
+
+def article_error(setting: Setting, exact: Network) -> float:
+    """Greatest difference of a pixel between 20 steps here and by the article's loop, both in float64."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    oracle = importlib.import_module("oracle")
+    recipe = setting.recipe("raster", 20)
+    layer = "Mixed_5b" if setting.small else "Mixed_6b"
+    start = start_noise(planning.DEFAULT_SEED, recipe.first_size)[None].double()
+    with torch.inference_mode():
+        feature = int(exact.activations(start, {layer})[layer].mean((0, 2, 3)).argmax())
+    network = setting.network("fp64")
+    with arithmetic.applied(setting.numerics("fp64")):
+        (ours,) = descend(network, [targets.feature_target(layer, feature)], recipe, start)
+    model = oracle.torchvision_model(dict(setting.weights.tensors), torch.float64)
+    with arithmetic.applied(Numerics(device="cpu", precision="fp64", batch_size=1, threads=count_cores())):
+        theirs = oracle.article_render(model, [(1.0, layer, (feature, "whole"))], recipe)
+    error = float((ours.image - theirs).abs().max())
+    if not error < 1e-6:
+        raise AssertionError(f"20 steps in float64 are {error:.2e} from the article's loop; 1e-6 is allowed")
+    return error
+
+
+# the tests that need CUDA
+
+
+def gpu_tests(setting: Setting) -> Iterator[Found]:
+    if find_spec("pytest") is None:
+        raise SkippedError("pytest is not installed")
+    if not setting.is_cuda:
+        raise SkippedError("no CUDA here")
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "tests/test_gpu.py"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = result.stdout.strip().splitlines()
+    yield {"result": lines[-1] if lines else result.stderr[-300:]}
+    if result.returncode:
+        raise AssertionError("\n".join(lines[-60:]) or result.stderr)
+
+
+# 3: same bytes
+
+
+def same_bytes(setting: Setting) -> Iterator[Found]:
+    """A picture made twice, beside other neighbours, and by recorded steps against plain ones."""
+    differ = []
+    names = ("Mixed_5b",) if setting.small else ("Conv2d_2b_3x3", "Mixed_5d", "Mixed_6b", "Mixed_7a")
+    for precision in setting.fast if setting.is_cuda else ("fp32",):
+        renderer = Renderer(setting.weights, setting.device, setting.numerics(precision))
+        for layer in names:
+            rows = setting.batch_size(layer)
+            job, *others = setting.jobs(layer, 2 * rows, setting.recipe("octaves", 12))
+            once, again = (renderer.render([job, *others[: rows - 1]], rows)[0] for _ in range(2))
+            elsewhere = renderer.render([*others[rows - 1 :][: rows - 1], job], rows)[-1]
+            checks = {
+                "twice": once.pixels == again.pixels,
+                "other neighbours": once.pixels == elsewhere.pixels,
+                "graph and plain": not setting.is_cuda or is_replayed_alike(setting, precision, job, rows),
+            }
+            yield {"compared": [{"layer": layer, "precision": precision, **checks}]}
+            differ += [f"{layer} in {precision}: {name}" for name, is_same in checks.items() if not is_same]
+    if differ:
+        raise AssertionError("bytes differ: " + "; ".join(differ))
+
+
+def is_replayed_alike(setting: Setting, precision: str, job: Job, rows: int) -> bool:
+    """Whether a descent by CUDA graphs, none of which was refused, ends at the same images as a plain one."""
+    network = setting.network(precision)
+    start = torch.stack([start_noise(job.seed, job.first_size)] * rows)
+    go = partial(descend, network, [job.target] * rows, job.recipe, start)
+    with arithmetic.applied(setting.numerics(precision, rows)), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        replayed = go(recorder=Recorder(cuda_capture(setting.device)))
+        plain = go()
+    return all(torch.equal(one.image, other.image) for one, other in zip(replayed, plain, strict=True))
+
+
+# 4: speed of a step
+
+
+def step_speed(setting: Setting) -> Iterator[Found]:
+    """Six layers by batch size and precision, each by its widest branch, against the peak of a convolution."""
+    names = ("Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6b", "Mixed_6e", "Mixed_7c")
+    precisions = (setting.fast if setting.is_cuda else ()) or ("fp32",)
+    peaks = {}
+    for precision in precisions:
+        with arithmetic.applied(setting.numerics(precision)):
+            peaks[precision] = bench.measure_peak(setting.device, precision, 3).convolution
+    yield {"peak": peaks}
+    networks = {precision: setting.network(precision) for precision in precisions}
+    for layer in ("Mixed_5b",) if setting.small else names:
+        for rows in (1, 2) if setting.small else (16, 32, 64):
+            for precision, network in networks.items():
+                yield {"steps": [time_step(setting, network, precision, layer, rows, with_graphs=True)]}
+    if setting.is_cuda:
+        for layer in names:
+            precision = precisions[0]
+            yield {"steps": [time_step(setting, networks[precision], precision, layer, 32, with_graphs=False)]}
+
+
+def time_step(
+    setting: Setting, network: Network, precision: str, layer: str, rows: int, *, with_graphs: bool
+) -> dict[str, Any]:
+    feature, size = widest_branch(layer)[0], setting.size
+    options = bench.Options((layer,), size, (rows,), 1 if setting.small else 3)
+    row = {"layer": layer, "rows": rows, "precision": precision, "graphs": with_graphs and setting.is_cuda}
+    if setting.is_cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(setting.device)
+    try:
+        with arithmetic.applied(setting.numerics(precision, rows)):
+            step, update = bench.measure_feature(network, layer, feature, rows, options, with_graphs=with_graphs)
+    except (RuntimeError, MemoryError) as error:
+        return {**row, "error": str(error).splitlines()[0]}
+    memory = torch.cuda.max_memory_reserved(setting.device) if setting.is_cuda else None
+    flops = layers.step_flops(layer, (size, size), feature)
+    return {**row, "seconds": step, "update": update, "flops": flops, "memory": memory}
+
+
+# 5: do faster precisions reach the same scores?
+
+
+def score_ratios(setting: Setting) -> Iterator[Found]:
+    """`score_shown` of the first 16 features of each layer in each precision, over that in float32."""
+    recipe = setting.recipe("raster")
+    precisions = setting.fast if setting.is_cuda else ("bf16",)
+    renderers = {
+        name: Renderer(setting.weights, setting.device, setting.numerics(name)) for name in ("fp32", *precisions)
+    }
+    names = [layer.name for layer in layers.LAYERS]
+    count = 2 if setting.small else 16
+    # from all depths early on, so that a phase which is cut off still tells
+    for layer in names[5:6] if setting.small else [*names[::4], *names[2::4], *names[1::4], *names[3::4]]:
+        features = range(count)
+        jobs = [Job(targets.feature_target(layer, f), recipe, planning.DEFAULT_SEED) for f in features]
+        scores = {name: [one.record.score_shown for one in r.render(jobs, count)] for name, r in renderers.items()}
+        yield {
+            "ratios": [
+                {
+                    "layer": layer,
+                    "feature": feature,
+                    **{name: (scores[name][feature] or 0) / exact for name in precisions},
+                }
+                for feature, exact in enumerate(scores["fp32"])
+                if exact
+            ]
+        }
+
+
+# 6: the whole way
+
+
+def whole_way(setting: Setting) -> Iterator[Found]:
+    """Two full batches of five layers by the article's recipe through the executor, masters written."""
+    names = ("Mixed_5b",) if setting.small else ("Conv2d_2b_3x3", "Mixed_5d", "Mixed_6b", "Mixed_6e", "Mixed_7c")
+    recipe = setting.recipe("octaves")
+    with running(setting) as run:
+        for layer in names:
+            rows = setting.batch_size(layer)
+            jobs = setting.jobs(layer, 2 * rows, recipe)
+            batches = [Batch(tuple(jobs[:rows]), rows), Batch(tuple(jobs[rows:]), rows)]
+            with gpu_load(setting) as load:
+                times = run.render(batches)
+            yield {
+                "layers": [
+                    {
+                        "layer": layer,
+                        "rows": rows,
+                        "first": times[0],  # with the recording of its steps
+                        "second": times[1],
+                        "flops": jobs[0].flops,
+                        "busy": load(),
+                    }
+                ]
+            }
+        profile = cProfile.Profile()
+        profile.runcall(run.render, batches)  # of the last layer, whose steps are recorded already
+        yield {"profile": hottest(profile, 12)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The executor and a store, as a build has them."""
+
+    render_batches: Callable[[Sequence[Batch]], Iterator[list[Attempt]]]
+    weights: WeightsId
+    store: Path
+    report: Report
+
+    def render(self, batches: Sequence[Batch]) -> list[float]:
+        """Render batches and write their masters; returns the seconds of each part that was rendered together."""
+        times = [time.perf_counter()]
+
+        def timed() -> Iterator[list[Attempt]]:
+            for attempts in self.render_batches(batches):
+                times.append(time.perf_counter())
+                yield attempts
+
+        keep_attempts(timed(), self.weights, self.store, self.report, lambda _: None)
+        times[-1] = time.perf_counter()  # the last masters are written
+        return [after - before for before, after in pairwise(times)]
+
+
+@contextmanager
+def running(setting: Setting, precision: str = "auto") -> Iterator[Run]:
+    executor = PlainExecutor(setting.device, setting.numerics(precision))
+    with tempfile.TemporaryDirectory() as folder:
+        yield Run(executor.load(setting.weights, no_photos), setting.weights.id, Path(folder), Report())
+
+
+@contextmanager
+def gpu_load(setting: Setting) -> Iterator[Callable[[], float | None]]:
+    """Samples how busy the GPU is while the context lasts; gives the mean share of the time, or None."""
+    samples: list[int] = []
+    done = threading.Event()
+
+    def sample() -> None:
+        while not done.wait(0.1):
+            samples.append(torch.cuda.utilization(setting.device))
+
+    thread = threading.Thread(target=sample, daemon=True)
+    if setting.is_cuda and find_spec("pynvml"):
+        thread.start()
+    try:
+        yield lambda: sum(samples) / len(samples) / 100 if samples else None
+    finally:
+        done.set()
+        if thread.is_alive():
+            thread.join()
+
+
+def hottest(profile: cProfile.Profile, count: int) -> list[dict[str, Any]]:
+    """The functions in which the main thread spent most time of its own, waiting for the device included."""
+    stats: Any = pstats.Stats(profile)
+    rows = sorted(stats.stats.items(), key=lambda item: -item[1][2])[:count]
+    return [
+        {"function": f"{Path(file).name}:{line} {name}", "own": own, "cumulative": cumulative, "calls": calls}
+        for (file, line, name), (_, calls, own, cumulative, _) in rows
+    ]
+
+
+# 7: a raster video
+
+
+def video(setting: Setting) -> Iterator[Found]:
+    """The 289 frames of the article's video at 299 px."""
+    clip = make_clip(
+        targets.parse("Mixed_6b[654]"),
+        setting.recipe("raster"),
+        planning.DEFAULT_SEED,
+        stride=2 if setting.small else 1,
+        fps=None,
+        size=None,
+    )
+    jobs = [frame.job for frame in clip.frames]
+    rows = setting.batch_size(clip.layer)
+    with running(setting) as run, gpu_load(setting) as load:
+        batches = [Batch(tuple(jobs[at : at + rows]), rows) for at in range(0, len(jobs), rows)]
+        times = run.render(batches)
+        yield {"frames": len(jobs), "rows": rows, "seconds": sum(times), "first_batch": times[0], "busy": load()}
+        if find_spec("imageio_ffmpeg") and find_spec("ffmpeg"):
+            began = time.perf_counter()
+            importlib.import_module("atlas.store.video").encode_clip(run.store, run.weights, clip)
+            yield {"encoding": time.perf_counter() - began}
+
+
+# 8: memory
+
+
+def little_memory(setting: Setting) -> Iterator[Found]:
+    """A run goes on where somebody else holds nearly all of the card's memory."""
+    if not setting.is_cuda:
+        raise SkippedError("no memory of a GPU here")
+    # before this process initialises CUDA, so that its own context lies in what is left
+    hog = subprocess.Popen(
+        [sys.executable, "-c", HOG, str(setting.device), str(LEFT_FREE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert hog.stdout
+        yield {"held": hog.stdout.readline().strip()}
+        layer = "Mixed_6b"
+        rows = 64
+        jobs = setting.jobs(layer, 96, setting.recipe("octaves", 4))
+        with running(setting) as run:
+            run.render([Batch(tuple(jobs[:rows]), rows), Batch(tuple(jobs[rows:]), rows)])
+        sizes = [one.record.numerics.batch_size if one.record else None for one in run.report.outcomes]
+        yield {"asked": rows, "rendered": run.report.rendered, "batch_sizes": sorted({str(size) for size in sizes})}
+        if run.report.failures:
+            raise AssertionError(f"{len(run.report.failures)} failed: {run.report.failures[0].failure}")
+    finally:
+        hog.kill()
+        hog.wait()
+
+
+# 9: the article's loop
+
+
+def article_loop(setting: Setting) -> Iterator[Found]:
+    """Seconds of a step of the article's code as written, for the layers of the whole way."""
+    peers = importlib.import_module("bench_peers")
+    steps = 2 if setting.small else 20
+    model = peers.article_model(setting.weights.tensors, setting.device)
+    for layer in ("Mixed_5b",) if setting.small else ("Conv2d_2b_3x3", "Mixed_5d", "Mixed_6b", "Mixed_6e", "Mixed_7c"):
+        cut = peers.NewModel(model, layer)
+        image = start_noise(planning.DEFAULT_SEED, (setting.size, setting.size))[None].to(setting.device)
+        for count in (2, steps):  # the first two warm up
+            arithmetic.wait_for(setting.device)
+            began = time.perf_counter()
+            for _ in range(count):
+                image = peers.article_step(cut, image, widest_branch(layer)[0])
+            arithmetic.wait_for(setting.device)
+        yield {"steps": [{"layer": layer, "seconds": (time.perf_counter() - began) / steps}]}
+
+
+PHASES = (
+    Phase("facts", 20, facts),
+    Phase("correctness", 70, correctness),
+    Phase("tests", 60, gpu_tests),
+    Phase("bytes", 45, same_bytes),
+    Phase("speed", 80, step_speed),
+    Phase("scores", 80, score_ratios),
+    Phase("whole", 70, whole_way),
+    Phase("video", 30, video),
+    Phase("memory", 30, little_memory),
+    Phase("article", 20, article_loop),
+)
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
