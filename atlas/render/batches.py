@@ -9,6 +9,7 @@ import torch
 
 from atlas.plan.jobs import Batch, Job
 from atlas.render import numerics as arithmetic
+from atlas.render.hardware import hardware_of
 from atlas.render.memory import free_memory, is_out_of_memory
 from atlas.render.renderer import OpenPhoto, Renderer, Rendering
 from atlas.render.weights import Weights
@@ -45,6 +46,10 @@ class Executor(Protocol):
     def numerics(self) -> Numerics:
         """Precision and threads; each batch has its own size."""
 
+    @property
+    def memory(self) -> int | None:
+        """Bytes of the GPU in all, on which the size of a batch depends too; None: unknown, or no GPU."""
+
     def measure_speed(self) -> float:
         """Floating-point operations a second that may be expected of all of it."""
 
@@ -76,6 +81,11 @@ class PlainExecutor:
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)} ({self.device})"
         return "Apple GPU (mps)" if self.device.type == "mps" else "CPU"
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of the GPU in all; None: no GPU."""
+        return hardware_of(self.device).memory
 
     def measure_speed(self) -> float:
         """Floating-point operations a second, from half a second of measurement."""

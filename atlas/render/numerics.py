@@ -13,11 +13,13 @@ import torch.nn.functional as F
 
 from atlas.cores import count_cores
 from atlas.errors import ConfigError
+from atlas.render.hardware import Hardware, hardware_of
 from atlas.store.records import Numerics
 
 PRECISIONS = ("fp64", "fp32", "tf32", "bf16")
-_AUTO_PRECISION = {"cpu": "fp32", "cuda": "tf32", "mps": "fp32"}
 _ALLOWED = {"cpu": ("fp64", "fp32", "bf16"), "cuda": PRECISIONS, "mps": ("fp32", "bf16")}
+_TENSOR_CORES = (8, 0)  # compute capability (Ampere) below which a GPU has neither TF32 nor bf16
+_BEFORE_AMPERE = ("fp64", "fp32")
 _NETWORK_SHARE = 0.6  # of the speed of one good convolution that a whole step reaches
 _SLOWEST_CORE = 30e9  # FLOP/s: a core that measures slower is busy with something else just now
 
@@ -85,27 +87,45 @@ def _is_nvidia_display(device: Path) -> bool:
     return vendor.startswith("0x10de") and kind.startswith("0x03")
 
 
-def allowed_on(device: torch.device) -> tuple[str, ...]:
-    """The precisions that a device has."""
-    return _ALLOWED[device.type]
+def allowed_on(device: torch.device, hardware: Hardware | None = None) -> tuple[str, ...]:
+    """The precisions that a device has.
+
+    Args:
+        device: of which kind.
+        hardware: what it is; None: looked up on this machine.
+    """
+    return _BEFORE_AMPERE if _is_before_ampere(hardware or hardware_of(device)) else _ALLOWED[device.type]
 
 
-def resolve_numerics(device: torch.device, precision: str, threads: int | None) -> Numerics:
-    """Numerics without a batch size, which each batch sets.
+def resolve_numerics(
+    device: torch.device, precision: str, threads: int | None, hardware: Hardware | None = None
+) -> Numerics:
+    """Numerics without a batch size, which each batch sets, and without model and builds, which the renderer adds.
 
     Args:
         device: where to run.
-        precision: "auto" or one of `PRECISIONS`.
+        precision: "auto" or one of `PRECISIONS`; auto is TF32 on a GPU that has it, else float32.
         threads: of the CPU; None for the cores.
+        hardware: what the device is, if it is not of this machine; None: looked up here.
 
     Raises:
         ConfigError: the device has no such precision.
     """
-    kind = device.type
-    chosen = _AUTO_PRECISION[kind] if precision == "auto" else precision
-    if chosen not in allowed_on(device):
-        raise ConfigError(f"--precision {precision}: on {kind}, allowed: auto, {', '.join(allowed_on(device))}")
+    kind, hardware = device.type, hardware or hardware_of(device)
+    allowed = allowed_on(device, hardware)
+    automatic = "tf32" if "tf32" in allowed else "fp32"
+    chosen = automatic if precision == "auto" else precision
+    if chosen not in allowed:
+        where = f"on {kind}, allowed"
+        if hardware.capability and chosen in PRECISIONS:  # another card would have it
+            has = f"{hardware.model} has compute capability {'.'.join(map(str, hardware.capability))}"
+            where = f"{has}, and {chosen} needs 8.0 or higher; allowed on it"
+        raise ConfigError(f"--precision {precision}: {where}: auto, {', '.join(allowed)}")
     return Numerics(device=kind, precision=chosen, batch_size=1, threads=threads or count_cores())
+
+
+def _is_before_ampere(hardware: Hardware) -> bool:
+    return hardware.capability is not None and hardware.capability < _TENSOR_CORES
 
 
 @contextmanager
