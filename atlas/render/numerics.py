@@ -28,15 +28,14 @@ def resolve_device(text: str) -> torch.device:
     """The device that a `--device` names.
 
     Args:
-        text: "auto", "cpu", "cuda", "cuda:N" or "mps"; auto takes a CUDA GPU, then Apple's, then the CPU.
+        text: "auto", "cpu", "cuda", "cuda:N" or "mps"; auto takes a CUDA GPU, else the CPU. Apple's GPU is
+            taken only if it is asked for: torch has no deterministic algorithms there, and bugs were reported.
 
     Raises:
         ConfigError: no such device here; says why.
     """
     if text == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", 0)
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     if text == "cpu":
         return torch.device("cpu")
     if text == "mps":
@@ -60,7 +59,8 @@ def _cuda_device(text: str, number: int) -> torch.device:
 def why_no_gpu() -> str:
     """Why no CUDA GPU can be used, in words: no build, no driver, too old a driver, or simply no GPU."""
     if torch.version.cuda is None:
-        return "this torch is built without CUDA"
+        apple = "; Apple's GPU is used if you say --device mps" if torch.backends.mps.is_available() else ""
+        return f"this torch is built without CUDA{apple}"
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
@@ -133,7 +133,8 @@ def applied(numerics: Numerics) -> Iterator[None]:
     """Run a block with these numerics: threads, deterministic algorithms, TF32 or not; restored afterwards.
 
     Matrix products are always exact to their type, whatever the environment asks for (NVIDIA's containers may set
-    `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE`): only convolutions are worth less.
+    `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE`): only convolutions are worth less. On Apple's GPU deterministic algorithms are
+    not asked for, since a max pool has none there and would raise: equal bytes are not promised on it.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it deterministic cuBLAS refuses to run
     threads = torch.get_num_threads()
@@ -142,7 +143,7 @@ def applied(numerics: Numerics) -> Iterator[None]:
     fills = memory.fill_uninitialized_memory
     products = torch.get_float32_matmul_precision()
     torch.set_num_threads(numerics.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(numerics.device != "mps")
     memory.fill_uninitialized_memory = False  # nobody here reads memory to which nothing was written
     torch.set_float32_matmul_precision("highest")
     tf32 = numerics.precision == "tf32"

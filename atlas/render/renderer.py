@@ -14,6 +14,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.starts import Photo
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
+from atlas.render.device_check import check_network
 from atlas.render.hardware import hardware_of
 from atlas.render.memory import free_memory, is_out_of_memory, keep_freed_memory
 from atlas.render.network import Network
@@ -55,6 +56,9 @@ class Renderer:
             numerics: precision and threads; the renderer adds what its device is, and each call of `render` sets the
                 batch size.
             open_photo: gives the photographs that jobs start from, upright and in RGB.
+
+        Raises:
+            ConfigError: on Apple's GPU, torch computes other gradients than on the CPU.
         """
         self._weights = weights
         self._device = device
@@ -64,6 +68,9 @@ class Renderer:
         if device.type == "cpu":
             keep_freed_memory()
         self._network = Network(weights, device, arithmetic.dtype_of(numerics.precision))
+        if device.type == "mps":
+            with arithmetic.applied(arithmetic.in_float32(self._numerics)):
+                check_network(self._judge, Network(weights, torch.device("cpu"), torch.float32))
         self._recorder = Recorder(cuda_capture(device)) if device.type == "cuda" else None
 
     @property
