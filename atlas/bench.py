@@ -19,6 +19,7 @@ from atlas.plan import layers, targets
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import descend, start_noise, to_pixels
+from atlas.render.hardware import hardware_of
 from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
 from atlas.render.network import Network
 from atlas.render.renderer import Renderer
@@ -121,9 +122,10 @@ def run(renderer: Renderer, device_name: str, options: Options, on_timing: Calla
     device, numerics = renderer.device, renderer.numerics
     with arithmetic.applied(numerics):
         peak = measure_peak(device, numerics.precision, options.repeats)
+        memory = hardware_of(device).memory
         timings, lost = [], []
         for layer in options.layers:
-            for rows in options.batch_sizes or (planning.batch_size(layer, device.type),):
+            for rows in options.batch_sizes or (planning.batch_size(layer, device.type, memory),):
                 timing = _try_to_measure(renderer.network(numerics.precision), layer, rows, options)
                 if timing is None:
                     lost.append((layer, rows))

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -70,6 +72,34 @@ def check_store(store: Path) -> list[str]:
     return faults
 
 
+def mixed_hardware(store: Path) -> list[str]:
+    """Where a store holds masters of more than one kind of hardware or build, which is no fault.
+
+    What a record does not say, such as the model in older ones, is no difference.
+
+    Returns:
+        One line for each such set of weights, by path.
+
+    Raises:
+        StoreError: a folder of the store cannot be read.
+    """
+    by_folder: dict[Path, list[Record]] = {}
+    for path in list_masters(store) if store.is_dir() else ():
+        with suppress(StoreError):  # a fault, which `check_store` tells
+            by_folder.setdefault(path.parent.parent, []).append(read_record(path))
+    lines = []
+    for folder, records in sorted(by_folder.items()):
+        counts, unknown = _kinds(map(_build_of, records))
+        if len(counts) > 1:
+            kinds = ", ".join(f"{_words(build, counts)} ({number})" for build, number in counts.items())
+            silent = f", and {unknown} whose records do not say" if unknown else ""
+            lines.append(
+                f"{folder}: masters of {len(counts)} kinds of hardware or builds: {kinds}{silent}; their pictures are "
+                "valid, and rendering one again on other hardware gives other bytes"
+            )
+    return lines
+
+
 def check_site(site: Path) -> SiteCheck:
     """Check that every link of a site leads to a file of it, and that its pictures, records and size are sound.
 
@@ -90,6 +120,45 @@ def check_site(site: Path) -> SiteCheck:
     if total > LARGEST_SITE:
         faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: show fewer features")
     return SiteCheck(tuple(faults), found.pages, found.links, total)
+
+
+_Build = tuple[str | None, ...]  # device, model, version of torch, version of cuDNN
+
+
+def _build_of(record: Record) -> _Build:
+    numerics = record.numerics
+    return numerics.device, numerics.model, record.torch, numerics.cudnn
+
+
+def _kinds(builds: Iterable[_Build]) -> tuple[Counter[_Build], int]:
+    """Builds that differ in what is known of both, with how many have each; and how many may be any of several.
+
+    One that says less than another belongs to it where they agree; what may belong to several is counted apart.
+    """
+    kinds: Counter[_Build] = Counter()
+    unknown = 0
+    known_first = sorted(Counter(builds).items(), key=lambda item: (item[0].count(None), -item[1], str(item[0])))
+    for build, number in known_first:
+        alike = [kind for kind in kinds if _agree(kind, build)]
+        if len(alike) > 1:
+            unknown += number
+        else:
+            kinds[alike[0] if alike else build] += number
+    return kinds, unknown
+
+
+def _agree(one: _Build, other: _Build) -> bool:
+    return all(None in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True))
+
+
+def _words(build: _Build, others: Iterable[_Build]) -> str:
+    """A build in words: what it runs on, and those versions in which builds differ."""
+    device, model, torch, cudnn = build
+    differs = [len(set(values) - {None}) > 1 for values in zip(*others, strict=True)]
+    versions = [f"torch {torch}"] if differs[2] else []
+    versions += [f"cuDNN {cudnn}"] if differs[3] and cudnn else []
+    words = (model or str(device)) + (f" with {' and '.join(versions)}" if versions else "")
+    return "".join(letter if letter.isprintable() else "?" for letter in words)  # a record may be anybody's
 
 
 def _check_weights(folder: Path) -> list[str]:

@@ -214,7 +214,8 @@ class _Run:
         return pending
 
     def rounds(self, jobs: Sequence[Job]) -> list[list[Batch]]:
-        return planning.rounds(jobs, self.executor.device.type, self.options.batch_size)
+        executor = self.executor
+        return planning.rounds(jobs, executor.device.type, self.options.batch_size, executor.memory)
 
     def render(self, batches: Sequence[Batch]) -> None:
         if batches:

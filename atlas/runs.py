@@ -78,7 +78,7 @@ class Watcher(Protocol):
 def expect(ahead: Forecast, options: RunOptions, executor: Executor) -> Expectation:
     """Say what a run will take, from what is left to render and half a second of measurement."""
     device, numerics = executor.device, executor.numerics
-    rounds = planning.rounds(ahead.pending, device.type, options.batch_size)
+    rounds = planning.rounds(ahead.pending, device.type, options.batch_size, executor.memory)
     flops = sum(batch.flops for batches in rounds for batch in batches)
     seconds = flops / executor.measure_speed() if flops else 0.0
     return Expectation(ahead, device, executor.device_name, numerics, flops, seconds)

@@ -27,6 +27,7 @@ from atlas.plan.jobs import batch_size
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import descend, start_noise
+from atlas.render.hardware import hardware_of
 from atlas.render.memory import keep_freed_memory
 from atlas.render.network import Network
 from atlas.render.replay import Recorder, cuda_capture
@@ -112,7 +113,7 @@ def prepare_ours(options: argparse.Namespace) -> Run:
     network = Network(random_weights(), device, arithmetic.dtype_of(numerics.precision))
 
     def prepare(layer: str, feature: int, steps: int) -> Callable[[], object]:
-        rows = options.batch_size or batch_size(layer, device.type)
+        rows = options.batch_size or batch_size(layer, device.type, hardware_of(device).memory)
         recipe = Recipe("bench", (Octave(SIZE, steps, (0.4, 0.3), (2.4, 0.8)),))
         wanted = [targets.feature_target(layer, feature)] * rows
         start = torch.stack([start_noise(999, (SIZE, SIZE))] * rows)
@@ -197,7 +198,7 @@ def seconds_a_step(pipe: Connection, layer: str, feature: int, steps: int, few: 
 def measure(layer: str, options: argparse.Namespace, pipes: dict[str, Connection]) -> dict[str, float]:
     """Seconds per image and step of each program, as medians over the rounds."""
     device = arithmetic.resolve_device(options.device)
-    rows = options.batch_size or batch_size(layer, device.type)
+    rows = options.batch_size or batch_size(layer, device.type, hardware_of(device).memory)
     block = layers.get_layer(layer)
     steps = options.steps if layers.step_flops(layer, (SIZE, SIZE)) > 3e9 else 4 * options.steps
     taken: dict[str, list[float]] = {name: [] for name in pipes}

@@ -17,6 +17,7 @@ from atlas.plan.config import load_config
 from atlas.plan.jobs import Job, batch_size
 from atlas.plan.layers import get_layer
 from atlas.plan.raster import Clip, make_clip
+from atlas.render.hardware import hardware_of
 from atlas.render.numerics import resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import load_weights
@@ -43,7 +44,7 @@ def main() -> None:
     clip = make_clip(targets.parse(options.target), recipe, config.seed, stride=None, fps=None, size=options.size)
     device = resolve_device(options.device)
     renderer = Renderer(load_weights(options.weights), device, resolve_numerics(device, "auto", options.threads))
-    rows = options.batch_size or batch_size(clip.layer, device.type)
+    rows = options.batch_size or batch_size(clip.layer, device.type, hardware_of(device).memory)
     times = measure(
         renderer, {"frame": middle_frames(clip, rows), "feature": first_features(clip, rows)}, options.rounds
     )

@@ -36,7 +36,7 @@ def spread(values: Sequence[float]) -> Spread:
     return {"median": statistics.median(ordered), "p5": low, "p95": high}
 
 
-def render(renderer: Renderer, jobs: Sequence[Job], size: int | None, what: str) -> list[Rendering]:
+def render(renderer: Renderer, jobs: Sequence[Job], size: int, what: str) -> list[Rendering]:
     batches = [batch for part in planning.rounds(jobs, renderer.device.type, size) for batch in part]
     made = {}
     for batch in track(batches, what):
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--weights", default="demo")
     parser.add_argument("--recipe", default="quick")
     parser.add_argument("--features", default="16", help="of each layer")
-    parser.add_argument("--batch-size", type=int, help="default: the table's; float32 is held against half of it")
+    parser.add_argument("--batch-size", type=int, default=4, help="default: 4; float32 is held against half of it")
     parser.add_argument("--out", type=Path, help="where to write JSON")
     options = parser.parse_args()
     device, weights = arithmetic.resolve_device(options.device), load_weights(options.weights)
@@ -90,7 +90,7 @@ def main() -> None:
         Renderer(weights, device, arithmetic.resolve_numerics(device, precision, options.threads))
         for precision in (options.precision, "fp32")
     )
-    size = options.batch_size or 4
+    size = options.batch_size
     made = render(fast, jobs, size, options.precision)
     plain = render(exact, jobs, size, "fp32")
     again = render(exact, jobs, max(1, size // 2), "fp32, half the batch")

@@ -40,6 +40,7 @@ from atlas.render.batches import Attempt, PlainExecutor
 from atlas.render.descent import descend, start_noise
 from atlas.render.execute import Report, keep_attempts
 from atlas.render.gradients import gradient_at
+from atlas.render.hardware import hardware_of
 from atlas.render.network import Network
 from atlas.render.objectives import compile_objective
 from atlas.render.quantised import SCALE, restore
@@ -132,7 +133,7 @@ class Setting:
 
     def batch_size(self, layer: str) -> int:
         """Rows of a batch by the program's own table."""
-        return 2 if self.small else planning.batch_size(layer, self.device.type)
+        return 2 if self.small else planning.batch_size(layer, self.device.type, hardware_of(self.device).memory)
 
 
 @dataclass(frozen=True)

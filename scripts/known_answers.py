@@ -15,6 +15,7 @@ from atlas.plan.config import load_config, override
 from atlas.plan.jobs import Job, feature_jobs, rounds
 from atlas.plan.layers import LAYERS
 from atlas.render.execute import Report, run_batches, split_fresh
+from atlas.render.hardware import hardware_of
 from atlas.render.network import Network
 from atlas.render.numerics import resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
@@ -51,7 +52,8 @@ def render_all(jobs: tuple[Job, ...], renderer: Renderer, store: Path) -> dict[J
     write_weights_id(store, renderer.weights.id)
     fresh, pending = split_fresh(jobs, renderer.weights.id, renderer.numerics.precision, store)
     report = Report(list(fresh))
-    batches = [batch for column in rounds(pending, renderer.numerics.device) for batch in column]
+    memory = hardware_of(renderer.device).memory
+    batches = [batch for column in rounds(pending, renderer.device.type, memory=memory) for batch in column]
     run_batches(track(batches, "rendering"), renderer, store, report, lambda _: None)
     return {o.job: (o.record.status, o.record.score_shown or 0.0) for o in report.outcomes if o.record}
 

@@ -12,13 +12,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from atlas import check
-from atlas.check import check_site, check_store
+from atlas.check import check_site, check_store, mixed_hardware
 from atlas.cli import app
 from atlas.errors import StoreError
 from atlas.plan.config import Config, load_config, override
-from atlas.plan.jobs import feature_jobs, target_jobs
+from atlas.plan.jobs import Job, feature_jobs, target_jobs
+from atlas.plan.targets import parse
 from atlas.site.build import build_site
-from atlas.store.masters import write_master
+from atlas.store.masters import master_path, write_master
+from atlas.store.records import Numerics
 from atlas.store.weights_ids import write_weights_id
 from stores import WEIGHTS, fill, picture, put, record
 
@@ -79,6 +81,62 @@ def test_an_edited_master_is_found(config: Config) -> None:
     size = job.recipe.octaves[-1].size
     write_master(path, picture("forged", size), record(job, picture("true", size)))
     assert "edited" in only_fault(check_store(config.store))
+
+
+def on_hardware(config: Config, *kinds: tuple[str, str | None, str, str | None]) -> None:
+    """Masters of these kinds: device, model, torch and cuDNN of each."""
+    jobs = [Job(parse(f"Mixed_5b[{feature}]"), config.recipes["quick"], 999) for feature in range(len(kinds))]
+    for job, (device, model, torch, cudnn) in zip(jobs, kinds, strict=True):
+        pixels = picture("any", job.recipe.octaves[-1].size)
+        numerics = Numerics(device, "tf32", 16, 8, model, cudnn)
+        path = master_path(config.store, WEIGHTS, job)
+        write_master(path, pixels, replace(record(job, pixels), torch=torch, numerics=numerics))
+
+
+H100 = ("cuda", "NVIDIA H100 80GB HBM3", "2.15.0", "91002")
+H200 = ("cuda", "NVIDIA H200", "2.15.0", "91002")
+OLDER = ("cuda", None, "2.15.0", None)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ([H100, H200, H100], "2 kinds of hardware or builds: NVIDIA H100 80GB HBM3 (2), NVIDIA H200 (1); their"),
+        ([H100, OLDER, H200], "2 kinds of hardware or builds: {} (1), {} (1), and 1 whose records do not say; their"),
+        ([("cpu", None, "2.15.0", None), OLDER], "2 kinds of hardware or builds: cpu (1), cuda (1); their"),
+        (
+            [H100, (*H100[:3], "91100")],
+            "2 kinds of hardware or builds: {0} with cuDNN 91002 (1), {0} with cuDNN 91100 (1); their",
+        ),
+        (
+            [H100, H100, (*H100[:2], "2.16.0", "91100")],
+            (
+                "2 kinds of hardware or builds: {0} with torch 2.15.0 and cuDNN 91002 (2), "
+                "{0} with torch 2.16.0 and cuDNN 91100 (1); their"
+            ),
+        ),
+        ([H100, ("cuda", "\x1b[2J", "2.15.0", "91002")], "NVIDIA H100 80GB HBM3 (1), ?[2J (1); their"),
+    ],
+)
+def test_a_store_of_several_kinds_of_hardware_says_so_and_has_no_fault(
+    config: Config, kinds: list[tuple[str, str | None, str, str | None]], words: str
+) -> None:
+    shutil.rmtree(config.store)
+    write_weights_id(config.store, WEIGHTS)
+    on_hardware(config, *kinds)
+    result = CliRunner().invoke(app, ["check", "--store", str(config.store)])
+    _, line = result.stderr.splitlines()
+    assert line.startswith(f"{config.store / WEIGHTS.folder}: masters of ")
+    assert words.format(H100[1], H200[1]) in line
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_what_records_do_not_say_is_no_difference(config: Config) -> None:
+    shutil.rmtree(config.store)
+    on_hardware(config, H100, OLDER, (*H100[:3], None))
+    assert mixed_hardware(config.store) == []
+    masters(config)[0].write_bytes(b"")
+    assert mixed_hardware(config.store) == []
 
 
 @pytest.mark.parametrize("place", ["Mixed_5b_0007.png", "../other-00000000/Mixed_5b_0000.png"])

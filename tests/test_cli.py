@@ -128,7 +128,7 @@ def test_mistakes_of_usage_exit_2_and_say_what(arguments, words):
 
 
 def test_without_a_gpu_hours_are_refused_unless_meant(tmp_path):
-    if torch.cuda.is_available() or torch.backends.mps.is_available():
+    if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     folders = ["--store", tmp_path / "store", "--out", tmp_path / "site"]
     result = run("build", "--features", "all", "--features-only", *folders)
@@ -307,7 +307,7 @@ def test_a_bare_check_finds_a_store_inside_the_store(config, tmp_path, monkeypat
 
 
 def test_many_threads_do_not_talk_the_refusal_away(tmp_path):
-    if torch.cuda.is_available() or torch.backends.mps.is_available():
+    if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     assert run("build", "--features", "all", "--threads", "1000", "--store", tmp_path).exit_code == 2
 

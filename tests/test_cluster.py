@@ -7,29 +7,132 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 
+from atlas import __version__
 from atlas.errors import AtlasError, ConfigError
 from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
 from atlas.plan.targets import parse
-from atlas.render import crew
+from atlas.render import cluster, crew, numerics
 from atlas.render.batches import PlainExecutor
 from atlas.render.cluster import connect
 from atlas.render.execute import Report, keep_attempts
+from atlas.render.hardware import Hardware
 from atlas.render.numerics import resolve_numerics
 from atlas.store.masters import list_masters, read_record
+from atlas.store.records import Numerics
 
 pytestmark = pytest.mark.filterwarnings("ignore:::ray")
 CPU = torch.device("cpu")
 RECIPE = Recipe("tiny", (Octave(75, 3, (0.05, 0.02), (1, 0.5)),), gradient="rms")
 LONG = replace(RECIPE, name="long", octaves=(Octave(75, 60, (0.05, 0.02), (1, 0.5)),))
 JOBS = [Job(parse(f"{layer}[{f}]"), RECIPE, 999) for layer in ("Conv2d_2a_3x3", "Mixed_5b") for f in range(5)]
+
+
+class FakeRay:
+    """A cluster that runs everything here, when its answer is wanted."""
+
+    exceptions = SimpleNamespace(
+        **{name: type(name, (Exception,), {}) for name in ("RayError", "RayTaskError", *crew._LOST)}
+    )
+
+    def __init__(self, gpus):
+        self.resources = {"CPU": 8, "GPU": gpus}
+        self.hired = []
+
+    def init(self, *_, **__):
+        pass
+
+    def shutdown(self):
+        pass
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": self.resources}]
+
+    def remote(self, **options):
+        def hire(kind):
+            self.hired.append(options)
+            actor = kind()
+            methods = [name for name in dir(kind) if not name.startswith("_")]
+            calls = {name: SimpleNamespace(remote=partial(partial, getattr(actor, name))) for name in methods}
+            return SimpleNamespace(**calls)
+
+        return lambda kind: SimpleNamespace(remote=lambda: hire(kind))
+
+    def wait(self, calls, timeout):
+        return calls, []
+
+    def get(self, call):
+        return call()
+
+
+V100 = Hardware("Tesla V100-SXM2-16GB", "91002", (7, 0), 17 * 10**9)
+H100 = Hardware("NVIDIA H100 80GB HBM3", "91002", (9, 0), 85 * 10**9)
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """Puts cards into the workers' machines, and none into this one; gives the cluster."""
+
+    def put(hardware, gpus=2):
+        ray = FakeRay(gpus)
+        monkeypatch.setattr(cluster, "_import_ray", lambda: ray)
+        monkeypatch.setattr(cluster, "resolve_device", torch.device)
+        monkeypatch.setattr(cluster, "hardware_of", lambda device: hardware)
+        monkeypatch.setattr(numerics, "hardware_of", lambda device: hardware)
+        monkeypatch.setattr(cluster, "measure_speed", lambda device, numerics: 1e12)
+        return ray
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("hardware", "share", "precision", "memory"),
+    [(V100, None, "fp32", 17 * 10**9), (H100, None, "tf32", 85 * 10**9), (H100, 0.25, "tf32", 85 * 10**9 // 4)],
+)
+def test_one_worker_says_what_the_gpus_are_and_stays(hardware, share, precision, memory, cards):
+    ray = cards(hardware)
+    with connect("there", "auto", "auto", None, share) as executor:
+        assert (executor.numerics.precision, executor.memory) == (precision, memory)
+        assert executor.measure_speed() == 1e12 * 2 / (share or 1)
+    assert ray.hired == [{"num_cpus": 1, "num_gpus": share or 1, "max_restarts": 0}]
+
+
+def test_a_precision_that_the_workers_lack_is_refused(cards):
+    cards(V100)
+    with pytest.raises(ConfigError, match=r"Tesla V100-SXM2-16GB has compute capability 7\.0"):
+        connect("there", "auto", "tf32", None, None).__enter__()
+
+
+def test_a_cluster_without_gpus_is_asked_nothing(cards):
+    ray = cards(Hardware("AVX512"), gpus=0)
+    with connect("there", "auto", "fp32", None, None) as executor:
+        assert (executor.device, executor.memory) == (CPU, None)
+    assert ray.hired == []
+
+
+@pytest.mark.parametrize(("share", "caps"), [(0, []), (0.5, [(0.5, torch.device("cuda"))]), (1, [])])
+def test_a_worker_with_a_share_of_a_gpu_takes_no_more_of_its_memory(share, caps, cards, weights, monkeypatch):
+    cards(H100)
+    found = []
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *cap: found.append(cap))
+    monkeypatch.setattr(cluster, "Renderer", lambda *_: None)
+    cluster._Worker().prepare(__version__, weights, "cuda", Numerics("cuda", "tf32", 1, 1), share)
+    assert found == caps
+
+
+def test_a_worker_whose_card_differs_says_so(cards, weights):
+    cards(V100)
+    with pytest.raises(ConfigError, match=r"Tesla V100.* allowed on it: auto, fp64, fp32"):
+        cluster._Worker().prepare(__version__, weights, "cuda", Numerics("cuda", "tf32", 1, 1), 1)
 
 
 class Poison:

@@ -1,6 +1,7 @@
 """Plans: order, batches, rounds, shards, paths and cost."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from atlas.errors import ConfigError, TargetError
 from atlas.forecast import count_of, forecast
 from atlas.plan import jobs as planning
 from atlas.plan import layers
+from atlas.plan.blocks import Conv, Pool
 from atlas.plan.config import load_config, override
 from atlas.plan.jobs import Job
 from atlas.plan.targets import parse
@@ -43,6 +45,96 @@ def test_automatic_batch_sizes_come_from_a_table(device):
     sizes = {batch.deepest: batch.size for batch in planning.rounds(plan(features="40"), device)[0]}
     assert sizes == {layer: planning.batch_size(layer, device) for layer in sizes}
     assert len(sizes) == 16
+
+
+def step_bytes(name, size):
+    """Bytes of one row for a step to a layer, from the layer table: float32 that autograd keeps, and gradients.
+
+    A ReLU works in place and keeps what it gives, which the next convolution takes; a max pool keeps indices of eight
+    bytes too. A gradient is as large as its map, and two of them meet.
+    """
+
+    def kept(op, maps, inputs):
+        rows, cols = (
+            (side + 2 * p - k) // op.stride + 1 for side, p, k in zip(maps, op.padding, op.kernel, strict=True)
+        )
+        features = op.out if isinstance(op, Conv) else inputs
+        indices = 8 if isinstance(op, Pool) and op.kind == "max" else 0
+        return (rows, cols), features, (4 + indices) * rows * cols * features
+
+    maps, total, largest = (size, size), 4 * 3 * size * size, 0
+    for layer in layers.LAYERS[: layers.depth(name) + 1]:
+        if layer.before:
+            maps, _, taken = kept(layer.before, maps, layer.inputs)
+            total += taken
+        paths = {}
+        for branch in layer.branches:
+            at, features = maps, layer.inputs
+            for length, op in enumerate(branch.ops, start=1):
+                at, features, taken = kept(op, at, features)
+                paths[branch.ops[:length]] = taken
+        maps = at
+        joined = 4 * at[0] * at[1] * layer.features
+        total += sum(paths.values()) + (joined if len(layer.branches) > 1 else 0)
+        largest = max(largest, joined, *paths.values())
+    return total, total + 2 * largest
+
+
+@pytest.mark.parametrize("layer", ["Conv2d_1a_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6a", "Mixed_7c"])
+def test_the_bytes_of_a_row_are_those_that_autograd_keeps(layer, network32):
+    held = {}
+    weights = {tensor.untyped_storage().data_ptr() for pair in network32._folded.values() for tensor in pair}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    image = torch.rand(1, 3, 139, 139).requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        maps = network32.activations(image, {layer})
+    assert maps
+    counted, _ = step_bytes(layer, 139)
+    assert sum(held.values()) <= counted <= 1.05 * sum(held.values())
+
+
+GB = 10**9
+CARDS = {
+    4: 3.9 * GB,
+    8: 7.5 * GB,
+    12: 12 * GB,
+    16: 15 * GB,
+    24: 24 * GB,
+    40: 39 * GB,
+    80: 79 * GB,
+}  # sold as: has at least
+
+
+@pytest.mark.parametrize("sold", CARDS)
+def test_a_batch_takes_less_than_half_of_its_cards_memory(sold):
+    """With four times a batch, for recorded steps, it fits beside 0.7 GB of weights and CUDA itself."""
+    memory = int(CARDS[sold])
+    for layer in layers.LAYERS:
+        rows = planning.batch_size(layer.name, "cuda", memory)
+        _, taken = step_bytes(layer.name, 380)
+        assert rows in (4, 8, 16, 32)
+        assert rows * taken <= memory / 2
+        assert 4 * rows * taken + 0.7 * GB <= memory
+        assert rows == 16 or sold < 16
+
+
+def test_a_card_that_is_not_known_counts_as_one_of_16_gb():
+    assert {planning.batch_size(layer.name, "cuda") for layer in layers.LAYERS} == {16}
+    assert {planning.batch_size(layer.name, "cuda", 10**9) for layer in layers.LAYERS} == {4, 8}
+
+
+def test_rounds_follow_the_memory_of_the_card():
+    sizes = {
+        memory: {batch.deepest: batch.size for batch in planning.rounds(plan(features="40"), "cuda", memory=memory)[0]}
+        for memory in (8 * GB, 80 * GB)
+    }
+    assert (sizes[8 * GB]["Mixed_7c"], sizes[80 * GB]["Mixed_7c"]) == (8, 16)
 
 
 def test_a_batch_has_one_recipe_and_one_deepest_layer():

@@ -26,7 +26,7 @@ from atlas.site.pages.network import PlainBody
 from atlas.site.pictures import CopySettings, Encoded
 from atlas.site.templates import NO_BREAK, Facts, Templates
 from atlas.store.masters import master_path
-from atlas.store.records import WeightsId
+from atlas.store.records import Numerics, WeightsId
 from atlas.store.weights_ids import resolve_weights, write_weights_id
 from stores import WEIGHTS, fill, put
 
@@ -102,6 +102,13 @@ def test_a_feature_page_says_how_its_picture_was_made(built: tuple[Config, SiteR
         assert fact in page
     assert 'rel="prev" href="../0/index.html"' in page
     assert 'rel="next"' not in page
+
+
+def test_a_feature_page_names_the_hardware_where_it_is_known(built: tuple[Config, SiteReport]) -> None:
+    assert "<dd>cpu, fp32, batch size 4, 2 threads; torch" in text(built[0], "Mixed_5c/1/index.html")
+    known = Numerics("cuda", "tf32", 16, 8, "NVIDIA H100", "91002")
+    assert words.hardware(known) == "cuda (NVIDIA H100, cuDNN 91002)"
+    assert words.hardware(replace(known, device="cpu", model="AVX512", cudnn=None)) == "cpu (AVX512)"
 
 
 def test_each_status_is_named_and_explained(built: tuple[Config, SiteReport]) -> None:

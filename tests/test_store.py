@@ -189,12 +189,36 @@ def test_names_of_weights_are_safe_in_paths(tmp_path):
         assert not safe.startswith(".")
 
 
+def test_a_record_of_before_hardware_was_named_is_read_and_up_to_date(master):
+    """Nobody's store is rendered again because records say more now."""
+    data = json.loads(RECORD.to_json())
+    assert {"model", "cudnn"} <= data["numerics"].keys()
+    del data["numerics"]["model"], data["numerics"]["cudnn"]
+    older = Record.from_json(json.dumps(data))
+    assert older == replace(RECORD, numerics=replace(RECORD.numerics, model=None, cudnn=None))
+    assert older.is_of(JOB, WEIGHTS.sha256, "fp32")
+    newer = replace(RECORD, numerics=replace(RECORD.numerics, model="NVIDIA H200", cudnn="91002"))
+    assert newer.is_of(JOB, WEIGHTS.sha256, "fp32")
+
+
+@pytest.mark.parametrize("name", ["model", "cudnn"])
+@pytest.mark.parametrize("value", [5, True, ["NVIDIA H100"], {}])
+def test_hardware_of_another_type_is_refused(name, value):
+    data = json.loads(RECORD.to_json())
+    data["numerics"][name] = value
+    with pytest.raises(StoreError, match="field of the wrong type"):
+        Record.from_json(json.dumps(data))
+
+
 numbers = st.none() | st.floats(-LARGEST_NUMBER, LARGEST_NUMBER)
 records = st.builds(
     replace,
     st.just(RECORD),
     seed=st.integers(0, 2**63 - 1),
     target=st.text(),
+    numerics=st.builds(
+        Numerics, st.text(), st.text(), st.just(4), st.just(2), st.none() | st.text(), st.none() | st.text()
+    ),
     weights=st.builds(WeightsId, st.text(), st.text(), st.text()),
     status=st.sampled_from(["ok", "no_gradient", "not_raised", "failed"]),
     failed_at=st.none() | st.builds(FailedStep, st.integers(0, 9), st.integers(0, 999)),

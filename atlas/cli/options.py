@@ -99,7 +99,13 @@ Store = Annotated[
     typer.Option("--store", metavar="DIR", parser=given_path, rich_help_panel=WHAT, help="Folder of masters."),
 ]
 Device = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", rich_help_panel=HOW, help="Where to render.")
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda[:N]|mps",
+        rich_help_panel=HOW,
+        help="Where to render; auto takes a CUDA GPU, else the CPU.",
+    ),
 ]
 Precision = Annotated[
     str,

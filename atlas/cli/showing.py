@@ -60,7 +60,7 @@ def check_command(
     ] = None,
 ) -> None:
     """Check that every master is whole and every link good; without a folder, the configuration's store and site."""
-    from atlas.check import check_site, check_store
+    from atlas.check import check_site, check_store, mixed_hardware
 
     settings = load_config(config)
     both = store is None and site is None
@@ -69,6 +69,8 @@ def check_command(
         found = check_store(store or settings.store)
         faults += found
         typer.echo(f"{store or settings.store}: {len(found)} faults", err=True)
+        for line in mixed_hardware(store or settings.store):
+            typer.echo(line.encode(errors="backslashreplace").decode(), err=True)
     if site or both:
         result = check_site(site or settings.site)
         faults += result.faults

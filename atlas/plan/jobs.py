@@ -18,12 +18,22 @@ PNG_BYTES_PER_PIXEL = 1.95  # measured on renderings: about 276 KB at 380 px
 SITE_BYTES_PER_PICTURE = 78_000  # three web copies, a strip of stages, a page, a record; by scripts/bench_site.py
 SITE_BYTES_PER_FRAME = 10_000  # its part of a video and of the contact sheet
 
-# Rows in a batch, chosen once by measurement, so that a rendering's numerics do not depend on a stopwatch.
-_BATCH_SIZES = {
+# Rows in a batch, fixed, so that a rendering's numerics depend neither on a stopwatch nor on what else runs.
+_BATCH_SIZES = {  # measured
     "cpu": {"entry-convolutions": 2, "early-mixed": 4, "middle-mixed": 4, "late-mixed": 4},
-    "cuda": {"entry-convolutions": 16, "early-mixed": 16, "middle-mixed": 16, "late-mixed": 16},
     "mps": {"entry-convolutions": 4, "early-mixed": 8, "middle-mixed": 8, "late-mixed": 8},
 }
+# On CUDA also by the least bytes that a card has in all. Computed until somebody measures: a row at 380 px takes up to
+# 54, 83, 114 and 122 MB in the four regions (float32: what autograd keeps, and twice the largest map for gradients). A
+# card has room for four times a batch, beside 0.7 GB for weights and CUDA itself: torch keeps the memory of a plain
+# step, and that of recorded steps of three sizes. More memory gives no more rows: `make atlas` renders 16 features of a
+# layer, and in batches of 32 they would be twice the work.
+_CUDA_BATCH_SIZES = (
+    (15 * 10**9, {"entry-convolutions": 16, "early-mixed": 16, "middle-mixed": 16, "late-mixed": 16}),  # sold as 16 GB
+    (7.5 * 10**9, {"entry-convolutions": 16, "early-mixed": 16, "middle-mixed": 8, "late-mixed": 8}),  # 8 GB
+    (0, {"entry-convolutions": 8, "early-mixed": 8, "middle-mixed": 4, "late-mixed": 4}),  # 4 GB
+)
+_USUAL_MEMORY = 16 * 10**9  # bytes of a card that is not known
 
 
 @dataclass(frozen=True)
@@ -154,18 +164,29 @@ def target_jobs(config: Config, texts: Iterable[str]) -> tuple[Job, ...]:
     return tuple(dict.fromkeys(jobs))
 
 
-def batch_size(layer: str, device: str) -> int:
-    """Rows that `--batch-size auto` means for a deepest layer on a kind of device ("cpu", "cuda" or "mps")."""
-    return _BATCH_SIZES[device][layers.get_layer(layer).region]
+def batch_size(layer: str, device: str, memory: int | None = None) -> int:
+    """Rows that `--batch-size auto` means.
+
+    Args:
+        layer: the deepest one.
+        device: kind of device: "cpu", "cuda" or "mps".
+        memory: bytes of the GPU in all, never those that are free; counts on CUDA alone. None: unknown.
+    """
+    region = layers.get_layer(layer).region
+    if device != "cuda":
+        return _BATCH_SIZES[device][region]
+    has = _USUAL_MEMORY if memory is None else memory
+    return next(sizes[region] for least, sizes in _CUDA_BATCH_SIZES if has >= least)
 
 
-def rounds(jobs: Iterable[Job], device: str, size: int | None = None) -> list[list[Batch]]:
+def rounds(jobs: Iterable[Job], device: str, size: int | None = None, memory: int | None = None) -> list[list[Batch]]:
     """Order jobs so that every layer shows something early, and then like after like.
 
     Args:
         jobs: what to render, in the order of the atlas.
         device: kind of device, for the batch size.
         size: rows in a batch; None for the table's.
+        memory: bytes of the GPU in all, for the batch size; None: unknown.
 
     Returns:
         Two rounds of batches: the first batch of each recipe, layer and image size; and the others, those of one kind
@@ -180,7 +201,7 @@ def rounds(jobs: Iterable[Job], device: str, size: int | None = None) -> list[li
         groups.setdefault((job.recipe, job.target.deepest, photo_size, drawn_from), []).append(job)
     lanes = []
     for (_, layer, photo_size, _), members in groups.items():
-        rows = size or (1 if photo_size else batch_size(layer, device))
+        rows = size or (1 if photo_size else batch_size(layer, device, memory))
         lanes.append([Batch(tuple(chunk), rows) for chunk in _chunks(members, rows)])
     others = [batch for lane in lanes for batch in lane[1:]]
     return [part for part in ([lane[0] for lane in lanes], others) if part]

@@ -11,6 +11,7 @@ from atlas import log
 from atlas.plan.blocks import Size
 from atlas.plan.jobs import Batch, Job
 from atlas.render import numerics as arithmetic
+from atlas.render.hardware import hardware_of
 from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
 from atlas.render.renderer import OpenPhoto, Renderer, Rendering
 from atlas.render.weights import Weights
@@ -47,6 +48,10 @@ class Executor(Protocol):
     def numerics(self) -> Numerics:
         """Precision and threads; each batch has its own size."""
 
+    @property
+    def memory(self) -> int | None:
+        """Bytes of the GPU in all, on which the size of a batch depends too; None: unknown, or no GPU."""
+
     def measure_speed(self) -> float:
         """Floating-point operations a second that may be expected of all of it."""
 
@@ -78,6 +83,11 @@ class PlainExecutor:
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)} ({self.device})"
         return "Apple GPU (mps)" if self.device.type == "mps" else "CPU"
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of the GPU in all; None: no GPU."""
+        return hardware_of(self.device).memory
 
     def measure_speed(self) -> float:
         """Floating-point operations a second, from half a second of measurement."""

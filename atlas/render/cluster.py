@@ -6,8 +6,9 @@ runs one task after the other would have to start CUDA anew whenever it is given
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +22,7 @@ from atlas.plan.jobs import Batch
 from atlas.plan.starts import Photo
 from atlas.render.batches import Attempt, BatchLimits, RenderBatches, render_batches
 from atlas.render.crew import STARTING, Crew, LostWorkerError, Ray, Reference, Worker, first_line, result
+from atlas.render.hardware import Hardware, hardware_of
 from atlas.render.numerics import measure_speed, resolve_device, resolve_numerics
 from atlas.render.renderer import OpenPhoto, Renderer
 from atlas.render.weights import Weights
@@ -61,42 +63,80 @@ def connect(
     try:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         kind, gpus = _resolve_share(device, gpus_per_task, sum(node.get("GPU", 0) for node in nodes))
-        numerics = resolve_numerics(kind, precision, threads or THREADS)
-        yield RayExecutor(ray, kind, numerics, gpus, _places(nodes, numerics.threads, gpus))
+        cpus = threads or THREADS
+        workers = Workers(ray, cpus, gpus, _places(nodes, cpus, gpus))
+        # of the GPUs one worker tells: this machine may have none, or others
+        hardware = workers.ask(lambda worker: worker.look.remote(kind.type)) if gpus else None
+        numerics = resolve_numerics(kind, precision, cpus, hardware)
+        memory = int(hardware.memory * gpus) if hardware and hardware.memory else None
+        yield RayExecutor(workers, kind, numerics, memory)
     finally:
         ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What workers a cluster has room for, and one that has answered a question and may render."""
+
+    ray: Ray
+    cpus: int  # cores of each
+    gpus: float  # share of a GPU of each
+    places: int
+    spare: list[Worker] = field(default_factory=list)
+
+    def hire(self) -> Worker:
+        """The spare worker, or a new one."""
+        if self.spare:
+            return self.spare.pop()
+        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_restarts": 0}
+        return self.ray.remote(**options)(_Worker).remote()
+
+    def ask(self, question: Callable[[Worker], Reference]) -> Any:
+        """Have one worker answer, and keep it.
+
+        Raises:
+            AtlasError: none starts, it dies, or its machine lacks what is asked for.
+        """
+        worker = self.hire()
+        call = question(worker)
+        try:
+            done, _ = self.ray.wait([call], timeout=STARTING)
+            if not done:
+                raise self.never_started
+            answer = result(self.ray, call)
+        except LostWorkerError as lost:
+            raise AtlasError(f"the first worker on Ray died at once: {lost}") from None
+        self.spare.append(worker)
+        return answer
+
+    @property
+    def never_started(self) -> AtlasError:
+        """What to say if no worker is ever ready."""
+        return AtlasError(
+            f"no worker on Ray started in {STARTING // 60} minutes: none has {count_of(self.cpus, 'core')} and "
+            f"{self.gpus:g} GPU to spare; ray status says what is taken"
+        )
 
 
 class RayExecutor:
     """Renders on a cluster: a batch a call, each worker one at a time, in the order in which they are done."""
 
-    def __init__(self, ray: Ray, device: torch.device, numerics: Numerics, gpus: float, places: int) -> None:
+    def __init__(self, workers: Workers, device: torch.device, numerics: Numerics, memory: int | None) -> None:
         self.device = device
         self.numerics = numerics
-        self._ray = ray
-        self._gpus = gpus
-        self._places = places
-        self._spare: list[Worker] = []  # has measured, and may render
+        self.memory = memory  # bytes of a worker's share of its GPU
+        self._workers = workers
 
     @property
     def device_name(self) -> str:
         """The workers in words."""
-        share = f"{self._gpus:g} GPU" if self._gpus else "CPU"
-        return f"Ray, {count_of(self._places, 'worker')} with {share} each"
+        share = f"{self._workers.gpus:g} GPU" if self._workers.gpus else "CPU"
+        return f"Ray, {count_of(self._workers.places, 'worker')} with {share} each"
 
     def measure_speed(self) -> float:
         """Floating-point operations a second of all workers, measured by one of them."""
-        worker = self._new_worker()
-        call = worker.measure.remote(self.device.type, self.numerics)
-        try:
-            done, _ = self._ray.wait([call], timeout=STARTING)
-            if not done:
-                raise _never_started(self.numerics.threads, self._gpus)
-            speed = float(result(self._ray, call))
-        except LostWorkerError as lost:
-            raise AtlasError(f"the first worker on Ray died at once: {lost}") from None
-        self._spare.append(worker)
-        return self._places * speed
+        speed = self._workers.ask(lambda worker: worker.measure.remote(self.device.type, self.numerics))
+        return self._workers.places * float(speed)
 
     def why_no_gpu(self) -> str:
         """Why no GPU is used, in words."""
@@ -104,13 +144,13 @@ class RayExecutor:
 
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Put weights into the cluster, once for all workers; they are folded when the first batches come."""
-        ray = self._ray
+        workers, ray = self._workers, self._workers.ray
         stored = ray.put(weights)
         photos: dict[Photo, Reference] = {}
 
         def hire() -> tuple[Worker, Reference]:
-            worker = self._new_worker()
-            return worker, worker.prepare.remote(__version__, stored, self.device.type, self.numerics)
+            worker = workers.hire()
+            return worker, worker.prepare.remote(__version__, stored, self.device.type, self.numerics, workers.gpus)
 
         def send(worker: Worker, batch: Batch) -> Reference:
             wanted = tuple({job.start: None for job in batch.jobs if job.start})
@@ -119,14 +159,7 @@ class RayExecutor:
                     photos[photo] = ray.put(open_photo(photo))
             return worker.render.remote(batch, wanted, *(photos[photo] for photo in wanted))
 
-        crew = Crew(ray, self._places, hire, send, _never_started(self.numerics.threads, self._gpus))
-        return crew.render
-
-    def _new_worker(self) -> Worker:
-        if self._spare:
-            return self._spare.pop()
-        options = {"num_cpus": self.numerics.threads, "num_gpus": self._gpus, "max_restarts": 0}
-        return self._ray.remote(**options)(_Worker).remote()
+        return Crew(ray, workers.places, hire, send, workers.never_started).render
 
 
 class _Worker:
@@ -137,16 +170,23 @@ class _Worker:
         self._photos: Mapping[Photo, Image.Image] = {}
         self._limits = BatchLimits()
 
+    def look(self, device: str) -> Hardware:
+        return hardware_of(resolve_device(device))
+
     def measure(self, device: str, numerics: Numerics) -> float:
         return measure_speed(resolve_device(device), numerics)
 
-    def prepare(self, version: str, weights: Weights, device: str, numerics: Numerics) -> None:
+    def prepare(self, version: str, weights: Weights, device: str, numerics: Numerics, share: float) -> None:
         if version != __version__:
             raise ConfigError(
                 f"a worker on Ray has version {__version__} of this program, and here it is {version}: install the "
                 "same on all machines"
             )
-        self._renderer = Renderer(weights, resolve_device(device), numerics, lambda photo: self._photos[photo])
+        here = resolve_device(device)
+        resolve_numerics(here, numerics.precision, numerics.threads)  # cards of a cluster need not be alike
+        if 0 < share < 1:
+            torch.cuda.set_per_process_memory_fraction(share, here)
+        self._renderer = Renderer(weights, here, numerics, lambda photo: self._photos[photo])
 
     def render(self, batch: Batch, photos: Sequence[Photo], *pictures: Image.Image) -> list[Attempt]:
         assert self._renderer, "a worker is prepared before it renders"
@@ -192,10 +232,3 @@ def _places(nodes: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int
             "ask for less with --threads or --gpus-per-task"
         )
     return places
-
-
-def _never_started(cpus: int, gpus: float) -> AtlasError:
-    return AtlasError(
-        f"no worker on Ray started in {STARTING // 60} minutes: none has {count_of(cpus, 'core')} and {gpus:g} GPU to "
-        "spare; ray status says what is taken"
-    )

@@ -72,7 +72,7 @@ def resample(images: Tensor, size: Size) -> Tensor:
     if images.shape[-2:] == size:
         return images
     tall, wide = (
-        _weights(old, new).to(images.device, images.dtype).expand(images.shape[0] * images.shape[1], -1, -1)
+        _weights(old, new).to(images.dtype).to(images.device).expand(images.shape[0] * images.shape[1], -1, -1)
         for old, new in zip(images.shape[-2:], size, strict=True)
     )  # [B·3, height, H] and [B·3, width, W]
     flat = torch.bmm(tall, torch.bmm(images.flatten(0, 1), wide.transpose(1, 2)))  # [B·3, height, width]

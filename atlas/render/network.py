@@ -26,8 +26,9 @@ class Network:
     def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
         self._device = device
         self._dtype = dtype
+        # types are changed before moving, here and elsewhere: Apple's GPU takes no float64
         self._folded = {
-            name: tuple(_in_layout(t.to(device, dtype)) for t in fold(weights.tensors, name))
+            name: tuple(_in_layout(t.to(dtype).to(device)) for t in fold(weights.tensors, name))
             for name, _, _ in convolutions()
         }
 

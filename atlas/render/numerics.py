@@ -13,11 +13,13 @@ import torch.nn.functional as F
 
 from atlas.cores import count_cores
 from atlas.errors import ConfigError
+from atlas.render.hardware import Hardware, hardware_of
 from atlas.store.records import Numerics
 
 PRECISIONS = ("fp64", "fp32", "tf32", "bf16")
-_AUTO_PRECISION = {"cpu": "fp32", "cuda": "tf32", "mps": "fp32"}
 _ALLOWED = {"cpu": ("fp64", "fp32", "bf16"), "cuda": PRECISIONS, "mps": ("fp32", "bf16")}
+_TENSOR_CORES = (8, 0)  # compute capability (Ampere) below which a GPU has neither TF32 nor bf16
+_BEFORE_AMPERE = ("fp64", "fp32")
 _NETWORK_SHARE = 0.6  # of the speed of one good convolution that a whole step reaches
 _SLOWEST_CORE = 30e9  # FLOP/s: a core that measures slower is busy with something else just now
 
@@ -26,15 +28,14 @@ def resolve_device(text: str) -> torch.device:
     """The device that a `--device` names.
 
     Args:
-        text: "auto", "cpu", "cuda", "cuda:N" or "mps"; auto takes a CUDA GPU, then Apple's, then the CPU.
+        text: "auto", "cpu", "cuda", "cuda:N" or "mps"; auto takes a CUDA GPU, else the CPU. Apple's GPU is
+            taken only if it is asked for: torch has no deterministic algorithms there, and bugs were reported.
 
     Raises:
         ConfigError: no such device here; says why.
     """
     if text == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", 0)
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     if text == "cpu":
         return torch.device("cpu")
     if text == "mps":
@@ -58,7 +59,8 @@ def _cuda_device(text: str, number: int) -> torch.device:
 def why_no_gpu() -> str:
     """Why no CUDA GPU can be used, in words: no build, no driver, too old a driver, or simply no GPU."""
     if torch.version.cuda is None:
-        return "this torch is built without CUDA"
+        apple = "; Apple's GPU is used if you say --device mps" if torch.backends.mps.is_available() else ""
+        return f"this torch is built without CUDA{apple}"
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
@@ -85,27 +87,45 @@ def _is_nvidia_display(device: Path) -> bool:
     return vendor.startswith("0x10de") and kind.startswith("0x03")
 
 
-def allowed_on(device: torch.device) -> tuple[str, ...]:
-    """The precisions that a device has."""
-    return _ALLOWED[device.type]
+def allowed_on(device: torch.device, hardware: Hardware | None = None) -> tuple[str, ...]:
+    """The precisions that a device has.
+
+    Args:
+        device: of which kind.
+        hardware: what it is; None: looked up on this machine.
+    """
+    return _BEFORE_AMPERE if _is_before_ampere(hardware or hardware_of(device)) else _ALLOWED[device.type]
 
 
-def resolve_numerics(device: torch.device, precision: str, threads: int | None) -> Numerics:
-    """Numerics without a batch size, which each batch sets.
+def resolve_numerics(
+    device: torch.device, precision: str, threads: int | None, hardware: Hardware | None = None
+) -> Numerics:
+    """Numerics without a batch size, which each batch sets, and without model and builds, which the renderer adds.
 
     Args:
         device: where to run.
-        precision: "auto" or one of `PRECISIONS`.
+        precision: "auto" or one of `PRECISIONS`; auto is TF32 on a GPU that has it, else float32.
         threads: of the CPU; None for the cores.
+        hardware: what the device is, if it is not of this machine; None: looked up here.
 
     Raises:
         ConfigError: the device has no such precision.
     """
-    kind = device.type
-    chosen = _AUTO_PRECISION[kind] if precision == "auto" else precision
-    if chosen not in allowed_on(device):
-        raise ConfigError(f"--precision {precision}: on {kind}, allowed: auto, {', '.join(allowed_on(device))}")
+    kind, hardware = device.type, hardware or hardware_of(device)
+    allowed = allowed_on(device, hardware)
+    automatic = "tf32" if "tf32" in allowed else "fp32"
+    chosen = automatic if precision == "auto" else precision
+    if chosen not in allowed:
+        where = f"on {kind}, allowed"
+        if hardware.capability and chosen in PRECISIONS:  # another card would have it
+            has = f"{hardware.model} has compute capability {'.'.join(map(str, hardware.capability))}"
+            where = f"{has}, and {chosen} needs 8.0 or higher; allowed on it"
+        raise ConfigError(f"--precision {precision}: {where}: auto, {', '.join(allowed)}")
     return Numerics(device=kind, precision=chosen, batch_size=1, threads=threads or count_cores())
+
+
+def _is_before_ampere(hardware: Hardware) -> bool:
+    return hardware.capability is not None and hardware.capability < _TENSOR_CORES
 
 
 @contextmanager
@@ -113,7 +133,8 @@ def applied(numerics: Numerics) -> Iterator[None]:
     """Run a block with these numerics: threads, deterministic algorithms, TF32 or not; restored afterwards.
 
     Matrix products are always exact to their type, whatever the environment asks for (NVIDIA's containers may set
-    `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE`): only convolutions are worth less.
+    `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE`): only convolutions are worth less. On Apple's GPU deterministic algorithms are
+    not asked for, since a max pool has none there and would raise: equal bytes are not promised on it.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it deterministic cuBLAS refuses to run
     threads = torch.get_num_threads()
@@ -122,7 +143,7 @@ def applied(numerics: Numerics) -> Iterator[None]:
     fills = memory.fill_uninitialized_memory
     products = torch.get_float32_matmul_precision()
     torch.set_num_threads(numerics.threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(numerics.device != "mps")
     memory.fill_uninitialized_memory = False  # nobody here reads memory to which nothing was written
     torch.set_float32_matmul_precision("highest")
     tf32 = numerics.precision == "tf32"

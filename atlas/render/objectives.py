@@ -171,8 +171,8 @@ def _group(
         None if rows == list(range(batch_size)) else torch.tensor(rows, device=device),
         None if takes_all else features,  # goes to the device when its numbers have been read
         None,
-        masks.to(device, dtype),
-        torch.tensor([term.coefficient for _, term in members], dtype=torch.float64).to(device, dtype),
+        masks.to(dtype).to(device),
+        torch.tensor([term.coefficient for _, term in members], dtype=torch.float64).to(dtype).to(device),
     )
 
 

@@ -14,6 +14,8 @@ from atlas.plan.jobs import Job
 from atlas.plan.starts import Photo
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
+from atlas.render.device_check import check_network
+from atlas.render.hardware import hardware_of
 from atlas.render.memory import free_memory, keep_freed_memory, may_be_out_of_memory
 from atlas.render.network import Network
 from atlas.render.replay import Recorder, cuda_capture
@@ -51,21 +53,29 @@ class Renderer:
         Args:
             weights: what to look into.
             device: where.
-            numerics: precision and threads; each call of `render` sets the batch size.
+            numerics: precision and threads; the renderer adds what its device is, and each call of `render` sets the
+                batch size.
             open_photo: gives the photographs that jobs start from, upright and in RGB.
+
+        Raises:
+            ConfigError: on Apple's GPU, torch computes other gradients than on the CPU.
         """
         self._weights = weights
         self._device = device
-        self._numerics = numerics
+        hardware = hardware_of(device)
+        self._numerics = replace(numerics, model=hardware.model, cudnn=hardware.cudnn)
         self._open_photo = open_photo
         if device.type == "cpu":
             keep_freed_memory()
         self._network = Network(weights, device, arithmetic.dtype_of(numerics.precision))
+        if device.type == "mps":
+            with arithmetic.applied(arithmetic.in_float32(self._numerics)):
+                check_network(self._judge, Network(weights, torch.device("cpu"), torch.float32))
         self._recorder = Recorder(cuda_capture(device)) if device.type == "cuda" else None
 
     @property
     def numerics(self) -> Numerics:
-        """Device kind, precision and threads."""
+        """Device, precision, threads and builds."""
         return self._numerics
 
     @property

@@ -10,7 +10,7 @@ from atlas.plan.raster import Clip
 from atlas.plan.recipes import Recipe
 from atlas.site.catalogue import PENDING
 from atlas.store.clips import clip_target
-from atlas.store.records import Record
+from atlas.store.records import Numerics, Record
 
 GRADIENTS = {
     "sum": "taken as it is",
@@ -158,6 +158,12 @@ def dream_command(
     if size is not None:
         parts.append(f"--size {size}")
     return (*parts, *_numerics(record))
+
+
+def hardware(numerics: Numerics) -> str:
+    """On what something was computed: the kind of device, and what is known of it."""
+    facts = ", ".join(fact for fact in (numerics.model, numerics.cudnn and f"cuDNN {numerics.cudnn}") if fact)
+    return f"{numerics.device} ({facts})" if facts else numerics.device
 
 
 def _numerics(record: Record | None) -> tuple[str, ...]:

@@ -32,12 +32,17 @@ class WeightsId:
 
 @dataclass(frozen=True)
 class Numerics:
-    """What the last bits of a rendering depend on: equal numerics give equal bytes."""
+    """What the last bits of a rendering depend on: equal numerics, all fields known, give equal bytes.
+
+    The versions of torch and torchvision belong to them too, and stand beside them in a `Record`.
+    """
 
     device: str  # kind: "cpu", "cuda" or "mps"
     precision: str  # "fp64", "fp32", "tf32" or "bf16"
     batch_size: int
     threads: int  # of the CPU
+    model: str | None = None  # of the GPU, or the CPU's instruction set; None: unknown, as in older records
+    cudnn: str | None = None  # version of cuDNN, on CUDA; None: unknown, or another device
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class Record:
         Args:
             job: target, recipe, seed and start.
             weights_sha256: the weights' hash.
-            precision: resolved precision; None if any will do.
+            precision: resolved precision; None if any will do. Other numerics do not count: a picture stays up to
+                date on other hardware.
         """
         start = job.start.sha256 if job.start else NOISE
         wanted = (str(job.target), job.recipe.digest, start, job.seed, weights_sha256, job.sizes[-1])
@@ -204,6 +210,7 @@ def _check_types(record: Record) -> None:
         counts += [record.failed_at.octave, record.failed_at.step]
     sound = (
         all(isinstance(text, str) for text in texts)
+        and all(text is None or isinstance(text, str) for text in (numerics.model, numerics.cudnn))
         and all(type(count) is int and count >= 0 for count in counts)
         and all(number is None or _is_finite_number(number) for number in numbers)
         and record.status in STATUSES

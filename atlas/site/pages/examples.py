@@ -11,7 +11,7 @@ from atlas.site.crops import ShownExamples
 from atlas.site.models import Link, Page, Picture, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
 from atlas.site.pictures import crop_path
-from atlas.site.words import number
+from atlas.site.words import hardware, number
 
 PAGE = f"examples/{HOME}"
 TITLE = "Strongest crops"
@@ -86,7 +86,7 @@ def example_pages(atlas: Atlas) -> list[Page]:
         size=found.size,
         own_size=atlas.recipe.octaves[-1].size,
         command="atlas examples --drawn" if found.folder is None else "atlas examples FOLDER",
-        numerics=f"{found.numerics.device}, {found.numerics.precision}, batch size {found.numerics.batch_size}",
+        numerics=f"{hardware(found.numerics)}, {found.numerics.precision}, batch size {found.numerics.batch_size}",
         rows=tuple(row for entry in atlas.layers if (row := _layer_row(entry, shown))),
     )
     description = "The strongest crops of a collection of pictures for each feature, against the feature's own picture."
