@@ -20,7 +20,7 @@ from atlas.render.execute import Report, keep_attempts, split_fresh
 from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights, load_weights
-from atlas.runs import RunOptions, Watcher, connect_executor, expect, refuse_long_cpu_run
+from atlas.runs import BatchSizes, RunOptions, Watcher, batch_sizes, connect_executor, expect, refuse_long_cpu_run
 from atlas.site.build import SiteReport, build_site, check_folders
 from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder, clip_target
@@ -161,24 +161,24 @@ def _run(
 
     `show` is called after the first of several rounds; `site` is a folder that needs room too.
     """
-    if options.shard:
-        jobs = planning.shard(jobs, *options.shard)
     with connect_executor(options) as executor:
+        sizes = batch_sizes(jobs, options, executor)
+        if options.shard:
+            jobs = planning.shard(jobs, *options.shard)
         precision = executor.numerics.precision
         ahead = forecast(jobs, config.store, config.weights, precision=precision, force=options.force)
-        expectation = expect(ahead, options, executor)
+        expectation = expect(ahead, sizes, executor)
         watcher.expects(expectation)
         refuse_long_cpu_run(expectation, options, executor)
         require_room(expectation.forecast, config.store, site)
         sweep_temporaries(config.store, through_links=True)
         keep_photos(config, jobs)
         weights = load_weights(config.weights)
-        run = _Run(
-            config, options, watcher, executor, weights, executor.load(weights, partial(open_photo, config.store))
-        )
+        render_batches = executor.load(weights, partial(open_photo, config.store))
+        run = _Run(config, options, watcher, executor, sizes, weights, render_batches)
         pending = run.split_fresh(jobs)
         if len(pending) > len(expectation.forecast.pending):  # masters of other weights, or damaged, looked fresh
-            expectation = expect(forecast_of(jobs, set(pending)), options, executor)
+            expectation = expect(forecast_of(jobs, set(pending)), sizes, executor)
             watcher.expects(expectation)
             refuse_long_cpu_run(expectation, options, executor)
             require_room(expectation.forecast, config.store, site)
@@ -202,6 +202,7 @@ class _Run:
     options: RunOptions
     watcher: Watcher
     executor: Executor
+    sizes: BatchSizes
     weights: Weights
     render_batches: RenderBatches
     report: Report = field(default_factory=Report)
@@ -215,7 +216,7 @@ class _Run:
 
     def rounds(self, jobs: Sequence[Job]) -> list[list[Batch]]:
         executor = self.executor
-        return planning.rounds(jobs, executor.device.type, self.options.batch_size, executor.memory)
+        return planning.rounds(jobs, executor.device.type, self.sizes, executor.memory)
 
     def render(self, batches: Sequence[Batch]) -> None:
         if batches:

@@ -1,6 +1,6 @@
 """What a run is, apart from what it makes: options → executor and expectation; who watches it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,6 +10,7 @@ import torch
 from atlas.errors import ConfigError
 from atlas.forecast import Forecast, format_seconds
 from atlas.plan import jobs as planning
+from atlas.plan.jobs import Job
 from atlas.render import cluster
 from atlas.render.batches import Executor, PlainExecutor
 from atlas.render.execute import Outcome
@@ -26,6 +27,7 @@ class RunOptions:
     device: str = "auto"
     precision: str = "auto"
     batch_size: int | None = None  # None: the table's
+    fit_batches: bool = False  # make batches no larger than the jobs need, where no size is given
     threads: int | None = None  # None: the cores
     force: bool = False  # render again what is fresh
     shard: tuple[int, int] | None = None  # (I, N): the I-th of N parts, from 1
@@ -75,10 +77,26 @@ class Watcher(Protocol):
         """Told while pictures for the site are encoded."""
 
 
-def expect(ahead: Forecast, options: RunOptions, executor: Executor) -> Expectation:
+BatchSizes = int | Mapping[Job, int] | None
+
+
+def batch_sizes(jobs: Sequence[Job], options: RunOptions, executor: Executor) -> BatchSizes:
+    """Rows of the batches of a run, of all jobs or of each; None for the table's.
+
+    Args:
+        jobs: all that are asked for, of all shards, up to date or not.
+        options: how to run.
+        executor: where.
+    """
+    if options.batch_size or not options.fit_batches:
+        return options.batch_size
+    return planning.fitted_sizes(jobs, executor.device.type, executor.memory)
+
+
+def expect(ahead: Forecast, sizes: BatchSizes, executor: Executor) -> Expectation:
     """Say what a run will take, from what is left to render and half a second of measurement."""
     device, numerics = executor.device, executor.numerics
-    rounds = planning.rounds(ahead.pending, device.type, options.batch_size, executor.memory)
+    rounds = planning.rounds(ahead.pending, device.type, sizes, executor.memory)
     flops = sum(batch.flops for batches in rounds for batch in batches)
     seconds = flops / executor.measure_speed() if flops else 0.0
     return Expectation(ahead, device, executor.device_name, numerics, flops, seconds)

@@ -196,6 +196,21 @@ def test_every_kind_of_target_renders_and_paths_are_printed_in_order(config):
     assert again.stdout == result.stdout
 
 
+def test_named_targets_are_rendered_without_padding_and_an_interruption_changes_nothing(config, tmp_path):
+    """Three features, two of them of one branch: a batch of two and one of one, whichever are there already."""
+    named = ["Mixed_5b[0]", "Mixed_5b[1]", "Mixed_5b[70]"]
+    paths = [Path(line) for line in run("render", *named, "--config", config).stdout.splitlines()]
+    assert [open_master(path)[1].numerics.batch_size for path in paths] == [2, 2, 1]
+    before = [path.read_bytes() for path in paths]
+    paths[1].unlink()
+    assert run("render", *named, "--config", config).exit_code == 0
+    assert [path.read_bytes() for path in paths] == before
+    alone = run("render", "Mixed_5b[1]", "--config", config, "--store", tmp_path / "alone").stdout.strip()
+    assert open_master(Path(alone))[1].numerics.batch_size == 1
+    by_the_table = run("render", "--config", config, "--store", tmp_path / "table").stdout.splitlines()
+    assert {open_master(Path(path))[1].numerics.batch_size for path in by_the_table} == {2, 4}
+
+
 def test_shards_render_disjoint_parts(config, tmp_path):
     stores = [tmp_path / "one", tmp_path / "two"]
     for number, store in enumerate(stores, 1):

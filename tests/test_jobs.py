@@ -40,6 +40,30 @@ def test_rounds_show_something_of_every_layer_first():
     assert all(batch.size == 4 for batches in rounds for batch in batches)
 
 
+NAMED = ["Mixed_6b[0]", "Mixed_6b[1]", "Mixed_6b[200]", "Conv2d_1a_3x3[3]", *(f"Mixed_7c[{n}]" for n in range(6))]
+
+
+def test_batches_that_fit_render_no_padding():
+    """Of two features of one branch and one of another, a feature of a layer of its own, and six of one branch."""
+    jobs = planning.target_jobs(load_config(), NAMED)
+    sizes = planning.fitted_sizes(jobs, "cpu")
+    assert [sizes[job] for job in jobs] == [2, 2, 1, 1, 4, 4, 4, 4, 2, 2]
+    batches = [batch for part in planning.rounds(jobs, "cpu", sizes) for batch in part]
+    assert sum(batch.flops for batch in batches) == sum(job.flops for job in jobs)
+    assert {job for batch in batches for job in batch.jobs} == set(jobs)
+
+
+@given(st.sets(st.sampled_from(NAMED), min_size=1))
+def test_a_job_keeps_the_size_of_its_batch_when_others_are_done(left):
+    jobs = planning.target_jobs(load_config(), NAMED)
+    sizes = planning.fitted_sizes(jobs, "cpu")
+    pending = [job for job in jobs if str(job.target) in left]
+    batches = [batch for part in planning.rounds(pending, "cpu", sizes) for batch in part]
+    assert sorted(str(job.target) for batch in batches for job in batch.jobs) == sorted(left)
+    assert all(batch.size == sizes[job] for batch in batches for job in batch.jobs)
+    assert all(len(batch.jobs) <= batch.size for batch in batches)
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
 def test_automatic_batch_sizes_come_from_a_table(device):
     sizes = {batch.deepest: batch.size for batch in planning.rounds(plan(features="40"), device)[0]}

@@ -76,8 +76,9 @@ def render_command(
     from atlas import pipeline
     from atlas.console import RunConsole, report_lines
 
+    how = run_options(running, shard=parts, fit_batches=bool(targets))
     with RunConsole() as console:
-        report = pipeline.render(settings, jobs, run_options(running, shard=parts), console, rescue=not targets)
+        report = pipeline.render(settings, jobs, how, console, rescue=not targets)
     rescued = [outcome.job for outcome in report.outcomes]
     _print_masters(dict.fromkeys([*jobs, *rescued]), report)  # as they were asked for, and then what was rescued
     finish(report_lines(report), failed=bool(report.failures))

@@ -99,7 +99,9 @@ def with_photos(settings: Config) -> Config:
     return look_at_photos(settings, lambda line: typer.echo(line, err=True))
 
 
-def run_options(running: Running, *, shard: tuple[int, int] | None = None, fine: bool = False) -> "RunOptions":
+def run_options(
+    running: Running, *, shard: tuple[int, int] | None = None, fine: bool = False, fit_batches: bool = False
+) -> "RunOptions":
     """How to run.
 
     Raises:
@@ -112,7 +114,7 @@ def run_options(running: Running, *, shard: tuple[int, int] | None = None, fine:
     if running.executor == "plain" and (running.address, running.gpus_per_task) != (None, None):
         raise ConfigError("--address and --gpus-per-task belong to --executor ray: say that too, or leave them out")
     flags = {**asdict(running), "batch_size": read_rows(running.batch_size)}
-    return RunOptions(**flags, shard=shard, fine=fine)
+    return RunOptions(**flags, shard=shard, fine=fine, fit_batches=fit_batches)
 
 
 def read_rows(text: str) -> int | None:

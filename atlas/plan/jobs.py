@@ -1,7 +1,7 @@
 """What is to be rendered, in which order and at what cost: `Config` → jobs → batches → rounds."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -179,13 +179,30 @@ def batch_size(layer: str, device: str, memory: int | None = None) -> int:
     return next(sizes[region] for least, sizes in _CUDA_BATCH_SIZES if has >= least)
 
 
-def rounds(jobs: Iterable[Job], device: str, size: int | None = None, memory: int | None = None) -> list[list[Batch]]:
+def fitted_sizes(jobs: Iterable[Job], device: str, memory: int | None = None) -> dict[Job, int]:
+    """Batch sizes for a few jobs, so that nothing is rendered as padding: full batches, and one of the rest.
+
+    Args:
+        jobs: all that are asked for, up to date or not: an interruption must not change the size of a batch.
+        device: kind of device.
+        memory: bytes of the GPU in all; None: unknown.
+
+    Returns:
+        For each job the rows of its batch.
+    """
+    batches = (batch for part in rounds(jobs, device, memory=memory) for batch in part)
+    return {job: len(batch.jobs) for batch in batches for job in batch.jobs}
+
+
+def rounds(
+    jobs: Iterable[Job], device: str, size: int | Mapping[Job, int] | None = None, memory: int | None = None
+) -> list[list[Batch]]:
     """Order jobs so that every layer shows something early, and then like after like.
 
     Args:
         jobs: what to render, in the order of the atlas.
         device: kind of device, for the batch size.
-        size: rows in a batch; None for the table's.
+        size: rows in a batch, of all jobs or of each; None for the table's.
         memory: bytes of the GPU in all, for the batch size; None: unknown.
 
     Returns:
@@ -194,14 +211,15 @@ def rounds(jobs: Iterable[Job], device: str, size: int | None = None, memory: in
         layer, so that no other need run. Photographs are few and may be large, so that each has a batch of its own
         unless `size` says otherwise.
     """
-    groups: dict[tuple[Recipe, str, Size | None, int | None], list[Job]] = {}
+    groups: dict[tuple[Recipe, str, Size | None, int | None, int], list[Job]] = {}
     for job in jobs:
         photo_size = job.start.size if job.start else None
         drawn_from = job.seed if job.recipe.resize else None  # all rows of a batch are seen at one random size
-        groups.setdefault((job.recipe, job.target.deepest, photo_size, drawn_from), []).append(job)
+        rows = size.get(job) if isinstance(size, Mapping) else size
+        rows = rows or (1 if photo_size else batch_size(job.target.deepest, device, memory))
+        groups.setdefault((job.recipe, job.target.deepest, photo_size, drawn_from, rows), []).append(job)
     lanes = []
-    for (_, layer, photo_size, _), members in groups.items():
-        rows = size or (1 if photo_size else batch_size(layer, device, memory))
+    for (*_, rows), members in groups.items():
         lanes.append([Batch(tuple(chunk), rows) for chunk in _chunks(members, rows)])
     others = [batch for lane in lanes for batch in lane[1:]]
     return [part for part in ([lane[0] for lane in lanes], others) if part]
