@@ -226,7 +226,7 @@ def _place(record: Record) -> str:
         name += f"~s{record.seed}"
     if record.start != NOISE:
         name += f"~{record.start[:8]}"
-    return f"{record.weights.folder}/{record.recipe_name}-{record.recipe_digest}/{name}.png"
+    return f"{record.weights.folder}/{record.recipe_name}-{record.recipe_digest}/{name}{record.input_suffix}.png"
 
 
 def _check_manifest(site: Path, files: dict[str, int]) -> list[str]:

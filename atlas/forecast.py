@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atlas.errors import StoreError
 from atlas.plan.jobs import Job
 from atlas.plan.layers import LAYERS
+from atlas.plan.recipes import InputMap
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import find_weights_ids
@@ -73,7 +74,13 @@ class Forecast:
 
 
 def forecast(
-    jobs: Sequence[Job], store: Path, weights: str, *, precision: str | None = None, force: bool = False
+    jobs: Sequence[Job],
+    store: Path,
+    weights: str,
+    weights_input: InputMap | None = None,
+    *,
+    precision: str | None = None,
+    force: bool = False,
 ) -> Forecast:
     """Look at a plan before anything is loaded.
 
@@ -82,10 +89,12 @@ def forecast(
         store: folder of masters.
         weights: "imagenet", "demo" or a file. A file counts by its hash; of the others a master by any weights of
             that name counts, since their hash is known only once they are loaded.
+        weights_input: the map that they were trained with, if somebody says it.
         precision: resolved precision; None if any will do.
         force: count nothing as fresh.
     """
-    known = [] if force else find_weights_ids(store, weights)
+    found = [] if force else find_weights_ids(store, weights)
+    known = [replace(ids, input=weights_input or ids.input) for ids in found]
     return forecast_of(jobs, {job for job in jobs if not _is_fresh(job, store, known, precision)})
 
 
@@ -104,7 +113,7 @@ def forecast_of(jobs: Iterable[Job], pending: Collection[Job]) -> Forecast:
 
 
 def _is_fresh(job: Job, store: Path, known: Iterable[WeightsId], precision: str | None) -> bool:
-    return any(find_record(master_path(store, ids, job), job, ids.sha256, precision) for ids in known)
+    return any(find_record(master_path(store, ids, job), job, ids, precision) for ids in known)
 
 
 def require_room(ahead: Forecast, store: Path, site: Path | None = None) -> None:

@@ -6,11 +6,12 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from atlas import log
 from atlas.errors import ConfigError, VideoError
 from atlas.findings.topics import Source
 from atlas.forecast import forecast, forecast_of, require_room
 from atlas.plan import jobs as planning
-from atlas.plan.config import Config
+from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.wanted import all_jobs
@@ -26,9 +27,9 @@ from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.files import sweep_temporaries
 from atlas.store.photos import keep_photos, open_photo
-from atlas.store.records import WeightsId
+from atlas.store.records import DEMO_SHA256, WeightsId
 from atlas.store.video import Encoding, encode_clip
-from atlas.store.weights_ids import write_weights_id
+from atlas.store.weights_ids import with_input, write_weights_id
 from atlas.studies.desk import Desk
 from atlas.studies.examples import Looked, find_examples
 from atlas.studies.gallery import check_folder, open_gallery
@@ -117,7 +118,7 @@ def examples(config: Config, options: RunOptions, watcher: Watcher) -> Looked:
     device = resolve_device(options.device)
     if config.lists.examples.folder:
         check_folder(config.lists.examples.folder)
-    renderer = Renderer(load_weights(config.weights), device, resolve_numerics(device, "fp32", options.threads))
+    renderer = Renderer(_load(config), device, resolve_numerics(device, "fp32", options.threads))
     found = _find_examples(config, renderer, watcher, rows=options.batch_size, force=options.force)
     if found is None:
         raise ConfigError("the configuration names no pictures: name a folder of them, or say --drawn")
@@ -166,14 +167,16 @@ def _run(
         if options.shard:
             jobs = planning.shard(jobs, *options.shard)
         precision = executor.numerics.precision
-        ahead = forecast(jobs, config.store, config.weights, precision=precision, force=options.force)
+        ahead = forecast(
+            jobs, config.store, config.weights, config.weights_input, precision=precision, force=options.force
+        )
         expectation = expect(ahead, sizes, executor)
         watcher.expects(expectation)
         refuse_long_cpu_run(expectation, options, executor)
         require_room(expectation.forecast, config.store, site)
         sweep_temporaries(config.store, through_links=True)
         keep_photos(config, jobs)
-        weights = load_weights(config.weights)
+        weights = _load(config)
         render_batches = executor.load(weights, partial(open_photo, config.store))
         run = _Run(config, options, watcher, executor, sizes, weights, render_batches)
         pending = run.split_fresh(jobs)
@@ -192,6 +195,18 @@ def _run(
         if rescue:
             run.rescue()
     return run.report, weights
+
+
+def _load(config: Config) -> Weights:
+    """The configuration's weights, with the map that they were trained with."""
+    weights = load_weights(config.weights)
+    known = with_input(config.store, weights.id, config.weights_input)
+    if known.input is None and config.weights not in BUILT_IN_WEIGHTS and known.sha256 != DEMO_SHA256:
+        log.notice(
+            f"weights {known.name}: taken to expect 2x - 1 for a picture x in [0, 1], as torchvision's do; "
+            "if they expect x itself, say --weights-input x"
+        )
+    return replace(weights, id=known)
 
 
 @dataclass(frozen=True)
@@ -267,4 +282,4 @@ def make_renderer(config: Config, options: RunOptions) -> tuple[Renderer, str]:
     """
     device = resolve_device(options.device)
     numerics = resolve_numerics(device, options.precision, options.threads)
-    return Renderer(load_weights(config.weights), device, numerics), PlainExecutor(device, numerics).device_name
+    return Renderer(_load(config), device, numerics), PlainExecutor(device, numerics).device_name

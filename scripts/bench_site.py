@@ -220,6 +220,7 @@ def put(store: Path, job: Job, picture: NDArray[np.uint8]) -> None:
         start="noise",
         seed=job.seed,
         weights=WEIGHTS,
+        input="x",
         torch="2.15.0+cu130",
         torchvision="0.30.0+cu130",
         numerics=Numerics("cuda", "bf16", 16, 16),

@@ -98,7 +98,7 @@ def build_sample() -> tuple[dict[str, str], Config, int, str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     config = replace(with_photos(load_config(str(SAMPLE))), base_url=f"http://127.0.0.1:{port}/")
-    weights = resolve_weights(config.store, config.weights)
+    weights = resolve_weights(config.store, config.weights, config.weights_input)
     report = build_site(config, weights)
     pages = make_pages(gather_atlas(config, weights, {}))
     kinds = {page.template: page.path for page in reversed(pages)}

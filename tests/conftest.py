@@ -42,7 +42,7 @@ def _a_token_for_ray():
 
 @pytest.fixture(scope="session")
 def weights() -> Weights:
-    return Weights(WeightsId("seeded", "5eed" * 16, "seeded and untrained"), seeded_tensors())
+    return Weights(WeightsId("seeded", "5eed" * 16, "seeded and untrained", "x"), seeded_tensors())
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,8 @@ MODULES = [
 ]
 
 
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision normalises
+
 # the convolutions whose outputs a block puts side by side, in its order; None: the pooled features of the layer before
 LAST = {
     "BasicConv2d": [""],
@@ -116,10 +118,12 @@ def article_render(
     start: Tensor | None = None,
     blur_first: bool = False,
     transform_input: bool = False,
+    normalise: bool = False,
 ) -> Tensor:
     """Image [3, H, W] after the recipe, from noise or a start [1, 3, H, W].
 
-    Each focus is (coefficient, layer, what `neurons` takes).
+    Each focus is (coefficient, layer, what `neurons` takes). Pixels go in as they are, as in the article; a network
+    that torchvision trained expects both `transform_input` and `normalise`.
     """
     cut = Cut(model, sorted({layer for _, layer, _ in foci}))
     with torch.random.fork_rng(devices=[]):
@@ -134,7 +138,9 @@ def article_render(
                 least, largest = recipe.resize
                 factor = least + (largest - least) * random.Random(f"{seed} {number} {i}").random()
                 seen = [round(side * factor) for side in single_input.shape[-2:]]
-            gradient = article_gradient(cut, single_input, foci, first_grids, recipe, transform_input, seen)
+            gradient = article_gradient(
+                cut, single_input, foci, first_grids, recipe, transform_input, seen, normalise=normalise
+            )
             if number == 0 and i < (recipe.rescue_steps or 0) and not gradient.any():
                 gradient = scaled(linear_gradient(model, single_input, foci, seen), foci, recipe)
             n = octave.steps
@@ -151,9 +157,12 @@ def article_render(
     return single_input[0]
 
 
-def article_gradient(cut, single_input, foci, first_grids, recipe, transform_input=False, seen=None) -> Tensor:
+def article_gradient(
+    cut, single_input, foci, first_grids, recipe, transform_input=False, seen=None, normalise=False
+) -> Tensor:
     single_input = single_input.detach().clone().requires_grad_(True)
-    pixels = cut.model._transform_input(single_input) if transform_input else single_input
+    pixels = TF.normalize(single_input, MEAN, DEVIATION) if normalise else single_input
+    pixels = cut.model._transform_input(pixels) if transform_input else pixels
     outputs = cut(torchvision.transforms.Resize(seen)(pixels) if seen else pixels)
     loss = torch.zeros((), dtype=single_input.dtype)
     for coefficient, layer, focus in foci:

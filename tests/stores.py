@@ -49,6 +49,7 @@ def record(job: Job, pixels: bytes, *, status: Status = "ok", weights: WeightsId
         start=job.start.sha256 if job.start else "noise",
         seed=job.seed,
         weights=weights,
+        input="x",
         torch="2.15.0",
         torchvision="0.29.2",
         numerics=Numerics("cpu", "fp32", 4, 2),

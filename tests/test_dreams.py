@@ -207,9 +207,9 @@ def test_the_record_names_the_photograph_and_scores_it_at_the_same_size(weights,
     (rendering,) = renderer(weights).render([job()], 1)
     record = rendering.record
     assert (record.start, record.width, record.height) == (PHOTO.sha256, 120, 80)
-    assert record.is_of(job(), weights.id.sha256)
-    assert not record.is_of(Job(LAYER, RECIPE, 999), weights.id.sha256)
-    assert not record.is_of(job(photo=Photo("cd" * 32, PHOTO.size)), weights.id.sha256)
+    assert record.is_of(job(), weights.id)
+    assert not record.is_of(Job(LAYER, RECIPE, 999), weights.id)
+    assert not record.is_of(job(photo=Photo("cd" * 32, PHOTO.size)), weights.id)
     before = picture().resize((120, 80), Image.Resampling.BILINEAR)
     pixels = torch.tensor(list(before.tobytes()), dtype=torch.uint8).view(1, 80, 120, 3).permute(0, 3, 1, 2) / 255
     objective = compile_objective([LAYER], (76, 114), (80, 120), CPU, torch.float32)
@@ -348,5 +348,5 @@ def test_freshness_is_by_the_photographs_hash(weights, tmp_path: Path) -> None:
     (rendering,) = renderer(weights).render([job()], 1)
     path = master_path(tmp_path, weights.id, job())
     write_master(path, rendering.pixels, rendering.record)
-    assert find_record(path, job(), weights.id.sha256) == rendering.record
-    assert find_record(path, job(photo=Photo("cd" * 32, PHOTO.size)), weights.id.sha256) is None
+    assert find_record(path, job(), weights.id) == rendering.record
+    assert find_record(path, job(photo=Photo("cd" * 32, PHOTO.size)), weights.id) is None

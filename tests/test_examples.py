@@ -28,6 +28,7 @@ from atlas.plan.layers import get_layer, grid, receptive_field
 from atlas.render.execute import Report, run_batches
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
+from atlas.render.weights import Weights
 from atlas.runs import RunOptions
 from atlas.site.build import build_site
 from atlas.site.pages.examples import examples_sentence, feature_sentence
@@ -40,6 +41,7 @@ from atlas.studies.desk import Desk
 from atlas.studies.examples import field_in, find_examples
 from atlas.studies.gallery import draw_gallery, square_of, walk_folder
 from atlas.studies.strongest import Strongest
+from test_input import folded_copy
 
 CPU = torch.device("cpu")
 SIZE = 90
@@ -173,6 +175,28 @@ def test_what_is_not_finite_is_nobodys_strongest():
     maps = torch.tensor([1.0, torch.nan, torch.inf, 2.0])[:, None, None, None]
     strongest = Strongest.nobody(1, 2).merged(maps, torch.arange(4))
     assert strongest.pictures.tolist() == [[3, 0]]
+
+
+# what the network is given
+
+
+def test_a_copy_of_the_network_that_expects_another_map_gives_the_same_crops_and_scores(made, desk, photos):
+    """As torchvision's weights, which were trained on 2x − 1, beside weights that were trained on x."""
+    whole, looked = made
+    copy = Weights(replace(whole.renderer.weights.id, input="2x-1"), folded_copy(whole.renderer.weights.tensors))
+    renderer = Renderer(copy, CPU, resolve_numerics(CPU, "fp32", 2))
+    found = find_examples(
+        Desk(Source(desk.source.config, copy.id), renderer), walk_folder(photos, print), Quiet(), rows=4
+    ).found
+    assert (looked.found.input, found.input) == ("x", "2x-1")
+    for one, other in zip(looked.found.features, found.features, strict=True):
+        assert other.score == pytest.approx(one.score, rel=1e-4, abs=1e-4)
+        assert [crop.score for crop in other.crops] == pytest.approx(
+            [crop.score for crop in one.crops], rel=1e-4, abs=1e-4
+        )
+        assert [(crop.picture, crop.box) for crop in other.crops] == [(crop.picture, crop.box) for crop in one.crops]
+    assert read_examples(desk.source.config.store, copy.id) == found
+    assert read_examples(desk.source.config.store, whole.renderer.weights.id) is None  # of another map
 
 
 # fields

@@ -74,7 +74,7 @@ def test_a_link_in_a_store_is_read_by_what_it_shows_and_never_written_through(pr
     for path, write in writes.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(precious)
-        assert find_record(master, JOB, WEIGHTS.sha256) is None
+        assert find_record(master, JOB, WEIGHTS) is None
         assert read_finding(finding, dict, "inputs") is None
         with pytest.raises(AtlasError):
             read_weights_id(store / WEIGHTS.folder / WEIGHTS_FILE)
@@ -209,9 +209,9 @@ def test_a_master_of_more_pixels_than_are_rendered_takes_no_memory(tmp_path, mon
 def test_a_master_of_another_size_than_is_asked_for_is_not_fresh(tmp_path):
     path = tmp_path / "master.png"
     large_master(path, 300)
-    assert find_record(path, JOB, WEIGHTS.sha256) is None
+    assert find_record(path, JOB, WEIGHTS) is None
     write_master(path, PIXELS, RECORD)
-    assert find_record(path, JOB, WEIGHTS.sha256) == RECORD
+    assert find_record(path, JOB, WEIGHTS) == RECORD
 
 
 def test_a_photograph_larger_than_any_that_is_kept_takes_no_memory(tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ RECORD = Record(
     start="noise",
     seed=999,
     weights=WEIGHTS,
+    input="x",
     torch="2.15.0",
     torchvision="0.29.2",
     numerics=Numerics("cpu", "fp32", 4, 2),
@@ -70,18 +71,18 @@ def test_the_same_rendering_is_the_same_file(master):
 
 
 def test_a_fresh_master_is_found(master):
-    assert masters.find_record(master, JOB, WEIGHTS.sha256, "fp32") == RECORD
-    assert masters.find_record(master, JOB, WEIGHTS.sha256) == RECORD
+    assert masters.find_record(master, JOB, WEIGHTS, "fp32") == RECORD
+    assert masters.find_record(master, JOB, WEIGHTS) == RECORD
 
 
 @pytest.mark.parametrize(
     "wanted",
     [
-        (Job(parse("Mixed_6b[653]"), JOB.recipe, 999), WEIGHTS.sha256, "fp32"),
-        (Job(JOB.target, JOB.recipe.scaled(299, 9), 999), WEIGHTS.sha256, "fp32"),
-        (Job(JOB.target, JOB.recipe, 998), WEIGHTS.sha256, "fp32"),
-        (JOB, "cd" * 32, "fp32"),
-        (JOB, WEIGHTS.sha256, "fp64"),
+        (Job(parse("Mixed_6b[653]"), JOB.recipe, 999), WEIGHTS, "fp32"),
+        (Job(JOB.target, JOB.recipe.scaled(299, 9), 999), WEIGHTS, "fp32"),
+        (Job(JOB.target, JOB.recipe, 998), WEIGHTS, "fp32"),
+        (JOB, replace(WEIGHTS, sha256="cd" * 32), "fp32"),
+        (JOB, WEIGHTS, "fp64"),
     ],
     ids=["target", "recipe", "seed", "weights", "precision"],
 )
@@ -93,7 +94,7 @@ def test_a_master_cut_off_anywhere_is_not_fresh(master):
     whole = master.read_bytes()
     for length in {0, 1, 8, 30, 200, len(whole) // 2, len(whole) - 20, len(whole) - 1}:
         master.write_bytes(whole[:length])
-        assert masters.find_record(master, JOB, WEIGHTS.sha256) is None, length
+        assert masters.find_record(master, JOB, WEIGHTS) is None, length
         with pytest.raises(StoreError, match="render it again"):
             masters.open_master(master)
 
@@ -196,9 +197,9 @@ def test_a_record_of_before_hardware_was_named_is_read_and_up_to_date(master):
     del data["numerics"]["model"], data["numerics"]["cudnn"]
     older = Record.from_json(json.dumps(data))
     assert older == replace(RECORD, numerics=replace(RECORD.numerics, model=None, cudnn=None))
-    assert older.is_of(JOB, WEIGHTS.sha256, "fp32")
+    assert older.is_of(JOB, WEIGHTS, "fp32")
     newer = replace(RECORD, numerics=replace(RECORD.numerics, model="NVIDIA H200", cudnn="91002"))
-    assert newer.is_of(JOB, WEIGHTS.sha256, "fp32")
+    assert newer.is_of(JOB, WEIGHTS, "fp32")
 
 
 @pytest.mark.parametrize("name", ["model", "cudnn"])

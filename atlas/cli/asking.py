@@ -56,7 +56,7 @@ def plan_command(source: Source, choice: Choice, precision: opt.Precision = "aut
 
     settings = with_photos(read_settings(source, choice))
     wanted = None if precision == "auto" else precision
-    ahead = forecast(all_jobs(settings), settings.store, settings.weights, precision=wanted)
+    ahead = forecast(all_jobs(settings), settings.store, settings.weights, settings.weights_input, precision=wanted)
     typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
     Console().print(plan_table(ahead))
     typer.echo(room_line(ahead, settings.store))

@@ -18,6 +18,7 @@ class Source:
 
     config: opt.Config = "article"
     weights: opt.Weights = None
+    weights_input: opt.WeightsInput = None
     seed: opt.Seed = None
     store: opt.Store = None
 

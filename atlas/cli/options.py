@@ -94,6 +94,15 @@ Weights = Annotated[
         help="What network to look into.",
     ),
 ]
+WeightsInput = Annotated[
+    Optional[str],
+    typer.Option(
+        "--weights-input",
+        metavar="x|2x-1",
+        rich_help_panel=WHAT,
+        help="What the weights were trained on, for a picture x in [0, 1]; default for a file: 2x-1.",
+    ),
+]
 Store = Annotated[
     Optional[Path],
     typer.Option("--store", metavar="DIR", parser=given_path, rich_help_panel=WHAT, help="Folder of masters."),

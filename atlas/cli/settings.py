@@ -30,6 +30,7 @@ def read_settings(source: Source, choice: Choice = Choice(), place: Place = Plac
         features_only=choice.features_only,
         recipe=choice.recipe,
         weights=source.weights,
+        weights_input=source.weights_input,
         seed=source.seed,
         store=source.store,
         site=place.out,

@@ -25,7 +25,7 @@ def site_command(source: Source, choice: Choice, place: Place, publishing: Publi
     from atlas.store.weights_ids import resolve_weights
 
     settings = with_photos(read_settings(source, choice, place))
-    found = resolve_weights(settings.store, settings.weights)
+    found = resolve_weights(settings.store, settings.weights, settings.weights_input)
     if found is None and has_pictures(settings.site):
         raise ConfigError(
             f"{settings.store} holds nothing rendered with weights {settings.weights}, and the site in {settings.site} "

@@ -15,6 +15,7 @@ import msgspec
 from atlas.findings.files import MOST_BYTES, write_finding
 from atlas.paths import read_whole
 from atlas.plan.lists.examples import ExampleList
+from atlas.plan.recipes import InputMap
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
 from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
@@ -68,6 +69,7 @@ class Examples:
     skipped: int  # files that could not be read
     numerics: Numerics
     features: tuple[FeatureExamples, ...]  # in the network's order
+    input: InputMap = "x"  # what the network was given for a picture x; "x" in records from before there was a choice
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,13 @@ def read_examples(store: Path, weights: WeightsId, inputs: str | None = None) ->
         inputs: digest of all that they depend on; None if any will do.
 
     Returns:
-        None if there are none, of this version and these inputs; a damaged record counts as none.
+        None if there are none, of this version, these inputs, and pictures given to the network as in its training; a
+        damaged record counts as none.
     """
     file = _read(examples_path(store, weights))
     if file is None or file.found.version != VERSION or inputs not in (None, file.inputs):
         return None
-    return file.found
+    return file.found if file.found.input == weights.trained_input else None
 
 
 def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str) -> None:

@@ -83,5 +83,5 @@ class Source:
     def _find_state(self, job: Job) -> tuple[str, Status] | tuple[None, None]:
         """Hash of the pixels, and status."""
         path = master_path(self.config.store, self.weights, job)
-        record = self._known.get(job) or find_record(path, job, self.weights.sha256)
+        record = self._known.get(job) or find_record(path, job, self.weights)
         return (record.pixels_sha256, record.status) if record else (None, None)

@@ -13,7 +13,7 @@ from atlas.paths import is_there
 from atlas.plan import layers
 from atlas.plan.features import Features, parse_features
 from atlas.plan.lists import Lists, read_lists
-from atlas.plan.recipes import GRADIENTS, METRICS, Gradient, Metric, Octave, Recipe
+from atlas.plan.recipes import GRADIENTS, INPUT_MAPS, INPUTS, METRICS, Gradient, Input, InputMap, Metric, Octave, Recipe
 from atlas.plan.tables import Table, read_path
 
 PRESETS = ("article", "demo")
@@ -31,6 +31,7 @@ class Config:
 
     title: str
     weights: str  # "imagenet", "demo" or the path of a file
+    weights_input: InputMap | None  # the map that they were trained with; None: as is known of them
     seed: int
     store: Path
     site: Path
@@ -88,6 +89,7 @@ def override(
     features: str | None = None,
     recipe: str | None = None,
     weights: str | None = None,
+    weights_input: str | None = None,
     seed: int | None = None,
     store: Path | None = None,
     site: Path | None = None,
@@ -108,7 +110,9 @@ def override(
     if seed is not None:
         config = replace(config, seed=seed)
     if weights is not None:
-        config = replace(config, weights=weights)
+        config = replace(config, weights=weights, weights_input=None)  # what a file says is of its own weights
+    if weights_input is not None:
+        config = replace(config, weights_input=_input_map(weights_input))
     if base_url is not None:
         config = replace(config, base_url=_base_url(base_url, "--base-url"))
     if features_only:
@@ -134,6 +138,7 @@ def _extend(table: Table, folder: Path, *, is_article: bool = False) -> Config:
     config = Config(
         title=_read_title(atlas, base),
         weights=_read_weights(atlas, folder, base),
+        weights_input=_read_weights_input(atlas, base),
         seed=atlas.integer("seed", base.seed if base else None, least=0, most=LARGEST_SEED),
         store=_read_path(atlas, "store", folder, base.store if base else None),
         site=_read_path(atlas, "site", folder, base.site if base else None),
@@ -166,6 +171,18 @@ def _read_weights(table: Table, folder: Path, base: Config | None) -> str:
     if not weights:
         table.fail("weights", f"must be {', '.join(BUILT_IN_WEIGHTS)} or a file")
     return weights if weights in BUILT_IN_WEIGHTS else str(_path(table, "weights", folder))
+
+
+def _read_weights_input(table: Table, base: Config | None) -> InputMap | None:
+    if table.has("weights_input"):
+        return cast(InputMap, table.choice("weights_input", INPUT_MAPS))
+    return None if base is None or table.has("weights") else base.weights_input
+
+
+def _input_map(text: str) -> InputMap:
+    if text not in INPUT_MAPS:
+        raise ConfigError(f'--weights-input "{shorten(text)}": allowed: {", ".join(INPUT_MAPS)}')
+    return text
 
 
 def _read_path(table: Table, key: str, folder: Path, default: Path | None) -> Path:
@@ -271,6 +288,7 @@ def _read_recipe(name: str, parent: Table, table: Table) -> Recipe:
         gradient=cast(Gradient, table.choice("gradient", GRADIENTS, "sum")),
         resize=table.pair("resize", above=0) if table.has("resize") else None,
         rescue_steps=table.integer("rescue_steps", least=1, most=MOST_STEPS) if table.has("rescue_steps") else None,
+        input=cast(Input, table.choice("input", INPUTS, "raw")),
     )
     table.done()
     _check_resize(table, recipe)

@@ -11,8 +11,12 @@ from atlas.plan.blocks import Size
 
 Metric = Literal["l1", "l2", "linf"]
 Gradient = Literal["sum", "per_feature", "rms"]
+Input = Literal["raw", "trained"]
+InputMap = Literal["x", "2x-1"]
 METRICS: tuple[Metric, ...] = ("l1", "l2", "linf")
 GRADIENTS: tuple[Gradient, ...] = ("sum", "per_feature", "rms")
+INPUTS: tuple[Input, ...] = ("raw", "trained")
+INPUT_MAPS: tuple[InputMap, ...] = ("x", "2x-1")  # what the network is given for a picture x in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Recipe:
     gradient: Gradient = "sum"  # as it is, divided by the features summed, or by each row's root mean square
     resize: tuple[float, float] | None = None  # least and largest factor at which the network sees the image; None: 1
     rescue_steps: int | None = None  # steps at the start in which a row without a gradient is rescued; None: none
+    input: Input = "raw"  # give the network pixels as they are (the article), or mapped as in its training
 
     @cached_property
     def digest(self) -> str:
@@ -106,7 +111,17 @@ class Recipe:
         data = asdict(self)
         del data["name"]
         data["octaves"] = [_without_none(octave) for octave in data["octaves"]]
+        if self.input == "raw":
+            del data["input"]
         return _without_none(data)  # so that recipes from before a field came keep their digests
+
+    def input_map(self, trained: InputMap) -> InputMap:
+        """What the network is given for a picture x.
+
+        Args:
+            trained: the map that the weights were trained with.
+        """
+        return trained if self.input == "trained" else "x"
 
     def scaled(self, size: int, steps: int | None = None) -> Self:
         """The same recipe at another size.

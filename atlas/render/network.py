@@ -10,26 +10,32 @@ from torch import Tensor
 from atlas.plan import layers
 from atlas.plan.blocks import Conv, Op
 from atlas.plan.layers import LAYERS, Layer, convolutions
+from atlas.plan.recipes import InputMap
 from atlas.render.graph import walk, walk_to
 from atlas.render.narrow import Narrow
 from atlas.render.weights import Weights
 
 BATCH_NORM_EPSILON = 0.001  # torchvision's InceptionV3
+FIRST = "Conv2d_1a_3x3"
 
 
 class Network:
     """InceptionV3 in eval mode, with each batch norm folded into its convolution and no weight gradients.
 
-    Pixels in [0, 1] go in as they are: neither ImageNet's normalisation nor torchvision's `transform_input`.
+    The network takes pixels in [0, 1]. What their weights see is x itself, as the article has it, or 2x − 1, as
+    torchvision's ImageNet weights were trained (its `transform_input` and normalisation together come to that). The map
+    is folded into the first convolution, which has no padding, so that it is exact and costs nothing.
     """
 
-    def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, weights: Weights, device: torch.device, dtype: torch.dtype, input_map: InputMap = "x") -> None:
         self._device = device
         self._dtype = dtype
+        folded = {name: fold(weights.tensors, name) for name, _, _ in convolutions()}
+        if input_map == "2x-1":
+            folded[FIRST] = fold_input(*folded[FIRST])
         # types are changed before moving, here and elsewhere: Apple's GPU takes no float64
         self._folded = {
-            name: tuple(_in_layout(t.to(dtype).to(device)) for t in fold(weights.tensors, name))
-            for name, _, _ in convolutions()
+            name: tuple(_in_layout(part.to(dtype).to(device)) for part in parts) for name, parts in folded.items()
         }
 
     @property
@@ -159,6 +165,16 @@ def fold(tensors: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
     )
     scale = gamma / torch.sqrt(variance + BATCH_NORM_EPSILON)
     return weight * scale[:, None, None, None], beta - mean * scale
+
+
+def fold_input(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Fold the map 2x − 1 into a convolution without padding: W·(2x − 1) + b = 2W·x + (b − ΣW).
+
+    Args:
+        weight: [out, inputs, height, width].
+        bias: [out].
+    """
+    return 2 * weight, bias - weight.sum((1, 2, 3))
 
 
 def _in_layout(tensor: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.metadata import version
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
+from atlas.plan.recipes import Input, InputMap
 from atlas.plan.starts import Photo
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
@@ -67,10 +68,10 @@ class Renderer:
         self._open_photo = open_photo
         if device.type == "cpu":
             keep_freed_memory()
-        self._network = Network(weights, device, arithmetic.dtype_of(numerics.precision))
+        self._networks: dict[tuple[torch.dtype, InputMap], Network] = {}
         if device.type == "mps":
             with arithmetic.applied(arithmetic.in_float32(self._numerics)):
-                check_network(self._judge, Network(weights, torch.device("cpu"), torch.float32))
+                check_network(self.network("fp32"), Network(weights, torch.device("cpu"), torch.float32))
         self._recorder = Recorder(cuda_capture(device)) if device.type == "cuda" else None
 
     @property
@@ -88,13 +89,19 @@ class Renderer:
         """Where it renders."""
         return self._device
 
-    def network(self, precision: str) -> Network:
-        """The network in a precision, for studies that ask it directly."""
-        if precision == self._numerics.precision:
-            return self._network
-        return (
-            self._judge if precision == "fp32" else Network(self._weights, self._device, arithmetic.dtype_of(precision))
-        )
+    def network(self, precision: str, given: Input = "raw") -> Network:
+        """The network in a precision; each is folded once.
+
+        Args:
+            precision: one of `PRECISIONS`.
+            given: "raw": pixels as they are, as the article has it. "trained": mapped as in the weights' training,
+                which is what counts for photographs.
+        """
+        key = arithmetic.dtype_of(precision), "x" if given == "raw" else self._weights.id.trained_input
+        if key not in self._networks:
+            dtype, input_map = key
+            self._networks[key] = Network(self._weights, self._device, dtype, input_map)
+        return self._networks[key]
 
     def render(self, jobs: Sequence[Job], batch_size: int) -> list[Rendering]:
         """Render jobs of one recipe together.
@@ -122,12 +129,13 @@ class Renderer:
         targets = [job.target for job in padded]
         recipe = jobs[0].recipe
         numerics = replace(self._numerics, batch_size=batch_size)
+        network, in_float32 = (self.network(name, recipe.input) for name in (numerics.precision, "fp32"))
         start = torch.stack([self._start(job) for job in padded])  # [B, 3, H, W]
         stages = Stages(jobs, start)
         with arithmetic.applied(numerics):
             images, seed = start.to(self._image_type), _common_seed(jobs)
             descents = descend(
-                self._network,
+                network,
                 targets,
                 recipe,
                 images,
@@ -138,9 +146,9 @@ class Renderer:
         pixels = to_pixels(torch.stack([descent.image for descent in descents]))  # [B, 3, H', W'] uint8
         size = pixels.shape[-2], pixels.shape[-1]
         with arithmetic.applied(arithmetic.in_float32(numerics)):
-            shown = judge(self._judge, targets, pixels.float() / 255, jobs[0].first_size).tolist()
+            shown = judge(in_float32, targets, pixels.float() / 255, jobs[0].first_size).tolist()
             last = torch.stack([self._start(job, size) for job in padded])  # [B, 3, H', W']
-            before = judge(self._judge, targets, last, jobs[0].first_size).tolist()
+            before = judge(in_float32, targets, last, jobs[0].first_size).tolist()
         renderings = (
             self._rendering(job, numerics, descents[b], pixels[b], before[b], shown[b]) for b, job in enumerate(jobs)
         )
@@ -159,13 +167,6 @@ class Renderer:
     def _image_type(self) -> torch.dtype:
         return torch.float64 if self._numerics.precision == "fp64" else torch.float32
 
-    @cached_property
-    def _judge(self) -> Network:
-        """The network in float32, whatever the descent's precision."""
-        if arithmetic.dtype_of(self._numerics.precision) == torch.float32:
-            return self._network
-        return Network(self._weights, self._device, torch.float32)
-
     def _rendering(
         self, job: Job, numerics: Numerics, descent: Descent, pixels: Tensor, before: float, shown: float
     ) -> Rendering:
@@ -179,6 +180,7 @@ class Renderer:
             start=job.start.sha256 if job.start else NOISE,
             seed=job.seed,
             weights=self._weights.id,
+            input=job.recipe.input_map(self._weights.id.trained_input),
             torch=str(torch.__version__),
             torchvision=version("torchvision"),
             numerics=numerics,

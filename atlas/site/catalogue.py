@@ -259,7 +259,7 @@ def _find(shown: Shown, config: Config, weights: WeightsId | None, spoilt: Mappi
     path = master_path(config.store, weights, shown.job)
     if path in spoilt:
         return replace(shown, damage=spoilt[path])
-    record = find_record(path, shown.job, weights.sha256)
+    record = find_record(path, shown.job, weights)
     if record is None:
         return replace(shown, damage=_damage(path))
     shown = replace(shown, record=record, master=path, stages=find_stages(path, shown.job, record))

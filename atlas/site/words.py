@@ -101,6 +101,8 @@ def habits(recipe: Recipe) -> str:
             f"In the first {recipe.rescue_steps} steps, an image without any gradient is rescued: the last ReLU on the "
             "target’s path passes the gradient as if it were linear."
         )
+    if recipe.input == "trained":
+        sentences.append("The network is given pixels as in its training.")
     return " ".join(sentences)
 
 
@@ -173,6 +175,7 @@ def _numerics(record: Record | None) -> tuple[str, ...]:
     numerics = record.numerics
     device, precision = shlex.quote(numerics.device), shlex.quote(numerics.precision)
     return (
+        *([f"--weights-input {record.input}"] if record.input_suffix else []),
         f"--device {device}",
         f"--precision {precision}",
         f"--batch-size {numerics.batch_size}",
@@ -203,6 +206,7 @@ def toml(recipe: Recipe) -> str:
     """A recipe as a table of a configuration file, ready to be pasted."""
     lines = [f"[recipes.{recipe.name}]", f'metric = "{recipe.metric}"', f"constant = {recipe.constant!r}"]
     lines += [f'gradient = "{recipe.gradient}"']
+    lines += ['input = "trained"'] if recipe.input == "trained" else []
     lines += [f"resize = {list(recipe.resize)}"] if recipe.resize else []
     lines += [f"rescue_steps = {recipe.rescue_steps}"] if recipe.rescue_steps else []
     lines.append("octaves = [")

@@ -94,12 +94,13 @@ def clip_target(clip: Clip) -> str:
 
 def clip_folder(store: Path, weights: WeightsId, clip: Clip) -> Path:
     """Where the files of a clip lie."""
-    return store / weights.folder / clip.path
+    path = store / weights.folder / clip.path
+    return path.with_name(path.name + weights.path_suffix(clip.recipe))
 
 
 def frame_hashes(store: Path, weights: WeightsId, clip: Clip) -> list[str | None]:
     """The hash of each frame's pixels, as its master's record has it; None: there is no fresh master."""
-    records = (find_record(master_path(store, weights, f.job), f.job, weights.sha256) for f in clip.frames)
+    records = (find_record(master_path(store, weights, f.job), f.job, weights) for f in clip.frames)
     return [record.pixels_sha256 if record else None for record in records]
 
 

@@ -27,7 +27,8 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 def master_path(store: Path, weights: WeightsId, job: Job) -> Path:
     """Where a job's master lies: `<store>/<weights>-<sha8>/<recipe>-<digest8>/<slug>.png`."""
-    return store / weights.folder / job.path
+    path = store / weights.folder / job.path
+    return path.with_name(f"{path.stem}{weights.path_suffix(job.recipe)}.png")
 
 
 def pixels_sha256(pixels: bytes) -> str:
@@ -92,14 +93,14 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
 
 
 def find_record(
-    path: Path, job: Job, weights_sha256: str, precision: str | None = None, *, look_at_pixels: bool = False
+    path: Path, job: Job, weights: WeightsId, precision: str | None = None, *, look_at_pixels: bool = False
 ) -> Record | None:
     """The record of a job's master if that is fresh, else None. Mere existence is not freshness.
 
     Args:
         path: where the master would lie.
         job: target, recipe, seed and start.
-        weights_sha256: the weights' hash.
+        weights: by which it would be rendered.
         precision: resolved precision; None if any will do.
         look_at_pixels: open the picture too, which takes some milliseconds, so that a damaged one is not fresh.
     """
@@ -107,7 +108,7 @@ def find_record(
         record = open_master(path)[1] if look_at_pixels else read_record(path)
     except StoreError:
         return None
-    return record if record.is_of(job, weights_sha256, precision) else None
+    return record if record.is_of(job, weights, precision) else None
 
 
 def list_masters(store: Path) -> Iterator[Path]:

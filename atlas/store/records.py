@@ -2,11 +2,12 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from atlas.errors import StoreError
 from atlas.plan.jobs import Job
+from atlas.plan.recipes import INPUT_MAPS, InputMap, Recipe
 
 FORMAT = 1
 LARGEST_NUMBER = 1e300  # so that the difference between two is finite too; more counts as not finite
@@ -14,6 +15,7 @@ _DEEPEST = 20  # levels of lists and tables; a record has five
 NOISE = "noise"
 Status = Literal["ok", "no_gradient", "not_raised", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+DEMO_SHA256 = "cf84acacdf6c911ad1b5c5b2a3df6abbc8b1393b699de2b3d0395e075987b2cb"  # of atlas/weights/demo.safetensors
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,27 @@ class WeightsId:
     name: str
     sha256: str  # of the file, or of the tensors where there is no file
     note: str  # what they are, in a sentence for pages
+    input: InputMap | None = field(default=None, compare=False)  # the map of their training; None: `usual_input`
 
     @property
     def folder(self) -> str:
         """Name of the weights' folder in a store."""
         return f"{self.name}-{self.sha256[:8]}"
+
+    @property
+    def usual_input(self) -> InputMap:
+        """The map that these weights are known to expect, or that of torchvision's ImageNet weights."""
+        return "x" if self.name == "demo" or self.sha256 == DEMO_SHA256 else "2x-1"
+
+    @property
+    def trained_input(self) -> InputMap:
+        """The map that these weights were trained with, as far as is known."""
+        return self.input or self.usual_input
+
+    def path_suffix(self, recipe: Recipe) -> str:
+        """What the name of a recipe's file ends in: empty, unless a user says that the weights expect another map."""
+        used = recipe.input_map(self.trained_input)
+        return "" if used == recipe.input_map(self.usual_input) else f"~{used}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,7 @@ class Record:
     start: str  # "noise", or the SHA-256 of a photograph
     seed: int
     weights: WeightsId
+    input: InputMap  # what the network was given for a picture x; "x" in records from before there was a choice
     torch: str
     torchvision: str
     numerics: Numerics
@@ -91,24 +110,33 @@ class Record:
     pixels_sha256: str  # of the RGB bytes, row by row
     format: int = FORMAT
 
-    def is_of(self, job: Job, weights_sha256: str, precision: str | None = None) -> bool:
+    def is_of(self, job: Job, weights: WeightsId, precision: str | None = None) -> bool:
         """Whether this is the rendering that a job asks for.
 
         Args:
             job: target, recipe, seed and start.
-            weights_sha256: the weights' hash.
+            weights: their hash counts, and where the recipe asks for it the map that they were trained with.
             precision: resolved precision; None if any will do. Other numerics do not count: a picture stays up to
                 date on other hardware.
         """
         start = job.start.sha256 if job.start else NOISE
-        wanted = (str(job.target), job.recipe.digest, start, job.seed, weights_sha256, job.sizes[-1])
+        used = job.recipe.input_map(weights.trained_input)
+        wanted = (str(job.target), job.recipe.digest, start, job.seed, weights.sha256, used, job.sizes[-1])
         size = self.height, self.width
-        found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256, size)
+        found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256, self.input, size)
         return wanted == found and precision in (None, self.numerics.precision)
+
+    @property
+    def input_suffix(self) -> str:
+        """What the name of its file ends in: as `WeightsId.path_suffix`."""
+        usual = self.weights.usual_input if self.recipe.get("input") == "trained" else "x"
+        return "" if self.input == usual else f"~{self.input}"
 
     def to_json(self) -> str:
         """The record as JSON, keys in the order of the fields."""
-        return json.dumps(asdict(self), allow_nan=False, ensure_ascii=False)
+        data = asdict(self)
+        del data["weights"]["input"]  # what was given to the network counts, which `input` says
+        return json.dumps(data, allow_nan=False, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
@@ -123,7 +151,8 @@ class Record:
             raise StoreError("its record is not JSON as this program writes it") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise StoreError(f"its record is not of format {FORMAT}, the one that this version reads")
-        if data.keys() != {field.name for field in fields(cls)}:
+        data = {"input": "x", **data}
+        if data.keys() != {one.name for one in fields(cls)}:
             raise StoreError("its record has missing or additional fields")
         return _read(data)
 
@@ -214,6 +243,8 @@ def _check_types(record: Record) -> None:
         and all(type(count) is int and count >= 0 for count in counts)
         and all(number is None or _is_finite_number(number) for number in numbers)
         and record.status in STATUSES
+        and record.input in INPUT_MAPS
+        and weights.input is None
         and isinstance(record.recipe, dict)
     )
     if not sound:

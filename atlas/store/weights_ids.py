@@ -3,12 +3,14 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from atlas.errors import ConfigError, StoreError, WeightsError
 from atlas.paths import PathError, check_file, is_folder, is_there, read_whole
 from atlas.plan.config import BUILT_IN_WEIGHTS
+from atlas.plan.recipes import INPUT_MAPS, InputMap
 from atlas.store.files import MOST_JSON, write_if_changed
 from atlas.store.records import WeightsId, parse_json
 
@@ -37,7 +39,8 @@ def write_weights_id(store: Path, weights: WeightsId) -> None:
     Raises:
         StoreError: the file cannot be written.
     """
-    text = json.dumps(asdict(weights), indent=2, ensure_ascii=False) + "\n"
+    note = {**asdict(weights), "input": weights.trained_input}
+    text = json.dumps(note, indent=2, ensure_ascii=False) + "\n"
     write_if_changed(store / weights.folder / WEIGHTS_FILE, text.encode())
 
 
@@ -49,11 +52,21 @@ def read_weights_id(file: Path) -> WeightsId:
     """
     try:
         data = parse_json(read_whole(file, MOST_JSON))
-        if not all(isinstance(value, str) for value in data.values()):
+        weights = WeightsId(**data)
+        texts = (weights.name, weights.sha256, weights.note)
+        if not all(isinstance(text, str) for text in texts) or weights.input not in (None, *INPUT_MAPS):
             raise TypeError
-        return WeightsId(**data)
+        return weights
     except (OSError, ValueError, TypeError, AttributeError):
         raise StoreError(f"{file}: missing or damaged; render with these weights, and it is written again") from None
+
+
+def with_input(store: Path, weights: WeightsId, chosen: InputMap | None) -> WeightsId:
+    """The weights with the map of their training: the one chosen, else the store's note of it, else the usual one."""
+    if chosen is None:
+        with suppress(StoreError):
+            chosen = read_weights_id(store / weights.folder / WEIGHTS_FILE).input
+    return replace(weights, input=chosen)
 
 
 def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
@@ -82,8 +95,13 @@ def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
     return [weights for weights in known if weights.name == weights_name(source)]
 
 
-def resolve_weights(store: Path, source: str) -> WeightsId | None:
+def resolve_weights(store: Path, source: str, chosen: InputMap | None = None) -> WeightsId | None:
     """The weights that a source means; None if the store has nothing of them yet.
+
+    Args:
+        store: folder of masters.
+        source: a built-in name, a file, or the name of a weights' folder.
+        chosen: the map that they were trained with, if somebody says it.
 
     Raises:
         ConfigError: the store has several weights of that name, and the source does not tell which.
@@ -96,7 +114,7 @@ def resolve_weights(store: Path, source: str) -> WeightsId | None:
             f'weights "{source}": {store} has renderings with several weights of that name: {folders}; '
             f"set weights to one of them, for instance --weights {found[0].folder}"
         )
-    return found[0] if found else None
+    return replace(found[0], input=chosen or found[0].input) if found else None
 
 
 def weights_sha256(file: Path) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from atlas.findings.topics import Source
 from atlas.plan.blocks import Size
 from atlas.plan.jobs import Job
-from atlas.plan.recipes import octave_size
+from atlas.plan.recipes import Input, octave_size
 from atlas.plan.targets import Target
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import resize, start_noise, to_pixels
@@ -66,13 +66,16 @@ class Desk:
                 image = image if sigma is None else blur(image, sigma)
         return to_array(to_pixels(image[0])) / 255
 
-    def gradients(self, targets: Sequence[Target], pictures: Sequence[Array], first_size: Size) -> list[Array]:
+    def gradients(
+        self, targets: Sequence[Target], pictures: Sequence[Array], first_size: Size, given: Input
+    ) -> list[Array]:
         """Magnitude of the score's gradient at each pixel, summed over channels.
 
         Args:
             targets: one a picture.
             pictures: [H, W, 3] each, of one size.
             first_size: (height, width) in pixels to which positions belong.
+            given: as the recipe of the pictures says.
 
         Returns:
             [H, W] each. Where memory runs out, fewer are taken together, down to one.
@@ -83,15 +86,15 @@ class Desk:
             part = slice(len(found), len(found) + rows)
             try:
                 images = torch.stack([to_tensor(picture) for picture in pictures[part]])  # [B, 3, H, W]
-                found += self._gradients(targets[part], images, first_size)
+                found += self._gradients(targets[part], images, first_size, given)
             except (RuntimeError, MemoryError) as error:
                 if rows == 1 or not may_be_out_of_memory(error):
                     raise
                 rows //= 2
         return found
 
-    def _gradients(self, targets: Sequence[Target], images: Tensor, first_size: Size) -> list[Array]:
-        network = self.renderer.network("fp32")
+    def _gradients(self, targets: Sequence[Target], images: Tensor, first_size: Size, given: Input) -> list[Array]:
+        network = self.renderer.network("fp32", given)
         leaf = images.to(network.device).requires_grad_()
         size = images.shape[-2], images.shape[-1]
         objective = compile_objective(targets, first_size, size, network.device, images.dtype)

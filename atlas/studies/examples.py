@@ -110,7 +110,7 @@ def _rendered(desk: Desk) -> dict[Job, Record]:
     """The features of the configuration that the store has a rendering of, in the network's order."""
     config, weights = desk.source.config, desk.source.weights
     records = (
-        (job, find_record(master_path(config.store, weights, job), job, weights.sha256)) for job in feature_jobs(config)
+        (job, find_record(master_path(config.store, weights, job), job, weights)) for job in feature_jobs(config)
     )
     return {job: record for job, record in records if record}
 
@@ -138,7 +138,7 @@ def _look(desk: Desk, gallery: Gallery, rendered: dict[Job, Record], watcher: Wa
         for layer, jobs in groupby(rendered, lambda job: _feature(job)[0])
     ]
     with arithmetic.applied(numerics), torch.inference_mode():
-        sight = look(desk.renderer.network("fp32"), gallery, wanted, size, rows, KEPT, watcher)
+        sight = look(desk.renderer.network("fp32", "trained"), gallery, wanted, size, rows, KEPT, watcher)
         if not sight.seen:
             raise ConfigError("no picture could be read, so there is nothing to look at; name a folder of pictures")
         own = _own_peaks(desk, list(rendered), rows)
@@ -148,13 +148,14 @@ def _look(desk: Desk, gallery: Gallery, rendered: dict[Job, Record], watcher: Wa
         for job, record in rendered.items()
     )
     seen, skipped = sight.seen, len(gallery.hashes) - sight.seen + gallery.unread
-    return Examples(VERSION, _folder(desk, gallery), size, seen, skipped, numerics, tuple(features))
+    given = desk.source.weights.trained_input
+    return Examples(VERSION, _folder(desk, gallery), size, seen, skipped, numerics, tuple(features), given)
 
 
 def _own_peaks(desk: Desk, jobs: Sequence[Job], rows: int) -> dict[Job, tuple[Place, float]]:
     """The strongest neuron of each feature in its own picture, and its activation."""
     store, weights = desk.source.config.store, desk.source.weights
-    network = desk.renderer.network("fp32")
+    network = desk.renderer.network("fp32", "trained")
     found = {}
     for layer, members in groupby(jobs, lambda job: _feature(job)[0]):
         mine = list(members)

@@ -20,11 +20,11 @@ def measure_fields(desk: Desk, layer: str) -> Fields:
     """
     probes = [probe for probe in field_probes(desk.source.config) if probe.layer == layer]
     first = probes[0]
-    size = first.job.recipe.first_size
+    size, given = first.job.recipe.first_size, first.job.recipe.input
     targets = [probe.job.target for probe in probes]
-    at_start = desk.gradients(targets, [desk.start(probe.job) for probe in probes], size)
+    at_start = desk.gradients(targets, [desk.start(probe.job) for probe in probes], size, given)
     pictures = [desk.picture(probe.job) for probe in probes]
-    at_end = desk.gradients(targets, pictures, size)
+    at_end = desk.gradients(targets, pictures, size, given)
     untouched = desk.untouched(first.job)  # of all: recipe and noise are the same
     points = (
         FieldPoint(

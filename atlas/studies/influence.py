@@ -61,7 +61,7 @@ def measure_clip(desk: Desk, clip: Clip) -> ClipInfluence:
     """
     pictures = [desk.picture(frame.job) for frame in clip.frames]
     neurons = [Target((Term(clip.layer, clip.feature, Neuron(*frame.neuron)),)) for frame in clip.frames]
-    gradients = desk.gradients(neurons, pictures, clip.recipe.first_size)
+    gradients = desk.gradients(neurons, pictures, clip.recipe.first_size, clip.recipe.input)
     field = receptive_field(clip.layer, clip.feature)
     before = [desk.untouched(clip.frames[0].job), *pictures[:-1]]
     frames = (
@@ -156,7 +156,7 @@ def _disturb(desk: Desk, pair: Pair, precision: str) -> _Disturbed:
     seen: list[Tensor] = []
     numerics = replace(desk.renderer.numerics, precision=precision, batch_size=len(starts))
     with arithmetic.applied(numerics):
-        network = desk.renderer.network(precision)
+        network = desk.renderer.network(precision, job.recipe.input)
         descend(
             network,
             targets,

@@ -20,6 +20,7 @@ from atlas.plan.targets import Target
 from atlas.plan.wanted.interactions import Interaction, interactions, matrix_jobs
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import judge, resize
+from atlas.render.network import Network
 from atlas.studies.desk import ROWS, Desk, to_tensor
 from atlas.studies.measures import Array
 
@@ -67,7 +68,8 @@ def measure_matrix(desk: Desk, layer: str) -> Matrix:
     pictures = torch.stack([to_tensor(desk.picture(job)) for job in jobs])  # [n, 3, H, W]
     start = to_tensor(desk.start(jobs[0]))[None]
     noise = resize(start, (pictures.shape[-2], pictures.shape[-1]))  # [1, 3, H, W]
-    scores = _layer_scores(desk, layer, features, torch.cat([pictures, noise])).tolist()
+    network = desk.renderer.network("fp32", jobs[0].recipe.input)
+    scores = _layer_scores(desk, network, layer, features, torch.cat([pictures, noise])).tolist()
     rows = tuple(tuple(_known(value) for value in row) for row in scores)
     return Matrix(layer, features, rows[:-1], rows[-1])
 
@@ -102,13 +104,12 @@ def _scores(desk: Desk, targets: Sequence[Target], picture: Array, job: Job) -> 
     images = to_tensor(picture).expand(len(targets), -1, -1, -1)  # [3, H, W] -> [B, 3, H, W]
     numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=len(targets))
     with arithmetic.applied(numerics):
-        found = judge(desk.renderer.network("fp32"), targets, images, job.recipe.first_size)
+        found = judge(desk.renderer.network("fp32", job.recipe.input), targets, images, job.recipe.first_size)
     return [_known(value) for value in found.tolist()]
 
 
-def _layer_scores(desk: Desk, layer: str, features: Sequence[int], images: Tensor) -> Tensor:
+def _layer_scores(desk: Desk, network: Network, layer: str, features: Sequence[int], images: Tensor) -> Tensor:
     """The mean activation of some features of a layer for each image: [n, 3, H, W] -> [n, features]."""
-    network = desk.renderer.network("fp32")
     numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=ROWS)
     found = []
     with arithmetic.applied(numerics), torch.inference_mode():

@@ -96,7 +96,7 @@ def _open_shares(desk: Desk, job: Job) -> list[float]:
     start = to_tensor(desk.start(job))[None]  # [1, 3, H, W]
     numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=1)
     with arithmetic.applied(numerics), torch.inference_mode():
-        network = desk.renderer.network("fp32")
+        network = desk.renderer.network("fp32", job.recipe.input)
         maps = network.activations(start.to(network.device), [LAYER])[LAYER][0]  # [32, rows, cols]
     shares: list[float] = (maps > 0).cpu().double().mean((1, 2)).tolist()
     return shares

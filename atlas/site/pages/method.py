@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from atlas.plan import layers
-from atlas.plan.recipes import Octave, Recipe
+from atlas.plan.recipes import InputMap, Octave, Recipe
 from atlas.site.catalogue import Atlas, Feature
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, Picture, Stages
@@ -52,6 +52,7 @@ class MethodBody:
     features: int
     regions: tuple[str, ...]
     example: Example | None  # None: nothing is rendered yet
+    trained_input: InputMap | None  # what the weights were trained with for a picture x; None: nothing is known of them
 
 
 def method_page(atlas: Atlas) -> Page:
@@ -63,6 +64,7 @@ def method_page(atlas: Atlas) -> Page:
         features=sum(layer.features for layer in layers.LAYERS),
         regions=tuple(region.title for region in layers.REGIONS),
         example=_example(atlas),
+        trained_input=atlas.weights.trained_input if atlas.weights else None,
     )
     description = "How the pictures of this atlas are made: features, targets, gradient descent, octaves, scores."
     return Page(METHOD, "method.html", "Method", description, (HOME_LINK, Link("Method", None)), body)
