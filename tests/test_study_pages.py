@@ -67,7 +67,8 @@ def test_a_rendering_beside_the_features_has_its_record(site):
 
 def test_the_influence_page_says_what_was_measured(site):
     words = words_of(site / "influence/index.html")
-    assert "Two neurons whose receptive fields do not meet left each other" in words
+    assert "fields do not meet: the other neuron changed 0, 0 % of what the nearer neuron itself drew" in words
+    assert words.count("cannot be judged, since not all three pictures were raised") == 5  # of two features, three ways
     assert "float32 against float64" in words
     assert "outside of the added neuron" in words
     assert (site / "influence/index.html").read_text().count("<svg") >= 6
@@ -90,7 +91,7 @@ def test_the_fields_page_has_a_row_a_branch(site, studied):
     assert re.findall(r'<th scope="row"><a href="../(.*?)">(.*?)</a></th><td>(.*?)</td><td>(.*?)</td>', page) == [
         (f"Mixed_5b/{feature}/index.html", feature, "branch1x1", "31 × 31\u00a0px") for feature in ("0", "3", "7")
     ]
-    assert page.count("too few neurons have a field to compare branches") == 2
+    assert page.count("the guess cannot be judged") == 2
     found = Source(studied.config, studied.renderer.weights.id).read(fields_topic("Mixed_5b"))
     drawn = [disc for point in found.points for disc in (point.start, point.end, point.change) if disc]
     assert page.count("<circle") == len(drawn)
