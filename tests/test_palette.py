@@ -268,7 +268,7 @@ def test_few_pictures_that_moved_judge_nothing():
     words = corners.palette_verdict([*moved, corners.read_feature(still(ALL_UP, ALL_UP, ALL_UP))])
     assert words == (
         "By this recipe the explanation cannot be judged: 4 renderings had a gradient, and it takes 5. The 1 other had "
-        "no gradient and is left out: what nothing moved is no evidence either way."
+        "no gradient and is left out: such a picture is no evidence either way."
     )
 
 

@@ -162,7 +162,7 @@ def _left_out_sentence(still: int) -> str:
     if not still:
         return ""
     others, are = ("other", "is") if still == 1 else ("others", "are")
-    return f" The {still} {others} had no gradient and {are} left out: what nothing moved is no evidence either way."
+    return f" The {still} {others} had no gradient and {are} left out: such a picture is no evidence either way."
 
 
 def grid_verdict(found: Palette) -> str:

@@ -84,12 +84,16 @@ def noise_verdict(found: Metrics) -> str:
     """Whether L1's pictures have the least fine detail."""
     judged = [(target.pictures[0], rivals) for target in found.targets if (rivals := _rivals(target))]
     least = sum(all(_fine(one) < _fine(rival) for rival in rivals) for one, rivals in judged)
-    fact = f"L1’s picture has the smallest share of fine detail for {least} of the {count_of(len(judged), 'feature')}"
+    fact = f"L1’s picture has the smallest share of fine detail for {least}"
     if len(judged) < FEWEST:
-        few = f"{fact} that can be judged, and it takes {FEWEST}." if judged else "no feature can be judged."
-        return f"Whether “L1 is the least noisy” cannot be told: {few}"
+        return (
+            f"Whether “L1 is the least noisy” cannot be told: {count_of(len(judged), 'feature')} can be judged, and it "
+            f"takes {FEWEST}. {fact}."
+        )
     answer = {len(judged): "holds", 0: "does not hold"}.get(least, "holds for some features and not for others")
-    return f"“L1 is the least noisy” {answer} by these numbers: {fact} that can be judged."
+    return (
+        f"“L1 is the least noisy” {answer} by these numbers: {fact} of the {len(judged)} features that can be judged."
+    )
 
 
 def _same_sentence(found: Metrics, first: Metric, other: Metric) -> str:
