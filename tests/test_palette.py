@@ -258,8 +258,9 @@ def test_a_picture_that_nothing_moved_is_no_evidence():
     assert "the explanation holds" in words
     assert corners.exceptions_sentence(readings) == ""
     assert {reading.cause for reading in readings[18:]} == {"its ReLU is closed everywhere at the start"}
-    found = Palette("quick", 160, (*moved[:1], *grey), None)
-    assert corners.contrast(found) == 0
+    striped = replace(moved[0], phases=(((1, 0, 0), (0, 0, 0)), ((0, 0, 0), (0, 0, 0))))
+    found = Palette("quick", 160, (striped, *grey), None)
+    assert corners.contrast(found) == pytest.approx(1 / 3)
     assert corners.contrast(replace(found, features=tuple(grey))) == 0
 
 

@@ -11,6 +11,7 @@ from atlas.findings.topics import Source
 from atlas.plan.config import load_config, override
 from atlas.plan.layers import get_layer
 from atlas.plan.wanted.fields import field_probes
+from atlas.plan.wanted.neurons import beside_jobs, neuron_jobs
 from atlas.site.build import build_site
 from atlas.site.pages.influence import make_map
 from stores import WEIGHTS, fill, put
@@ -129,3 +130,15 @@ def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
     assert words.count("the guess does hold") + words.count("cannot be told from these") == 2
     assert "Conv2d_2b_3x3 is one convolution: it has no branches that could be compared." in words
     assert check_site(config.site).faults == ()
+
+
+def test_a_neuron_that_was_not_raised_is_said_to_be_so_in_the_list(site, studied):
+    source = Source(studied.config, studied.renderer.weights.id)
+    (beside,) = beside_jobs(studied.config)
+    jobs = (beside.feature, beside.row, beside.neuron, *neuron_jobs(studied.config))
+    words = words_of(site / "neurons/index.html")
+    lost = [str(job.target) for job in jobs if not source.is_raised(job)]
+    assert len(lost) < len(jobs)
+    for job in jobs:
+        said = f"{job.target}: not raised" in words or f"{job.target}: no gradient" in words
+        assert said == (str(job.target) in lost)
