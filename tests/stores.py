@@ -39,6 +39,8 @@ def picture(seed: str, size: int, height: int | None = None) -> bytes:
 def record(job: Job, pixels: bytes, *, status: Status = "ok", weights: WeightsId = WEIGHTS) -> Record:
     """A made-up record of a job."""
     octaves = [OctaveScores(o.size, 0.1 + n, 1.1 + n) for n, o in enumerate(job.recipe.octaves)]
+    if status == "no_gradient":
+        octaves = [OctaveScores(octave.size, 0.0, 0.0) for octave in octaves]
     height, width = job.sizes[-1]
     failed = FailedStep(1, 12) if status == "failed" else None
     return Record(

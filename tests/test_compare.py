@@ -15,7 +15,7 @@ from atlas.plan.wanted import all_jobs, exhibit_jobs
 from atlas.plan.wanted.compare import comparisons, raw_pairs
 from atlas.site.build import build_site
 from atlas.site.pages.compare import compare_verdicts, describe, middle_of, raw_summary
-from atlas.studies.compare import measure_raw
+from atlas.studies.compare import measure_compare, measure_raw
 from atlas.studies.desk import Desk
 from atlas.studies.looks import kept, likeness
 from stores import WEIGHTS, fill, put
@@ -124,6 +124,8 @@ def test_raw_pictures_are_measured_where_both_are_there(tmp_path):
     later = Source(config, WEIGHTS)
     assert later.digest(raw_topic("Mixed_5b")) not in (None, before)
     assert [one.feature for one in measure_raw(Desk(later, None), "Mixed_5b").features] == [0, 2]
+    put(config.store, pairs[0].raw, status="no_gradient", seed="raw")
+    assert [one.feature for one in measure_raw(Desk(Source(config, WEIGHTS), None), "Mixed_5b").features] == [2]
 
 
 def test_the_page_shows_what_was_found(studied, site):
@@ -143,7 +145,9 @@ def test_feature_pages_show_raw_beside_their_own_picture(site):
     for feature in ("Conv2d_2a_3x3/0", "Conv2d_2a_3x3/7", "Mixed_5b/0", "Mixed_5b/3", "Mixed_6b/0"):
         page = words_of(site / feature / "index.html")
         assert re.search(r"By plain and by small", page)
-        assert re.search(r"at 76 px, the two correlate by −?[01]\.\d\d and have a structural", page)
+        compared = re.search(r"at 76 px, the two correlate by −?[01]\.\d\d and have a structural", page)
+        assert bool(compared) == ("so they are not compared" not in page)
+        assert compared or feature == "Mixed_6b/0"  # whose picture was not raised
     assert "By plain" not in words_of(site / "Mixed_5b/7/index.html")
 
 
@@ -176,7 +180,32 @@ def test_the_verdict_counts_pictures_that_are_nearest_to_their_own():
     (words,) = compare_verdicts(made(0.3, 0.05, 0.2), "octaves")
     assert "median of 3 features" in words
     assert "correlation of 0.20" in words
-    assert "For 2 of 3, the own feature’s picture" in words
+    assert "For 2 of 3, the feature’s own picture" in words
+
+
+def test_pictures_that_were_not_raised_are_not_compared():
+    """On ImageNet weights Mixed_6b 0 had no gradient by two recipes: noise held against noise was "nearest"."""
+    found = made(0.3, 0.2)
+    lost = ComparedTarget("Mixed_6b[0]", (Compared("raw", None, ()),))
+    (words,) = compare_verdicts(Compare((*found.targets, lost)), "octaves")
+    (without,) = compare_verdicts(found, "octaves")
+    assert words == f"{without} 1 feature is left out: one of the two pictures had no gradient or was not raised."
+    (words,) = compare_verdicts(Compare((lost,)), "octaves")
+    assert words == "No picture by raw could be correlated with one by octaves."
+
+
+def test_the_study_leaves_out_what_was_not_raised(tmp_path):
+    config = override(load_config("demo"), layer_names="Mixed_6b", features="1", store=tmp_path)
+    listed = comparisons(config)
+    for at, comparison in enumerate(listed):
+        for recipe, job in enumerate(comparison.jobs):  # the first as listed has no picture by the base, the second by
+            status = "no_gradient" if (at, recipe) in ((0, 2), (1, 0)) else "ok"  # the first recipe
+            put(config.store, job, status=status, seed=job.recipe.name)
+    found = measure_compare(Desk(Source(config, WEIGHTS), None)).targets
+    assert [one.own is None for one in found[0].recipes] == [True, True]
+    assert [one.own is None for one in found[1].recipes] == [True, False]
+    assert [len(one.others) for one in found[1].recipes] == [0, len(listed) - 2]
+    assert [len(one.others) for one in found[2].recipes] == [len(listed) - 2] * 2
 
 
 def test_one_feature_alone_is_held_against_no_other():
@@ -192,8 +221,11 @@ def test_pictures_of_one_colour_cannot_be_correlated():
 
 def test_medians_leave_out_what_is_not_known():
     assert middle_of([like(0.1, 0.2), like(None, 0.4), like(0.3, None)]) == Likeness(pytest.approx(0.3), 0.2)
-    assert raw_summary([]) == ""
-    assert "Over 2 features" in raw_summary([like(0.1), like(0.2)])
+    assert raw_summary([], 3) == ""
+    assert "Over 2 features" in raw_summary([like(0.1), like(0.2)], 0)
+    assert raw_summary([like(0.1)], 3).endswith(
+        "3 features are left out: one of the two pictures had no gradient or was not raised."
+    )
 
 
 def test_recipes_in_words():

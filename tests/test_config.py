@@ -10,6 +10,9 @@ from atlas.errors import AtlasError, ConfigError
 from atlas.plan.config import load_config, override
 from atlas.plan.features import parse_features
 from atlas.plan.layers import LAYERS
+from atlas.plan.wanted import all_jobs
+from atlas.plan.wanted.fields import field_probes
+from atlas.plan.wanted.palette import all_palette_jobs
 
 
 @pytest.fixture
@@ -41,6 +44,17 @@ def test_demo_preset_extends_the_article():
     assert (config.weights, config.recipe, config.store) == ("demo", "quick", Path("renders/demo"))
     assert [len(config.features.of(layer.name)) for layer in LAYERS] == [8] * 16
     assert config.recipes["octaves"] == load_config("article").recipes["octaves"]
+
+
+def test_the_configuration_of_the_results_asks_for_what_they_say():
+    root = Path(__file__).parent.parent
+    config = load_config(str(root / "docs/results.toml"))
+    assert config.weights == "imagenet"
+    assert config.store.resolve() == root / "renders/results"
+    assert all_palette_jobs(config)[0].recipe == load_config("article").recipes["octaves"]
+    assert len(field_probes(config)) == 4 * 24 + 1
+    assert [str(target) for target in config.lists.influence.targets] == ["Mixed_6b[654]"]
+    assert len(all_jobs(config)) < 250
 
 
 def test_a_file_changes_what_it_names_and_keeps_the_rest(load, tmp_path):

@@ -15,7 +15,7 @@ from atlas.plan.config import load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.layers import LAYERS
 from atlas.site.build import build_site
-from atlas.site.pages.depth import depth_verdict, direction, trend_sentence
+from atlas.site.pages.depth import MEASURES, depth_verdict, direction, extremes_sentence, trend_sentence
 from atlas.store.masters import master_path
 from atlas.studies import run as studying
 from atlas.studies.depth import measure_depth, measure_layer_depth, trend
@@ -44,12 +44,12 @@ def measured(config):
     return Source(config, WEIGHTS)
 
 
-def test_pictures_without_a_gradient_are_left_out_and_counted(config):
+def test_pictures_that_were_not_raised_are_left_out_and_counted(config):
     found = measured(config).read(DEPTH)
     assert [layer.layer for layer in found.layers] == list(config.layers)
-    assert [(layer.measured, layer.without_gradient) for layer in found.layers] == [(3, 2)] * 3
+    assert [(layer.measured, layer.left_out) for layer in found.layers] == [(1, 4)] * 3
     desk = Desk(Source(config, WEIGHTS), None)
-    jobs = [job for job in feature_jobs(config)[6:12] if desk.source.status(job) not in (None, "no_gradient")]
+    jobs = [job for job in feature_jobs(config)[6:12] if desk.source.status(job) == "ok"]
     pictures = [shrink(desk.picture(job), 160) for job in jobs]
     for measure, values in (
         ("centroid", [spectral_centroid(luma(one)) for one in pictures]),
@@ -187,10 +187,24 @@ def test_the_verdict_counts_the_measures():
         "1 shows no trend (edges)."
     )
     assert verdict(0.1, 0.2, -0.1) == (
-        "Of the three measures of complexity, none grows with depth, 3 show no trend (fineness, colours, edges)."
+        "Of the three measures of complexity, none grows with depth, 3 show no trend (fineness, colours, edges). "
+        "This does not show that complexity does not grow. What the eye sees grow, from colours to textures to parts "
+        "of objects, is not what these measures count."
     )
     few = tuple(Trend(name, count, 0.9, 0.01) for name, count in (("centroid", 4), ("entropy", 6), ("edges", 6)))
     assert "too few layers" in depth_verdict(Depth((), few))
+
+
+def test_a_rise_and_a_fall_are_no_trend_and_are_told():
+    """As colours do on ImageNet weights, from 0.3 bits in the first layer to 7.3 in the fifth, and down to 5.1."""
+    values = [0.3, 3.1, 5.3, 6.9, 7.3, 7.0, 6.7, 6.1, 5.8, 5.8, 5.7, 5.6, 5.4, 5.1]
+    found = layers(values)
+    assert direction(trend("entropy", found)) == "shows no trend"
+    colours = next(measure for measure in MEASURES if measure.field == "entropy")
+    assert extremes_sentence(Depth(tuple(found), ()), colours) == (
+        " The median is lowest in Conv2d_1a_3x3 (0.3) and highest in Conv2d_4a_3x3 (7.3)."
+    )
+    assert extremes_sentence(Depth(tuple(layers([1.0, 1.0])), ()), colours) == ""
 
 
 def test_the_page(config):
@@ -198,8 +212,8 @@ def test_the_page(config):
     build_site(config, WEIGHTS)
     html = (config.site / "depth/index.html").read_text()
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
-    assert "9 pictures of features by recipe quick" in page
-    assert "6 features of status no_gradient are left out: no gradient moved their first octave" in page
+    assert "3 pictures of features by recipe quick" in page
+    assert "12 more are left out, since they had no gradient in their first octave or were not raised." in page
     assert "Fineness: too few layers to speak of a trend, 3 of the 5 that it takes." in page
     assert "rank correlation over" not in page
     assert "a slope of more than 0.071 pixel ranges a pixel" in page

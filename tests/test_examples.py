@@ -31,7 +31,7 @@ from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights
 from atlas.runs import RunOptions
 from atlas.site.build import build_site
-from atlas.site.pages.examples import examples_sentence, feature_sentence
+from atlas.site.pages.examples import examples_sentence, feature_sentence, unraised_sentence
 from atlas.store.crops import open_crop
 from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
 from atlas.store.weights_ids import write_weights_id
@@ -495,9 +495,20 @@ def test_sentences_of_a_feature():
 
 def test_sentence_of_all():
     features = (example(3, [2]), example(1, [2]), example(3, []))
-    assert examples_sentence(features[:2], 4000).startswith("For 1 of 2 features")
-    assert "any of 4,000 pictures does." in examples_sentence(features[:2], 4000)
-    assert examples_sentence(features, 1).endswith("1 more are excited by no picture.")
+    assert examples_sentence(features[:2], 4000, 0).startswith("For 1 of 2 features")
+    assert examples_sentence(features[:2], 4000, 0).endswith("any of 4,000 pictures does.")
+    assert examples_sentence(features, 1, 0).endswith("1 other is excited by no picture.")
+
+
+def test_a_picture_that_was_not_raised_is_no_rival_of_crops():
+    """On ImageNet weights 25 of 141 pictures were not raised: noise that crops beat said nothing about descent."""
+    assert examples_sentence((example(3, [2]),), 110, 25).endswith(
+        "25 features are left out: the optimised picture had no gradient or was not raised."
+    )
+    words = unraised_sentence(example(0, [2, 1]))
+    assert words.endswith("so it is not compared. The strongest crop excites a neuron to 2.")
+    assert "beat" not in words
+    assert unraised_sentence(example(0, [])).endswith("so it is not compared.")
 
 
 # the site
@@ -516,15 +527,17 @@ def site(made):
 
 def test_the_site_is_whole_and_shows_nine_crops(made, site):
     assert check_site(site).faults == ()
-    for one in made[1].found.features:
+    source, everyone = made[0].source, made[1].found.features
+    raised = [one for one, job in zip(everyone, feature_jobs(source.config), strict=True) if source.is_raised(job)]
+    for one in everyone:
         layer, feature = re.fullmatch(r"(\w+)\[(\d+)\]", one.target).groups()
         page = (site / layer / feature / "index.html").read_text()
         section = page[page.index('id="crops"') : page.index('id="again"')]
         assert section.count("<figure") == len(one.crops)
-        assert feature_sentence(one, PICTURES) in section
+        assert (feature_sentence(one, PICTURES) if one in raised else unraised_sentence(one)) in section
         assert f"at {SIZE}\xa0px (the optimised picture: {OWN_SIZE}\xa0px): mine." in section
     page = (site / "examples/index.html").read_text()
-    assert examples_sentence(made[1].found.features, PICTURES) in page
+    assert examples_sentence(tuple(raised), PICTURES, len(everyone) - len(raised)) in page
     assert f"of each at {SIZE}\xa0px, and an optimised picture at its own {OWN_SIZE}\xa0px" in page
     assert page.count('<th scope="row">') == 4
     assert 'href="examples/index.html"' in (site / "index.html").read_text()

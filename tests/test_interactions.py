@@ -22,7 +22,7 @@ from atlas.render.execute import Report, run_batches
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.site.build import build_site
-from atlas.site.pages.interactions import matrix_sentences, pair_sentences, ratios
+from atlas.site.pages.interactions import judged, matrix_sentences, pair_sentences, ratios
 from atlas.site.templates import NO_BREAK
 from atlas.store.masters import master_path, open_master
 from atlas.store.weights_ids import write_weights_id
@@ -254,9 +254,9 @@ def test_another_picture_is_measured_again(rendered):
 # words
 
 
-def pair_found(first=(4.0, 1.0), second=(0.5, 2.0), joint=(2.0, 0.5), outside=0.9, again=0.95):
+def pair_found(first=(4.0, 1.0), second=(0.5, 2.0), joint=(2.0, 0.5), outside=0.9, again=0.95, unraised=()):
     walk = (Mixed("A", 0, first[0], second[0], 0), Mixed("B", 1, first[1], second[1], 0))
-    return PairInteraction("A", "B", Mixed("A + B", 0.5, *joint, outside), again, walk)
+    return PairInteraction("A", "B", Mixed("A + B", 0.5, *joint, outside), again, walk, unraised)
 
 
 @pytest.mark.parametrize(
@@ -268,8 +268,14 @@ def pair_found(first=(4.0, 1.0), second=(0.5, 2.0), joint=(2.0, 0.5), outside=0.
         (pair_found(outside=0.7), "it is not linear, though a part of it is; the same sum from other noise lies 0.95"),
         (pair_found(outside=0.9), "it is far from linear; the same sum"),
         (pair_found(outside=0.9, again=0.9), "cannot tell what the two do to each other from chance"),
-        (pair_found(outside=0.9, again=None), "it is not linear."),
-        (pair_found(first=(0.0, 0.0)), "A has no score on its own picture"),
+        (
+            pair_found(outside=0.9, again=None),
+            "It cannot be judged, since the same sum from other noise changed nothing",
+        ),
+        (pair_found(first=(0.0, 0.0)), "The picture for A alone was not raised, so there is no share of its score."),
+        (pair_found(unraised=("A",)), "Whether the two add up cannot be judged. Not raised: A."),
+        (pair_found(unraised=("A",)), "The picture for both has 25 % of the score of B on its own picture."),
+        (pair_found(outside=0.1, unraised=("A + B from other noise",)), "Not raised: A + B from other noise."),
         (pair_found(outside=None), "does not differ from what the recipe leaves of the noise"),
         (pair_found(joint=(0.001, 0.0)), "less than 1 % of the score of A on its own picture and 0 %"),
     ],
@@ -284,6 +290,8 @@ def test_sentences_do_not_contradict_each_other(outside, again):
     said = " ".join(pair_sentences(pair_found(outside=outside, again=again)))
     verdicts = ("nearly linear", "far from linear", "it is not linear", "cannot tell")
     assert sum(words in said for words in verdicts) == 1
+    lost = " ".join(pair_sentences(pair_found(outside=outside, again=again, unraised=("B",))))
+    assert not any(words in lost for words in verdicts)
 
 
 def test_ratios_are_beside_the_features_own_score():
@@ -294,15 +302,22 @@ def test_ratios_are_beside_the_features_own_score():
     assert matrix_sentences(found)[1].startswith("In none of 2 cases")
 
 
-def test_a_matrix_says_where_another_picture_is_stronger_and_what_has_no_score():
-    found = Matrix("Mixed_5b", (0, 5, 7), ((2.0, 8.0, 1.0), (1.0, 4.0, 1.0), (0.0, 0.0, 0.0)), (0.5, 0.4, 0.0))
-    assert [row[2] for row in ratios(found)] == [None, None, None]
-    said = matrix_sentences(found)
-    assert "In 1 case of 4 another feature’s picture" in said[1]
-    assert "feature 5, by the picture for 0, to 200 %" in said[1]
-    assert said[2] == "Without a score on its own picture, and so without a column: 7."
+def test_a_matrix_says_where_another_picture_is_stronger():
+    found = Matrix("Mixed_5b", (0, 5), ((2.0, 8.0), (1.0, 4.0)), (0.5, 0.4))
+    assert "In 1 case of 2 another feature’s picture" in matrix_sentences(found)[1]
+    assert "feature 5, by the picture for 0, to 200 %" in matrix_sentences(found)[1]
+
+
+def test_pictures_that_were_not_raised_have_neither_row_nor_column():
+    """On ImageNet weights 2 of 8 pictures of Mixed_6b never moved: noise that all began as, counted as pictures."""
+    scores = ((2.0, 3.0, 1.0, 9.0), (1.0, 4.0, 1.0, 9.0), (0.2, 0.1, 0.0, 9.0), (0.1, 0.2, 1.0, 0.3))
+    found = Matrix("Mixed_5b", (0, 5, 7, 8), scores, (0.5, 0.4, 0.0, 0.3))
+    kept = judged(found)
+    assert kept == Matrix("Mixed_5b", (0, 5), ((2.0, 3.0), (1.0, 4.0)), (0.5, 0.4))
+    assert matrix_sentences(found)[:2] == matrix_sentences(kept)
+    assert matrix_sentences(found)[2] == "Left out, since their own pictures were not raised: 7, 8."
     dead = Matrix("Mixed_5b", (0, 5), ((0.0, 0.0), (0.0, 0.0)), (0.0, 0.0))
-    assert matrix_sentences(dead) == ("Without a score on its own picture, and so without a column: 0, 5.",)
+    assert matrix_sentences(dead) == ("Left out, since their own pictures were not raised: 0, 5.",)
 
 
 # pages
@@ -345,14 +360,15 @@ def test_a_row_for_each_mixture(site):
 
 def test_the_matrix_page_has_a_cell_for_each_picture_and_feature(site, source):
     page = (site / "interactions/Mixed_5b/index.html").read_text()
-    cells = re.findall(r'<td(?: class="shade(\d+)")? title="(.*?)">(.*?)</td>', page)
-    found = source.read(matrix_topic("Mixed_5b"))
-    assert len(cells) == 4 * 3
-    own = [cells[at * 3 + at] for at in range(3)]
-    assert {(shade, words) for shade, _, words in own} == {("8", "1.00")}
-    assert "feature 1 on the picture for 0: score" in cells[1][1]
+    cells = re.findall(r'<td class="shade(\d+)" title="(.*?)">(.*?)</td>', page)
+    found = judged(source.read(matrix_topic("Mixed_5b")))
+    assert found.features == (0, 2)  # the picture of feature 1 was not raised
+    assert len(cells) == 3 * 2
+    assert {(shade, words) for shade, _, words in (cells[0], cells[3])} == {("8", "1.00")}
+    assert "feature 2 on the picture for 0: score" in cells[1][1]
     assert cells[1][2] == f"{found.scores[0][1] / found.scores[1][1]:.2f}"
-    assert page.count("<picture>") == 6
+    assert page.count("<picture>") == 4
+    assert "Left out, since their own pictures were not raised: 1." in page
     assert "on the noise" in cells[-1][1]
 
 

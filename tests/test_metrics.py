@@ -12,7 +12,7 @@ from atlas.findings.topics import Source
 from atlas.plan.config import load_config
 from atlas.plan.wanted.metrics import metric_rows
 from atlas.site.build import build_site
-from atlas.site.pages.metrics import is_grey, noise_verdict, same_verdict
+from atlas.site.pages.metrics import is_judged, noise_verdict, same_verdict
 from atlas.studies.desk import Desk
 from atlas.studies.looks import fine_share, kept, likeness, luma
 
@@ -60,8 +60,10 @@ def test_what_is_measured_is_measured_of_the_masters(studied):
     assert (l1.to_l1, l1.others) == (None, ())
     assert l1.fine == pytest.approx(fine_share(luma(pictures[1][0])), rel=1e-5)
     assert linf.contrast == pytest.approx(luma(pictures[1][2]).std(), rel=1e-5)
-    assert linf.to_l1 == kept(likeness(pictures[1][2], pictures[1][0]))
-    assert linf.others == (kept(likeness(pictures[1][2], pictures[0][0])),)
+    assert (linf.raised, linf.to_l1, linf.others) == (False, None, ())
+    l2 = found.targets[1].pictures[1]
+    assert l2.to_l1 == kept(likeness(pictures[1][1], pictures[1][0]))
+    assert l2.others == (kept(likeness(pictures[1][1], pictures[0][0])),)
 
 
 def test_the_page_shows_pictures_numbers_and_verdict(studied, site):
@@ -73,17 +75,20 @@ def test_the_page_shows_pictures_numbers_and_verdict(studied, site):
     assert len(re.findall("<figure", html)) == 6
     assert len(re.findall(r"record\.json", html)) == 6
     assert 'href="../Conv2d_2a_3x3/7/record.json"' in html  # L1's is the feature's own picture
-    grey = sum(is_grey(picture, target) for target in found.targets for picture in target.pictures)
-    assert page.count(": stays grey") == grey
+    left_out = sum(not is_judged(picture, target) for target in found.targets for picture in target.pictures)
+    assert len(re.findall(r": (stays grey|no gradient|not raised)", page)) == left_out
 
 
-def picture(metric, *, fine=0.1, contrast=0.2, to_l1=None, others=()):
+def picture(metric, *, raised=True, fine=0.1, contrast=0.2, to_l1=None, others=()):
     same = None if to_l1 is None else Likeness(0.5, to_l1)
-    return MetricPicture(metric, fine, contrast, same, tuple(Likeness(0.1, other) for other in others))
+    return MetricPicture(metric, raised, fine, contrast, same, tuple(Likeness(0.1, other) for other in others))
 
 
 def target(*pictures):
     return MetricTarget("Mixed_6b[0]", START, pictures)
+
+
+PAIRED = picture("l1"), picture("l2", fine=0.3, to_l1=0.3)
 
 
 def made(*rows):
@@ -94,9 +99,9 @@ def made(*rows):
 @pytest.mark.parametrize(
     ("correlations", "words"),
     [
-        ((0.9, 0.85), "L2 makes the same pictures as L1, pixel by pixel: 2 of 2"),
-        ((0.9, 0.3), "L2 makes only some of the same pictures as L1, pixel by pixel: 1 of 2"),
-        ((0.2, 0.3), "L2 does not make the same pictures as L1, pixel by pixel: 0 of 2"),
+        ((0.9, 0.85), "L2 makes the same picture as L1, pixel by pixel, for 2 of 2 features"),
+        ((0.9, 0.3), "L2 makes the same picture as L1, pixel by pixel, for 1 of 2 features"),
+        ((0.2, 0.3), "L2 makes the same picture as L1, pixel by pixel, for 0 of 2 features"),
     ],
 )
 def test_sameness_holds_or_does_not(correlations, words):
@@ -106,9 +111,13 @@ def test_sameness_holds_or_does_not(correlations, words):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (((0.1, 0.2, 0.9), (0.1, 0.3, 0.9)), "“L1 is the least noisy” holds by these numbers"),
-        (((0.1, 0.2, 0.9), (0.3, 0.1, 0.9)), "holds for some features and not for others"),
-        (((0.2, 0.1, 0.9), (0.3, 0.3, 0.9)), "does not hold by these numbers"),
+        (((0.1, 0.2, 0.9), (0.1, 0.3, 0.9)) * 2, "“L1 is the least noisy” holds by these numbers"),
+        (((0.1, 0.2, 0.9), (0.3, 0.1, 0.9)) * 2, "holds for some features and not for others"),
+        (((0.2, 0.1, 0.9), (0.3, 0.3, 0.9)) * 2, "does not hold by these numbers"),
+        (
+            ((0.2, 0.1, 0.9), (0.1, 0.3, 0.9)),
+            "2 features can be judged, and it takes 4. L1’s picture has the smallest share of fine detail for 1.",
+        ),
     ],
 )
 def test_least_noise_holds_or_does_not(rows, words):
@@ -119,16 +128,28 @@ def test_grey_pictures_are_left_out_and_counted():
     grey = picture("l2", fine=0.0, contrast=1.9 * START, to_l1=0.0)
     clear = picture("l2", fine=0.3, contrast=2.1 * START, to_l1=0.9)
     both = Metrics((target(picture("l1"), grey), target(picture("l1"), clear)))
-    assert "1 of 1 reach a correlation" in same_verdict(both)
-    assert "1 feature is left out, since a picture stayed grey." in same_verdict(both)
-    assert "1 of the 1 features" in noise_verdict(both)
+    assert "for 1 of 1 feature: a correlation" in same_verdict(both)
+    assert "1 feature is left out: one of the two pictures had no gradient, was not raised or stayed" in same_verdict(
+        both
+    )
+    assert "1 feature can be judged" in noise_verdict(both)
     alone = Metrics((target(picture("l1"), grey),))
-    assert same_verdict(alone).endswith("for each feature, one of the two pictures stayed grey.")
-    assert "cannot be told" in noise_verdict(alone)
+    assert "L2 cannot be held against L1: for each feature, one of the two pictures" in same_verdict(alone)
+    assert "cannot be told: 0 features can be judged, and it takes 4." in noise_verdict(alone)
+
+
+def test_pictures_that_were_not_raised_are_left_out_whatever_their_contrast():
+    """Two pictures of noise correlate by 1 whatever their metrics, and those of a lost feature are no picture of it."""
+    lost = picture("l2", raised=False, fine=0.3, contrast=0.2, to_l1=1.0)
+    clear = picture("l2", fine=0.3, to_l1=0.3)
+    found = Metrics((target(picture("l1"), lost), target(picture("l1", raised=False), clear), target(*PAIRED)))
+    assert "for 0 of 1 feature: a correlation" in same_verdict(found)
+    assert "2 features are left out" in same_verdict(found)
+    assert "1 feature can be judged" in noise_verdict(found)
 
 
 def test_other_features_are_a_yardstick():
     near = picture("l2", to_l1=0.4, others=(0.1, 0.2))
     far = picture("l2", to_l1=0.1, others=(0.3, 0.0))
     words = same_verdict(Metrics((target(picture("l1"), near), target(picture("l1"), far))))
-    assert "for 1 of 2, the own feature’s picture is the L1 picture" in words
+    assert "for 1 of 2, the feature’s own L1 picture has the highest correlation of all L1 pictures" in words

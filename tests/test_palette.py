@@ -53,7 +53,7 @@ def filter_of(red, green, blue, **changes) -> PaletteFeature:
     """A feature whose picture is what a blurring recipe makes of its filter."""
     colour = tuple(float(sum(map(sum, kernel)) > 0) for kernel in (red, green, blue))
     found = PaletteFeature(
-        0, (red, green, blue), 0.5, colour, colour, ((colour, colour), (colour, colour)), (Swatch(colour, 1.0),)
+        0, (red, green, blue), 0.5, True, colour, colour, ((colour, colour), (colour, colour)), (Swatch(colour, 1.0),)
     )
     return replace(found, **changes)
 
@@ -225,14 +225,59 @@ def test_each_cause_is_measured():
 def test_verdicts_take_either_side():
     good = filter_of(ALL_UP, ALL_UP, ALL_DOWN)
     bad = replace(good, mean=(0.0, 1.0, 0.0), inner=(0.0, 1.0, 0.0))
-    holds = [corners.read_feature(one) for one in (good, good, good, bad)]
-    fails = [corners.read_feature(one) for one in (good, bad, bad, bad)]
-    assert "mean colour of 3 of 4 renderings" in corners.palette_verdict(holds)
-    assert "the largest dominant colour of 4." in corners.palette_verdict(holds)
-    assert "a property of the objective before it is one of the network" in corners.palette_verdict(holds)
-    assert "does not hold" in corners.palette_verdict(fails)
-    assert corners.exceptions_sentence(fails) == "What is measured of the 3 others: none of these: 3."
+    holds, partly, fails = (
+        [corners.read_feature(one) for one in (*[good] * met, *[bad] * (8 - met))] for met in (6, 4, 1)
+    )
+    assert corners.palette_verdict(holds) == (
+        "The mean colour is nearest to the predicted corner in 6 of 8 renderings, the largest dominant colour in 8. By "
+        "this recipe the explanation holds: three signs of each kernel predict its colour."
+    )
+    assert "holds in part" in corners.palette_verdict(partly)
+    assert "no more than chance, which meets one in 8: the explanation does not hold" in corners.palette_verdict(fails)
+    assert corners.exceptions_sentence(fails) == "What is measured of the 7 exceptions: none of these: 7."
     assert corners.exceptions_sentence(holds[:3]) == ""
+
+
+GREY = (0.55, 0.55, 0.55)  # as which all begin; the nearest corner is white
+
+
+def still(red, green, blue) -> PaletteFeature:
+    """A feature whose ReLU is closed, so that its picture stays grey."""
+    flat = {"phases": ((GREY, GREY), (GREY, GREY)), "dominant": (Swatch(GREY, 1.0),)}
+    return filter_of(red, green, blue, open=0.0, had_gradient=False, mean=GREY, inner=GREY, **flat)
+
+
+def test_a_picture_that_nothing_moved_is_no_evidence():
+    """On ImageNet weights 14 of 32 never moved: 12 counted against the explanation, and 2, predicted white, for it."""
+    moved = [filter_of(ALL_UP, ALL_UP, ALL_DOWN)] * 18
+    grey = [*[still(ALL_UP, ALL_DOWN, ALL_UP)] * 12, *[still(ALL_UP, ALL_UP, ALL_UP)] * 2]
+    readings = [corners.read_feature(one) for one in (*moved, *grey)]
+    words = corners.palette_verdict(readings)
+    assert words.startswith("The mean colour is nearest to the predicted corner in 18 of 18 renderings, ")
+    assert "The 14 others had no gradient and are left out" in words
+    assert "the explanation holds" in words
+    assert corners.exceptions_sentence(readings) == ""
+    assert {reading.cause for reading in readings[18:]} == {"its ReLU is closed everywhere at the start"}
+    striped = replace(moved[0], phases=(((1, 0, 0), (0, 0, 0)), ((0, 0, 0), (0, 0, 0))))
+    found = Palette("quick", 160, (striped, *grey), None)
+    assert corners.contrast(found) == pytest.approx(1 / 3)
+    assert corners.contrast(replace(found, features=tuple(grey))) == 0
+
+
+def test_few_pictures_that_moved_judge_nothing():
+    moved = [corners.read_feature(replace(filter_of(ALL_UP, ALL_UP, ALL_DOWN), mean=(0.0, 0.0, 0.0)))] * 4
+    words = corners.palette_verdict([*moved, corners.read_feature(still(ALL_UP, ALL_UP, ALL_UP))])
+    assert words == (
+        "By this recipe the explanation cannot be judged: 4 renderings had a gradient, and it takes 5. The 1 other had "
+        "no gradient and is left out: such a picture is no evidence either way."
+    )
+
+
+def test_positions_of_grey_pictures_are_not_counted():
+    """In grey pictures all four positions lie on one side, so half of what is asked of them is met by chance."""
+    grey = corners.read_feature(still(SPLIT, ALL_UP, ALL_DOWN))
+    assert grey.tile_asked > grey.tile_met > 0
+    assert "4 of 4 values (100 %)" in corners.positions_verdict([split_feature(1, 0, 0, 0), grey, grey], FINE)
 
 
 # red goes up at pixels of even row and column, and down at the others; green and blue go one way everywhere

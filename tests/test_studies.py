@@ -151,13 +151,15 @@ def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(r
     found = source.read(fields_topic("Mixed_5b")).points
     for probe, point in zip(field_probes(config), found, strict=True):
         changed = np.abs(desk.picture(probe.job) - untouched).mean(2)
-        assert (point.change is None) == (not changed.any())
+        assert (point.change is not None) == (source.is_raised(probe.job) and changed.any())
         if point.change:
             assert share_in_disc(changed, point.change) >= 0.9
             assert share_in_disc(changed, replace(point.change, radius=point.change.radius - 0.01)) < 0.9
             centre = receptive_field("Mixed_5b").centre + 0.5 + 3 * 8  # of neuron 3, 3
             assert (point.change.row, point.change.col) == pytest.approx((centre, centre), abs=10)
-    assert sum(point.change is not None for point in found) >= 4
+    assert sum(point.change is not None for point in found) >= 3
+    lost = [probe for probe in field_probes(config) if source.status(probe.job) == "not_raised"]
+    assert [str(probe.job.target) for probe in lost] == ["Mixed_5b[7, 3, 3]"]  # its change is no picture of it
 
 
 def test_frames_of_a_video(rendered, source):
@@ -177,6 +179,17 @@ def test_neurons_whose_fields_do_not_meet_leave_each_other_alone(source):
         assert pair.other == 0
         assert pair.own > 0
     assert mixed.pairs[0].fields_overlap
+
+
+def test_a_pair_counts_only_where_all_three_pictures_were_raised(rendered, source):
+    config, _, _ = rendered
+    found = [pair for target in source.read(INFLUENCE).targets for pair in target.pairs]
+    expected = [
+        all(source.status(job) == "ok" for job in (pair.first_job, pair.second_job, pair.joint_job))
+        for pair in influence_pairs(config)
+    ]
+    assert [pair.raised for pair in found] == expected
+    assert set(expected) == {True, False}
 
 
 def test_disturbances_are_followed_in_both_precisions(source):

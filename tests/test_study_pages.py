@@ -11,6 +11,7 @@ from atlas.findings.topics import Source
 from atlas.plan.config import load_config, override
 from atlas.plan.layers import get_layer
 from atlas.plan.wanted.fields import field_probes
+from atlas.plan.wanted.neurons import beside_jobs, neuron_jobs
 from atlas.site.build import build_site
 from atlas.site.pages.influence import make_map
 from stores import WEIGHTS, fill, put
@@ -67,7 +68,8 @@ def test_a_rendering_beside_the_features_has_its_record(site):
 
 def test_the_influence_page_says_what_was_measured(site):
     words = words_of(site / "influence/index.html")
-    assert "Two neurons whose receptive fields do not meet left each other" in words
+    assert "fields do not meet: the other neuron changed 0, 0 % of what the nearer neuron itself drew" in words
+    assert words.count("cannot be judged, since not all three pictures were raised") == 5  # of two features, three ways
     assert "float32 against float64" in words
     assert "outside of the added neuron" in words
     assert (site / "influence/index.html").read_text().count("<svg") >= 6
@@ -90,7 +92,7 @@ def test_the_fields_page_has_a_row_a_branch(site, studied):
     assert re.findall(r'<th scope="row"><a href="../(.*?)">(.*?)</a></th><td>(.*?)</td><td>(.*?)</td>', page) == [
         (f"Mixed_5b/{feature}/index.html", feature, "branch1x1", "31 × 31\u00a0px") for feature in ("0", "3", "7")
     ]
-    assert page.count("too few neurons have a field to compare branches") == 2
+    assert page.count("the guess cannot be judged") == 2
     found = Source(studied.config, studied.renderer.weights.id).read(fields_topic("Mixed_5b"))
     drawn = [disc for point in found.points for disc in (point.start, point.end, point.change) if disc]
     assert page.count("<circle") == len(drawn)
@@ -128,3 +130,15 @@ def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
     assert words.count("the guess does hold") + words.count("cannot be told from these") == 2
     assert "Conv2d_2b_3x3 is one convolution: it has no branches that could be compared." in words
     assert check_site(config.site).faults == ()
+
+
+def test_a_neuron_that_was_not_raised_is_said_to_be_so_in_the_list(site, studied):
+    source = Source(studied.config, studied.renderer.weights.id)
+    (beside,) = beside_jobs(studied.config)
+    jobs = (beside.feature, beside.row, beside.neuron, *neuron_jobs(studied.config))
+    words = words_of(site / "neurons/index.html")
+    lost = [str(job.target) for job in jobs if not source.is_raised(job)]
+    assert len(lost) < len(jobs)
+    for job in jobs:
+        said = f"{job.target}: not raised" in words or f"{job.target}: no gradient" in words
+        assert said == (str(job.target) in lost)

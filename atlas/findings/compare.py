@@ -17,7 +17,7 @@ class Compared:
     """A feature's picture by one recipe, held against those by the last recipe."""
 
     recipe: str
-    own: Likeness  # to the same feature's
+    own: Likeness | None  # to the same feature's; None: one of the two was not raised, so there is nothing to compare
     others: tuple[Likeness, ...]  # to those of the other listed features: how alike unrelated pictures are
 
 
@@ -46,7 +46,7 @@ class RawFeature:
 
 @dataclass(frozen=True)
 class RawLayer:
-    """The features of a layer of which the store has both, ascending."""
+    """The features of a layer of which the store has both, and both were raised, ascending."""
 
     features: tuple[RawFeature, ...]
 
@@ -55,7 +55,7 @@ def _compare_jobs(config: Config) -> tuple[Job, ...]:
     return tuple(job for comparison in comparisons(config) for job in comparison.jobs)
 
 
-COMPARE = Topic("compare", 1, Compare, _compare_jobs)
+COMPARE = Topic("compare", 2, Compare, _compare_jobs)
 
 
 def raw_topic(layer: str) -> Topic[RawLayer]:
@@ -64,4 +64,4 @@ def raw_topic(layer: str) -> Topic[RawLayer]:
     def jobs(config: Config) -> tuple[Job, ...]:
         return tuple(job for pair in raw_pairs(config, layer) for job in (pair.own, pair.raw))
 
-    return Topic(f"raw-{layer}", 1, RawLayer, jobs, needs_all=False)
+    return Topic(f"raw-{layer}", 2, RawLayer, jobs, needs_all=False)

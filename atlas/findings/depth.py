@@ -28,7 +28,7 @@ class LayerDepth:
 
     layer: str
     measured: int  # pictures
-    without_gradient: int  # left out: no gradient in the first octave, and noise unless a later one had some
+    left_out: int  # without a gradient in the first octave, or not raised: no pictures of what they were asked for
     centroid: Quartiles | None  # power-weighted mean frequency of the luma, cycles a pixel; None: no structure
     entropy: Quartiles | None  # of the histogram of colours, bits
     edges: Quartiles | None  # share of the pixels that are edges
@@ -54,7 +54,7 @@ class Depth:
 
 def layer_depth_topic(layer: str) -> Topic[LayerDepth]:
     """The pictures of a layer; a finding for each, so that a change in one layer leaves the others measured."""
-    return Topic(f"depth-{layer}", 1, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
+    return Topic(f"depth-{layer}", 2, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
 
 
-DEPTH = Topic("depth", 2, Depth, feature_jobs, needs_all=False)
+DEPTH = Topic("depth", 3, Depth, feature_jobs, needs_all=False)

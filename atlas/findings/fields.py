@@ -24,7 +24,8 @@ class Disc:
 class FieldPoint:
     """One feature's neuron: discs that hold 90 % of its gradient's magnitude, and of what it changed in its picture.
 
-    Each is the smallest about the centre of mass of what it holds; None: there is nothing to hold.
+    Each is the smallest about the centre of mass of what it holds; None: there is nothing to hold, or, of the change,
+    the picture was not raised, and so is none of this neuron.
     """
 
     feature: int
@@ -33,7 +34,7 @@ class FieldPoint:
     is_named: bool  # named by a list of the configuration
     start: Disc | None  # at the start noise
     end: Disc | None  # at the picture made for this neuron
-    change: Disc | None  # of what differs between that picture and noise that was only blurred as the recipe blurs
+    change: Disc | None  # of what differs between that picture, if raised, and noise blurred as the recipe blurs
 
     def radius(self, disc: DiscName) -> float | None:
         """The radius of one of the discs, if it is there."""
@@ -63,4 +64,4 @@ def fields_topic(layer: str) -> Topic[Fields]:
     def reasons(config: Config) -> tuple[tuple[bool, bool], ...]:
         return tuple((probe.is_spread, probe.is_named) for probe in probes(config))
 
-    return Topic(f"fields-{layer}", 2, Fields, jobs, reasons)
+    return Topic(f"fields-{layer}", 3, Fields, jobs, reasons)

@@ -46,6 +46,7 @@ class PairInfluence:
     size: int  # pixels of the picture's side
     distance: float  # pixels between the neurons' centres
     fields_overlap: bool  # whether the two theoretical receptive fields share a pixel
+    raised: bool  # whether all three pictures were; otherwise they say nothing about these neurons
     own: float  # change from untouched noise to a neuron's own picture, where that neuron is nearer
     other: float  # change by the other neuron there
     bins: tuple[float, ...]  # distances from the other neuron, pixels
@@ -94,4 +95,4 @@ def _pair_jobs(config: Config) -> tuple[Job, ...]:
     return tuple(job for pair in pairs for job in (pair.first_job, pair.second_job, pair.joint_job))
 
 
-INFLUENCE = Topic("influence", 2, Influence, _pair_jobs)
+INFLUENCE = Topic("influence", 3, Influence, _pair_jobs)

@@ -32,6 +32,7 @@ class PairInteraction:
     joint: Mixed
     again: float | None  # the same share of the picture that the joint target gives from other noise
     walk: tuple[Mixed, ...]  # from the first alone to the second alone
+    unraised: tuple[str, ...]  # of the first, the second, both together, and both from other noise: what was not raised
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _pair_jobs(config: Config) -> tuple[Job, ...]:
     return tuple(dict.fromkeys(job for pair in interactions(config) for job in pair.jobs))
 
 
-INTERACTIONS = Topic("interactions", 2, Interactions, _pair_jobs)
+INTERACTIONS = Topic("interactions", 3, Interactions, _pair_jobs)
 
 
 def matrix_topic(layer: str) -> Topic[Matrix]:

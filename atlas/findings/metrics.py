@@ -15,10 +15,11 @@ class MetricPicture:
     """A feature's picture by one metric."""
 
     metric: Metric
+    raised: bool  # False: no gradient, or a score not above the start's, so not the feature's picture
     fine: float | None  # share of the luma's spectral power above half the Nyquist frequency; None: no structure
     contrast: float  # standard deviation of the luma, in units of the pixel range
-    to_l1: Likeness | None  # None: this is L1's
-    others: tuple[Likeness, ...]  # to L1's pictures of the other listed features; empty for L1
+    to_l1: Likeness | None  # None: this is L1's, or one of the two was not raised
+    others: tuple[Likeness, ...]  # to L1's raised pictures of the other listed features; empty where `to_l1` is None
 
 
 @dataclass(frozen=True)
@@ -41,4 +42,4 @@ def _metric_jobs(config: Config) -> tuple[Job, ...]:
     return tuple(job for row in metric_rows(config) for _, job in row.jobs)
 
 
-METRICS = Topic("metrics", 1, Metrics, _metric_jobs)
+METRICS = Topic("metrics", 2, Metrics, _metric_jobs)

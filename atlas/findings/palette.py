@@ -26,6 +26,7 @@ class PaletteFeature:
     feature: int
     kernel: tuple[Slopes, Slopes, Slopes]  # folded weights of red, green and blue
     open: float  # share of the neurons whose ReLU is open at the start noise
+    had_gradient: bool  # False: nothing moved its picture, which says nothing about the kernel
     mean: Rgb  # of all pixels
     inner: Rgb  # of the pixels away from the border
     phases: tuple[tuple[Rgb, Rgb], tuple[Rgb, Rgb]]  # mean of the pixels at even or odd rows, and columns
@@ -48,7 +49,7 @@ class Palette:
     recipe: str
     size: int  # pixels of a picture's side
     features: tuple[PaletteFeature, ...]
-    peak: Peak | None  # of the mean spectrum; None: it has no local maximum
+    peak: Peak | None  # of the mean spectrum of pictures that had a gradient; None: it has no local maximum
 
 
 def palette_topic(recipe: str) -> Topic[Palette]:
@@ -57,4 +58,4 @@ def palette_topic(recipe: str) -> Topic[Palette]:
     def jobs(config: Config) -> tuple[Job, ...]:
         return palette_jobs(config, recipe)
 
-    return Topic(f"palette-{recipe}", 1, Palette, jobs)
+    return Topic(f"palette-{recipe}", 2, Palette, jobs)

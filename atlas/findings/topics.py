@@ -65,6 +65,14 @@ class Source:
         """The status of a rendering; None if it is not there."""
         return self._state(job)[1]
 
+    def had_gradient(self, job: Job) -> bool:
+        """Whether the first octave of a rendering, which must be there, had a gradient: without one, no evidence."""
+        return self.status(job) != "no_gradient"
+
+    def is_raised(self, job: Job) -> bool:
+        """Whether a rendering raised its score: only then is it a picture of what it was asked for."""
+        return self.status(job) == "ok"
+
     def read(self, topic: Topic[Found]) -> Found | None:
         """The finding, if it is there and of the renderings as they are now."""
         inputs = self.digest(topic)

@@ -8,13 +8,18 @@ With a stride of 2 a pixel's own slope is the sum of the weights that reach its 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from statistics import mean
 
 from atlas.findings.palette import Palette, PaletteFeature, Peak, Slopes
+from atlas.forecast import count_of
 from atlas.site.colour import CORNERS, Corner, nearest_corner
 from atlas.site.words import percent, whole_percent
 
 HOLDS = 3 / 4  # share of the features from which on the explanation is said to hold
+CHANCE = 1 / len(CORNERS)  # share that a corner drawn at random would meet
+ERRORS = 2  # standard errors from which a share counts as more than chance
+FEWEST = 5  # renderings with a gradient that it takes to judge the explanation
 BALANCED = 0.05  # a colour's weights are nearly balanced if their sum is below this share of the sum of their sizes
 CLOSED = 0.01  # a ReLU counts as closed if less than this share of its neurons is open at the start
 FINEST = 0.5  # cycles per pixel: a period of 2 pixels
@@ -34,8 +39,8 @@ class Reading:
     tile: tuple[Corner, Corner, Corner, Corner]  # predicted at each of the four positions, as in PHASES
     tile_asked: int  # of the twelve values of the tile, those of colours that should differ from position to position
     tile_met: int  # how many of these lie on the predicted side
-    causes: tuple[str, ...]  # kinds of causes why the corners differ
-    cause: str  # the same in words, with their numbers; "" where the corners agree
+    causes: tuple[str, ...]  # kinds of causes why the corners differ, or why nothing moved
+    cause: str  # the same in words, with their numbers; "" where the corners agree, or none is known
 
     @property
     def agrees(self) -> bool:
@@ -81,45 +86,60 @@ def balance(kernel: Slopes) -> float:
 
 
 def contrast(found: Palette) -> float:
-    """How far the four positions differ: largest less smallest of their means, over colours and features."""
-    return mean(
+    """How far the four positions differ: largest less smallest of their means, over colours and features.
+
+    Features without a gradient are left out; 0 if there are no others.
+    """
+    spans = [
         max(values) - min(values)
         for feature in found.features
+        if feature.had_gradient
         for values in ([feature.phases[row][col][at] for row, col in PHASES] for at in range(3))
-    )
+    ]
+    return mean(spans) if spans else 0.0
 
 
 def palette_verdict(readings: Sequence[Reading]) -> str:
-    """Whether the palette is predicted by three signs of each kernel."""
-    total, met = len(readings), sum(reading.agrees for reading in readings)
-    dominant = sum(reading.came_dominant == reading.predicted for reading in readings)
+    """Whether three signs of each kernel predict the palette, judged by the renderings that had a gradient."""
+    judged = _judged(readings)
+    total, met = len(judged), sum(reading.agrees for reading in judged)
+    left_out = _left_out_sentence(len(readings) - total)
+    if total < FEWEST:
+        return (
+            f"By this recipe the explanation cannot be judged: {count_of(total, 'rendering')} had a gradient, and it "
+            f"takes {FEWEST}.{left_out}"
+        )
+    dominant = sum(reading.came_dominant == reading.predicted for reading in judged)
     words = (
-        f"The predicted corner is the nearest one to the mean colour of {met} of {total} renderings, and to the "
-        f"largest dominant colour of {dominant}."
+        f"The mean colour is nearest to the predicted corner in {met} of {total} renderings, the largest dominant "
+        f"colour in {dominant}.{left_out}"
     )
     if met >= HOLDS * total:
+        return f"{words} By this recipe the explanation holds: three signs of each kernel predict its colour."
+    if met > total * CHANCE + ERRORS * sqrt(total * CHANCE * (1 - CHANCE)):
         return (
-            f"{words} That is at least three quarters: the explanation holds here, and by this recipe the palette is "
-            "a property of the objective before it is one of the network, which enters by three signs of each kernel."
+            f"{words} That is less than three quarters, and more than chance, which meets one in {len(CORNERS)}: by "
+            "this recipe the explanation holds in part."
         )
-    return f"{words} That is less than three quarters: by this recipe the explanation does not hold."
+    return f"{words} That is no more than chance, which meets one in {len(CORNERS)}: the explanation does not hold."
 
 
 def exceptions_sentence(readings: Iterable[Reading]) -> str:
-    """How many exceptions have which cause; "" if there is none."""
-    others = [reading for reading in readings if not reading.agrees]
+    """How many exceptions have which cause, of the renderings that had a gradient; "" if there is none."""
+    others = [reading for reading in _judged(readings) if not reading.agrees]
     if not others:
         return ""
     counts = Counter(kind for reading in others for kind in reading.causes)
     parts = [f"{CAUSES[kind]}: {counts[kind]}" for kind in CAUSES if counts[kind]]
-    who = f"{len(others)} {'other' if len(others) == 1 else 'others'}"
+    who = f"{len(others)} {'exception' if len(others) == 1 else 'exceptions'}"
     more = ", some of which have more than one cause" if counts.total() > len(others) else ""
     return f"What is measured of the {who}{more}: {'; '.join(parts)}."
 
 
 def positions_verdict(readings: Sequence[Reading], peak: Peak | None) -> str:
     """Whether the four positions under the stride make a grid: those that should differ do, and a grid stands out."""
-    asked, met = (sum(getattr(reading, name) for reading in readings) for name in ("tile_asked", "tile_met"))
+    judged = _judged(readings)
+    asked, met = (sum(getattr(reading, name) for reading in judged) for name in ("tile_asked", "tile_met"))
     if not asked:
         return "No colour’s slopes differ in sign between the four positions, so the stride asks for no grid here."
     words = (
@@ -127,10 +147,22 @@ def positions_verdict(readings: Sequence[Reading], peak: Peak | None) -> str:
         f"({whole_percent(met / asked)}) lie on the side that the slope of their own position predicts."
     )
     if met < HOLDS * asked:
-        return f"{words} So the stride does not explain the pattern."
+        return f"{words} That is less than three quarters: the stride does not explain the pattern."
     if peak is None or peak.strength < PEAK or {peak.rows, peak.cols} - {0.0, FINEST}:
         return f"{words} But no grid of 2 pixels stands out in the spectrum."
     return f"{words} So what looks like a grid is the pattern of 2 × 2 pixels that kernel and stride ask for."
+
+
+def _judged(readings: Iterable[Reading]) -> list[Reading]:
+    """Those that can speak for or against the explanation."""
+    return [reading for reading in readings if reading.found.had_gradient]
+
+
+def _left_out_sentence(still: int) -> str:
+    if not still:
+        return ""
+    others, are = ("other", "is") if still == 1 else ("others", "are")
+    return f" The {still} {others} had no gradient and {are} left out: such a picture is no evidence either way."
 
 
 def grid_verdict(found: Palette) -> str:
@@ -161,14 +193,12 @@ CAUSES = {
 
 
 def _causes(found: PaletteFeature, predicted: Corner, came: Corner) -> list[tuple[str, str]]:
-    """Kind and words of each cause why the corners differ, for all colours at once or colour by colour."""
+    """Kind and words of each cause why the corners differ or nothing moved, for all colours or colour by colour."""
     wrong = [at for at in range(3) if predicted[at] != came[at]]
-    if not wrong:
-        return []
-    if found.open < CLOSED:
+    if found.open < CLOSED and (wrong or not found.had_gradient):
         where = "everywhere" if not found.open else f"in all but {percent(found.open)} of the neurons"
         return [("closed", f"its ReLU is closed {where} at the start")]
-    return [_cause_of(found, at, predicted[at]) for at in wrong]
+    return [_cause_of(found, at, predicted[at]) for at in wrong] if found.had_gradient else []
 
 
 def _cause_of(found: PaletteFeature, at: int, predicted: int) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from math import sqrt
 from statistics import median
 
 from atlas.findings.fields import DiscName, Fields
-from atlas.findings.influence import ClipInfluence, PairInfluence, TargetInfluence
+from atlas.findings.influence import ClipInfluence, PairInfluence, Sensitivity, TargetInfluence
 from atlas.plan.layers import get_layer
 from atlas.site.words import number, whole_percent
 
@@ -25,9 +25,14 @@ def fields_verdict(found: Fields) -> str:
     if len(names) == 1:
         return f"{found.layer} is one convolution: it has no branches that could be compared."
     sides = names[1:-1], (names[0], names[-1])
-    by_change = _comparison("By what changed in their pictures", *(radii(found, "change", side) for side in sides))
-    by_gradient = _comparison("By the gradient at the end", *(radii(found, "end", side) for side in sides))
-    return f"{by_change} {by_gradient}"
+    asked = [sum(point.is_spread and point.branch in side for point in found.points) for side in sides]
+    measures: tuple[tuple[str, DiscName], ...] = (
+        ("By what changed in their pictures", "change"),
+        ("By the gradient at the end", "end"),
+    )
+    return " ".join(
+        _comparison(measure, *(radii(found, disc, side) for side in sides), asked=asked) for measure, disc in measures
+    )
 
 
 def radii(found: Fields, disc: DiscName, branches: Collection[str]) -> list[float]:
@@ -36,19 +41,19 @@ def radii(found: Fields, disc: DiscName, branches: Collection[str]) -> list[floa
     return [radius for point in points if (radius := point.radius(disc)) is not None]
 
 
-def _comparison(measure: str, inner: Sequence[float], outer: Sequence[float]) -> str:
-    """What the radii in interior and in exterior branches say of the guess."""
+def _comparison(measure: str, inner: Sequence[float], outer: Sequence[float], *, asked: Sequence[int]) -> str:
+    """What the radii in interior and in exterior branches say of the guess, and of how many neurons of each."""
+    counts = [f"{len(side)} of {count} neurons" for side, count in zip((inner, outer), asked, strict=True)]
     if min(len(inner), len(outer)) < FEWEST:
         return (
-            f"{measure}, too few neurons have a field to compare branches: {len(inner)} in interior and {len(outer)} "
-            f"in exterior ones, and {FEWEST} of each are the least."
+            f"{measure}, the guess cannot be judged: {counts[0]} in interior and {counts[1]} in exterior branches have "
+            f"a field, and it takes {FEWEST} of each."
         )
     share = wider_share(inner, outer)
     return (
-        f"{measure}, {_answer(share, len(inner), len(outer))}: the {len(inner)} of the interior branches reach "
-        f"{median(inner):.0f} px in the median, the {len(outer)} of the first and the last branch {median(outer):.0f} "
-        f"px, and in {whole_percent(share)} of all pairs of one and the other, ties as half, the interior one reaches "
-        "wider."
+        f"{measure}, {_answer(share, len(inner), len(outer))}: {counts[0]} in interior branches have a field, of "
+        f"{median(inner):.0f} px in the median, and {counts[1]} in the first and the last branch, of "
+        f"{median(outer):.0f} px. In {whole_percent(share)} of all pairs, ties as half, the interior one is wider."
     )
 
 
@@ -78,7 +83,7 @@ def frames_verdict(found: ClipInfluence) -> str:
     disc = _weighted([(frame.change, frame.in_disc) for frame in found.frames])
     if not total or field is None:
         return "No frame differs from the one before."
-    words = f"{whole_percent(1 - field)} of all change falls outside of the added neuron's theoretical receptive field"
+    words = f"{whole_percent(1 - field)} of all change falls outside of the added neuron’s theoretical receptive field"
     if disc is not None:
         measured = sum(frame.change for frame in found.frames if frame.in_disc is not None)
         share = (
@@ -92,10 +97,10 @@ def reach_verdict(found: TargetInfluence) -> str:
     """What follows about the article's question from the experiments on one feature, and no more."""
     words = [_amplification(found)]
     first = found.pairs[0]
-    if not first.fields_overlap and first.other == 0:
+    if first.raised and not first.fields_overlap and first.other == 0:
         words.append(
-            "Two neurons whose receptive fields do not meet left each other's half of the picture as it was, to the "
-            "last of 256 steps: shared steps and blur alone carry nothing that far."
+            "Two neurons whose receptive fields do not meet left each other’s half of the picture unchanged in all 8 "
+            "bits: here shared steps and blur alone carry nothing that far."
         )
     return " ".join(words)
 
@@ -104,7 +109,7 @@ def _amplification(found: TargetInfluence) -> str:
     steps = steps_of(found, "fp32", None)
     added = steps[-1] if steps else None
     if not added:
-        return "Adding the last neuron changed nothing in the far half, so there is nothing to explain."
+        return "Adding the last neuron changed nothing in the far half: nothing got there, or it had no gradient."
     fact = f"Adding the last neuron changed the far half of the picture by {number(added)}."
     return f"{fact} {_first_step(steps[0])} {_growth(found, added)}"
 
@@ -117,25 +122,37 @@ def _first_step(first: float | None) -> str:
 
 
 def _growth(found: TargetInfluence, added: float) -> str:
-    """What becomes of differences that no neuron made, beside what the added neuron did."""
+    """What differences that no neuron made come to, in the corner and by rounding, beside what the neuron did."""
+    disturbed = [one for one in found.sensitivity if one.amount is not None]
+    most = max(disturbed, key=lambda one: one.steps[-1] or 0.0, default=None)
+    words = [_corner_sentence(most, added)] if most else []
     rounding = (found.rounding[-1] if found.rounding else None) or 0.0
-    largest = max([value for _, value in disturbances(found) if value is not None], default=0.0)
     if rounding >= LIKE * added:
-        return (
-            f"Rounding alone, float32 against float64 with no neuron added, comes to {number(rounding)}: the descent "
-            "is so sensitive that a change of this size needs no neuron at all."
+        words.append(
+            "Rounding alone, float32 against float64, which acts on every pixel at every step, changes it by "
+            f"{_beside(rounding, added)}. So the change is of the size of what rounding does, and its size cannot be "
+            "put down to the neuron."
         )
-    if largest >= LIKE * added:
+    return " ".join(words)
+
+
+def _corner_sentence(most: Sensitivity, added: float) -> str:
+    """What the disturbance of the start that did most says of the change that the neuron made."""
+    value = most.steps[-1] or 0.0
+    if value < LITTLE * added:
         return (
-            f"A difference of at most {max(one.amount or 0 for one in found.sensitivity):g} in that corner, which no "
-            f"neuron made, comes to {number(largest)}: the descent itself makes small differences that large."
+            "No disturbance of the start in that corner came to a tenth of that, with no neuron added. It is all or "
+            "nothing, by ReLUs that flip or do not, so this speaks of the amounts that were tried."
         )
-    if largest < LITTLE * added:
-        return (
-            "No small difference that was tried grew to a tenth of that. It is all or nothing, by ReLUs that flip or "
-            "do not, so this speaks of the differences that were tried."
-        )
-    return f"Small differences that no neuron made grew to {number(largest)}: a part of that."
+    fact = (
+        f"The start disturbed by {most.amount:g} in that corner, with no neuron added, changes it by "
+        f"{_beside(value, added)}"
+    )
+    return f"{fact}: the descent itself makes small differences that large." if value >= LIKE * added else f"{fact}."
+
+
+def _beside(value: float, added: float) -> str:
+    return f"{number(value)}, {whole_percent(value / added)} of that"
 
 
 def disturbances(found: TargetInfluence) -> list[tuple[str, float | None]]:
@@ -161,6 +178,8 @@ def steps_of(found: TargetInfluence, precision: str, amount: float | None) -> tu
 def pair_verdict(found: PairInfluence) -> str:
     """What one neuron did to the other's half."""
     meet = "fields overlap" if found.fields_overlap else "fields do not meet"
+    if not found.raised:
+        return f"{meet}: cannot be judged, since not all three pictures were raised"
     share = f", {whole_percent(found.other / found.own)} of what the nearer neuron itself drew" if found.own else ""
     return f"{meet}: the other neuron changed {number(found.other)}{share}"
 

@@ -42,13 +42,13 @@ class Look:
 
 
 def measure_layer_depth(desk: Desk, layer: str) -> LayerDepth:
-    """Measure the pictures of a layer that are there.
+    """Measure the pictures of a layer that are there and were raised.
 
     Raises:
         StoreError: a master is damaged.
     """
     jobs = desk.source.jobs(layer_depth_topic(layer)) or ()
-    with_gradient = [job for job in jobs if desk.source.status(job) != "no_gradient"]
+    raised = [job for job in jobs if desk.source.is_raised(job)]
 
     def measure(job: Job) -> Look:
         picture = shrink(desk.picture(job), SIZE)
@@ -56,11 +56,11 @@ def measure_layer_depth(desk: Desk, layer: str) -> LayerDepth:
         return Look(spectral_centroid(grey), colour_entropy(picture, LEVELS), edge_density(grey, EDGE))
 
     with ThreadPoolExecutor(count_cores()) as pool:
-        looks = list(pool.map(measure, with_gradient))
+        looks = list(pool.map(measure, raised))
     return LayerDepth(
         layer=layer,
         measured=len(looks),
-        without_gradient=len(jobs) - len(looks),
+        left_out=len(jobs) - len(looks),
         centroid=_quartiles(look.centroid for look in looks),
         entropy=_quartiles(look.entropy for look in looks),
         edges=_quartiles(look.edges for look in looks),

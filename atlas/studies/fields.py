@@ -34,7 +34,7 @@ def measure_fields(desk: Desk, layer: str) -> Fields:
             is_named=probe.is_named,
             start=smallest_disc(start),
             end=smallest_disc(end),
-            change=smallest_disc(change(picture, untouched)),
+            change=smallest_disc(change(picture, untouched)) if desk.source.is_raised(probe.job) else None,
         )
         for probe, start, end, picture in zip(probes, at_start, at_end, pictures, strict=True)
     )

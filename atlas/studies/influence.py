@@ -122,6 +122,7 @@ def _pair(desk: Desk, pair: Pair) -> PairInfluence:
         size=joint.shape[0],
         distance=rounded(float(np.hypot(*np.subtract(*_places(pair))))) or 0.0,
         fields_overlap=_overlap(field, pair.first, pair.second),
+        raised=all(map(desk.source.is_raised, (pair.first_job, pair.second_job, pair.joint_job))),
         own=rounded(float(own.mean())) or 0.0,
         other=rounded(float(by_other.mean())) or 0.0,
         bins=_middles(edges),

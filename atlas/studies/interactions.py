@@ -91,7 +91,15 @@ def _pair(desk: Desk, pair: Interaction) -> PairInteraction:
         joint=mixed(pair.joint, MIDDLE),
         again=beside(pair.again),
         walk=tuple(mixed(step.job, step.weight) for step in pair.walk),
+        unraised=tuple(name for name, job in _needed(pair) if not desk.source.is_raised(job)),
     )
+
+
+def _needed(pair: Interaction) -> tuple[tuple[str, Job], ...]:
+    """The pictures without which nothing can be said of a pair, and their names."""
+    first, second, joint = (str(job.target) for job in (pair.first, pair.second, pair.joint))
+    jobs = (pair.first, pair.second, pair.joint, pair.again)
+    return tuple(zip((first, second, joint, f"{joint} from other noise"), jobs, strict=True))
 
 
 def _changed(desk: Desk, job: Job) -> Array:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from atlas.findings.files import rounded
 from atlas.findings.metrics import MetricPicture, Metrics, MetricTarget
+from atlas.plan.jobs import Job
 from atlas.plan.recipes import Metric
 from atlas.plan.wanted.metrics import metric_rows
 from atlas.studies.desk import Desk
@@ -21,25 +22,29 @@ def measure_metrics(desk: Desk) -> Metrics:
         StoreError: a master is missing or damaged.
     """
     rows = metric_rows(desk.source.config)
-    firsts = [desk.picture(row.jobs[0][1]) for row in rows]
+    jobs = [row.jobs[0][1] for row in rows]
+    firsts = [desk.picture(job) if desk.source.is_raised(job) else None for job in jobs]
     found = []
     for at, row in enumerate(rows):
-        pictures = (_picture(metric, desk.picture(job), firsts, at) for metric, job in row.jobs)
+        pictures = (_picture(desk, metric, job, firsts, at) for metric, job in row.jobs)
         start = luma(desk.start(row.jobs[0][1]))
         found.append(MetricTarget(str(row.target), _number(start.std()), tuple(pictures)))
     return Metrics(tuple(found))
 
 
-def _picture(metric: Metric, picture: Array, firsts: Sequence[Array], at: int) -> MetricPicture:
+def _picture(desk: Desk, metric: Metric, job: Job, firsts: Sequence[Array | None], at: int) -> MetricPicture:
+    picture, raised = desk.picture(job), desk.source.is_raised(job)
     grey = luma(picture)
     fine = fine_share(grey)
-    to_firsts = [] if metric == "l1" else [kept(likeness(picture, first)) for first in firsts]
+    is_compared = metric != "l1" and raised and firsts[at] is not None
+    to_firsts = [kept(likeness(picture, first)) if first is not None else None for first in firsts if is_compared]
     return MetricPicture(
         metric=metric,
+        raised=raised,
         fine=None if fine is None else rounded(fine),
         contrast=_number(grey.std()),
         to_l1=to_firsts[at] if to_firsts else None,
-        others=tuple(to_firsts[:at] + to_firsts[at + 1 :]),
+        others=tuple(one for number, one in enumerate(to_firsts) if number != at and one),
     )
 
 

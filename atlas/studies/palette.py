@@ -31,10 +31,13 @@ def measure_palette(desk: Desk, recipe: str) -> Palette:
     pictures = [desk.picture(job) for job in jobs]
     kernels = fold(desk.renderer.weights.tensors, LAYER)[0].cpu().numpy()  # [32, 3, 3, 3]: feature, colour, row, col
     opened = _open_shares(desk, jobs[0])
+    had_gradient = [desk.source.had_gradient(job) for job in jobs]
     features = (
-        _feature(feature, kernels[feature], opened[feature], picture) for feature, picture in enumerate(pictures)
+        _feature(feature, kernels[feature], opened[feature], picture, had_gradient=had_gradient[feature])
+        for feature, picture in enumerate(pictures)
     )
-    peak = strongest_peak(mean_spectrum([luminance(picture) for picture in pictures]))
+    moved = [luminance(picture) for picture, had in zip(pictures, had_gradient, strict=True) if had]
+    peak = strongest_peak(mean_spectrum(moved)) if moved else None
     return Palette(recipe, pictures[0].shape[0], tuple(features), peak)
 
 
@@ -74,11 +77,12 @@ def dominant_colours(picture: Array) -> tuple[Swatch, ...]:
     return tuple(found)
 
 
-def _feature(feature: int, kernel: Array, is_open: float, picture: Array) -> PaletteFeature:
+def _feature(feature: int, kernel: Array, is_open: float, picture: Array, *, had_gradient: bool) -> PaletteFeature:
     return PaletteFeature(
         feature=feature,
         kernel=(_slopes(kernel[0]), _slopes(kernel[1]), _slopes(kernel[2])),
         open=rounded(is_open) or 0.0,
+        had_gradient=had_gradient,
         mean=mean_colour(picture),
         inner=mean_colour(inner(picture)),
         phases=phase_colours(picture),

@@ -6,12 +6,13 @@ from statistics import median
 
 from atlas.findings.compare import COMPARE, Compare, Compared, ComparedTarget
 from atlas.findings.likeness import Likeness
+from atlas.forecast import count_of
 from atlas.plan.recipes import Recipe
 from atlas.plan.wanted.compare import Comparison, comparisons
-from atlas.site.catalogue import Atlas, Exhibit, LayerEntry
+from atlas.site.catalogue import Atlas, Exhibit
 from atlas.site.models import Link, Outcome, Page, Shot, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK, outcome_of, shot_of
-from atlas.site.pages.raw import RawBeside, raw_beside
+from atlas.site.pages.raw import raw_beside
 from atlas.site.words import fixed
 
 PAGE = f"compare/{HOME}"
@@ -27,7 +28,8 @@ class RecipeRow:
     """A feature's picture by one recipe, beside those by the base recipe."""
 
     outcome: Outcome
-    own: Likeness | None  # to the base recipe's picture; None: it is that one
+    is_base: bool  # whether the others are held against it
+    own: Likeness | None  # to the base recipe's picture; None: one of the two was not raised, or this is the base
     others: float | None  # median correlation with the base recipe's pictures of the other features
 
 
@@ -66,7 +68,9 @@ class CompareBody:
 
 def compare_pages(atlas: Atlas) -> list[Page]:
     """The page, if something is measured."""
-    raws = {entry.layer.name: _measured(atlas, entry) for entry in atlas.layers}
+    beside = [(entry.layer.name, raw_beside(atlas, entry)) for entry in atlas.layers]
+    raws = {name: {number: raw.likeness for number, raw in raw.items() if raw.likeness} for name, raw in beside}
+    unraised = sum(not raw.is_raised for _, members in beside for raw in members.values())
     found = atlas.finding(COMPARE)
     if not found and not any(raws.values()):
         return []
@@ -78,7 +82,7 @@ def compare_pages(atlas: Atlas) -> list[Page]:
         targets=tuple(_target_part(atlas, comparison, one) for comparison, one in pairs),
         own=atlas.recipe.name,
         layers=tuple(_layer_row(name, members) for name, members in raws.items() if members),
-        summary=raw_summary([one for members in raws.values() for one in members.values()]),
+        summary=raw_summary([one for members in raws.values() for one in members.values()], unraised),
     )
     description = "The same features of InceptionV3 by plain gradient descent and by octaves, and how alike they are."
     return [Page(PAGE, "compare.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
@@ -90,14 +94,19 @@ def compare_verdicts(found: Compare, base: str) -> tuple[str, ...]:
     return tuple(_verdict(pictures, base) for pictures in by_recipe)
 
 
-def raw_summary(members: Sequence[Likeness]) -> str:
-    """The medians over all features that are shown raw; nothing if there are none."""
+def raw_summary(members: Sequence[Likeness], unraised: int) -> str:
+    """The medians over all features that are shown raw; "" if there are none.
+
+    Args:
+        members: of features of which both pictures were raised.
+        unraised: how many features are left out.
+    """
     middle = middle_of(members)
     if middle.ssim is None or middle.correlation is None:
         return ""
     return (
         f"Over {len(members)} features, the median correlation is {fixed(middle.correlation)} and the median SSIM "
-        f"{fixed(middle.ssim)}."
+        f"{fixed(middle.ssim)}.{left_out_sentence(unraised)}"
     )
 
 
@@ -116,27 +125,38 @@ def describe(recipe: Recipe) -> str:
 
 
 def _verdict(pictures: Sequence[Compared], base: str) -> str:
-    name, own = pictures[0].recipe, middle_of([one.own for one in pictures])
+    judged = [(own, one.others) for one in pictures if (own := one.own) and own.correlation is not None]
+    name, left_out = pictures[0].recipe, left_out_sentence(len(pictures) - len(judged))
+    own = middle_of([one for one, _ in judged])
     if own.correlation is None or own.ssim is None:
         return f"No picture by {name} could be correlated with one by {base}."
     words = (
-        f"In the median of {len(pictures)} features, pictures by {name} have a correlation of {fixed(own.correlation)} "
-        f"and an SSIM of {fixed(own.ssim)} with the same feature’s picture by {base}"
+        f"In the median of {count_of(len(judged), 'feature')}, pictures by {name} have a correlation of "
+        f"{fixed(own.correlation)} and an SSIM of {fixed(own.ssim)} with the same feature’s picture by {base}"
     )
-    others = middle_of([other for one in pictures for other in one.others])
+    others = middle_of([other for _, rivals in judged for other in rivals])
     if others.correlation is None or others.ssim is None:
-        return f"{words}."
-    nearest = sum(_is_nearest(one) for one in pictures)
+        return f"{words}.{left_out}"
+    rivalled = [one for one in judged if one[1]]
+    nearest = sum(_is_nearest(*one) for one in rivalled)
     return (
         f"{words}; with the other features’ pictures by {base} they are {fixed(others.correlation)} and "
         f"{fixed(others.ssim)}. "
-        f"For {nearest} of {len(pictures)}, the own feature’s picture is the one that they correlate with most."
+        f"For {nearest} of {len(rivalled)}, the feature’s own picture has the highest correlation.{left_out}"
     )
 
 
-def _is_nearest(one: Compared) -> bool:
-    others = [other.correlation for other in one.others if other.correlation is not None]
-    return one.own.correlation is not None and all(one.own.correlation > other for other in others)
+def left_out_sentence(count: int) -> str:
+    """How many features are not compared, and why; "" for none. It begins with a space."""
+    if not count:
+        return ""
+    are = "is" if count == 1 else "are"
+    return f" {count_of(count, 'feature')} {are} left out: one of the two pictures had no gradient or was not raised."
+
+
+def _is_nearest(own: Likeness, others: Sequence[Likeness]) -> bool:
+    known = [other.correlation for other in others if other.correlation is not None]
+    return own.correlation is not None and all(own.correlation > other for other in known)
 
 
 def _median(values: Iterable[float | None]) -> float | None:
@@ -164,13 +184,8 @@ def _shot(exhibit: Exhibit) -> Shot:
 
 def _row(exhibit: Exhibit, found: Compared | None) -> RecipeRow:
     if found is None:
-        return RecipeRow(outcome_of(exhibit), None, None)
-    return RecipeRow(outcome_of(exhibit), found.own, middle_of(found.others).correlation)
-
-
-def _measured(atlas: Atlas, entry: LayerEntry) -> dict[int, Likeness]:
-    beside: dict[int, RawBeside] = dict(raw_beside(atlas, entry))
-    return {number: one.likeness for number, one in beside.items() if one.likeness}
+        return RecipeRow(outcome_of(exhibit), is_base=True, own=None, others=None)
+    return RecipeRow(outcome_of(exhibit), is_base=False, own=found.own, others=middle_of(found.others).correlation)
 
 
 def _layer_row(layer: str, members: dict[int, Likeness]) -> LayerRow:

@@ -8,8 +8,7 @@ from atlas.site.catalogue import PENDING, Atlas, Feature
 from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
 from atlas.site.pages.rescued import Rescued, rescued_features
-from atlas.site.words import percent
-from atlas.store.records import Record
+from atlas.site.words import percent, rose_later
 
 PAGE = f"dead/{HOME}"
 TITLE = "Features without a gradient"
@@ -77,30 +76,26 @@ def dead_verdict(rendered: Sequence[Feature]) -> str:
         f"{len(dead):,} of the {len(rendered):,} features rendered here ({percent(len(dead) / len(rendered))}) had no "
         f"gradient at any step of the first octave. They lie in {len({feature.layer for feature in dead})} of {layers}."
     )
-    later = sum(_rose_later(feature.record) for feature in dead if feature.record)
+    later = sum(rose_later(feature.record) for feature in dead if feature.record)
     if later:
         words += f" {later} of them {'was' if later == 1 else 'were'} raised by a later octave, at a larger size."
     return words
 
 
 def rescue_verdict(rescued: Sequence[Rescued]) -> str:
-    """For how many features the rescued picture scores higher than the one that was left alone."""
+    """For how many features the rescued picture scores higher than the one that stayed grey."""
     shown = [one for one in rescued if one.status != PENDING]
     if not shown:
         return "None of them is rendered so yet."
-    higher = sum(one.score is not None and one.own_score is not None and one.score > one.own_score for one in shown)
-    if higher == len(shown) == 1:
-        return "The rescued picture scores higher than the other."
-    return (
-        f"{higher} of the {len(shown)} rescued pictures {'scores' if higher == 1 else 'score'} higher than the other."
+    grey = [one for one in shown if not one.rose_later]
+    higher = sum(one.score is not None and one.own_score is not None and one.score > one.own_score for one in grey)
+    words = (
+        [f"Of {count_of(len(grey), 'picture')} that stayed grey, {higher} scored higher once rescued."] if grey else []
     )
-
-
-def _rose_later(record: Record) -> bool:
-    return any(
-        octave.score_start is not None and octave.score_end is not None and octave.score_end > octave.score_start
-        for octave in record.octaves[1:]
-    )
+    if risen := len(shown) - len(grey):
+        was = "picture was" if risen == 1 else "pictures were"
+        words.append(f"{risen} {was} raised by a later octave without a rescue.")
+    return " ".join(words)
 
 
 def _row(name: str, rendered: Sequence[Feature]) -> DeadRow:

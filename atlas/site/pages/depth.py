@@ -19,6 +19,10 @@ CARD = StudyCard(
 STRONG = 0.5  # a trend needs a rank correlation of at least so much,
 CHANCE = 0.05  # that chance alone would reach less often than this,
 FEWEST = 5  # over so many layers: even four in order are no rarer than that
+NONE_GROWS = (
+    "This does not show that complexity does not grow. What the eye sees grow, from colours to textures to parts of "
+    "objects, is not what these measures count."
+)
 DIRECTIONS = (
     ("grows", "grows with depth", "grow with depth"),
     ("falls", "falls", "fall"),
@@ -41,7 +45,7 @@ MEASURES = (
         "centroid",
         "Fineness",
         "The spectral centroid: the mean frequency of the luma (the stored values in Rec. 709’s weights), weighted by "
-        "its power. Pictures of one even colour have none.",
+        "its power. Pictures of one even colour have none; in a nearly even one it is that of the little that varies.",
         "Spectral centroid, cycles a pixel",
     ),
     Measure(
@@ -79,7 +83,7 @@ class LayerRow:
     name: str
     page: str
     measured: int
-    without_gradient: int
+    left_out: int
     values: tuple[str, ...]  # one for each measure
 
 
@@ -93,7 +97,7 @@ class DepthBody:
     parts: tuple[MeasurePart, ...]
     rows: tuple[LayerRow, ...]
     measured: int
-    without_gradient: int
+    left_out: int
     strong: float = STRONG
     chance: float = CHANCE
     fewest: int = FEWEST
@@ -113,7 +117,7 @@ def depth_pages(atlas: Atlas) -> list[Page]:
         parts=tuple(_part(found, measure, trends[measure.field]) for measure in MEASURES),
         rows=tuple(_row(atlas, layer) for layer in found.layers),
         measured=sum(layer.measured for layer in found.layers),
-        without_gradient=sum(layer.without_gradient for layer in found.layers),
+        left_out=sum(layer.left_out for layer in found.layers),
     )
     description = "Whether the pictures of InceptionV3's features grow more complex with depth, by three measures."
     return [Page(PAGE, "depth.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
@@ -157,14 +161,26 @@ def depth_verdict(found: Depth) -> str:
             clauses.append(f"{len(those)} {verb if len(those) == 1 else verbs} ({', '.join(those)})")
         elif way == "grows":
             clauses.append("none grows with depth")
-    return f"Of the three measures of complexity, {', '.join(clauses)}."
+    said = f"Of the three measures of complexity, {', '.join(clauses)}."
+    return said if any(way == "grows" for _, way in ways) else f"{said} {NONE_GROWS}"
+
+
+def extremes_sentence(found: Depth, measure: Measure) -> str:
+    """Where the medians of a measure are lowest and highest, since a rank correlation misses a rise and a fall."""
+    medians = [(one.middle, layer.layer) for layer in found.layers if (one := _quartiles(layer, measure))]
+    if len({median for median, _ in medians}) < 2:
+        return ""
+    show = percent if measure.field == "edges" else number
+    (low, low_layer), (high, high_layer) = min(medians), max(medians)
+    return f" The median is lowest in {low_layer} ({show(low)}) and highest in {high_layer} ({show(high)})."
 
 
 def _part(found: Depth, measure: Measure, trend: Trend) -> MeasurePart:
     by_name = {layer.layer: _quartiles(layer, measure) for layer in found.layers}
     values = [by_name.get(layer.name) for layer in LAYERS]
     chart = _chart(measure, values) if any(values) else None
-    return MeasurePart(measure.title, measure.field, measure.what, chart, trend_sentence(trend, measure.title))
+    verdict = trend_sentence(trend, measure.title) + extremes_sentence(found, measure)
+    return MeasurePart(measure.title, measure.field, measure.what, chart, verdict)
 
 
 def _chart(measure: Measure, values: list[Quartiles | None]) -> Chart:
@@ -183,7 +199,7 @@ def _chart(measure: Measure, values: list[Quartiles | None]) -> Chart:
 def _row(atlas: Atlas, layer: LayerDepth) -> LayerRow:
     texts = (_text(_quartiles(layer, measure), measure) for measure in MEASURES)
     page = next(entry.page for entry in atlas.layers if entry.layer.name == layer.layer)
-    return LayerRow(layer.layer, page, layer.measured, layer.without_gradient, tuple(texts))
+    return LayerRow(layer.layer, page, layer.measured, layer.left_out, tuple(texts))
 
 
 def _text(quartiles: Quartiles | None, measure: Measure) -> str:

@@ -55,6 +55,7 @@ class LayerRow:
     beaten: tuple[Link, ...]  # features whose own picture is not the strongest, the first few
     more: int  # and so many others
     silent: int  # features that no picture excites
+    left_out: int  # features whose own picture was not raised
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,10 @@ def example_pages(atlas: Atlas) -> list[Page]:
     if shown is None or not shown.by_target:
         return []
     found = shown.found
+    pairs = [(feature, one) for feature in atlas.features if (one := _examples_of(shown, feature))]
+    raised = tuple(one for feature, one in pairs if feature.status == "ok")
     body = ExamplesBody(
-        verdict=examples_sentence(tuple(shown.by_target.values()), found.seen),
+        verdict=examples_sentence(raised, found.seen, len(pairs) - len(raised)),
         title=atlas.config.lists.examples.title,
         seen=found.seen,
         skipped=found.skipped,
@@ -100,7 +103,7 @@ def crops_of(atlas: Atlas, feature: Feature) -> CropSection | None:
         return None
     found = atlas.examples.found
     return CropSection(
-        sentence=feature_sentence(examples, found.seen),
+        sentence=feature_sentence(examples, found.seen) if feature.status == "ok" else unraised_sentence(examples),
         shots=tuple(_shot(crop, feature, found) for crop in examples.crops),
         page=PAGE,
         title=atlas.config.lists.examples.title,
@@ -121,8 +124,20 @@ def feature_sentence(found: FeatureExamples, seen: int) -> str:
     return f"{own}, the strongest crop to {number(best)}: the optimised picture does not beat every crop."
 
 
-def examples_sentence(features: tuple[FeatureExamples, ...], seen: int) -> str:
-    """How many features' own pictures beat every crop."""
+def unraised_sentence(found: FeatureExamples) -> str:
+    """What is said of a feature whose own picture was not raised, and so is no rival of crops."""
+    words = "The optimised picture had no gradient or was not raised, so it is not compared."
+    return f"{words} The strongest crop excites a neuron to {number(found.crops[0].score)}." if found.crops else words
+
+
+def examples_sentence(features: tuple[FeatureExamples, ...], seen: int, left_out: int) -> str:
+    """How many features' own pictures beat every crop.
+
+    Args:
+        features: those whose own pictures were raised.
+        seen: pictures.
+        left_out: how many other features there are.
+    """
     excited = [one for one in features if one.crops]
     wins = sum(one.wins for one in excited)
     silent = len(features) - len(excited)
@@ -130,7 +145,14 @@ def examples_sentence(features: tuple[FeatureExamples, ...], seen: int) -> str:
         f"For {wins} of {len(excited)} features the optimised picture excites its strongest neuron more than any of "
         f"{count_of(seen, 'picture')} does."
     )
-    return f"{words} {silent} more are excited by no picture." if silent else words
+    if silent:
+        words += f" {count_of(silent, 'other')} {'is' if silent == 1 else 'are'} excited by no picture."
+    if left_out:
+        are = "is" if left_out == 1 else "are"
+        words += (
+            f" {count_of(left_out, 'feature')} {are} left out: the optimised picture had no gradient or was not raised."
+        )
+    return words
 
 
 def _examples_of(shown: ShownExamples | None, feature: Feature) -> FeatureExamples | None:
@@ -153,7 +175,8 @@ def _layer_row(entry: LayerEntry, shown: ShownExamples) -> LayerRow | None:
     pairs = [(feature, one) for feature in entry.features if (one := _examples_of(shown, feature))]
     if not pairs:
         return None
-    excited = [(feature, one) for feature, one in pairs if one.crops]
+    raised = [(feature, one) for feature, one in pairs if feature.status == "ok"]
+    excited = [(feature, one) for feature, one in raised if one.crops]
     beaten = [Link(str(feature.number), feature.page) for feature, one in excited if not one.wins]
     ratios = [one.score / one.crops[0].score for _, one in excited]
     return LayerRow(
@@ -164,5 +187,6 @@ def _layer_row(entry: LayerEntry, shown: ShownExamples) -> LayerRow | None:
         ratio=f"{median(ratios):.2f}" if ratios else "–",
         beaten=tuple(beaten[:MOST_LINKS]),
         more=max(0, len(beaten) - MOST_LINKS),
-        silent=len(pairs) - len(excited),
+        silent=len(raised) - len(excited),
+        left_out=len(pairs) - len(raised),
     )

@@ -12,7 +12,7 @@ from atlas.site.pages.parts import HOME, HOME_LINK
 from atlas.site.verdicts import fields_verdict, radii
 
 PAGE = f"fields/{HOME}"
-NO_GRADIENT, NO_CHANGE = "no gradient", "no change"
+NO_GRADIENT, NOT_RAISED = "no gradient", "not raised"
 TITLE = "Fields of influence by branch"
 CARD = StudyCard(TITLE, PAGE, "Do interior features of a block reach wider than exterior ones, as the article guesses?")
 
@@ -26,6 +26,7 @@ class BranchRow:
     theory: str
     start: int  # neurons with a gradient at the start
     end: int  # and at the end
+    raised: int  # whose pictures score higher than the noise
     measured: int
     radius: str  # median at the end
     change: str  # median
@@ -98,9 +99,10 @@ def _branch_row(found: Fields, branch: Branch) -> BranchRow:
         theory=_theory(found.layer, branch.first),
         start=sum(point.start is not None for point in points),
         end=len(at_end),
+        raised=len(of_change),
         measured=len(points),
         radius=_pixels(median(at_end) if at_end else None, NO_GRADIENT),
-        change=_pixels(median(of_change) if of_change else None, NO_CHANGE),
+        change=_pixels(median(of_change) if of_change else None, NOT_RAISED),
     )
 
 
@@ -111,7 +113,7 @@ def _named_row(layer: str, point: FieldPoint, page: str) -> NamedRow:
         theory=_theory(layer, point.feature),
         start=_pixels(point.radius("start"), NO_GRADIENT),
         end=_pixels(point.radius("end"), NO_GRADIENT),
-        change=_pixels(point.radius("change"), NO_CHANGE),
+        change=_pixels(point.radius("change"), NOT_RAISED),
     )
 
 

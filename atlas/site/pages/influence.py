@@ -21,7 +21,7 @@ from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, Picture, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK, picture_of
-from atlas.site.verdicts import disturbances, frames_verdict, pair_verdict, reach_verdict, steps_of
+from atlas.site.verdicts import PRECISIONS, disturbances, frames_verdict, pair_verdict, reach_verdict, steps_of
 from atlas.site.words import number, percent, whole_percent
 
 PAGE = f"influence/{HOME}"
@@ -172,7 +172,8 @@ def _target_part(atlas: Atlas, found: TargetInfluence, pairs: tuple[Pair, ...]) 
         for one in found.sensitivity
         if one.precision == "fp32"
     ]
-    apart = [Series(p.variant, tuple(zip(p.bins, p.profile, strict=True))) for p in found.pairs]
+    raised = [pair for pair in found.pairs if pair.raised]
+    apart = [Series(p.variant, tuple(zip(p.bins, p.profile, strict=True))) for p in raised]
     return TargetPart(
         name=name,
         page=f"{found.layer}/{found.feature}/{HOME}",
@@ -192,7 +193,7 @@ def _target_part(atlas: Atlas, found: TargetInfluence, pairs: tuple[Pair, ...]) 
             make_map(_amount_words(one.amount), one.where) for one in found.sensitivity if one.precision == "fp32"
         ),
         pairs=tuple(_pair_row(atlas, one, pair) for one, pair in zip(found.pairs, mine, strict=True)),
-        pair_maps=tuple(make_map(one.variant, one.where) for one in found.pairs),
+        pair_maps=tuple(make_map(one.variant, one.where) for one in raised),
         pair_chart=_pair_chart(apart, name),
     )
 
@@ -230,12 +231,15 @@ def _pair_chart(apart: Sequence[Series], name: str) -> Chart | None:
 
 
 def _rows(found: TargetInfluence) -> tuple[tuple[str, str, str], ...]:
-    steps = steps_of(found, "fp32", None)
-    added = steps[-1] if steps else None
-    rows = [("last neuron added, in float32", number(added), "")]
-    for words, value in disturbances(found):
-        share = percent(value / added) if value is not None and added else ""
-        rows.append((words, number(value), share))
+    added = [
+        (f"last neuron added, in {words}", steps[-1])
+        for precision, words in PRECISIONS.items()
+        if (steps := steps_of(found, precision, None))
+    ]
+    (first, value), *others = (*added, *disturbances(found))
+    rows = [(first, number(value), "")]
+    for words, other in others:
+        rows.append((words, number(other), percent(other / value) if other is not None and value else ""))
     return tuple(rows)
 
 

@@ -69,7 +69,7 @@ class Head:
 class Cell:
     """A picture before a feature."""
 
-    shade: int | None  # 0 to SHADES; None: the feature has no score on its own picture
+    shade: int  # 0 to SHADES
     words: str
     title: str
 
@@ -87,7 +87,8 @@ class MatrixBody:
     """The page of a layer."""
 
     layer: Link
-    heads: tuple[Head, ...]
+    features: int  # that were asked
+    heads: tuple[Head, ...]  # of those whose pictures were raised
     rows: tuple[MatrixRow, ...]
     verdict: str
     recipe: str
@@ -120,39 +121,60 @@ def share(score: float, own: float) -> float | None:
 
 def pair_sentences(found: PairInteraction) -> tuple[str, ...]:
     """What the numbers of a pair say, and no more."""
-    own = ((found.first, found.walk[0].first), (found.second, found.walk[-1].second))
     joint = (found.joint.first, found.joint.second)
-    parts = [(name, share(score, mine)) for (name, mine), score in zip(own, joint, strict=True)]
+    names = (found.first, found.second)
+    parts = [(name, share(score, own)) for name, score, own in zip(names, joint, _own_scores(found), strict=True)]
     kept = [
         f"{whole_percent(part)} of the score of {name} on its own picture" for name, part in parts if part is not None
     ]
     sentences = [
-        f"{name} has no score on its own picture, so there is no share of it." for name, p in parts if p is None
+        f"The picture for {name} alone was not raised, so there is no share of its score."
+        for name, part in parts
+        if part is None
     ]
     if kept:
         sentences.insert(0, f"The picture for both has {' and '.join(kept)}.")
+    if found.unraised:
+        return (*sentences, f"Whether the two add up cannot be judged. Not raised: {', '.join(found.unraised)}.")
     return (*sentences, _linearity(found.joint.outside, found.again))
 
 
-def ratios(found: Matrix) -> tuple[tuple[float | None, ...], ...]:
-    """By picture and then by feature: the score beside the one on the feature's own picture; None where that is 0."""
+def _own_scores(found: PairInteraction) -> tuple[float, float]:
+    """The scores of both targets on their own pictures; 0 for one that was not raised there."""
+    own = ((found.first, found.walk[0].first), (found.second, found.walk[-1].second))
+    first, second = (0.0 if name in found.unraised else score for name, score in own)
+    return first, second
+
+
+def judged(found: Matrix) -> Matrix:
+    """The matrix of those features that score higher on their own picture than on the noise: the others have none."""
+    kept = [at for at, noise in enumerate(found.noise) if found.scores[at][at] > noise]
+    return Matrix(
+        layer=found.layer,
+        features=tuple(found.features[at] for at in kept),
+        scores=tuple(tuple(found.scores[row][at] for at in kept) for row in kept),
+        noise=tuple(found.noise[at] for at in kept),
+    )
+
+
+def ratios(found: Matrix) -> tuple[tuple[float, ...], ...]:
+    """By picture and then by feature, of features that are judged: the score beside the one on the own picture."""
     own = [found.scores[at][at] for at in range(len(found.features))]
-    return tuple(tuple(share(score, mine) for score, mine in zip(row, own, strict=True)) for row in found.scores)
+    return tuple(tuple(score / mine for score, mine in zip(row, own, strict=True)) for row in found.scores)
 
 
 def matrix_sentences(found: Matrix) -> tuple[str, ...]:
-    """What the numbers of a matrix say, and no more."""
-    rows = ratios(found)
+    """What the numbers of a matrix say, and no more; of all features, those that are not judged are named."""
+    kept = judged(found)
     across = [
-        (value, found.features[i], found.features[j])
-        for i, row in enumerate(rows)
+        (value, kept.features[i], kept.features[j])
+        for i, row in enumerate(ratios(kept))
         for j, value in enumerate(row)
-        if i != j and value is not None
+        if i != j
     ]
-    silent = [str(found.features[at]) for at, row in enumerate(rows) if row[at] is None]
     sentences = []
     if across:
-        noise = [n / found.scores[at][at] for at, n in enumerate(found.noise) if found.scores[at][at] > 0]
+        noise = [score / kept.scores[at][at] for at, score in enumerate(kept.noise)]
         sentences.append(
             "In the median the picture for one feature excites another to "
             f"{whole_percent(median(v for v, _, _ in across))} of what that one’s own picture does; the noise that all "
@@ -160,8 +182,9 @@ def matrix_sentences(found: Matrix) -> tuple[str, ...]:
         )
         above = sorted((one for one in across if one[0] > 1), reverse=True)
         sentences.append(_above_sentence(above, len(across)))
-    if silent:
-        sentences.append(f"Without a score on its own picture, and so without a column: {', '.join(silent)}.")
+    left_out = [str(feature) for feature in found.features if feature not in kept.features]
+    if left_out:
+        sentences.append(f"Left out, since their own pictures were not raised: {', '.join(left_out)}.")
     return tuple(sentences)
 
 
@@ -187,7 +210,7 @@ def _linearity(outside: float | None, again: float | None) -> str:
     if outside < NEAR:
         return f"{fact}: it is nearly linear."
     if again is None:
-        return f"{fact}: it is not linear."
+        return f"{fact}. It cannot be judged, since the same sum from other noise changed nothing."
     chance = f"the same sum from other noise lies {number(again)} outside"
     if outside >= again:
         return f"{fact}. But {chance}, no farther: its pixels cannot tell what the two do to each other from chance."
@@ -197,7 +220,7 @@ def _linearity(outside: float | None, again: float | None) -> str:
 
 def _pair_part(atlas: Atlas, at: int, pair: Interaction, found: PairInteraction) -> PairPart:
     ends = (atlas.exhibits[pair.first], atlas.exhibits[pair.second])
-    own = found.walk[0].first, found.walk[-1].second
+    own = _own_scores(found)
     steps = list(zip((step.job for step in pair.walk), found.walk, strict=True))
     first, second = (Link(str(end.job.target), _page_of(end)) for end in ends)
     return PairPart(
@@ -255,17 +278,22 @@ def _matrix_page(layer: str) -> str:
 
 def _layer_page(atlas: Atlas, found: Matrix) -> Page:
     features = {feature.job: feature for feature in atlas.features}
-    heads = tuple(_head(features[job]) for job in matrix_jobs(atlas.config, found.layer))
-    own = [found.scores[at][at] for at in range(len(heads))]
+    all_heads = [_head(features[job]) for job in matrix_jobs(atlas.config, found.layer)]
+    kept = judged(found)
+    heads = tuple(head for head, number in zip(all_heads, found.features, strict=True) if number in kept.features)
+    own = [kept.scores[at][at] for at in range(len(heads))]
     pictures = [*(f"the picture for {head.number}" for head in heads), "the noise"]
     rows = tuple(
         MatrixRow(head, tuple(_cell(*one, name) for one in zip(heads, scores, own, strict=True)))
-        for head, scores, name in zip((*heads, None), (*found.scores, found.noise), pictures, strict=True)
+        for head, scores, name in zip((*heads, None), (*kept.scores, kept.noise), pictures, strict=True)
     )
     verdict = " ".join(matrix_sentences(found))
-    body = MatrixBody(Link(found.layer, f"{found.layer}/{HOME}"), heads, rows, verdict, atlas.recipe.name)
+    layer = Link(found.layer, f"{found.layer}/{HOME}")
+    body = MatrixBody(layer, len(all_heads), heads, rows, verdict, atlas.recipe.name)
     title = f"{TITLE} in {found.layer}"
-    description = f"How much the picture for one feature of {found.layer} excites another, for {len(heads)} features."
+    description = (
+        f"How much the picture for one feature of {found.layer} excites another, for {len(all_heads)} features."
+    )
     crumbs = (HOME_LINK, Link(TITLE, PAGE), Link(found.layer, None))
     return Page(_matrix_page(found.layer), "matrix.html", title, description, crumbs, body)
 
@@ -275,9 +303,6 @@ def _head(feature: Feature) -> Head:
 
 
 def _cell(head: Head, score: float, own: float, picture: str) -> Cell:
-    part = share(score, own)
-    title = f"feature {head.number} on {picture}: score {number(score)}"
-    if part is None:
-        return Cell(None, "–", f"{title}, and 0 on its own picture")
-    words = f"{part:.2f}" if part < 10 else f"{part:.0f}"
-    return Cell(min(SHADES, round(SHADE_OF_ONE * part)), words, f"{title}, {whole_percent(part)} of {number(own)}")
+    part = score / own
+    title = f"feature {head.number} on {picture}: score {number(score)}, {whole_percent(part)} of {number(own)}"
+    return Cell(min(SHADES, round(SHADE_OF_ONE * part)), f"{part:.2f}" if part < 10 else f"{part:.0f}", title)

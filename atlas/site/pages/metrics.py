@@ -16,6 +16,8 @@ TITLE = "L1, L2 and L∞"
 CARD = StudyCard(TITLE, PAGE, "Do three metrics make the same picture, and is L1’s the least noisy?")
 SAME = 0.8  # two pictures count as the same from this correlation on
 GREY = 2.0  # a picture counts as grey while its luma varies less than so many times as much as the start noise
+FEWEST = 4  # features that it takes to say which metric is the least noisy: by chance L1's are, of four, once in 16
+UNRAISED = {"no_gradient": "no gradient", "not_raised": "not raised", "failed": "failed"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class PictureRow:
     metric: str
     outcome: Outcome
     found: MetricPicture
-    is_grey: bool
+    left_out: str  # why it does not count; "" if it does
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ def metrics_pages(atlas: Atlas) -> list[Page]:
     return [Page(PAGE, "metrics.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
 
 
-def is_grey(picture: MetricPicture, target: MetricTarget) -> bool:
-    """Whether a picture stayed near the grey that it began as, so that it cannot be held against others."""
-    return picture.contrast < GREY * target.start_contrast
+def is_judged(picture: MetricPicture, target: MetricTarget) -> bool:
+    """Whether a picture can be held against others: it was raised, and left the grey that it began as."""
+    return picture.raised and not _is_grey(picture, target)
 
 
 def same_verdict(found: Metrics) -> str:
@@ -81,44 +83,50 @@ def same_verdict(found: Metrics) -> str:
 def noise_verdict(found: Metrics) -> str:
     """Whether L1's pictures have the least fine detail."""
     judged = [(target.pictures[0], rivals) for target in found.targets if (rivals := _rivals(target))]
-    if not judged:
-        return "No feature has two pictures that are not grey, so which metric is the least noisy cannot be told."
     least = sum(all(_fine(one) < _fine(rival) for rival in rivals) for one, rivals in judged)
+    fact = f"L1’s picture has the smallest share of fine detail for {least}"
+    if len(judged) < FEWEST:
+        return (
+            f"Whether “L1 is the least noisy” cannot be told: {count_of(len(judged), 'feature')} can be judged, and it "
+            f"takes {FEWEST}. {fact}."
+        )
     answer = {len(judged): "holds", 0: "does not hold"}.get(least, "holds for some features and not for others")
     return (
-        f"“L1 is the least noisy” {answer} by these numbers: L1’s picture has the smallest share of fine detail for "
-        f"{least} of the {len(judged)} features that can be judged. Grey pictures are left out."
+        f"“L1 is the least noisy” {answer} by these numbers: {fact} of the {len(judged)} features that can be judged."
     )
 
 
 def _same_sentence(found: Metrics, first: Metric, other: Metric) -> str:
     name, rival = words.METRICS[first], words.METRICS[other]
     pairs = [(target, picture) for target in found.targets for picture in target.pictures if picture.metric == other]
-    clear = [one for target, one in pairs if not is_grey(one, target) and not is_grey(target.pictures[0], target)]
-    grey = len(pairs) - len(clear)
-    are = "is" if grey == 1 else "are"
-    left = f" {count_of(grey, 'feature')} {are} left out, since a picture stayed grey." if grey else ""
+    clear = [one for target, one in pairs if is_judged(one, target) and is_judged(target.pictures[0], target)]
+    why = "had no gradient, was not raised or stayed grey"
     if not clear:
-        return f"{rival} cannot be held against {name}: for each feature, one of the two pictures stayed grey."
+        return f"{rival} cannot be held against {name}: for each feature, one of the two pictures {why}."
     same = sum(_correlation(one) >= SAME for one in clear)
-    answer = {len(clear): "makes the same pictures as", 0: "does not make the same pictures as"}
-    holds = answer.get(same, "makes only some of the same pictures as")
     nearest = [one for one in clear if one.others]
     own = (
-        f"; for {sum(map(_is_nearest, nearest))} of {len(nearest)}, the own feature’s picture is the {name} picture "
-        "that they correlate with most"
+        f"; for {sum(map(_is_nearest, nearest))} of {len(nearest)}, the feature’s own {name} picture has the highest "
+        f"correlation of all {name} pictures"
     )
+    left_out = len(pairs) - len(clear)
+    are = "is" if left_out == 1 else "are"
+    left = f" {count_of(left_out, 'feature')} {are} left out: one of the two pictures {why}." if left_out else ""
     return (
-        f"{rival} {holds} {name}, pixel by pixel: {same} of {len(clear)} reach a correlation of {SAME:g}"
-        f"{own if nearest else ''}.{left}"
+        f"{rival} makes the same picture as {name}, pixel by pixel, for {same} of {count_of(len(clear), 'feature')}: a "
+        f"correlation of at least {SAME:g}{own if nearest else ''}.{left}"
     )
+
+
+def _is_grey(picture: MetricPicture, target: MetricTarget) -> bool:
+    return picture.contrast < GREY * target.start_contrast
 
 
 def _rivals(target: MetricTarget) -> list[MetricPicture]:
     """The other metrics' pictures that can be held against L1's."""
-    if is_grey(target.pictures[0], target):
+    if not is_judged(target.pictures[0], target):
         return []
-    return [picture for picture in target.pictures[1:] if not is_grey(picture, target)]
+    return [picture for picture in target.pictures[1:] if is_judged(picture, target)]
 
 
 def _fine(picture: MetricPicture) -> float:
@@ -149,9 +157,11 @@ def _target_part(atlas: Atlas, row: MetricRow, found: MetricTarget) -> TargetPar
 
 
 def _row(exhibit: Exhibit, found: MetricPicture, target: MetricTarget) -> PictureRow:
-    return PictureRow(words.METRICS[found.metric], outcome_of(exhibit), found, is_grey(found, target))
+    grey = "stays grey" if _is_grey(found, target) else ""
+    left_out = grey if found.raised else UNRAISED.get(exhibit.status, "not raised")
+    return PictureRow(words.METRICS[found.metric], outcome_of(exhibit), found, left_out)
 
 
 def _shot(exhibit: Exhibit, row: PictureRow) -> Shot:
-    caption = f"{row.metric}: stays grey" if row.is_grey else row.metric
+    caption = f"{row.metric}: {row.left_out}" if row.left_out else row.metric
     return shot_of(exhibit, caption, alt=f"Rendering of {exhibit.job.target} by the metric {row.metric}.")

@@ -15,6 +15,7 @@ from atlas.site.pages.parts import HOME, HOME_LINK, again_of, layer_page, neighb
 PAGE = f"neurons/{HOME}"
 TITLE = "Single neurons"
 CARD = StudyCard(TITLE, PAGE, "Where a neuron sits is where its picture changes: features, their rows and neurons.")
+UNRAISED = {"no_gradient": ": no gradient", "not_raised": ": not raised", "failed": ": failed"}
 NO_GRADIENT = (
     "The gradient was exactly 0 at every step of the first octave: the neuron could not be moved from this start. "
     "Others of its feature may be."
@@ -91,7 +92,8 @@ def neuron_page(exhibit: Exhibit) -> str:
 
 def _shot(atlas: Atlas, exhibit: Exhibit) -> Shot:
     has_page = exhibit.job in neuron_jobs(atlas.config)
-    return shot_of(exhibit, str(exhibit.job.target), page=neuron_page(exhibit) if has_page else None)
+    words = str(exhibit.job.target) + UNRAISED.get(exhibit.status, "")
+    return shot_of(exhibit, words, page=neuron_page(exhibit) if has_page else None)
 
 
 def _neuron_page(

@@ -42,6 +42,7 @@ class Entry:
     predicted: str
     predicted_fill: str
     came: str
+    had_gradient: bool
     agrees: bool
     cause: str
     mean: str  # OKLCH
@@ -58,7 +59,7 @@ class RecipePart:
     name: str
     verdict: str
     exceptions: str
-    entries: tuple[Entry, ...]  # by hue of the mean colour, those without chroma last
+    entries: tuple[Entry, ...]  # by hue of the mean colour, then those without chroma, then those without a gradient
     is_sharp: bool  # whether nothing is blurred, so that positions under the stride stay apart
     positions: str
     grid: str
@@ -144,6 +145,7 @@ def _entry(atlas: Atlas, reading: Reading, job: Job, *, is_sharp: bool) -> Entry
         predicted=corner_name(reading.predicted),
         predicted_fill=hex_of(reading.predicted),
         came=corner_name(reading.came),
+        had_gradient=found.had_gradient,
         agrees=reading.agrees,
         cause=reading.cause,
         mean=_oklch_words(found),
@@ -158,10 +160,11 @@ def _tile(fills: list[str]) -> tuple[Square, ...]:
     return tuple(Square(col, row, 1, 1, fill) for (row, col), fill in zip(corners.PHASES, fills, strict=True))
 
 
-def _by_hue(found: PaletteFeature) -> tuple[bool, float, int]:
-    """By the hue of the mean colour; those without chroma last, the dark ones first."""
+def _by_hue(found: PaletteFeature) -> tuple[bool, bool, float, int]:
+    """By the hue of the mean colour; then those without chroma, the dark ones first; then those without a gradient."""
     colour = oklch(found.mean)
-    return not colour.has_hue, colour.hue if colour.has_hue else colour.lightness, found.feature
+    along = colour.hue if colour.has_hue else colour.lightness
+    return not found.had_gradient, not colour.has_hue, along, found.feature
 
 
 def _oklch_words(found: PaletteFeature) -> str:

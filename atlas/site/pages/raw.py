@@ -24,7 +24,8 @@ class RawBeside:
     own_score: float | None
     json: str  # path of the record
     size: int  # pixels at which the two were compared
-    likeness: Likeness | None  # None: not measured yet
+    is_raised: bool  # whether both pictures were: otherwise they are not compared
+    likeness: Likeness | None  # None: not measured yet, or not compared
 
 
 def raw_beside(atlas: Atlas, entry: LayerEntry) -> Mapping[int, RawBeside]:
@@ -48,6 +49,7 @@ def raw_beside(atlas: Atlas, entry: LayerEntry) -> Mapping[int, RawBeside]:
             own_score=own.record.score_shown,
             json=f"{raw.folder}/record.json",
             size=min(pair.own.recipe.octaves[-1].size, pair.raw.recipe.octaves[-1].size),
+            is_raised=raw.status == own.status == "ok",
             likeness=measured.get(pair.feature),
         )
     return found
