@@ -15,7 +15,7 @@ from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.wanted import all_jobs
-from atlas.plan.wanted.dead import rescues
+from atlas.plan.wanted.dead import RESCUED, rescues
 from atlas.render.batches import Executor, PlainExecutor, RenderBatches
 from atlas.render.execute import Report, keep_attempts, split_fresh
 from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
@@ -56,7 +56,7 @@ def render(
         jobs: what is wanted.
         options: how to run.
         watcher: who wants to see it.
-        rescue: render features that turn out to have no gradient once more.
+        rescue: render features that turn out to have no gradient, or not to be raised, once more.
 
     Returns:
         The report: an outcome for every job, those with a fresh master first, and then those of the rescues.
@@ -239,12 +239,11 @@ class _Run:
             keep_attempts(attempts, self.weights.id, self.config.store, self.report, self.watcher.renders)
 
     def rescue(self) -> None:
-        """Render those features once more that turned out to have no gradient, by the recipe that rescues them.
+        """Render those features once more that have no gradient or were not raised, by the recipe that rescues them.
 
-        Of a shard, those that it rendered itself: what all shards rescue together is no less than the first of each
-        layer.
+        Of a shard, those that it rendered itself.
         """
-        dead = [one.job for one in self.report.outcomes if one.record and one.record.status == "no_gradient"]
+        dead = [one.job for one in self.report.outcomes if one.record and one.record.status in RESCUED]
         known = {one.job for one in self.report.outcomes}
         jobs = [rescue.rescued for rescue in rescues(self.config, dead) if rescue.rescued not in known]
         pending = self.split_fresh(jobs)

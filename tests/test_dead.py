@@ -45,16 +45,12 @@ DEAD = 'recipe = "back"\nfeatures = 2\n'
 
 @pytest.fixture
 def load(tmp_path):
-    """A configuration; `only` empties all lists, so that [dead] alone is put back."""
+    """A configuration of features alone, to which their rescues belong."""
 
     def write(dead=DEAD, text=TEXT):
         file = tmp_path / "mine.toml"
         file.write_text(text + "[dead]\n" + dead)
-        config = load_config(str(file))
-        wanted = load_config(str(file)).lists.dead
-        features = int(re.findall(r"features = (\d+)", dead)[0]) if "features" in dead else 3
-        lists = replace(config.lists, dead=replace(wanted, features=features))
-        return replace(config, lists=lists, store=tmp_path / "store", site=tmp_path / "site")
+        return replace(load_config(str(file)), store=tmp_path / "store", site=tmp_path / "site")
 
     return write
 
@@ -123,6 +119,41 @@ def test_a_dead_features_own_page_shows_its_rescue(load):
         assert 'id="rescued"' not in pending_or_ok
 
 
+def test_where_features_stand_together_the_rescued_picture_stands_and_is_marked(load):
+    """What the rescue did not raise stays as it is."""
+    config = load('recipe = "back"\nfeatures = "all"\n')
+    fill(config, statuses=("no_gradient", "not_raised", "no_gradient", "ok"))
+    for text, status in (("Mixed_5b[0]", "ok"), ("Mixed_5b[1]", "ok"), ("Mixed_5b[2]", "no_gradient")):
+        put(config.store, rescued_job(config, text), status=status, seed="rescued")
+    build_site(config, WEIGHTS)
+    layer = (config.site / "Mixed_5b/index.html").read_text(encoding="utf-8")
+    tiles = re.findall(r'<a class="tile" href="([^"]*)">(.*?)</a>', layer, re.DOTALL)
+    marked = [(page, "status rescued" in tile, "renderings/back-" in tile) for page, tile in tiles]
+    assert marked == [(f"{n}/index.html", n < 2, n < 2) for n in range(4)]
+    assert 'data-facts="not_raised' in layer  # filters go by what the feature's own picture came to
+    page = (config.site / "Mixed_5b/1/index.html").read_text(encoding="utf-8")
+    assert page.index("renderings/back-") < page.index('id="rescued"')  # first the rescued one, and then both
+    assert "the picture is not raised" in page
+    assert '"faces":{"0":"renderings/back-' in (config.site / "static/index.js").read_text(encoding="utf-8")
+    assert check_site(config.site).faults == ()
+
+
+def test_sheets_of_regions_keep_the_grey_and_those_of_layers_do_not(load):
+    config = load('recipe = "back"\n')
+    fill(config, statuses=("no_gradient",))
+    made = {}
+    for at, is_rescued in enumerate((False, True)):
+        for job in feature_jobs(config) if is_rescued else ():
+            put(config.store, rescued_job(config, str(job.target)), seed="rescued")
+        site = replace(config, site=config.site / str(at))
+        build_site(site, WEIGHTS)
+        made[is_rescued] = [
+            (site.site / name).read_bytes() for name in ("region/early-mixed/sheet.jpg", "Mixed_5b/sheet.avif")
+        ]
+    assert made[True][0] == made[False][0]
+    assert made[True][1] != made[False][1]
+
+
 def test_nothing_dead_is_said_to_be_so(load):
     config = load()
     fill(config)
@@ -150,8 +181,8 @@ def test_verdict_says_what_a_later_octave_found(load):
     later = (OctaveScores(75, 0.0, 0.0), OctaveScores(96, 2.0, 5.0))
     dead[0] = replace(dead[0], record=replace(dead[0].record, octaves=later))
     assert dead_verdict(dead) == (
-        "2 of the 2 features rendered here (100 %) had no gradient at any step of the first octave. They lie in 1 of "
-        "1 layer. 1 of them was raised by a later octave, at a larger size."
+        "2 of the 2 features rendered here (100 %) had no gradient at any step. They lie in 1 of 1 layer. 1 of them "
+        "was raised by a later octave: an older record counts the first octave alone."
     )
 
 
@@ -167,7 +198,9 @@ def test_verdict_says_what_a_later_octave_found(load):
 )
 def test_verdicts_of_rescues(scores, verdict):
     picture = Picture("a.avif", "a.jpg", 75, 75)
-    one = Rescued("Mixed_5b", 1, "page", picture, "grey", 1.0, False, "back", 16, picture, "ok", 0.0, "record.json")
+    one = Rescued(
+        "Mixed_5b", 1, "page", picture, "grey", "no_gradient", 1.0, False, "back", 16, picture, "ok", 0.0, "record.json"
+    )
     pending = replace(one, picture=None, status="pending", score=None)
     assert rescue_verdict([*(replace(one, score=score) for score in scores), pending]) == verdict
 
@@ -175,11 +208,31 @@ def test_verdicts_of_rescues(scores, verdict):
 def test_what_a_later_octave_raised_is_no_failed_rescue():
     """On ImageNet weights Mixed_7a 0 came to 14.86 without a rescue, and to 14.56 with one."""
     picture = Picture("a.avif", "a.jpg", 75, 75)
-    risen = Rescued("Mixed_7a", 0, "page", picture, "own", 14.86, True, "back", 16, picture, "ok", 14.56, "record.json")
+    risen = Rescued(
+        "Mixed_7a",
+        0,
+        "page",
+        picture,
+        "own",
+        "no_gradient",
+        14.86,
+        True,
+        "back",
+        16,
+        picture,
+        "ok",
+        14.56,
+        "record.json",
+    )
     grey = replace(risen, own_score=0.0, rose_later=False)
     later = "1 picture was raised by a later octave without a rescue."
     assert rescue_verdict([risen]) == later
     assert rescue_verdict([grey, risen]) == f"Of 1 picture that stayed grey, 1 scored higher once rescued. {later}"
+    lost = replace(grey, own_status="not_raised", score=-1.0)
+    assert rescue_verdict([grey, lost]) == (
+        "Of 1 picture that stayed grey, 1 scored higher once rescued. "
+        "Of 1 picture that were not raised, 0 scored higher once rescued."
+    )
 
 
 def test_a_feature_that_a_later_octave_raised_is_said_to_be_so(load):
@@ -213,6 +266,16 @@ class Quiet:
 
     def __getattr__(self, name):
         return lambda *_: None
+
+
+def test_a_run_rescues_what_was_not_raised(load, weights, tmp_path, monkeypatch):
+    """A first step so large that it closes the feature: the recipe that rescues has smaller ones."""
+    monkeypatch.setattr(pipeline, "load_weights", lambda _: weights)
+    text = TEXT.replace("lr = [0.02, 0.02] }]", "lr = [-0.02, -0.02] }]", 1)  # downhill, for the features' own recipe
+    config = load(text=text.replace("count = 4", "count = [3]").replace('"Conv2d_1a_3x3", ', ""))
+    options = RunOptions(device="cpu", threads=2, batch_size=2)
+    report = pipeline.render(config, feature_jobs(config), options, Quiet(), rescue=True)
+    assert [one.record.status for one in report.outcomes] == ["not_raised", "not_raised", "ok", "ok"]
 
 
 def test_a_run_rescues_what_turned_out_to_be_dead_and_no_more(load, weights, tmp_path, monkeypatch):

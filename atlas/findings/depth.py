@@ -28,7 +28,7 @@ class LayerDepth:
 
     layer: str
     measured: int  # pictures
-    left_out: int  # without a gradient in the first octave, or not raised: no pictures of what they were asked for
+    left_out: int  # without a gradient, or not raised: no pictures of what they were asked for
     centroid: Quartiles | None  # power-weighted mean frequency of the luma, cycles a pixel; None: no structure
     entropy: Quartiles | None  # of the histogram of colours, bits
     edges: Quartiles | None  # share of the pixels that are edges

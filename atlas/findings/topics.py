@@ -66,7 +66,7 @@ class Source:
         return self._state(job)[1]
 
     def had_gradient(self, job: Job) -> bool:
-        """Whether the first octave of a rendering, which must be there, had a gradient: without one, no evidence."""
+        """Whether a rendering, which must be there, had a gradient: without one, it is no evidence."""
         return self.status(job) != "no_gradient"
 
     def is_raised(self, job: Job) -> bool:

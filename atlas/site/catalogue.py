@@ -18,7 +18,7 @@ from atlas.plan.layers import Layer, Region
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.recipes import Recipe
 from atlas.plan.wanted import exhibit_jobs
-from atlas.plan.wanted.dead import Rescue, rescues
+from atlas.plan.wanted.dead import RESCUED, Rescue, rescues
 from atlas.site.crops import ShownExamples, shown_examples
 from atlas.store.clips import ClipRecord, clip_folder, find_clip
 from atlas.store.masters import find_record, master_path, read_record
@@ -57,6 +57,13 @@ class Exhibit:
 @dataclass(frozen=True)
 class Feature(Exhibit):
     """A planned feature, which has a page of its own."""
+
+    rescued: Exhibit | None = None  # the rendering that shows it where its own shows nothing, if there is one
+
+    @property
+    def face(self) -> Exhibit:
+        """The rendering that stands for it among others."""
+        return self.rescued or self
 
     @property
     def layer(self) -> str:
@@ -190,7 +197,7 @@ class Atlas:
 
     @cached_property
     def rescues(self) -> tuple[Rescue, ...]:
-        """Features without a gradient that are rendered once more."""
+        """Features without a gradient, or not raised, that are rendered once more."""
         return rescues(self.config, _dead(self.features))
 
     def video_of(self, feature: Feature) -> Video | None:
@@ -206,19 +213,25 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
         weights: with which weights; None if nothing is rendered with them yet.
         spoilt: masters, photographs and crops whose pixels turned out to be damaged, and what is wrong with them.
     """
-    by_layer: dict[str, list[Feature]] = {}
+    known: dict[Job, Feature] = {}
     for job in feature_jobs(config):
         term = job.target.terms[0]
-        feature = Feature(job, f"{term.layer}/{term.feature}")
-        by_layer.setdefault(term.layer, []).append(_find(feature, config, weights, spoilt))
+        known[job] = _find(Feature(job, f"{term.layer}/{term.feature}"), config, weights, spoilt)
+    exhibits: dict[Job, Exhibit] = {}
+    for rescue in rescues(config, _dead(known.values())):
+        rescued = _find(Exhibit(rescue.rescued, exhibit_folder(rescue.rescued)), config, weights, spoilt)
+        exhibits[rescue.rescued] = rescued
+        if rescued.status == "ok":
+            known[rescue.own] = replace(known[rescue.own], rescued=rescued)
+    for job in exhibit_jobs(config):
+        exhibits[job] = known.get(job) or _find(Exhibit(job, exhibit_folder(job)), config, weights, spoilt)
+    by_layer: dict[str, list[Feature]] = {}
+    for feature in known.values():
+        by_layer.setdefault(feature.layer, []).append(feature)
     regions = []
     for region in layers.REGIONS:
         entries = (LayerEntry(layers.get_layer(name), tuple(by_layer.get(name, ()))) for name in region.layers)
         regions.append(RegionEntry(region, tuple(entries)))
-    known = {feature.job: feature for features in by_layer.values() for feature in features}
-    exhibits: dict[Job, Exhibit] = {}
-    for job in (*exhibit_jobs(config), *(rescue.rescued for rescue in rescues(config, _dead(known.values())))):
-        exhibits[job] = known.get(job) or _find(Exhibit(job, exhibit_folder(job)), config, weights, spoilt)
     pixels = {str(job.target): feature.record.pixels_sha256 for job, feature in known.items() if feature.record}
     records = {job: shown.record for job, shown in {**exhibits, **known}.items() if shown.record}
     return Atlas(
@@ -244,7 +257,7 @@ def exhibit_folder(job: Job) -> str:
 
 
 def _dead(features: Iterable[Feature]) -> list[Job]:
-    return [feature.job for feature in features if feature.status == "no_gradient"]
+    return [feature.job for feature in features if feature.status in RESCUED]
 
 
 def _count(features: Iterable[Feature]) -> Statuses:

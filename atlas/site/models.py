@@ -47,6 +47,7 @@ class Tile:
     status: str
     thumb: Picture | None  # None: pending
     facts: tuple[str, ...] = ()  # words by which a layer's page is filtered
+    is_rescued: bool = False  # whether the picture is the rescued one
 
 
 @dataclass(frozen=True)

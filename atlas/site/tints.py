@@ -16,7 +16,7 @@ _LEVELS = 0xFC  # the bits of a channel that count, so that few colours are meas
 
 def measure_tints(atlas: Atlas, site: Path, output: Output) -> Tints:
     """The colours of all features that are shown, from the thumbnails in the site."""
-    return {feature.folder: _tint(feature.folder, site, output) for feature in atlas.features if feature.record}
+    return {feature.folder: _tint(feature.face.folder, site, output) for feature in atlas.features if feature.record}
 
 
 def _tint(folder: str, site: Path, output: Output) -> tuple[str, ...]:

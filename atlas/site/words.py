@@ -20,8 +20,7 @@ GRADIENTS = {
 STATUSES = {
     "ok": "The picture scores higher than the noise that it began as.",
     "no_gradient": (
-        "The gradient was exactly 0 at every step of the first octave: no neuron of this feature could be moved from "
-        "this start."
+        "The gradient was exactly 0 at every step: no neuron of this feature could be moved from this start."
     ),
     "not_raised": "The descent did not raise the score above that of the noise that it began as.",
     "failed": "The image stopped being finite. The last finite image is kept.",

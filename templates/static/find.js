@@ -22,7 +22,7 @@
   function unpack({ states, tints, layers, pages }) {
     const found = pages.map(([title, page, about]) => ({ title, page, about }));
     const pick = (list, letters, k) => list[letters.charCodeAt(k) - 48];
-    for (const { name, region, branches, numbers, state, tint } of layers) {
+    for (const { name, region, branches, numbers, state, tint, faces } of layers) {
       let k = 0;
       for (const range of numbers.split(",")) {
         const [first, last = first] = range.split("-").map(Number);
@@ -33,7 +33,7 @@
           found.push({
             title: `${name} ${number}`,
             page: `${folder}index.html`,
-            thumb: !facts.includes("pending") && `${folder}thumb.jpg`,
+            thumb: !facts.includes("pending") && `${faces[number] ?? `${name}/${number}`}/thumb.jpg`,
             about: facts.join(" · "),
             more: `${region} ${branch.replace(/branch|dbl/g, " $& ")}`,
           });

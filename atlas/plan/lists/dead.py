@@ -1,6 +1,6 @@
-"""How features that turn out to have no gradient are rendered once more."""
+"""How features whose picture shows nothing are rendered once more."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from atlas.plan.layers import MOST_FEATURES
 from atlas.plan.lists.reading import Reader
@@ -9,10 +9,10 @@ from atlas.plan.targets import Term
 
 @dataclass(frozen=True)
 class DeadList:
-    """How features without a gradient are rescued; which ones those are is known only once they are rendered."""
+    """How features are rescued; which ones need it is known only once they are rendered."""
 
     recipe: str
-    features: int  # so many of each layer at most; 0: none, and no page
+    features: int  # at most so many of each layer; 0: none, and no page
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -20,8 +20,8 @@ class DeadList:
         return ()
 
     def emptied(self) -> "DeadList":
-        """The same settings with nothing rescued."""
-        return replace(self, features=0)
+        """The same: a rescue belongs to the picture of a feature, and is not shown beside it alone."""
+        return self
 
 
 def read_dead(reader: Reader, base: DeadList | None) -> DeadList:
@@ -29,5 +29,7 @@ def read_dead(reader: Reader, base: DeadList | None) -> DeadList:
     recipe = reader.recipe(base.recipe if base else None)
     if reader.recipes[recipe].rescue_steps is None:
         reader.table.fail("recipe", "must be a recipe with rescue_steps, such as rescued")
-    features = reader.table.integer("features", base.features if base else None, least=0, most=MOST_FEATURES)
-    return DeadList(recipe, features)
+    default = base.features if base else MOST_FEATURES
+    if reader.table.has("features") and reader.table.raw("features") == "all":
+        return DeadList(recipe, MOST_FEATURES)
+    return DeadList(recipe, reader.table.integer("features", default, least=0, most=MOST_FEATURES))

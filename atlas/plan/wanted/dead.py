@@ -1,4 +1,4 @@
-"""Features without a gradient, rendered once more by a recipe that rescues them: `Config` and the dead → jobs."""
+"""Features whose picture shows nothing, rendered once more by a recipe that rescues them: `Config` and they → jobs."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job, feature_jobs
 
+# Statuses of a record that call for a rescue: nothing to follow, or a step that closed the feature's ReLU for good.
+RESCUED = frozenset({"no_gradient", "not_raised"})
+
 
 @dataclass(frozen=True)
 class Rescue:
-    """A feature without a gradient, as the atlas renders it and rescued."""
+    """A feature whose picture shows nothing, as the atlas renders it and rescued."""
 
     layer: str
     feature: int
@@ -19,11 +22,11 @@ class Rescue:
 
 
 def rescues(config: Config, dead: Collection[Job]) -> tuple[Rescue, ...]:
-    """The rescues of an atlas: of the first few dead features of each layer.
+    """The rescues of an atlas.
 
     Args:
-        config: by which recipe, and how many of each layer.
-        dead: jobs whose rendering had no gradient; those that are not of the atlas's features are passed over.
+        config: by which recipe, and of how many features of each layer.
+        dead: jobs whose rendering has a status of `RESCUED`; those that are not of the atlas's features are left out.
     """
     if not dead:
         return ()

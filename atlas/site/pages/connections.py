@@ -97,7 +97,7 @@ def _link(number: int, share: float, planned: Features) -> tuple[Link, str]:
 def _tiles(ties: Ties, planned: Features) -> Iterable[TieTile]:
     for number, share in ties:
         feature = planned[number]
-        yield TieTile(feature.page, feature.layer, number, thumb_of(feature), words.percent(share))
+        yield TieTile(feature.page, feature.layer, number, thumb_of(feature.face), words.percent(share))
 
 
 def _planned(atlas: Atlas, layer: str) -> Features:

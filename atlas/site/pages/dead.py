@@ -1,9 +1,10 @@
-"""Features without a gradient: how many there are in each layer, and what a rescue makes of some."""
+"""Features without a gradient: how many there are in each layer, and what a rescue makes of them and of others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atlas.forecast import count_of
+from atlas.plan.layers import MOST_FEATURES
 from atlas.site.catalogue import PENDING, Atlas, Feature
 from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
@@ -36,7 +37,7 @@ class DeadBody:
     recipe: str  # of the features
     seed: int
     rescued: tuple[Rescued, ...]
-    most: int  # rescued of each layer
+    most: int | None  # rescued of each layer; None: all
     rescue_recipe: str
     rescue_steps: int
     rescue_verdict: str
@@ -55,13 +56,13 @@ def dead_pages(atlas: Atlas) -> list[Page]:
         recipe=atlas.recipe.name,
         seed=atlas.config.seed,
         rescued=rescued,
-        most=wanted.features,
+        most=wanted.features if wanted.features < MOST_FEATURES else None,
         rescue_recipe=wanted.recipe,
         rescue_steps=atlas.config.get_recipe(wanted.recipe).rescue_steps or 0,
         rescue_verdict=rescue_verdict(rescued),
     )
     description = (
-        "How many features of InceptionV3 have no gradient at a grey start, by layer, and some of them rescued."
+        "How many features of InceptionV3 have no gradient at a grey start, by layer, and what a rescue makes of them."
     )
     return [Page(PAGE, "dead.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
 
@@ -74,25 +75,28 @@ def dead_verdict(rendered: Sequence[Feature]) -> str:
         return f"None of the {len(rendered):,} features rendered here, in {layers}, is without one."
     words = (
         f"{len(dead):,} of the {len(rendered):,} features rendered here ({percent(len(dead) / len(rendered))}) had no "
-        f"gradient at any step of the first octave. They lie in {len({feature.layer for feature in dead})} of {layers}."
+        f"gradient at any step. They lie in {len({feature.layer for feature in dead})} of {layers}."
     )
     later = sum(rose_later(feature.record) for feature in dead if feature.record)
     if later:
-        words += f" {later} of them {'was' if later == 1 else 'were'} raised by a later octave, at a larger size."
+        was = "was" if later == 1 else "were"
+        words += f" {later} of them {was} raised by a later octave: an older record counts the first octave alone."
     return words
 
 
 def rescue_verdict(rescued: Sequence[Rescued]) -> str:
-    """For how many features the rescued picture scores higher than the one that stayed grey."""
+    """For how many features the rescued picture scores higher than their own."""
     shown = [one for one in rescued if one.status != PENDING]
     if not shown:
         return "None of them is rendered so yet."
-    grey = [one for one in shown if not one.rose_later]
-    higher = sum(one.score is not None and one.own_score is not None and one.score > one.own_score for one in grey)
-    words = (
-        [f"Of {count_of(len(grey), 'picture')} that stayed grey, {higher} scored higher once rescued."] if grey else []
-    )
-    if risen := len(shown) - len(grey):
+    judged = [one for one in shown if not one.rose_later]
+    words = []
+    for status, what in (("no_gradient", "that stayed grey"), ("not_raised", "that were not raised")):
+        some = [one for one in judged if one.own_status == status]
+        higher = sum(one.score is not None and one.own_score is not None and one.score > one.own_score for one in some)
+        if some:
+            words.append(f"Of {count_of(len(some), 'picture')} {what}, {higher} scored higher once rescued.")
+    if risen := len(shown) - len(judged):
         was = "picture was" if risen == 1 else "pictures were"
         words.append(f"{risen} {was} raised by a later octave without a rescue.")
     return " ".join(words)

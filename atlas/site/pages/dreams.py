@@ -21,7 +21,7 @@ STATUSES = {
     "ok": "The dream scores higher than the picture that it began as.",
     "not_raised": "The descent did not raise the score above that of the picture that it began as.",
     "no_gradient": (
-        "The gradient was exactly 0 at every step of the first octave: no neuron of the target could be moved from "
+        "The gradient was exactly 0 at every step: no neuron of the target could be moved from "
         "this picture, so there was no way to go."
     ),
     PENDING: "Planned, and not rendered yet.",

@@ -40,8 +40,9 @@ class FeatureBody:
     target: str
     status: str
     sentence: str
-    picture: Picture | None
-    alt: str
+    picture: Picture | None  # its own
+    face: Picture | None  # the one that is shown first: the rescued one, if there is one
+    alt: str  # of the face
     record: Record | None
     seed: int
     recipe: Recipe
@@ -121,6 +122,7 @@ def _feature_body(atlas: Atlas, feature: Feature, around: Around, beside: _Besid
         status=feature.status,
         sentence=words.status_sentence(feature.status, record),
         picture=picture_of(feature),
+        face=picture_of(feature.face),
         alt=_alt(feature),
         record=record,
         seed=feature.job.seed,
@@ -149,11 +151,12 @@ def _feature_body(atlas: Atlas, feature: Feature, around: Around, beside: _Besid
 
 
 def _alt(feature: Feature) -> str:
-    record = feature.record
+    record = feature.face.record
     if record is None:
         return ""
+    rescued = f", rescued by recipe {feature.face.job.recipe.name}" if feature.rescued else ""
     return (
-        f"Rendering of feature {feature.number} of {feature.layer}, {record.width} × {record.height} pixels, "
+        f"Rendering of feature {feature.number} of {feature.layer}{rescued}, {record.width} × {record.height} pixels, "
         f"status {record.status}, score {words.number(record.score_shown)}."
     )
 

@@ -168,7 +168,7 @@ def _region_card(region: RegionEntry) -> RegionCard:
 
 def _sample(entry: LayerEntry) -> Sequence[Feature]:
     """The feature whose picture stands for its layer: the first that came out, if there is one."""
-    came_out = [feature for feature in entry.shown if feature.status == "ok"]
+    came_out = [feature for feature in entry.shown if feature.face.status == "ok"]
     return (came_out or entry.shown)[:1]
 
 

@@ -17,7 +17,7 @@ TITLE = "Single neurons"
 CARD = StudyCard(TITLE, PAGE, "Where a neuron sits is where its picture changes: features, their rows and neurons.")
 UNRAISED = {"no_gradient": ": no gradient", "not_raised": ": not raised", "failed": ": failed"}
 NO_GRADIENT = (
-    "The gradient was exactly 0 at every step of the first octave: the neuron could not be moved from this start. "
+    "The gradient was exactly 0 at every step: the neuron could not be moved from this start. "
     "Others of its feature may be."
 )
 

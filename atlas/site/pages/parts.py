@@ -40,7 +40,10 @@ def dream_page(dream: Dream) -> str:
 
 def tile_of(feature: Feature) -> Tile:
     """A feature in a grid."""
-    return Tile(feature.page, feature.layer, feature.number, feature.status, thumb_of(feature))
+    thumb = thumb_of(feature.face)
+    return Tile(
+        feature.page, feature.layer, feature.number, feature.status, thumb, is_rescued=feature.rescued is not None
+    )
 
 
 def thumb_of(exhibit: Exhibit) -> Picture | None:

@@ -1,4 +1,4 @@
-"""A feature without a gradient beside its rescued rendering, for its page and for the list: `Atlas` → `Rescued`."""
+"""A feature whose picture shows nothing beside its rescued one, for its page and the list: `Atlas` → `Rescued`."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,14 @@ from atlas.site.words import rose_later
 
 @dataclass(frozen=True)
 class Rescued:
-    """A feature without a gradient and its rescued rendering, side by side."""
+    """A feature whose picture shows nothing and its rescued rendering, side by side."""
 
     layer: str
     number: int
     page: str  # of the feature
     own: Picture
     own_recipe: str
+    own_status: str
     own_score: float | None
     rose_later: bool  # whether a later octave raised it without a rescue
     recipe: str
@@ -29,10 +30,10 @@ class Rescued:
 
 def rescued_features(atlas: Atlas) -> tuple[Rescued, ...]:
     """All features that are rendered once more, in the network's order; a rendering may be pending."""
-    dead = {feature.job: feature for feature in atlas.features if feature.status == "no_gradient"}
+    features = {feature.job: feature for feature in atlas.features}
     found = []
     for rescue in atlas.rescues:
-        own, rescued = dead[rescue.own], atlas.exhibits[rescue.rescued]
+        own, rescued = features[rescue.own], atlas.exhibits[rescue.rescued]
         grey = picture_of(own)
         record = rescued.record
         assert own.record, "a rescue is planned for what is rendered"
@@ -44,6 +45,7 @@ def rescued_features(atlas: Atlas) -> tuple[Rescued, ...]:
                 page=own.page,
                 own=grey,
                 own_recipe=own.job.recipe.name,
+                own_status=own.status,
                 own_score=own.record.score_shown,
                 rose_later=rose_later(own.record),
                 recipe=rescued.job.recipe.name,
