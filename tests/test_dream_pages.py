@@ -53,7 +53,7 @@ def make(folder: Path, statuses: tuple[Status | None, ...] = ("ok",)) -> tuple[C
     write_weights_id(config.store, WEIGHTS)
     for at, dream in enumerate(dreams):
         if status := statuses[at % len(statuses)]:
-            put(config.store, dream.job, status=status, seed=dream.start.name)
+            put(config.store, dream.job, status=status, seed=dream.title)
     return config, dreams
 
 
@@ -93,7 +93,7 @@ def test_before_and_after_are_of_one_size_and_before_is_the_photograph(tmp_path:
     assert (width, height) == (200, 300)
     sources = re.findall(r'<img src="([^"]+)" width="(\d+)" height="(\d+)" alt="([^"]+)"', html)
     assert [source[1:3] for source in sources] == [("200", "300")] * 2
-    assert all("tall-one" in source[3] for source in sources)
+    assert all("tall one.png" in source[3] for source in sources)
     folder = (config.site / dream_page(dreams[0])).parent
     for name in re.findall(r'srcset="([^"]+)"', html):
         with Image.open(folder / name) as image:

@@ -69,7 +69,7 @@ class Record:
     recipe_name: str
     recipe: dict[str, Any]
     recipe_digest: str
-    start: str  # "noise", or the SHA-256 of a photograph
+    start: str  # "noise", or a photograph's id: the SHA-256 of its file, and "-srgb" if its colours were converted
     seed: int
     weights: WeightsId
     torch: str
@@ -94,7 +94,7 @@ class Record:
             weights_sha256: the weights' hash.
             precision: resolved precision; None if any will do.
         """
-        start = job.start.sha256 if job.start else NOISE
+        start = job.start.id if job.start else NOISE
         wanted = (str(job.target), job.recipe.digest, start, job.seed, weights_sha256, job.sizes[-1])
         size = self.height, self.width
         found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256, size)
