@@ -15,6 +15,7 @@ from atlas.findings.examples import list_examples, missing_crops
 from atlas.links import INDEX, REBUILD, check_pages
 from atlas.plan import targets
 from atlas.plan.jobs import DEFAULT_SEED
+from atlas.plan.starts import shorten
 from atlas.site.output import MANIFEST, read_sizes
 from atlas.store.clips import clip_faults, list_clips, read_clip
 from atlas.store.crops import list_crops, open_crop
@@ -111,11 +112,12 @@ def check_site(site: Path) -> SiteCheck:
     files = {path.relative_to(site).as_posix(): path.stat().st_size for path in walk(site) if path.is_file()}
     found = check_pages(site, files)
     faults = list(found.faults)
-    media = [path for path in files if path.endswith(MEDIA)]
+    media, listed = [path for path in files if path.endswith(MEDIA)], _listed(site)
     with ThreadPoolExecutor(count_cores()) as pool:
-        for why, path in zip(pool.map(lambda path: media_fault(site / path), media), media, strict=True):
+        found_faults = pool.map(lambda path: media_fault(site / path, is_copy=path in (listed or ())), media)
+        for why, path in zip(found_faults, media, strict=True):
             faults += [f"{site / path}: {why}: {REBUILD}"] if why else []
-    faults += _check_manifest(site, files)
+    faults += _check_manifest(site, listed, files)
     total = sum(files.values())
     if total > LARGEST_SITE:
         faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: show fewer features")
@@ -225,14 +227,20 @@ def _place(record: Record) -> str:
     if record.seed != DEFAULT_SEED:
         name += f"~s{record.seed}"
     if record.start != NOISE:
-        name += f"~{record.start[:8]}"
+        name += f"~{shorten(record.start)}"
     return f"{record.weights.folder}/{record.recipe_name}-{record.recipe_digest}/{name}{record.input_suffix}.png"
 
 
-def _check_manifest(site: Path, files: dict[str, int]) -> list[str]:
+def _listed(site: Path) -> dict[str, int | None] | None:
+    """The files that a site's manifest names, and their sizes; None if it cannot be read."""
     try:
-        listed = read_sizes(site)
+        return read_sizes(site)
     except StoreError:
+        return None
+
+
+def _check_manifest(site: Path, listed: dict[str, int | None] | None, files: dict[str, int]) -> list[str]:
+    if listed is None:
         return [f"{site / MANIFEST}: missing or damaged: {REBUILD}"]
     faults = []
     for name, size in sorted(listed.items()):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import icc
 from atlas import check
 from atlas.check import check_site, check_store, mixed_hardware
 from atlas.cli import app
@@ -416,6 +417,18 @@ def test_a_fault_of_a_file_whose_name_is_no_text_can_be_printed(config: Config) 
 def test_a_site_too_large_for_its_host_is_found(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "LARGEST_SITE", 10_000)
     assert "GitHub Pages takes 10,000" in only_fault(check_site(config.site).faults)
+
+
+@pytest.mark.parametrize("name", ["picture.avif", "thumb.avif", "thumb.jpg"])
+def test_a_copy_with_a_colour_profile_is_found(config: Config, name: str) -> None:
+    """Chromium shows nothing of an AVIF whose profile is one of grey; a person's own files may have what they like."""
+    path = config.site / "Mixed_5b" / "0" / name
+    with Image.open(path) as image:
+        image.load()
+    image.save(path, icc_profile=icc.grey(2.2))
+    image.save(config.site / f"mine{path.suffix}", icc_profile=icc.SRGB)
+    faults = [fault for fault in check_site(config.site).faults if "were written" not in fault]
+    assert only_fault(faults).startswith(f"{path}: has a colour profile")
 
 
 def test_a_picture_that_is_none_is_found(config: Config) -> None:

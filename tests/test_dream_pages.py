@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+import icc
 from atlas.check import check_site
 from atlas.plan.config import Config, load_config
 from atlas.plan.wanted.dreams import Dream, config_dreams
@@ -53,7 +54,7 @@ def make(folder: Path, statuses: tuple[Status | None, ...] = ("ok",)) -> tuple[C
     write_weights_id(config.store, WEIGHTS)
     for at, dream in enumerate(dreams):
         if status := statuses[at % len(statuses)]:
-            put(config.store, dream.job, status=status, seed=dream.start.name)
+            put(config.store, dream.job, status=status, seed=dream.title)
     return config, dreams
 
 
@@ -93,13 +94,58 @@ def test_before_and_after_are_of_one_size_and_before_is_the_photograph(tmp_path:
     assert (width, height) == (200, 300)
     sources = re.findall(r'<img src="([^"]+)" width="(\d+)" height="(\d+)" alt="([^"]+)"', html)
     assert [source[1:3] for source in sources] == [("200", "300")] * 2
-    assert all("tall-one" in source[3] for source in sources)
+    assert all("tall one.png" in source[3] for source in sources)
     folder = (config.site / dream_page(dreams[0])).parent
     for name in re.findall(r'srcset="([^"]+)"', html):
         with Image.open(folder / name) as image:
             assert image.size == (200, 300)
     with Image.open(folder / sources[0][0]) as image:
         assert abs(image.convert("L").getpixel((50, image.height // 2)) - 128) < 8
+
+
+def keep_with_profile(config: Config, dream: Dream) -> None:
+    """Keep a photograph as earlier versions kept a scan in grey: RGB with the profile of grey."""
+    path = photos.photo_path(config.store, dream.job.start)
+    with Image.open(path) as image:
+        image.load()
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("atlas-photo", image.info["atlas-photo"])
+    image.save(path, pnginfo=info, icc_profile=icc.grey(2.2))
+
+
+def test_a_profile_in_the_store_enters_no_copy(tmp_path: Path) -> None:
+    config, dreams = make(tmp_path)
+    keep_with_profile(config, dreams[0])
+    built(config)
+    copies = list(config.site.rglob("before.*"))
+    assert len(copies) == 2 * len(dreams)
+    for copy in copies:
+        with Image.open(copy) as image:
+            assert "icc_profile" not in image.info
+
+
+def test_people_read_the_files_name_and_paths_have_what_is_safe(tmp_path: Path) -> None:
+    texts = {"夏 & <b>.png": (9, 90, 9), "冬.png": (90, 9, 9)}
+    for text, colour in texts.items():
+        Image.new("RGB", (120, 180), colour).save(tmp_path / text)
+    lines = TEXT.replace('"secret folder/tall one.png", "drawn"', ", ".join(f'"{text}"' for text in texts))
+    (tmp_path / "atlas.toml").write_text(lines, encoding="utf-8")
+    config = photos.look_at_photos(load_config(str(tmp_path / "atlas.toml")), lambda line: None)
+    dreams = config_dreams(config)
+    photos.keep_photos(config, [dream.job for dream in dreams])
+    write_weights_id(config.store, WEIGHTS)
+    for dream in dreams:
+        put(config.store, dream.job, seed=dream.title)
+    built(config)
+    first, page = dreams[0], page_of(config, dreams[0])
+    assert dream_page(first) == "dreams/b-Mixed_5b_all/index.html"
+    assert dream_page(dreams[2]) == f"dreams/photo-{dreams[2].job.start.sha256[:8]}-Mixed_5b_all/index.html"
+    assert "<title>夏 &amp; &lt;b&gt;.png, Mixed_5b[:]" in page
+    assert 'alt="The picture 夏 &amp; &lt;b&gt;.png as it was."' in page
+    assert "<b>" not in page
+    listed = (config.site / "dreams/index.html").read_text(encoding="utf-8")
+    assert "夏 &amp; &lt;b&gt;.png → " in listed
+    assert "冬.png → " in listed
 
 
 def test_a_page_says_how_to_make_the_dream_again_and_nothing_of_the_machine(tmp_path: Path) -> None:
@@ -235,6 +281,25 @@ def test_the_slider_uncovers_the_picture_before(page: Any) -> None:
         slider.press("ArrowRight")
     assert slider.get_attribute("aria-valuetext") == "before 30 %, after 70 %"
     assert shown(page) == seen[100][:3] + seen[0][3:]
+
+
+def test_a_scan_in_grey_is_shown(browser: Any, tmp_path: Path) -> None:
+    config, _ = make(tmp_path)
+    ramp = Image.linear_gradient("L").resize((120, 180))
+    ramp.save(tmp_path / "secret folder" / "tall one.png", icc_profile=icc.grey(1.8))
+    config = photos.look_at_photos(config, lambda line: None)
+    dream = config_dreams(config)[0]
+    photos.keep_photos(config, [dream.job])
+    put(config.store, dream.job)
+    built(config)
+    found = browser.new_page()
+    found.goto((config.site / dream_page(dream)).as_uri())
+    before = found.locator(".dream img").first
+    assert before.evaluate("image => image.decode().then(() => [image.currentSrc.slice(-5), image.naturalWidth])") == [
+        ".avif",
+        200,
+    ]
+    found.close()
 
 
 def test_a_press_on_the_picture_moves_the_slider(page: Any) -> None:

@@ -15,6 +15,7 @@ from atlas.errors import ConfigError, TargetError
 from atlas.plan import layers
 from atlas.plan.config import load_config, override
 from atlas.plan.jobs import Job, rounds
+from atlas.plan.lists.dream import name_photos
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import DRAWN_PHOTO, Photo
 from atlas.plan.targets import parse
@@ -128,7 +129,6 @@ def test_photographs_are_relative_to_the_file_and_the_rest_is_inherited(tmp_path
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('photos = ["a.jpg", "b/a.png"]', 'dream.photos = .*"a.jpg" and "a.png" would share the name a'),
         ('photos = [""]', "dream.photos = .*is no path"),
         ('photos = "a.jpg"', "must be a list of strings"),
         ('targets = ["Mixed_6z[:]"]', "dream.targets = .*Mixed_6z"),
@@ -170,6 +170,46 @@ def test_a_photograph_that_is_too_long_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"at 1000 × 200 px .* would have 60\d\d px, and 4096 are the most; crop it"):
         sized(1200, Photo("ab" * 32, (200, 1000)))
     assert sized(300, Photo("ab" * 32, (200, 1000)))
+    with pytest.raises(ConfigError, match="crop it, or ask for a smaller size"):
+        sized(1200, Photo("ab" * 32, (100, 3000)))
+    for size in (120, 460):  # a smaller size would not help
+        with pytest.raises(ConfigError, match="crop it to at most 35 times as long as wide: no size of the dream is"):
+            sized(size, Photo("ab" * 32, (1, 5000)))
+    assert sized(116, Photo("ab" * 32, (10, 350)))
+
+
+def named(*texts: str, hashes: str = "abcdefgh") -> list[tuple[str, str]]:
+    """The names and titles of photographs whose hashes begin with these digits."""
+    starts = name_photos(texts)
+    known = (replace(start, photo=Photo(digit * 64, (300, 400))) for start, digit in zip(starts, hashes, strict=False))
+    config = override(load_config(), layer_names="Mixed_6b")
+    dream = replace(config.lists.dream, photos=tuple(known), targets=(parse("Mixed_6b[:]"),))
+    found = config_dreams(replace(config, lists=replace(config.lists, dream=dream)))
+    return [(dream.name, dream.title) for dream in found]
+
+
+def test_photographs_are_told_apart_by_their_hashes_where_their_names_do_not_suffice() -> None:
+    assert named("a b.jpg", "München 2024.png", "b/IMG_0001.jpg") == [
+        ("a-b", "a b.jpg"),
+        ("M-nchen-2024", "München 2024.png"),
+        ("IMG_0001", "IMG_0001.jpg"),
+    ]
+    assert named("夏.jpg", "冬.jpg") == [("photo-aaaaaaaa", "夏.jpg"), ("photo-bbbbbbbb", "冬.jpg")]
+    assert named("夏.jpg") == [("photo-aaaaaaaa", "夏.jpg")]
+    assert named("a.jpg", "A.png", "c.jpg") == [("a-aaaaaaaa", "a.jpg"), ("A-bbbbbbbb", "A.png"), ("c", "c.jpg")]
+    assert named("x/1.jpg", "y/1.jpg") == [("1-aaaaaaaa", "1.jpg (aaaaaaaa)"), ("1-bbbbbbbb", "1.jpg (bbbbbbbb)")]
+    long = "WhatsApp Image 2024-05-06 at 12.13.14 PM"
+    assert [name for name, _ in named(f"{long} (1).jpg", f"{long} (2).jpg")] == [
+        "WhatsApp-Image-2024-05-06-at-12.13.14-PM-aaaaaaaa",
+        "WhatsApp-Image-2024-05-06-at-12.13.14-PM-bbbbbbbb",
+    ]
+    assert named(f"{long} (1).jpg")[0][0].endswith("-aaaaaaaa")
+    assert named("x/1.jpg", "y/1.jpg", hashes="aa") == [("1", "1.jpg")], "one photograph that lies there twice"
+
+
+def test_a_title_turns_no_text_around_it() -> None:
+    assert named("a\u202egpj.exe\u0007.jpg")[0][1] == "a\ufffdgpj.exe\ufffd.jpg"
+    assert named("می\u200cخواهم.jpg")[0][1] == "می\u200cخواهم.jpg"
 
 
 # Rendering
@@ -302,6 +342,33 @@ def test_a_damaged_master_or_a_kept_photograph_that_is_gone_is_made_again(folder
     assert Path(path).read_bytes() == whole
 
 
+def test_pictures_of_one_name_need_no_other_names(folder: Path) -> None:
+    (folder / "other").mkdir()
+    picture(seed=5).save(folder / "other" / "beach.png")
+    picture(seed=6).save(folder / "夏.png")
+    picture(seed=7).save(folder / "冬.png")
+    files = ["beach.png", "other/beach.png", "夏.png", "冬.png"]
+    result = dream(folder, *(folder / file for file in files))
+    assert result.exit_code == 0, result.output
+    assert len(set(result.stdout.split())) == 4
+
+
+def test_two_pictures_of_one_name_in_a_store_are_told_apart_or_asked_for(folder: Path) -> None:
+    """Of two years, each with a configuration of its own, whose photographs are gone when the site is made."""
+    for year in ("2023", "2024"):
+        (folder / year).mkdir()
+        picture(seed=int(year)).save(folder / year / "IMG_0001.png")
+        text = (folder / "atlas.toml").read_text().replace("beach.png", f"{year}/IMG_0001.png")
+        (folder / f"{year}.toml").write_text(text)
+        assert run("dream", "--config", folder / f"{year}.toml").exit_code == 0
+    (folder / "2023" / "IMG_0001.png").unlink()
+    result = run("plan", "--config", folder / "2023.toml")
+    assert result.exit_code == 2
+    assert "2023/IMG_0001.png: no such file, and 2 pictures in the store had this name: " in result.output
+    assert all(str(path) in result.output for path in (folder / "store" / "photos").glob("*.png"))
+    assert run("dream", "--config", folder / "2024.toml").exit_code == 0, "the file itself decides"
+
+
 MISTAKES = [
     (["none.jpg"], "none.jpg: no such file"),
     (["text.jpg"], "text.jpg: no picture of a known kind"),
@@ -311,8 +378,7 @@ MISTAKES = [
     (["beach.png", "--size", "76"], "would begin with 72 px"),
     (["beach.png", "--recipe", "dreem"], 'did you mean "dream"'),
     (["beach.png", "--target", "Mixed_6b[999]"], "no feature 999"),
-    (["line.png"], "crop it, or ask for a smaller size"),
-    (["beach.png", "copy/beach.png"], "would share the name beach"),
+    (["line.png"], "crop it to at most 51 times as long as wide"),
 ]
 
 

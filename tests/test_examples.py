@@ -6,14 +6,16 @@ import json
 import random
 import re
 import shutil
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from typer.testing import CliRunner
 
+import icc
 import oracle
 from atlas import pipeline
 from atlas.check import check_site, check_store
@@ -34,6 +36,7 @@ from atlas.site.build import build_site
 from atlas.site.pages.examples import examples_sentence, feature_sentence, unraised_sentence
 from atlas.store.crops import open_crop
 from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
+from atlas.store.photos import look_at_photos
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import examples as study
 from atlas.studies import gallery as galleries
@@ -406,13 +409,13 @@ def test_unreadable_files_are_skipped_with_a_line_each(desk, photos, tmp_path):
     looked = find_examples(desk, walk_folder(folder, watcher.skips), watcher, rows=4)
     assert [line.partition(":")[0].rpartition("/")[2] for line in watcher.lines] == [
         "broken.jpg",
+        "empty.jpg",
         "b.png",
         "bomb.png",
-        "empty.jpg",
         "notes.txt",
     ]
     assert (looked.found.seen, looked.found.skipped) == (1, 5)
-    assert watcher.progress == [(0, 5), (4, 5), (5, 5)]
+    assert watcher.progress == [(0, 4), (4, 4)], "an empty file is not even asked for"
 
 
 def test_without_a_picture_or_a_rendering_there_is_nothing_to_do(desk, photos, tmp_path):
@@ -442,6 +445,39 @@ def test_a_huge_file_is_not_read(photos, tmp_path, monkeypatch):
     lines = []
     assert walk_folder(tmp_path, lines.append).hashes == ()
     assert "bytes, and at most 10 are read" in lines[0]
+
+
+def test_what_is_no_picture_is_passed_over_with_a_line_each_and_not_hashed(photos, tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes((photos / "01.png").read_bytes())
+    for name in ("empty.jpg", "empty.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "clip.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  " + b"\0" * 10_000)
+    monkeypatch.setattr(galleries, "LARGEST_FILE", (tmp_path / "a.png").stat().st_size)
+    lines = []
+    gallery = walk_folder(tmp_path, lines.append)
+    assert [path.name for path in gallery.files.values()] == ["a.png"]
+    assert gallery.unread == 3
+    assert [line.removeprefix(f"{tmp_path}/") for line in lines] == [
+        "clip.mov: a video, which this program does not read: save one of its frames as PNG",
+        "empty.jpg: an empty file: copy it again",
+        "empty.png: an empty file: copy it again",
+    ]
+
+
+def test_the_network_sees_colours_as_people_do(tmp_path):
+    plain = drawn(3)
+    icc.in_colours_of(plain, icc.P3).save(tmp_path / "wide.png", icc_profile=icc.P3)
+    gallery = walk_folder(tmp_path, print)
+    seen = np.asarray(gallery.open(gallery.hashes[0])).astype(int)
+    assert abs(seen - np.asarray(plain)).max() <= 4
+
+
+def test_examples_of_files_that_were_read_otherwise_are_not_fresh(desk, photos, monkeypatch):
+    gallery = walk_folder(photos, print)
+    find_examples(desk, gallery, Quiet(), rows=4)
+    assert find_examples(desk, gallery, Quiet(), rows=4).was_fresh
+    monkeypatch.setattr(study, "COLOURS", "as they are")
+    assert not find_examples(desk, gallery, Quiet(), rows=4).was_fresh
 
 
 def test_memory_that_runs_out_halves_the_batch_down_to_one(desk, photos, monkeypatch):
@@ -752,3 +788,100 @@ def test_presets(tmp_path):
     (tmp_path / "atlas.toml").write_text('extends = "demo"\n[examples]\nfolder = ""\n')
     none = load_config(str(tmp_path / "atlas.toml")).lists.examples
     assert (none.folder, none.drawn) == (None, False)
+
+
+# what files say of people
+
+NEEDLE = "xXSomebodyXx"
+PRIVATE = """
+[atlas]
+weights = {weights!r}
+store = "store"
+site = "site"
+[features]
+layers = ["Conv2d_1a_3x3"]
+count = 1
+recipe = "small"
+[recipes.small]
+gradient = "rms"
+octaves = [{{ size = 76, steps = 1, lr = [0.1, 0.05] }}]
+[dream]
+photos = {photos}
+targets = ["Conv2d_1a_3x3[:]"]
+recipe = "small"
+[examples]
+folder = "pictures"
+size = 80
+show = true
+"""
+
+
+def save_private(folder):
+    """Pictures that name somebody in every kind of data that Pillow can write beside pixels."""
+    exif = Image.Exif()
+    exif[0x010E] = exif[0x013B] = exif[0x8298] = NEEDLE  # description, artist, copyright
+    exif[0x0132] = "2021:03:04 05:06:07"
+    exif.get_ifd(0x8769)[0x9286] = NEEDLE.encode()
+    exif.get_ifd(0x8825)[0x1D] = NEEDLE  # GPS
+    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{NEEDLE}</x:xmpmeta>'.encode()
+    both = {"icc_profile": icc.p3_that_says(NEEDLE), "exif": exif}
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", NEEDLE)
+    text.add_text("Comment", NEEDLE, zip=True)
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    settings = {
+        "jpg": {"xmp": xmp, "comment": NEEDLE.encode(), **both},
+        "png": {"pnginfo": text, **both},
+        "webp": {"xmp": xmp, **both},
+        "avif": {"xmp": xmp, **both},
+        "tif": {"tiffinfo": {315: NEEDLE, 270: NEEDLE, 700: xmp}, "icc_profile": both["icc_profile"]},
+        "gif": {"comment": NEEDLE.encode()},
+        "jp2": {"comment": NEEDLE},
+    }
+    for at, (ending, more) in enumerate(settings.items()):
+        drawn(at).save(folder / f"{at}.{ending}", **more)
+    return sorted(folder.iterdir())
+
+
+def says(data):
+    """Whether bytes hold the needle, packed or not, in any of the codings in which text is kept."""
+    packed = []
+    if data.startswith(b"\x89PNG"):
+        at = 8
+        while at < len(data):
+            length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
+            chunk = data[at + 8 : at + 8 + length]
+            if kind in (b"iCCP", b"zTXt"):
+                packed.append(zlib.decompress(chunk[chunk.index(b"\0") + 2 :]))
+            at += 12 + length
+    codings = ("ascii", "utf-16-be", "utf-16-le")
+    return any(NEEDLE.encode(coding) in part for part in (data, *packed) for coding in codings)
+
+
+def test_nothing_that_a_picture_says_of_its_maker_is_kept_or_published(weights_file, tmp_path):
+    from atlas.console import RunConsole
+
+    (tmp_path / "pictures").mkdir()
+    files = save_private(tmp_path / "pictures")
+    for file in files:
+        assert says(file.read_bytes()), file
+    text = PRIVATE.format(weights=str(weights_file), photos=[f"pictures/{file.name}" for file in files])
+    (tmp_path / "atlas.toml").write_text(text)
+    config = look_at_photos(load_config(str(tmp_path / "atlas.toml")), print)
+    lists = replace(config.lists.emptied(), dream=config.lists.dream, examples=config.lists.examples)
+    with RunConsole() as console:
+        built = pipeline.build(replace(config, lists=lists), RunOptions(device="cpu"), console)
+    assert built.unmeasured == ()
+    assert len(list((tmp_path / "site").rglob("before.avif"))) == len(files)
+    assert len(list((tmp_path / "site" / "examples").glob("*.avif"))) == len(files)
+    for path in (*(tmp_path / "store").rglob("*"), *(tmp_path / "site").rglob("*")):
+        if path.is_file():
+            data = path.read_bytes()
+            assert not says(data), path
+            assert b"2021:03:04" not in data
+            assert path.suffix not in (".png", ".avif", ".jpg", ".webp") or not has_profile(path), path
+
+
+def has_profile(path):
+    with Image.open(path) as image:
+        return "icc_profile" in image.info

@@ -294,8 +294,10 @@ def test_a_folder_of_hostile_pictures_gives_those_that_are_pictures(tmp_path):
     }
     for name, data in {**good, **bad}.items():
         (tmp_path / name).write_bytes(data)
-    gallery = open_gallery(ExampleList(tmp_path, False, 75, False, "mine"), pytest.fail)
+    skipped = []
+    gallery = open_gallery(ExampleList(tmp_path, False, 75, False, "mine"), skipped.append)
     assert gallery is not None
+    assert [line.split(": ")[0] for line in skipped] == [str(tmp_path / name) for name in ("nothing.gif", "script.png")]
     read = 0
     for digest in gallery.hashes:
         try:
@@ -303,7 +305,7 @@ def test_a_folder_of_hostile_pictures_gives_those_that_are_pictures(tmp_path):
             read += 1
         except AtlasError as error:
             assert str(tmp_path) in str(error)
-    assert (read, len(gallery.hashes)) == (len(good), len(good) + len(bad))
+    assert (read, len(gallery.hashes) + gallery.unread) == (len(good), len(good) + len(bad))
 
 
 def test_a_bomb_is_refused_before_it_is_decoded():

@@ -3,12 +3,16 @@
 import hashlib
 import io
 import json
+import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw, PngImagePlugin
+from PIL import Image, ImageChops, ImageDraw, ImageStat, PngImagePlugin
 
+import icc
 from atlas.check import check_store
 from atlas.errors import ConfigError, StoreError
 from atlas.plan.config import Config, load_config
@@ -16,11 +20,13 @@ from atlas.plan.jobs import Job
 from atlas.plan.lists.dream import name_photos
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE
 from atlas.plan.targets import parse
-from atlas.store import photos
-from atlas.store.photo_files import decode_picture, read_bytes
+from atlas.store import photo_files, photos
+from atlas.store.foreign_files import foreign_kind
+from atlas.store.photo_files import LARGEST_JPEG, decode, decode_picture, read_bytes
 from atlas.store.weights_ids import write_weights_id
-from stores import WEIGHTS, put
+from stores import WEIGHTS, put, record
 
+ROOT = Path(__file__).parent.parent
 BACKS = {  # EXIF orientation -> how its pixels lie, seen from the upright picture
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -131,23 +137,250 @@ def test_a_file_cut_off_anywhere_is_refused(kind: str, keep: float) -> None:
         decoded(data[: round(len(data) * keep)])
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"plain text", b"%!PS-Adobe-3.0 EPSF\n", b"\x89PNG\r\n\x1a\n", b"<svg/>", b"\0" * 99]
-)
-def test_what_is_no_picture_is_refused(data: bytes) -> None:
-    with pytest.raises(ConfigError, match="photo: "):
+# Colours
+
+WHOLE = {  # settings by which a file's pixels are nearly or wholly those that were saved
+    "JPEG": {"quality": 97, "subsampling": 0},
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "AVIF": {"quality": 97, "subsampling": "4:4:4"},
+    "TIFF": {},
+}
+
+
+@pytest.fixture(scope="module")
+def colours() -> Image.Image:
+    """A picture of many colours, in sRGB."""
+    return decode_picture(photos.DRAWN_FILE.read_bytes(), photos.DRAWN_FILE).resize((172, 115))
+
+
+def mean_error(one: Image.Image, other: Image.Image) -> float:
+    """Mean absolute difference in the channel where it is largest, in levels of 255."""
+    return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("profile", [icc.P3, icc.ADOBE], ids=["Display P3", "Adobe RGB"])
+def test_colours_of_a_profile_become_srgb(kind: str, profile: bytes, colours: Image.Image) -> None:
+    wide = icc.in_colours_of(colours, profile)
+    found = decode(encoded(wide, kind, icc_profile=profile, **WHOLE[kind]), Path("photo"))
+    assert found.is_converted
+    assert found.picture.info == {}
+    assert mean_error(wide, colours) > 6
+    assert mean_error(found.picture, colours) < (2.5 if kind in ("JPEG", "AVIF") else 0.5)
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_profile_of_srgb_changes_no_pixel(kind: str, colours: Image.Image) -> None:
+    plain = decode(encoded(colours, kind, **WHOLE[kind]), Path("photo"))
+    found = decode(encoded(colours, kind, icc_profile=icc.SRGB, **WHOLE[kind]), Path("photo"))
+    assert found == plain
+    assert not found.is_converted
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_grey_is_as_light_as_its_profile_says(kind: str) -> None:
+    ramp = Image.linear_gradient("L")  # 0 at the top, 255 below
+    found = decode(encoded(ramp, kind, icc_profile=icc.grey(1.8), **WHOLE[kind]), Path("photo"))
+    assert found.is_converted
+    for level in range(256):
+        light = (level / 255) ** 1.8
+        wanted = 255 * (12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055)
+        assert near(found.picture.getpixel((9, level)), [wanted] * 3, by=2)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_ink_has_the_colours_of_its_profile(kind: str) -> None:
+    inks = {(0, 0, 0, 0): (255, 255, 255), (255, 0, 0, 0): (0, 161, 197), (0, 0, 0, 255): (48, 48, 48)}
+    for ink, wanted in inks.items():
+        page = Image.new("CMYK", (16, 16), ink)
+        found = decode(encoded(page, kind, icc_profile=icc.CMYK), Path("photo"))
+        assert found.is_converted
+        assert near(found.picture.getpixel((8, 8)), wanted, by=3)
+        assert ink == (0, 0, 0, 0) or not near(page.convert("RGB").getpixel((8, 8)), wanted, by=20)
+
+
+def test_transparent_pictures_and_palettes_are_converted_too(colours: Image.Image) -> None:
+    wide = icc.in_colours_of(colours, icc.P3)
+    clear = wide.copy()
+    clear.putalpha(Image.new("L", wide.size, 255))
+    clear.paste((9, 9, 9, 0), (0, 0, 20, 115))
+    found = decoded(encoded(clear, "PNG", icc_profile=icc.P3))
+    assert found.getpixel((5, 50)) == (255, 255, 255)
+    assert mean_error(found.crop((20, 0, 172, 115)), colours.crop((20, 0, 172, 115))) < 0.5
+    few = wide.quantize(64)
+    wanted = decoded(encoded(few.convert("RGB"), "PNG", icc_profile=icc.P3))
+    assert decoded(encoded(few, "PNG", icc_profile=icc.P3)).tobytes() == wanted.tobytes()
+    shade = Image.merge("LA", (Image.new("L", (8, 8), 128), Image.new("L", (8, 8), 255)))
+    assert near(decoded(encoded(shade, "PNG", icc_profile=icc.grey(1.8))).getpixel((4, 4)), (146, 146, 146), by=2)
+
+
+UNUSABLE = {
+    "no profile at all": b"not a profile",
+    "cut off": icc.P3[:200],
+    "of grey": icc.grey(2.2),
+    "of ink": icc.CMYK,
+    "of grey that says ink": icc.grey(2.2).replace(b"GRAY", b"CMYK"),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_a_profile_that_cannot_be_used_is_dropped(what: str, kind: str, colours: Image.Image) -> None:
+    plain = decode(encoded(colours, kind, **WHOLE[kind]), Path("photo"))
+    found = decode(encoded(colours, kind, icc_profile=UNUSABLE[what], **WHOLE[kind]), Path("photo"))
+    assert found == plain
+    assert found.picture.info == {}
+
+
+# What is no picture
+
+SHORT, LONG = 3, 4
+
+
+def tiff(tags: dict[int, tuple[int, int]], order: str = "<") -> bytes:
+    """The start of a TIFF file: kind and value by tag."""
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags))
+    for tag, (kind, value) in tags.items():
+        head += struct.pack(f"{order}HHI", tag, kind, 1)
+        head += struct.pack(f"{order}HH", value, 0) if kind == SHORT else struct.pack(f"{order}I", value)
+    return head + b"\0" * 200
+
+
+def media(brand: bytes, *others: bytes) -> bytes:
+    """The start of a file as HEIF, AVIF and MP4 have it."""
+    box = b"ftyp" + brand + b"\0\0\0\0" + b"".join(others)
+    return struct.pack(">I", len(box) + 4) + box + b"\0\0\0\x08mdat"
+
+
+FOREIGN = {
+    "HEIC, which this program does not read: export it as JPEG": [
+        media(b"heic", b"mif1", b"heic"),
+        media(b"mif1", b"mif1", b"heic"),
+        media(b"heix", b"mif1"),
+        media(b"msf1", b"hevc"),
+    ],
+    "a camera's RAW file, which this program does not read: export it as JPEG or TIFF": [
+        media(b"crx ", b"isom"),  # Canon
+        b"II*\0\x10\0\0\0CR\x02\0" + b"\0" * 50,
+        b"II\x1a\0\0\0HEAPCCDR",
+        tiff({254: (LONG, 1), 271: (LONG, 150), 330: (LONG, 150), 50706: (LONG, 0x0401)}),  # DNG
+        tiff({254: (LONG, 1), 271: (LONG, 150), 330: (LONG, 150)}, ">"),  # Nikon
+        tiff({259: (SHORT, 34713)}, ">"),
+        tiff({259: (SHORT, 6), 330: (LONG, 150)}),  # Sony
+        b"FUJIFILMCCD-RAW 0201",
+        b"IIRO\x08\0\0\0",
+        b"IIU\0\x18\0\0\0",
+        b"FOVb\0\0\2\0",
+        b"\0MRM\0\0\0\0",
+    ],
+    "JPEG XL, which this program does not read: export it as JPEG or PNG": [
+        b"\xff\x0a\xfa\x1f",
+        b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0" * 20,
+    ],
+    "a Photoshop file, which this program does not read: export it as PNG or TIFF": [b"8BPS\0\1" + b"\0" * 20],
+    "a GIMP file, which": [b"gimp xcf v011\0"],
+    "PDF, which this program does not read: export the page as PNG": [b"%PDF-1.7\n%\xe2\xe3"],
+    "PostScript, which": [b"%!PS-Adobe-3.0 EPSF\n"],
+    "SVG, which this program does not read: export it as PNG": [
+        b"<svg/>",
+        b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- by hand -->\n<svg xmlns="http://www.w3.org/2000/svg"></svg>',
+    ],
+    "a web page, which this program does not read: download the picture itself": [
+        b"<!DOCTYPE html>\n<html><svg></svg></html>",
+        b"<html><title>404</title></html>",
+    ],
+    "a video, which this program does not read: save one of its frames as PNG": [
+        media(b"qt  ", b"qt  "),
+        media(b"mp42", b"isom"),
+        b"\0\0\0\x08wide\0\0\0\x20mdat",
+        b"\x1aE\xdf\xa3\x9f",
+        b"RIFF\x40\0\0\0AVI LIST",
+        b"0&\xb2u\x8ef\xcf\x11\xa6\xd9",
+        (b"G" + b"\0" * 187) * 6,
+        (b"\0\0\0\1G" + b"\0" * 187) * 6,
+    ],
+    "an empty file: copy it again": [b""],
+    "no picture of a known kind": [
+        b"plain text",
+        b"\x89PNG\r\n\x1a\n",
+        b"\0" * 99,
+        b"<?xml version='1.0'?><a/>",
+        b"Gif",
+    ],
+}
+
+
+@pytest.mark.parametrize(("words", "data"), [(words, data) for words, all_of in FOREIGN.items() for data in all_of])
+def test_what_is_no_picture_is_refused_by_what_it_is(words: str, data: bytes) -> None:
+    with pytest.raises(ConfigError) as caught:
         decoded(data)
+    assert str(caught.value).startswith(f"photo: {words}")
+
+
+def test_pictures_are_not_taken_for_something_else() -> None:
+    frames = [Image.new("RGB", (40, 30), (200, 0, at)) for at in (0, 90)]
+    for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000"):
+        assert foreign_kind(encoded(frames[0], kind)) is None
+    assert foreign_kind(encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:])) is None
+    assert foreign_kind(media(b"mif1", b"mif1", b"avif")) is None
+    assert foreign_kind(encoded(frames[0], "TIFF", tiffinfo={271: "a camera", 254: 0}, compression="jpeg")) is None
 
 
 @pytest.mark.parametrize("times", [1.1, 2.1])
 def test_a_bomb_is_refused_and_not_only_warned_of(times: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", round(60 * 40 / times))
-    with pytest.raises(ConfigError, match=r"photo: more than 0 million pixels, .* smaller first"):
+    with pytest.raises(ConfigError, match=r"photo: more than 0 million pixels, .* or save it as JPEG, of which 268"):
         decoded(encoded(upright(), "PNG"))
 
 
 def test_pillows_limit_is_on() -> None:
     assert Image.MAX_IMAGE_PIXELS == 89_478_485
+    assert LARGEST_JPEG <= 4 * Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("settings", [{}, {"progressive": True}], ids=["baseline", "progressive"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_at_half(settings: dict, orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    lying = upright(121, 80) if orientation == 1 else upright(121, 80).transpose(BACKS[orientation])
+    data = encoded(lying, "JPEG", exif=exif, quality=95, subsampling=0, **settings)
+    whole = decode(data, Path("photo"))
+    assert whole.size == whole.picture.size == (121, 80)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
+    found = decode(data, Path("photo"))
+    assert (found.size, found.picture.size) == ((121, 80), (61, 40))
+    assert near(found.picture.getpixel((10, 10)), (200, 0, 0))
+    assert near(found.picture.getpixel((50, 10)), (0, 0, 200))
+    monkeypatch.setattr(photo_files, "LARGEST_JPEG", 9000)
+    with pytest.raises(ConfigError, match=r"more than 0 million pixels, the most that are read; make it smaller first"):
+        decode(data, Path("photo"))
+
+
+def test_a_photograph_of_108_megapixels_takes_little_memory(tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((12_000, 9_000)).save(tmp_path / "phone.jpg")
+    program = (
+        "import resource, sys; from pathlib import Path; from atlas.store.photo_files import decode, read_bytes\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000))\n"  # whole and in RGB it has 432 MB, twice
+        "file = Path(sys.argv[1]); found = decode(read_bytes(file), file); print(*found.size, *found.picture.size)"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "phone.jpg"]
+    said = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    assert said.split() == ["12000", "9000", "6000", "4500"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"subsampling": 0}])
+def test_a_jpeg_without_its_end_is_taken_if_no_pixel_is_missing(settings: dict) -> None:
+    data = encoded(Image.effect_noise((120, 90), 80).convert("RGB"), "JPEG", **settings)
+    whole = decode(data, Path("photo"))
+    for missing in (1, 2):
+        assert decode(data[:-missing], Path("photo")) == whole
+    for missing in (6, 50, 200, 2000):
+        with pytest.raises(
+            ConfigError, match=r"photo: cut off or damaged: part of the picture is missing; copy or save"
+        ):
+            decoded(data[:-missing])
 
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -189,7 +422,7 @@ def kept(config: Config) -> tuple[Config, Path]:
 def test_a_large_photograph_is_made_smaller_with_a_line_that_says_so(config: Config) -> None:
     known, said = looked_at(config)
     beach, drawn = known.lists.dream.photos
-    assert (beach.name, beach.given, drawn.given) == ("beach-day", "beach day.png", "drawn")
+    assert (beach.slug, beach.given, drawn.given) == ("beach-day", "beach day.png", "drawn")
     assert beach.photo.size == (LARGEST_SIDE, 1800)
     assert beach.photo.sha256 == hashlib.sha256(beach.file.read_bytes()).hexdigest()
     assert drawn.photo == DRAWN_PHOTO
@@ -211,7 +444,8 @@ def test_the_store_keeps_pixels_and_nothing_else_of_the_file(config: Config) -> 
     known, path = kept(config)
     assert photos.open_photo(known.store, known.lists.dream.photos[0].photo).tobytes() == upright().tobytes()
     assert b"somebody" not in path.read_bytes()
-    assert str(known.store.parent) not in (path.parent / "beach-day.json").read_text()
+    (note,) = path.parent.glob(f"{path.stem}*.json")
+    assert str(known.store.parent) not in note.read_text()
     assert photos.has_photo(known.store, DRAWN_PHOTO)
 
 
@@ -235,8 +469,14 @@ def test_another_photograph_of_the_same_name_is_another(config: Config) -> None:
     again, other = kept(config)
     assert again.lists.dream.photos[0].photo != known.lists.dream.photos[0].photo
     assert {path, other} < set(photos.list_photos(config.store))
+    assert looked_at(config)[0] == again
     config.lists.dream.photos[0].file.unlink()
-    assert looked_at(config)[0] == again, "the name means what was rendered last"
+    with pytest.raises(ConfigError, match=r"beach day\.png: no such file, and 2 pictures in the store had") as caught:
+        looked_at(config)
+    assert str(path) in str(caught.value)
+    assert str(other) in str(caught.value)
+    path.unlink()
+    assert looked_at(config)[0] == again
 
 
 def test_a_file_that_changes_between_is_refused(config: Config) -> None:
@@ -277,7 +517,8 @@ def test_damage_in_the_store_is_found_and_mended(config: Config, damage: str) ->
 def test_a_note_of_another_shape_counts_as_none(config: Config) -> None:
     _, path = kept(config)
     config.lists.dream.photos[0].file.unlink()
-    note = path.parent / "beach-day.json"
+    (note,) = path.parent.glob(f"{path.stem}*.json")
+    whole = note.read_text()
     for text in (
         "{",
         "[]",
@@ -287,17 +528,127 @@ def test_a_note_of_another_shape_counts_as_none(config: Config) -> None:
         "[" * 100_000,
     ):
         note.write_text(text)
-        with pytest.raises(ConfigError, match="no such file"):
+        with pytest.raises(ConfigError, match="no such file; name a picture"):
             looked_at(config)
+    note.unlink()
+    (path.parent / "beach-day.json").write_text(whole)  # where earlier versions kept it
+    assert photos.photo_path(config.store, looked_at(config)[0].lists.dream.photos[0].photo) == path
 
 
-def test_names_are_safe_in_paths_and_never_shared() -> None:
-    texts = ["a/My Photo (1).JPG", "../..", "ünder.png", "x" * 99 + ".jpg", ".hidden.jpg"]
-    names = [named.name for named in name_photos(texts)]
-    assert names == ["My-Photo-1", "photo", "nder", "x" * 40, "hidden"]
-    assert len(name_photos(["a.jpg", "a.jpg"])) == 1
-    with pytest.raises(ConfigError, match=r'"a\.jpg" and "A\.png" would share the name A; rename one'):
-        name_photos(["a.jpg", "b/A.png"])
+def test_slugs_are_safe_in_paths() -> None:
+    texts = ["a/My Photo (1).JPG", "../..", "ünder.png", "x" * 99 + ".jpg", ".hidden.jpg", "夏.jpg", "drawn"]
+    slugs = [named.slug for named in name_photos(texts)]
+    assert slugs == ["My-Photo-1", "", "nder", "x" * 40, "hidden", "", "drawn"]
+    assert len(name_photos(["a.jpg", "a.jpg", "./a.jpg"])) == 1
+
+
+# Files of other colours
+
+
+def save_wide(config: Config, colours: Image.Image) -> None:
+    """Make the configuration's photograph one of Display P3."""
+    icc.in_colours_of(colours, icc.P3).save(config.lists.dream.photos[0].file, icc_profile=icc.P3)
+
+
+def as_earlier(config: Config, picture: Image.Image, profile: bytes | None) -> Path:
+    """Keep the configuration's photograph as earlier versions did: its pixels as they are, and its profile."""
+    named = config.lists.dream.photos[0]
+    digest = hashlib.sha256(named.file.read_bytes()).hexdigest()
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("atlas-photo", hashlib.sha256(picture.tobytes()).hexdigest())
+    path = config.store / "photos" / f"{digest}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, pnginfo=info, icc_profile=profile)
+    note = {"file": named.given, "sha256": digest, "size": [picture.height, picture.width]}
+    (path.parent / "beach-day.json").write_text(json.dumps(note))
+    return path
+
+
+def test_the_store_keeps_srgb_and_no_profile(config: Config, colours: Image.Image) -> None:
+    save_wide(config, colours)
+    known, path = kept(config)
+    photo = known.lists.dream.photos[0].photo
+    assert path.name == f"{hashlib.sha256(config.lists.dream.photos[0].file.read_bytes()).hexdigest()}-srgb.png"
+    with Image.open(path) as image:
+        assert set(image.info) == {"atlas-photo", "atlas-photo-colours"}
+    assert mean_error(photos.open_photo(known.store, photo), colours) < 0.5
+    assert looked_at(config) == (known, [])
+    config.lists.dream.photos[0].file.unlink()
+    assert looked_at(config) == (known, [])
+
+
+def test_a_dream_of_wrongly_read_pixels_is_another(config: Config, colours: Image.Image) -> None:
+    save_wide(config, colours)
+    photo = kept(config)[0].lists.dream.photos[0].photo
+    job = jobs_of(kept(config)[0])[0]
+    before = replace(job, start=replace(photo, is_converted=False))
+    assert job.path != before.path
+    assert f"~{photo.sha256[:8]}-srgb.png" in str(job.path)
+    assert record(job, b"").is_of(job, WEIGHTS.sha256)
+    assert not record(before, b"").is_of(job, WEIGHTS.sha256)
+    write_weights_id(config.store, WEIGHTS)
+    put(config.store, job)
+    put(config.store, before)
+    assert check_store(config.store) == []
+
+
+@pytest.mark.parametrize("is_here", [True, False], ids=["file", "store alone"])
+@pytest.mark.parametrize("kind", ["P3", "grey"])
+def test_what_earlier_versions_kept_becomes_srgb(
+    kind: str, is_here: bool, config: Config, colours: Image.Image
+) -> None:
+    profile, picture, wanted = icc.P3, icc.in_colours_of(colours, icc.P3), colours
+    if kind == "grey":
+        profile, picture = icc.grey(1.8), colours.convert("L")
+        wanted = decoded(encoded(picture, "PNG", icc_profile=profile))
+    picture.save(config.lists.dream.photos[0].file, icc_profile=profile)
+    path = as_earlier(config, picture.convert("RGB"), profile)
+    assert "icc_profile" not in photos.open_kept(path).info
+    if not is_here:
+        config.lists.dream.photos[0].file.unlink()
+    known, now = kept(config)
+    assert known.lists.dream.photos[0].photo.is_converted
+    assert mean_error(photos.open_kept(now), wanted) < 0.5
+    assert not path.exists(), "its profile says who made it, and no dream begins with it"
+    assert looked_at(config) == (known, [])
+
+
+@pytest.mark.parametrize("is_here", [True, False], ids=["file", "store alone"])
+def test_what_earlier_versions_kept_of_ink_loses_its_profile(is_here: bool, config: Config) -> None:
+    """Its pixels cannot be converted any more, and are what the masters of the store began with."""
+    page = Image.new("CMYK", (60, 40), (200, 30, 0, 40))
+    page.save(config.lists.dream.photos[0].file, "TIFF", icc_profile=icc.CMYK)
+    path = as_earlier(config, page.convert("RGB"), icc.CMYK)
+    if not is_here:
+        config.lists.dream.photos[0].file.unlink()
+    known, now = kept(config)
+    with Image.open(now) as image:
+        assert "icc_profile" not in image.info
+    assert known.lists.dream.photos[0].photo.is_converted == is_here
+    assert path.exists() != is_here
+    if not is_here:
+        assert photos.open_kept(path).tobytes() == page.convert("RGB").tobytes()
+
+
+def test_what_earlier_versions_kept_without_a_profile_is_read_again(config: Config, colours: Image.Image) -> None:
+    """They lost the profile of a picture with transparency, and took its pixels as sRGB."""
+    wide = icc.in_colours_of(colours, icc.P3)
+    clear = wide.copy()
+    clear.putalpha(255)
+    clear.save(config.lists.dream.photos[0].file, icc_profile=icc.P3)
+    as_earlier(config, wide, None)
+    assert kept(config)[0].lists.dream.photos[0].photo.is_converted
+    config.lists.dream.photos[0].file.unlink()
+    assert looked_at(config)[0].lists.dream.photos[0].photo.is_converted
+
+
+def test_a_picture_without_a_profile_is_what_it_was(config: Config, colours: Image.Image) -> None:
+    colours.save(config.lists.dream.photos[0].file)
+    path = as_earlier(config, colours, None)
+    known, now = kept(config)
+    assert now == path
+    assert photos.open_kept(path).tobytes() == colours.tobytes()
+    assert not known.lists.dream.photos[0].photo.is_converted
 
 
 def test_the_picture_that_ships_is_what_the_plan_says() -> None:

@@ -80,7 +80,7 @@ class Job:
     def path(self) -> PurePosixPath:
         """Where the master lies under its weights' folder; different for different jobs."""
         seed = "" if self.seed == DEFAULT_SEED else f"~s{self.seed}"
-        start = f"~{self.start.sha256[:8]}" if self.start else ""
+        start = f"~{self.start.short_id}" if self.start else ""
         return PurePosixPath(f"{self.recipe.name}-{self.recipe.digest}", f"{self.target.slug}{seed}{start}.png")
 
     @property

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from atlas.plan.blocks import Size
 
+_CONVERTED = "-srgb"
 LARGEST_SIDE = 1200  # pixels: the shorter side of a photograph as it is kept, and of a dream
 
 
@@ -13,6 +14,25 @@ class Photo:
 
     sha256: str  # of the file's bytes
     size: Size  # (height, width) in pixels as it is kept: upright, its shorter side at most `LARGEST_SIDE`
+    is_converted: bool = False  # whether its colour profile changed its pixels
+
+    @property
+    def id(self) -> str:
+        """What tells its pixels from all others, in records: they follow from the file and from how it is read.
+
+        Earlier versions took the pixels of every file as sRGB, so what they rendered from others has another id.
+        """
+        return self.sha256 + _CONVERTED if self.is_converted else self.sha256
+
+    @property
+    def short_id(self) -> str:
+        """Its id in paths of masters."""
+        return shorten(self.id)
+
+
+def shorten(photo_id: str) -> str:
+    """A photograph's id in paths of masters: 8 digits of its hash."""
+    return photo_id[:8] + photo_id[64:]
 
 
 DRAWN = "drawn"  # says a configuration instead of a path: what the project draws itself

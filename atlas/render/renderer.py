@@ -177,7 +177,7 @@ class Renderer:
             recipe_name=job.recipe.name,
             recipe=job.recipe.as_dict(),
             recipe_digest=job.recipe.digest,
-            start=job.start.sha256 if job.start else NOISE,
+            start=job.start.id if job.start else NOISE,
             seed=job.seed,
             weights=self._weights.id,
             input=job.recipe.input_map(self._weights.id.trained_input),

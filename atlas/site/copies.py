@@ -44,9 +44,10 @@ class Encoder:
         buffer = io.BytesIO()
         if self.format == "AVIF":
             # one thread for each picture: the bytes depend on the number, and pictures run side by side anyway
-            image.save(buffer, "AVIF", quality=self.quality, subsampling="4:4:4", speed=self.speed, max_threads=1)
+            settings = {"quality": self.quality, "subsampling": "4:4:4", "speed": self.speed, "max_threads": 1}
+            image.save(buffer, "AVIF", icc_profile=None, **settings)
         else:
-            image.save(buffer, "JPEG", quality=self.quality, subsampling=0)
+            image.save(buffer, "JPEG", icc_profile=None, quality=self.quality, subsampling=0)
         return buffer.getvalue()
 
 

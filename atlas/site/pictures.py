@@ -143,7 +143,7 @@ def _before_work(exhibit: Exhibit, photo: Path, settings: CopySettings) -> Work:
     size = record.width, record.height
     wanted = (("before.avif", settings.avif(), max(size)), ("before.jpg", JPEG, THUMB))
     copies = (
-        Copy(f"{exhibit.folder}/{name}", encoder, largest, _digest(record.start, f"{size} {largest}", encoder))
+        Copy(f"{exhibit.folder}/{name}", encoder, largest, _digest(record.start, f"{size} {largest} sRGB", encoder))
         for name, encoder, largest in wanted
     )
     return Work(tuple(copies), PhotoSource(photo, size))

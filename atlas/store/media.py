@@ -32,18 +32,28 @@ DAMAGE = (
 _JPEG_END = b"\xff\xd9"
 
 
-def media_fault(path: Path) -> str | None:
-    """What is wrong with a picture or a video, found without decoding it; None if it is whole."""
-    return _video_fault(path) if path.suffix == ".mp4" else _picture_fault(path)
+def media_fault(path: Path, *, is_copy: bool = False) -> str | None:
+    """Find out whether a picture or a video is whole, without decoding it.
+
+    Args:
+        path: of the file.
+        is_copy: whether this program made it for the web: in sRGB, without a colour profile.
+
+    Returns:
+        What is wrong with it; None if nothing is.
+    """
+    return _video_fault(path) if path.suffix == ".mp4" else _picture_fault(path, is_copy)
 
 
-def _picture_fault(path: Path) -> str | None:
+def _picture_fault(path: Path, is_copy: bool) -> str | None:
     try:
         data = read_whole(path, MOST_BYTES)
-        with Image.open(io.BytesIO(data)):
-            pass
+        with Image.open(io.BytesIO(data)) as image:
+            has_profile = "icc_profile" in image.info
     except DAMAGE:
         return "not a picture"
+    if is_copy and has_profile:
+        return "has a colour profile, and of an AVIF whose profile is not one of RGB browsers show nothing"
     is_whole = data.endswith(_JPEG_END) if path.suffix == ".jpg" else path.suffix != ".avif" or has_all_boxes(data)
     return None if is_whole else "cut off"
 

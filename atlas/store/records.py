@@ -92,7 +92,7 @@ class Record:
     recipe_name: str
     recipe: dict[str, Any]
     recipe_digest: str
-    start: str  # "noise", or the SHA-256 of a photograph
+    start: str  # "noise", or a photograph's id: the SHA-256 of its file, and "-srgb" if its colours were converted
     seed: int
     weights: WeightsId
     input: InputMap  # what the network was given for a picture x; "x" in records from before there was a choice
@@ -119,7 +119,7 @@ class Record:
             precision: resolved precision; None if any will do. Other numerics do not count: a picture stays up to
                 date on other hardware.
         """
-        start = job.start.sha256 if job.start else NOISE
+        start = job.start.id if job.start else NOISE
         used = job.recipe.input_map(weights.trained_input)
         wanted = (str(job.target), job.recipe.digest, start, job.seed, weights.sha256, used, job.sizes[-1])
         size = self.height, self.width

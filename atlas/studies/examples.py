@@ -35,6 +35,7 @@ from atlas.render import numerics as arithmetic
 from atlas.render.memory import is_out_of_memory, may_be_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
 from atlas.store.masters import find_record, master_path, open_master
+from atlas.store.photo_files import COLOURS
 from atlas.store.records import Record
 from atlas.studies.desk import Desk
 from atlas.studies.gallery import Gallery, square_of
@@ -119,7 +120,8 @@ def _inputs(desk: Desk, gallery: Gallery, rendered: dict[Job, Record]) -> str:
     """Digest of all that the examples depend on, whatever the order of the pictures."""
     size = desk.source.config.lists.examples.size
     features = (part for job, record in rendered.items() for part in (job.path, record.pixels_sha256))
-    return digest([VERSION, KEPT, LARGEST, _folder(desk, gallery), size, *sorted(gallery.hashes), *features])
+    colours = [COLOURS] if gallery.folder else []  # how a person's files are read
+    return digest([VERSION, KEPT, LARGEST, _folder(desk, gallery), size, *sorted(gallery.hashes), *features, *colours])
 
 
 def _folder(desk: Desk, gallery: Gallery) -> str | None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +16,7 @@ from atlas import paths
 from atlas.drawn.pictures import CLASSES, draw_class
 from atlas.errors import ConfigError, StoreError
 from atlas.plan.lists.examples import ExampleList
+from atlas.store.foreign_files import HEAD, foreign_kind
 from atlas.store.photo_files import LARGEST_FILE, decode_picture, read_bytes, sha256_of
 from atlas.store.weights_ids import file_sha256
 
@@ -129,6 +132,9 @@ def walk_folder(folder: Path, on_skip: Skip) -> Folder:
         on_skip(why)
 
     for path in _walk(folder, skip):
+        if kind := _foreign_kind(path):
+            skip(f"{path}: {kind}")
+            continue
         try:
             paths.check_file(path, LARGEST_FILE)
             files.setdefault(file_sha256(path), path)
@@ -154,6 +160,13 @@ def draw_gallery(size: int) -> Drawn:
 def square_of(image: Image.Image, size: int) -> Image.Image:
     """The square in the middle of a picture, brought to so many pixels: what the network sees of it."""
     return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+
+
+def _foreign_kind(path: Path) -> str | None:
+    """What a file is that is not read, before all of it is hashed; None if it may be a picture, or cannot be opened."""
+    with suppress(OSError), paths.open_regular(path, sys.maxsize) as file:
+        return foreign_kind(file.read(HEAD))
+    return None
 
 
 def _walk(folder: Path, on_skip: Skip) -> Iterator[Path]:

@@ -13,13 +13,13 @@ from atlas.plan.tables import read_path
 from atlas.plan.targets import Target, Term
 
 LONGEST_NAME = 40  # characters of a file's name in paths
+_JOINERS = "\u200c\u200d"  # between letters of some scripts
 
 
 @dataclass(frozen=True)
 class StartPhoto:
     """A photograph that a configuration names."""
 
-    name: str  # in the paths of pages: its file's name without ending, in characters that every file system takes
     file: Path | None  # None: the picture that ships with the project
     photo: Photo | None  # what it is; None until somebody looks at the file
 
@@ -27,6 +27,25 @@ class StartPhoto:
     def given(self) -> str:
         """What `atlas dream` takes for it: the file's name, since its folder is this machine's."""
         return self.file.name if self.file else DRAWN
+
+    @property
+    def title(self) -> str:
+        """What people read: the file's name. What cannot be shown, or would turn the text around it, is replaced."""
+        return "".join(char if char.isprintable() or char in _JOINERS else "\ufffd" for char in self.given)
+
+    @property
+    def slug(self) -> str:
+        """The file's name without ending, cut, in characters that every file system takes; empty if none is left."""
+        return self._whole_slug[:LONGEST_NAME].strip(".-")
+
+    @property
+    def is_slug_whole(self) -> bool:
+        """Whether the slug was not cut."""
+        return len(self._whole_slug) <= LONGEST_NAME
+
+    @property
+    def _whole_slug(self) -> str:
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.file.stem if self.file else DRAWN)
 
 
 @dataclass(frozen=True)
@@ -72,20 +91,12 @@ def name_photos(texts: Iterable[str], folder: Path = Path()) -> tuple[StartPhoto
         folder: to which the paths are relative.
 
     Raises:
-        ConfigError: two different files have one name, and so would share a page.
+        ConfigError: a text is no path.
     """
-    found: dict[str, StartPhoto] = {}
-    for text in dict.fromkeys(texts):
-        photo = _name_photo(text, folder)
-        other = found.setdefault(photo.name.lower(), photo)
-        if other != photo:
-            raise ConfigError(f'"{other.given}" and "{photo.given}" would share the name {photo.name}; rename one')
-    return tuple(found.values())
+    return tuple(dict.fromkeys(_name_photo(text, folder) for text in texts))
 
 
 def _name_photo(text: str, folder: Path) -> StartPhoto:
     if text == DRAWN:
-        return StartPhoto(DRAWN, None, DRAWN_PHOTO)
-    file = read_path(text, folder)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(text).stem)[:LONGEST_NAME].strip(".-")
-    return StartPhoto(name or "photo", file, None)
+        return StartPhoto(None, DRAWN_PHOTO)
+    return StartPhoto(read_path(text, folder), None)

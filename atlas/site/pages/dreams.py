@@ -65,6 +65,7 @@ class DreamBody:
     start: str
     is_drawn: bool  # whether it began as the picture that ships with the project
     start_sha256: str
+    is_converted: bool  # whether the colours of the file were converted
     before: Picture | None  # None: pending, or the store has lost the photograph
     after: Picture | None  # None: pending
     alt_before: str
@@ -101,26 +102,27 @@ def dream_pages(atlas: Atlas) -> list[Page]:
 
 
 def _title(dream: Dream) -> str:
-    return f"{dream.start.name} → {dream.job.target}"
+    return f"{dream.title} → {dream.job.target}"
 
 
 def _card(dream: Dream, exhibit: Exhibit) -> DreamCard:
-    return DreamCard(dream_page(dream), str(dream.job.target), dream.start.name, exhibit.status, thumb_of(exhibit))
+    return DreamCard(dream_page(dream), str(dream.job.target), dream.title, exhibit.status, thumb_of(exhibit))
 
 
 def _dream_page(atlas: Atlas, dream: Dream, around: Around) -> Page:
     exhibit = atlas.exhibits[dream.job]
-    assert dream.job.start  # a dream starts from a photograph
     record, job = exhibit.record, dream.job
+    assert job.start  # a dream starts from a photograph
     body = DreamBody(
         target=str(job.target),
-        start=dream.start.name,
+        start=dream.title,
         is_drawn=dream.start.file is None,
-        start_sha256=dream.job.start.sha256,
+        start_sha256=job.start.sha256,
+        is_converted=job.start.is_converted,
         before=_before(exhibit),
         after=picture_of(exhibit),
-        alt_before=f"The picture {dream.start.name} as it was.",
-        alt_after=f"The picture {dream.start.name} after the descent towards {job.target}.",
+        alt_before=f"The picture {dream.title} as it was.",
+        alt_after=f"The picture {dream.title} after the descent towards {job.target}.",
         status=exhibit.status,
         sentence=words.status_sentence("failed", record) if record and record.failed_at else STATUSES[exhibit.status],
         record=record,
@@ -132,8 +134,8 @@ def _dream_page(atlas: Atlas, dream: Dream, around: Around) -> Page:
         next=around[1],
     )
     crumbs = (HOME_LINK, Link(TITLE, PAGE), Link(_title(dream), None))
-    description = f"A deep dream of InceptionV3: the picture {dream.start.name}, changed towards {job.target}."
-    return Page(dream_page(dream), "dream.html", f"{dream.start.name}, {job.target}", description, crumbs, body)
+    description = f"A deep dream of InceptionV3: the picture {dream.title}, changed towards {job.target}."
+    return Page(dream_page(dream), "dream.html", f"{dream.title}, {job.target}", description, crumbs, body)
 
 
 def _before(exhibit: Exhibit) -> Picture | None:

@@ -49,7 +49,7 @@ def _neurons(titles: Mapping[str, str]) -> Iterator[tuple[Key, str, str]]:
 def _dreams(atlas: Atlas) -> Iterator[tuple[Key, str, str]]:
     for dream in config_dreams(atlas.config):
         for term in dream.job.target.terms:
-            yield _key(term), dream_page(dream), f"Deep dream {dream.start.name} → {dream.job.target}"
+            yield _key(term), dream_page(dream), f"Deep dream {dream.title} → {dream.job.target}"
 
 
 def _studies(atlas: Atlas, titles: Mapping[str, str]) -> Iterator[tuple[Key, str, str]]:

@@ -35,7 +35,7 @@ def layer_page(name: str, at: int) -> str:
 
 def dream_page(dream: Dream) -> str:
     """Path of a dream's page: `dreams/<photograph>-<target>/index.html`."""
-    return f"dreams/{dream.start.name}-{dream.job.target.slug}/{HOME}"
+    return f"dreams/{dream.name}-{dream.job.target.slug}/{HOME}"
 
 
 def tile_of(feature: Feature) -> Tile:
