@@ -584,8 +584,8 @@ def test_a_dream_of_wrongly_read_pixels_is_another(config: Config, colours: Imag
     before = replace(job, start=replace(photo, is_converted=False))
     assert job.path != before.path
     assert f"~{photo.sha256[:8]}-srgb.png" in str(job.path)
-    assert record(job, b"").is_of(job, WEIGHTS.sha256)
-    assert not record(before, b"").is_of(job, WEIGHTS.sha256)
+    assert record(job, b"").is_of(job, WEIGHTS)
+    assert not record(before, b"").is_of(job, WEIGHTS)
     write_weights_id(config.store, WEIGHTS)
     put(config.store, job)
     put(config.store, before)
