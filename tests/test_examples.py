@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, PngImagePlugin
+from torchvision.transforms import functional as TF
 from typer.testing import CliRunner
 
 import icc
@@ -250,15 +251,9 @@ def squares(photos):
     return found
 
 
-def test_the_nine_strongest_are_those_of_torchvisions_model(made, photos, model64):
-    desk, looked = made
-    pictures = squares(photos)
-    assert (looked.found.seen, looked.found.skipped, len(pictures)) == (PICTURES, 0, PICTURES)
-    names = ["Conv2d_1a_3x3", "Conv2d_4a_3x3", "Mixed_5b", "Mixed_6b"]
-    images = torch.from_numpy(np.stack([np.asarray(p) for p in pictures.values()])).permute(0, 3, 1, 2).double() / 255
-    with torch.no_grad():
-        maps = oracle.Cut(model64, names)(images)
-    features = {one.target: one for one in looked.found.features}
+def assert_strongest(desk, found, pictures, maps):
+    """The crops of all features are those of the strongest neurons in maps of all pictures, by layer."""
+    features = {one.target: one for one in found.features}
     assert list(features) == [str(job.target) for job in feature_jobs(desk.source.config)]
     for job in feature_jobs(desk.source.config):
         term = job.target.terms[0]
@@ -273,6 +268,34 @@ def test_the_nine_strongest_are_those_of_torchvisions_model(made, photos, model6
             assert peaks[crop.picture] == pytest.approx(crop.score, rel=1e-3, abs=1e-5)
             at = values[list(pictures).index(crop.picture)][crop.neuron]
             assert at == pytest.approx(crop.score, rel=1e-3, abs=1e-5)
+
+
+def test_the_nine_strongest_are_those_of_torchvisions_model(made, photos, model64):
+    desk, looked = made
+    pictures = squares(photos)
+    assert (looked.found.seen, looked.found.skipped, len(pictures)) == (PICTURES, 0, PICTURES)
+    with torch.no_grad():
+        maps = oracle.Cut(model64, desk.source.config.layers)(stacked(pictures))
+    assert_strongest(desk, looked.found, pictures, maps)
+
+
+def test_weights_that_torchvision_trained_see_photographs_through_its_own_preprocessing(made, desk, photos, model64):
+    """Normalised, and by `transform_input`, as torchvision's pretrained model does it."""
+    whole = made[0].renderer.weights
+    trained = Weights(replace(whole.id, input="2x-1"), whole.tensors)
+    renderer = Renderer(trained, CPU, resolve_numerics(CPU, "fp32", 2))
+    there = Desk(Source(desk.source.config, trained.id), renderer)
+    found = find_examples(there, walk_folder(photos, print), Quiet(), rows=4).found
+    pictures = squares(photos)
+    images = TF.normalize(stacked(pictures), oracle.MEAN, oracle.DEVIATION)
+    with torch.no_grad():
+        maps = oracle.Cut(model64, desk.source.config.layers)(model64._transform_input(images))
+    assert_strongest(there, found, pictures, maps)
+
+
+def stacked(pictures):
+    """[n, 3, H, W] float64 in [0, 1]."""
+    return torch.from_numpy(np.stack([np.asarray(p) for p in pictures.values()])).permute(0, 3, 1, 2).double() / 255
 
 
 def test_the_own_picture_counts_by_its_strongest_neuron_too(made, model64):
