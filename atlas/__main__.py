@@ -8,6 +8,7 @@ from contextlib import suppress
 from types import FrameType
 
 from atlas import INTERRUPTED
+from atlas.cores import shorten_spin
 from atlas.streams import prepare_streams
 
 _AT_ONCE = b"\natlas: stopped at once; what is finished is kept, and the same command goes on from there\n"
@@ -16,6 +17,7 @@ _AT_ONCE = b"\natlas: stopped at once; what is finished is kept, and the same co
 def main() -> None:
     """Run the command line. The first Ctrl-C ends what is being done, a second one stops at once."""
     prepare_streams()
+    shorten_spin(os.environ)
     # what Pillow mutters about a file is for nobody: a picture is whole, or it is damaged and named
     warnings.filterwarnings("ignore", module=r"PIL\.")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from atlas.cores import find_cores
 from atlas.errors import ConfigError
 from atlas.forecast import Forecast, format_seconds
 from atlas.plan import jobs as planning
@@ -45,6 +46,7 @@ class Expectation:
     numerics: Numerics
     flops: int  # of the pending batches, padding included
     seconds: float
+    threads_from: str = ""  # what says how many threads there are; "" where nothing does
 
 
 class Watcher(Protocol):
@@ -81,7 +83,14 @@ def expect(ahead: Forecast, options: RunOptions, executor: Executor) -> Expectat
     rounds = planning.rounds(ahead.pending, device.type, options.batch_size)
     flops = sum(batch.flops for batches in rounds for batch in batches)
     seconds = flops / executor.measure_speed() if flops else 0.0
-    return Expectation(ahead, device, executor.device_name, numerics, flops, seconds)
+    return Expectation(ahead, device, executor.device_name, numerics, flops, seconds, _threads_from(options))
+
+
+def _threads_from(options: RunOptions) -> str:
+    """What says how many threads of the CPU a run has."""
+    if options.threads:
+        return "--threads"
+    return find_cores().source if options.executor == "plain" else ""  # a worker elsewhere has a number of its own
 
 
 def refuse_long_cpu_run(expectation: Expectation, options: RunOptions, executor: Executor) -> None:
