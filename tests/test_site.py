@@ -25,6 +25,7 @@ from atlas.site.models import Link, Page
 from atlas.site.pages.network import PlainBody
 from atlas.site.pictures import CopySettings, Encoded
 from atlas.site.templates import NO_BREAK, Facts, Templates
+from atlas.store import files
 from atlas.store.masters import master_path
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import resolve_weights, write_weights_id
@@ -292,7 +293,7 @@ def test_files_of_an_earlier_build_go_and_others_stay(tmp_path: Path) -> None:
     build_site(config, WEIGHTS)
     (config.site / "CNAME").write_text("atlas.example.org")
     (config.site / "Mixed_5b/notes.txt").write_text("mine")
-    leftover = config.site / "Mixed_5c" / ".0123456789abcdef.tmp"
+    leftover = config.site / "Mixed_5c" / f".{files._host()}-0123456789abcdef.tmp"
     leftover.write_bytes(b"half")
     fewer = override(config, layer_names="Conv2d_1a_3x3,Mixed_5c")
     build_site(fewer, WEIGHTS)
