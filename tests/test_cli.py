@@ -366,7 +366,7 @@ def test_weights_that_are_wrong_exit_3(config, tmp_path, weights):
 
     assert "no such file" in message(tmp_path / "none.pth")
     (tmp_path / "net.safetensors").write_bytes(b"not one")
-    assert "not a whole torch file" in message(tmp_path / "net.safetensors")
+    assert "net.safetensors: not a plain state dict" in message(tmp_path / "net.safetensors")
     (tmp_path / "net.bin").write_bytes(b"\x02" + bytes(7) + b"{")
     assert "not a whole safetensors file" in message(tmp_path / "net.bin")
     for content in (b"not one either", b"", b"PK", b"PK\x03\x04" + b"x" * 99, b"\x80\x02", b"<html>404</html>"):

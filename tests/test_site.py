@@ -6,6 +6,7 @@ import html
 import json
 import posixpath
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -588,6 +589,16 @@ def test_absolute_addresses_come_with_a_base_url_alone(tmp_path: Path) -> None:
     assert not (config.site / "404.html").exists()
     assert not (config.site / "sitemap.xml").exists()
     assert "example.org" not in text(config, "Mixed_5b/0/index.html")
+
+
+def test_the_commands_of_the_last_line_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "si te%41?" / "pub #1"
+    monkeypatch.setattr("sys.argv", ["/my tools/atlas"])
+    config = replace(load_config(), site=folder)
+    said = site_lines(config, SiteReport(1, 0, 0, 0, 0, 0, (), False), zip_site=False)[-1]
+    before, after = said.split(" in a browser, or run: ")
+    assert shlex.split(before) == ["open", str(folder / "index.html")]
+    assert shlex.split(after) == ["/my tools/atlas", "serve", str(folder)]
 
 
 def test_a_recipe_of_ones_own_is_shown_to_be_pasted(tmp_path: Path) -> None:
