@@ -2,7 +2,17 @@
 #   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL FINE ZIP PORT REMOTE BRANCH
 #   HASHES SMALL
 
+# a value as one word of the shell, whatever is in it; and an option with the value of a variable, if that is set
+quoted = '$(subst ','\'',$(1))'
+option = $(if $($(2)),$(1) $(call quoted,$($(2))))
+
 VENV := .venv
+ifneq ($(words $(VENV)),1)
+$(error VENV="$(VENV)": must be one path without a space, which make takes for a target)
+endif
+ifneq (,$(strip $(foreach sign,' " ` \ ; & | < > ( ) * ? !,$(findstring $(sign),$(VENV)))))
+$(error VENV=$(VENV): the shell reads one of its signs otherwise; take letters, digits, dots, hyphens and slashes)
+endif
 BIN := $(VENV)/bin
 TOOLS := $(VENV)-tools
 READY := $(VENV)/.ready
@@ -16,11 +26,10 @@ ifneq ($(PYTHON),$(shell cat '$(VENV)/.made-with' 2>/dev/null))
 endif
 endif
 
-PLAN_FLAGS := $(if $(FEATURES),--features '$(FEATURES)') $(if $(LAYERS),--layers '$(LAYERS)') \
-	$(if $(FEATURES_ONLY),--features-only) \
-	$(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(STORE),--store '$(STORE)')
-BUILD_FLAGS := $(PLAN_FLAGS) $(if $(DEVICE),--device '$(DEVICE)') $(if $(SITE),--out '$(SITE)') \
-	$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine) $(if $(ZIP),--zip)
+PLAN_FLAGS := $(call option,--features,FEATURES) $(call option,--layers,LAYERS) \
+	$(if $(FEATURES_ONLY),--features-only) $(call option,--weights,WEIGHTS) $(call option,--store,STORE)
+BUILD_FLAGS := $(PLAN_FLAGS) $(call option,--device,DEVICE) $(call option,--out,SITE) \
+	$(call option,--base-url,BASE_URL) $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 .DEFAULT_GOAL := help
 .PHONY: help atlas demo site serve check publish cluster demo-weights demo-store test gpu-check torture check-site check-pages lint types hashes \
@@ -30,24 +39,24 @@ help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 atlas: $(READY) ## Render the article's atlas with ImageNet weights and write site/
-	$(BIN)/atlas build $(if $(CONFIG),--config '$(CONFIG)') $(BUILD_FLAGS)
+	$(BIN)/atlas build $(call option,--config,CONFIG) $(BUILD_FLAGS)
 
 demo: $(READY) ## Render a small atlas with the demo weights and write site/; minutes on a laptop
-	$(BIN)/atlas build --config $(if $(CONFIG),'$(CONFIG)',demo) $(BUILD_FLAGS)
+	$(BIN)/atlas build --config $(if $(CONFIG),$(call quoted,$(CONFIG)),demo) $(BUILD_FLAGS)
 
 site: $(READY) ## Write site/ from what the store has, without rendering
-	$(BIN)/atlas site $(if $(CONFIG),--config '$(CONFIG)') $(PLAN_FLAGS) $(if $(SITE),--out '$(SITE)') \
-		$(if $(BASE_URL),--base-url '$(BASE_URL)') $(if $(FINE),--fine) $(if $(ZIP),--zip)
+	$(BIN)/atlas site $(call option,--config,CONFIG) $(PLAN_FLAGS) $(call option,--out,SITE) \
+		$(call option,--base-url,BASE_URL) $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 serve: $(READY) ## Preview site/ at 127.0.0.1
-	$(BIN)/atlas serve $(if $(SITE),'$(SITE)') $(if $(PORT),--port '$(PORT)')
+	$(BIN)/atlas serve $(call option,,SITE) $(call option,--port,PORT)
 
 check: $(READY) ## Check that every master is whole and every link of the site is good
-	$(BIN)/atlas check $(if $(CONFIG),--config '$(CONFIG)') $(if $(STORE),--store '$(STORE)') $(if $(SITE),--site '$(SITE)')
+	$(BIN)/atlas check $(call option,--config,CONFIG) $(call option,--store,STORE) $(call option,--site,SITE)
 
 publish: $(READY) ## Check site/ and push it to branch gh-pages of REMOTE, which is origin unless named
-	$(BIN)/python scripts/publish.py $(if $(SITE),'$(SITE)') $(if $(REMOTE),--remote '$(REMOTE)') \
-		$(if $(BRANCH),--branch '$(BRANCH)')
+	$(BIN)/python scripts/publish.py $(call option,,SITE) $(call option,--remote,REMOTE) \
+		$(call option,--branch,BRANCH)
 
 cluster: $(READY_CLUSTER) ## Install Ray too, for more than one GPU or machine; on every machine of a cluster
 
@@ -101,14 +110,14 @@ clean: ## Remove the environment and what tools left; the store and the site sta
 
 $(READY): pyproject.toml constraints.txt scripts/make_venv.py
 	$(or $(PYTHON),python3) scripts/make_venv.py '$(VENV)' $(if $(PYTHON),--keep-torch) \
-		$(if $(HASHES),--hashes '$(HASHES)')
-	@echo '$(PYTHON)' > '$(VENV)/.made-with'
+		$(call option,--hashes,HASHES)
+	@echo $(call quoted,$(PYTHON)) > '$(VENV)/.made-with'
 	@touch $@
 
 $(READY_DEV): $(READY)
-	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra dev $(if $(HASHES),--hashes '$(HASHES)')
+	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra dev $(call option,--hashes,HASHES)
 	@touch $@
 
 $(READY_CLUSTER): $(READY)
-	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra cluster $(if $(HASHES),--hashes '$(HASHES)')
+	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra cluster $(call option,--hashes,HASHES)
 	@touch $@

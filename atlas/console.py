@@ -75,6 +75,7 @@ class RunConsole:
             device=expectation.device_name,
             precision=numerics.precision,
             threads=numerics.threads,
+            threads_from=expectation.threads_from,
             pending=len(ahead.pending),
             fresh=ahead.fresh,
             flops=expectation.flops,
@@ -182,8 +183,9 @@ def _seconds(value: float) -> float:
 def expectation_lines(expectation: Expectation) -> list[str]:
     """What a run says first."""
     ahead, numerics = expectation.forecast, expectation.numerics
+    source = f" (of {expectation.threads_from})" if expectation.threads_from else ""
     lines = [
-        f"device     {expectation.device_name}, {numerics.precision}, {count_of(numerics.threads, 'thread')}",
+        f"device     {expectation.device_name}, {numerics.precision}, {count_of(numerics.threads, 'thread')}{source}",
         f"renderings {len(ahead.pending):,} to make, {ahead.fresh:,} already in the store",
         f"work       {format_flops(expectation.flops)}, about {format_seconds(expectation.seconds)}",
         f"room       {format_bytes(ahead.master_bytes)} for masters, {format_bytes(ahead.site_bytes)} for the site",

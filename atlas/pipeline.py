@@ -170,7 +170,7 @@ def _run(
         ahead = forecast(
             jobs, config.store, config.weights, config.weights_input, precision=precision, force=options.force
         )
-        expectation = expect(ahead, sizes, executor)
+        expectation = expect(ahead, options, sizes, executor)
         watcher.expects(expectation)
         refuse_long_cpu_run(expectation, options, executor)
         require_room(expectation.forecast, config.store, site)
@@ -181,7 +181,7 @@ def _run(
         run = _Run(config, options, watcher, executor, sizes, weights, render_batches)
         pending = run.split_fresh(jobs)
         if len(pending) > len(expectation.forecast.pending):  # masters of other weights, or damaged, looked fresh
-            expectation = expect(forecast_of(jobs, set(pending)), sizes, executor)
+            expectation = expect(forecast_of(jobs, set(pending)), options, sizes, executor)
             watcher.expects(expectation)
             refuse_long_cpu_run(expectation, options, executor)
             require_room(expectation.forecast, config.store, site)

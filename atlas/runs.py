@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from atlas.cores import find_cores
 from atlas.errors import ConfigError
 from atlas.forecast import Forecast, format_seconds
 from atlas.plan import jobs as planning
@@ -47,6 +48,7 @@ class Expectation:
     numerics: Numerics
     flops: int  # of the pending batches, padding included
     seconds: float
+    threads_from: str = ""  # what says how many threads there are; "" where nothing does
 
 
 class Watcher(Protocol):
@@ -93,13 +95,20 @@ def batch_sizes(jobs: Sequence[Job], options: RunOptions, executor: Executor) ->
     return planning.fitted_sizes(jobs, executor.device.type, executor.memory)
 
 
-def expect(ahead: Forecast, sizes: BatchSizes, executor: Executor) -> Expectation:
+def expect(ahead: Forecast, options: RunOptions, sizes: BatchSizes, executor: Executor) -> Expectation:
     """Say what a run will take, from what is left to render and half a second of measurement."""
     device, numerics = executor.device, executor.numerics
     rounds = planning.rounds(ahead.pending, device.type, sizes, executor.memory)
     flops = sum(batch.flops for batches in rounds for batch in batches)
     seconds = flops / executor.measure_speed() if flops else 0.0
-    return Expectation(ahead, device, executor.device_name, numerics, flops, seconds)
+    return Expectation(ahead, device, executor.device_name, numerics, flops, seconds, _threads_from(options))
+
+
+def _threads_from(options: RunOptions) -> str:
+    """What says how many threads of the CPU a run has."""
+    if options.threads:
+        return "--threads"
+    return find_cores().source if options.executor == "plain" else ""  # a worker elsewhere has a number of its own
 
 
 def refuse_long_cpu_run(expectation: Expectation, options: RunOptions, executor: Executor) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shlex
 import subprocess
 import sys
 import unicodedata
@@ -129,7 +130,7 @@ def checked_size(site: Path) -> int:
         return found.bytes
     shown = list(found.faults[:SHOWN_FAULTS])
     if len(found.faults) > len(shown):
-        shown.append(f"and {len(found.faults) - len(shown)} more: atlas check --site {site}")
+        shown.append(f"and {len(found.faults) - len(shown)} more: atlas check --site {shlex.quote(str(site))}")
     raise AtlasError("nothing is published, since the check found faults:\n" + "\n".join(shown))
 
 
@@ -140,7 +141,9 @@ def refuse_wrong_repository(remote: str, branch: str) -> None:
     remotes = git("remote").split()
     if remote not in remotes:
         known = f"there are {', '.join(remotes)}" if remotes else "there is none"
-        raise ConfigError(f'no remote "{remote}": {known}; say REMOTE=…, or run git remote add {remote} ADDRESS')
+        raise ConfigError(
+            f'no remote "{remote}": {known}; say REMOTE=…, or run git remote add {shlex.quote(remote)} ADDRESS'
+        )
     if ask("check-ref-format", "--branch", branch) != branch:
         raise ConfigError(f'"{branch}" is no name of a branch; say BRANCH=…, such as gh-pages')
     if ask("symbolic-ref", "--quiet", "--short", "HEAD") == branch:
@@ -166,7 +169,7 @@ def refuse_foreign_branch(remote: str, branch: str) -> str | None:
     if base and commit_of(local) and ask("merge-base", "--is-ancestor", local, base) is None:
         raise ConfigError(
             f"branch {branch} of this repository has commits that {remote} does not have, and it would lose them; "
-            f"push them, or give the branch another name: git branch -m {branch} NAME"
+            f"push them, or give the branch another name: git branch -m {shlex.quote(branch)} NAME"
         )
     return base
 

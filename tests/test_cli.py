@@ -1,7 +1,10 @@
 """The command line: help, messages, exit codes, and whole runs on real weights at small sizes."""
 
+import errno
 import hashlib
+import http.client
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,10 +21,13 @@ from typer.testing import CliRunner
 import oracle
 from atlas import __version__
 from atlas.cli import app
+from atlas.errors import WeightsError
 from atlas.forecast import forecast_of
 from atlas.plan import jobs as planning
 from atlas.plan.config import load_config
+from atlas.render.checkpoints import find_state_dict
 from atlas.render.descent import to_pixels
+from atlas.render.weights import load_weights
 from atlas.store.masters import list_masters, open_master
 
 COMMANDS = ["layers", "plan", "render", "raster", "dream", "examples", "site", "serve", "check", "bench", "build"]
@@ -374,23 +380,25 @@ def test_weights_that_are_wrong_exit_3(config, tmp_path, weights):
         return result.output
 
     assert "no such file" in message(tmp_path / "none.pth")
-    (tmp_path / "net.bin").write_bytes(b"x")
-    assert "ends in .pth, .pt or .safetensors" in message(tmp_path / "net.bin")
     (tmp_path / "net.safetensors").write_bytes(b"not one")
-    assert "not a whole safetensors file" in message(tmp_path / "net.safetensors")
+    assert "net.safetensors: not a plain state dict" in message(tmp_path / "net.safetensors")
+    (tmp_path / "net.bin").write_bytes(b"\x02" + bytes(7) + b"{")
+    assert "not a whole safetensors file" in message(tmp_path / "net.bin")
     for content in (b"not one either", b"", b"PK", b"PK\x03\x04" + b"x" * 99, b"\x80\x02", b"<html>404</html>"):
         (tmp_path / "net.pth").write_bytes(content)
         assert "net.pth: not a " in message(tmp_path / "net.pth")
-    torch.save({"state_dict": dict(weights.tensors)}, tmp_path / "nested.pth")
-    assert "it has state_dict" in message(tmp_path / "nested.pth")
+    torch.save({"epoch": 3}, tmp_path / "other.pth")
+    assert "it has epoch" in message(tmp_path / "other.pth")
     torch.save({"model": Evil()}, tmp_path / "evil.pth")
-    assert "could run code" in message(tmp_path / "evil.pth")
+    assert "(it holds setattr), and anything else could run code" in message(tmp_path / "evil.pth")
     assert not Evil.ran
     torch.save([1, 2], tmp_path / "list.pth")
     assert "not a state dict" in message(tmp_path / "list.pth")
     short = {k: v for k, v in weights.tensors.items() if not k.startswith("Mixed_7c")}
     short["Mixed_5b.branch1x1.conv.weight"] = torch.zeros(3, 3)
     torch.save(short, tmp_path / "short.pth")
+    torch.save({"model": {f"module.{name}": tensor for name, tensor in short.items()}}, tmp_path / "short.ckpt")
+    assert "short.ckpt, key model, prefix module.: not InceptionV3" in message(tmp_path / "short.ckpt")
     told = message(tmp_path / "short.pth")
     assert "Mixed_5b.branch1x1.conv.weight is (3, 3), not (64, 192, 1, 1)" in told
     assert "tensors differ" in told
@@ -405,16 +413,78 @@ class Evil:
         return setattr, (Evil, "ran", True)
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
-def test_weights_in_half_precision_and_with_fc_are_read(suffix, weights, tmp_path):
+@pytest.mark.parametrize("name", ["half.pth", "half.PT", "half.pth.tar", "half.ckpt", "half.bin", "half.safetensors"])
+@pytest.mark.parametrize("save", [torch.save, safetensors.torch.save_file])
+def test_weights_are_read_by_what_their_file_holds(name, save, weights, tmp_path):
+    """In half precision and with fc, too."""
     tensors = {name: tensor.half() for name, tensor in weights.tensors.items()}
     tensors |= {"fc.weight": torch.zeros(1000, 2048).half(), "AuxLogits.fc.bias": torch.zeros(1000).half()}
-    file = tmp_path / f"half{suffix}"
-    safetensors.torch.save_file(tensors, file) if suffix == ".safetensors" else torch.save(tensors, file)
-    arguments = ["--weights", file, "--store", tmp_path / "store", "--recipe", "quick", "--batch-size", "1"]
-    result = run("render", "Conv2d_1a_3x3[0]", *arguments)
+    save(tensors, tmp_path / name)
+    found = load_weights(str(tmp_path / name))
+    assert (found.id.name, found.id.note) == ("half", f"weights from the file {name}")
+    assert found.tensors.keys() == weights.tensors.keys()
+
+
+def with_prefix(prefix, tensors):
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+CHECKPOINTS = {
+    "prefix module. removed": lambda t: with_prefix("module.", t),
+    "prefix _orig_mod.module. removed": lambda t: with_prefix("_orig_mod.module.", t),
+    "prefix backbone. removed": lambda t: with_prefix("backbone.", t) | {"head.weight": torch.zeros(2)},
+    "from key state_dict": lambda t: {"epoch": 3, "state_dict": t, "optimizer": {"state": {0: {"step": 1}}}},
+    "prefix model. removed; from key model_state_dict": lambda t: {"model_state_dict": with_prefix("model.", t)},
+    "from key trainer.model": lambda t: {"trainer": {"model": t}},
+    "from key \\u202e\\n": lambda t: {"\u202e\n": t},
+}
+
+
+@pytest.mark.parametrize("note", CHECKPOINTS)
+def test_a_checkpoint_is_taken_where_nothing_is_ambiguous(note, weights, tmp_path):
+    torch.save(CHECKPOINTS[note](dict(weights.tensors)), tmp_path / "net.pth")
+    found = load_weights(str(tmp_path / "net.pth"))
+    assert found.id.note == f"weights from the file net.pth; {note}"
+    assert all(torch.equal(tensor, weights.tensors[name]) for name, tensor in found.tensors.items())
+
+
+@pytest.mark.parametrize(
+    ("make", "places"),
+    [
+        (lambda t: {"state_dict": t, "state_dict_ema": dict(t)}, "key state_dict; key state_dict_ema"),
+        (
+            lambda t: {"model": with_prefix("net.", t) | with_prefix("ema.", t)},
+            "key model, prefix ema.; key model, prefix",
+        ),
+    ],
+)
+def test_a_checkpoint_with_two_networks_is_refused_with_both(make, places, weights, tmp_path):
+    torch.save(make({name: tensor + 0 for name, tensor in weights.tensors.items()}), tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match="Save the one that you mean alone") as caught:
+        load_weights(str(tmp_path / "net.pth"))
+    assert places in str(caught.value)
+
+
+def test_a_state_dict_is_taken_whatever_else_its_file_holds(weights):
+    names = list(weights.tensors)
+    plain = dict.fromkeys(names, "plain")
+    assert find_state_dict({**plain, **dict.fromkeys((f"ema.{name}" for name in names), "ema")}, names, "").note == ""
+    assert find_state_dict({**plain, "state_dict": plain}, names, "").note == ""
+
+
+def test_a_checkpoint_that_holds_itself_ends(weights):
+    circle = {}
+    circle |= {f"key{number}": circle for number in range(100)}
+    assert find_state_dict(circle, list(weights.tensors), "").tensors is circle
+
+
+def test_weights_of_fid_are_taken_with_a_line_about_their_pools(weights, tmp_path):
+    torch.save({**weights.tensors, "fc.weight": torch.zeros(1008, 2048)}, tmp_path / "fid.pth")
+    arguments = ["--weights", tmp_path / "fid.pth", "--store", tmp_path / "store", "--recipe", "quick"]
+    result = run("render", "Conv2d_1a_3x3[0]", *arguments, "--batch-size", "1", "--device", "cpu")
     assert result.exit_code == 0
-    assert Path(result.stdout.strip()).parent.parent.name.startswith("half-")
+    assert result.stderr.count("that network's average pools leave out the padding") == 1
+    assert "Mixed_7c has a max pool instead" in load_weights(str(tmp_path / "fid.pth")).id.note
 
 
 def test_imagenet_weights_that_cannot_be_reached_exit_3_with_three_ways_on(tmp_path, monkeypatch):
@@ -430,6 +500,32 @@ def test_imagenet_weights_that_cannot_be_reached_exit_3_with_three_ways_on(tmp_p
     for way in ("--weights FILE", "folder", "--weights demo", "no network"):
         assert way in result.output
     assert not list(list_masters(tmp_path / "store"))
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR])
+def test_a_folder_that_cannot_keep_the_imagenet_weights_is_named(code, tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise OSError(code, os.strerror(code), str(tmp_path))
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", lambda *_: pytest.fail("the network was asked"))
+    monkeypatch.setattr("os.makedirs", refuse)
+    result = run("render", "Conv2d_1a_3x3[0]", "--recipe", "quick", "--store", tmp_path / "store", "--device", "cpu")
+    assert result.exit_code == 3
+    named = f"{tmp_path / 'hub' / 'checkpoints'}: the ImageNet weights cannot be kept there: {os.strerror(code)}; "
+    assert named + "set TORCH_HOME to a folder that can be written" in result.output
+    assert "cannot be reached" not in result.output
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError("timed out"), http.client.IncompleteRead(b"")])
+def test_a_network_that_breaks_off_is_not_the_folders_fault(error, tmp_path, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    result = run("render", "Conv2d_1a_3x3[0]", "--recipe", "quick", "--store", tmp_path / "store", "--device", "cpu")
+    assert (result.exit_code, "cannot be reached" in result.output) == (3, True)
 
 
 @pytest.fixture

@@ -143,6 +143,64 @@ def test_a_missing_file_is_named_with_the_presets():
         load_config("nowhere.toml")
 
 
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("https://a.org/my atlas/", "' ', which is written %20"),
+        ('https://a.org/"x"', "%22"),
+        ("https://a.org/<x>", "%3C"),
+        ("https://a.org/x\\y", "%5C"),
+        ("https://a.org/\n", "'\\\\n', which is written %0A"),
+        ("https://a.org/\u202eatlas", "%E2%80%AE"),
+        ("name.github.io/atlas", "begins neither with https:// nor with http://"),
+        ("//a.org/", "begins neither"),
+        ("javascript:alert(1)", "begins neither"),
+        ("https:///atlas", "names no host"),
+        ("https://:80/", "names no host"),
+        ("https://a.org:port/", "Port could not be cast"),
+        ("https://me:secret@a.org/", "a user name, which would be published"),
+        ("https://a.org/?", r"\? or #"),
+        ("https://a.org/?q=1", r"\? or #"),
+        ("https://a.org/#x", r"\? or #"),
+        ("https://a.org/100%/", "a % without two hexadecimal digits"),
+    ],
+)
+def test_an_odd_base_url_is_refused_in_words(url, fault):
+    with pytest.raises(ConfigError, match=fault) as caught:
+        override(load_config(), base_url=url)
+    assert 'must be like "https://name.github.io/atlas/"' in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("url", ["HTTP://a.org:8080", "https://bücher.example/it's(1),2/%20", "https://[::1]/a;b=c&d"])
+def test_a_base_url_may_have_all_that_addresses_have(url):
+    assert override(load_config(), base_url=url).base_url == url + "/"
+
+
+WORDS = 'extends = "demo"\r\n[atlas]\r\ntitle = "Größe"\r\n'  # as an editor of Windows ends lines
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_file_of_a_windows_editor_is_read(encoding, tmp_path):
+    (tmp_path / "atlas.toml").write_bytes(WORDS.encode(encoding))
+    assert load_config(str(tmp_path / "atlas.toml")).title == "Größe"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "says"),
+    [
+        ("utf-16", "saved as UTF-16: save it as UTF-8"),
+        ("utf-16-le", "saved as UTF-16: save it as UTF-8"),
+        ("utf-16-be", "saved as UTF-16: save it as UTF-8"),
+        ("latin-1", "not UTF-8 text, in line 3: if it was saved in another encoding, such as Latin-1"),
+    ],
+)
+def test_a_file_in_another_encoding_is_refused_with_the_way_out(encoding, says, tmp_path):
+    (tmp_path / "atlas.toml").write_bytes(WORDS.encode(encoding))
+    with pytest.raises(ConfigError, match=says):
+        load_config(str(tmp_path / "atlas.toml"))
+
+
 def test_a_folder_and_bytes_are_no_configuration(tmp_path):
     with pytest.raises(ConfigError, match="is no file, but a folder"):
         load_config(str(tmp_path))

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from atlas.store.files import (
     check_same_folder,
     locked_folder,
     make_folder,
+    open_atomically,
     sweep_temporaries,
     temporary_file,
     write_atomically,
@@ -283,19 +285,91 @@ def test_a_folder_that_may_not_be_written_even_by_root(tmp_path, monkeypatch):
 
 
 def test_only_what_nobody_writes_any_more_is_swept(tmp_path):
-    left = tmp_path / "deep" / ".0123456789abcdef.tmp"
+    left = tmp_path / "deep" / f".{files._host()}-0123456789abcdef.tmp"
     left.parent.mkdir()
     left.write_bytes(b"half")
     others = [tmp_path / "my.tmp", tmp_path / ".0123.tmp"]
     for other in others:
         other.write_bytes(b"a person's")
-    with files._create(tmp_path / ".fedcba9876543210.tmp") as file:
+    with files._create(tmp_path / f".{files._host()}-fedcba9876543210.tmp") as file:
         file.write(b"being written")
         assert sweep_temporaries(tmp_path) == 1
         assert not left.exists()
         assert Path(file.name).exists()
     assert sweep_temporaries(tmp_path) == 1
     assert all(other.exists() for other in others)
+
+
+OTHERS = [".00c0ffee-0123456789abcdef.tmp", ".0123456789abcdef.tmp"]  # of another host, and of an earlier version
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("locks", [True, False, None])  # seen by every host, by none (there are no locks), by their own
+def test_a_file_of_another_host_is_swept_after_a_day_and_only_if_nobody_writes_it(name, locks, tmp_path, monkeypatch):
+    """On some file systems of several machines every lock seems free, whoever holds it elsewhere."""
+    monkeypatch.setattr(files, "_lock", lambda handle, *, wait: {True: False, False: None, None: True}[locks])
+    left = tmp_path / name
+    left.write_bytes(b"half")
+    os.utime(left, (time.time() - 23 * 3600,) * 2)
+    assert sweep_temporaries(tmp_path) == 0
+    os.utime(left, (time.time() - 25 * 3600,) * 2)
+    assert sweep_temporaries(tmp_path) == (0 if locks else 1)
+
+
+def test_a_sweep_on_another_host_spares_what_is_written_here(tmp_path, monkeypatch):
+    with open_atomically(tmp_path / "file") as file:
+        file.write(b"whole")
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(files, "_host", lambda: "00c0ffee")
+            elsewhere.setattr(files, "_lock", lambda handle, *, wait: True)
+            assert sweep_temporaries(tmp_path) == 0
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.ESTALE])
+def test_a_file_that_vanishes_while_it_is_written_is_written_once_more(code, tmp_path, monkeypatch):
+    """Another machine, with an earlier version or a wrong clock, removed it; NFS has an error of its own for that."""
+    times = iter([1, 2])
+
+    def vanish(handle, keep):
+        if next(times) <= keep:
+            for path in tmp_path.rglob("*.tmp"):
+                path.unlink()
+            if code == errno.ESTALE:
+                raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", lambda handle: vanish(handle, 1) if os.path.isfile(handle) else None)  # noqa: PTH113
+    write_atomically(tmp_path / "file", b"whole")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"whole")]
+    times = iter([1, 2])
+    monkeypatch.setattr(os, "fsync", lambda handle: vanish(handle, 2))
+    with pytest.raises(StoreError, match="its temporary file was removed by another; mend that and run again"):
+        write_atomically(tmp_path / "other", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_video_whose_file_vanishes_is_encoded_once_more(tmp_path):
+    """And a program that fails for another reason is not started again."""
+    tries = []
+
+    def encode():
+        with temporary_file(tmp_path / "folder") as path:
+            tries.append(path)
+            if len(tries) == 1:
+                path.unlink()
+            return path.read_bytes()
+
+    assert files.again_if_vanished(encode) == b""
+    assert len(tries) == 2
+
+    def fail():
+        with temporary_file(tmp_path / "folder") as path:
+            tries.append(path)
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        files.again_if_vanished(fail)
+    assert len(tries) == 3
 
 
 def test_a_file_that_is_swept_before_its_lock_is_made_again(tmp_path, monkeypatch):
@@ -360,7 +434,7 @@ def test_who_waits_for_another_says_so_unless_it_is_quiet(loud, says, tmp_path, 
 
 
 def test_a_store_is_swept_through_links_and_a_site_is_not(tmp_path):
-    elsewhere = tmp_path / "elsewhere" / ".0123456789abcdef.tmp"
+    elsewhere = tmp_path / "elsewhere" / f".{files._host()}-0123456789abcdef.tmp"
     elsewhere.parent.mkdir()
     elsewhere.write_bytes(b"half")
     (tmp_path / "folder").mkdir()

@@ -96,7 +96,7 @@ def test_a_run_is_planned_for_the_card_it_runs_on(memory, rows, card, monkeypatc
     monkeypatch.setattr(arithmetic, "measure_speed", lambda device, numerics: 1e12)
     executor = PlainExecutor(CUDA, resolve_numerics(CUDA, "auto", 1))
     jobs = [Job(targets.parse("Mixed_7c[0]"), TINY, 999)]
-    assert expect(forecast_of(jobs, set(jobs)), None, executor).flops == rows * jobs[0].flops
+    assert expect(forecast_of(jobs, set(jobs)), RunOptions(), None, executor).flops == rows * jobs[0].flops
     run = pipeline._Run(load_config(), RunOptions(), None, executor, None, None, None)
     assert [batch.size for batches in run.rounds(jobs) for batch in batches] == [rows]
 

@@ -1,9 +1,11 @@
 """Files from others: links in a store, pictures and weights that are not what they say, and what they lead to."""
 
+import argparse
 import io
 import json
 import os
 import pickle
+import re
 import resource
 import shutil
 import signal
@@ -16,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -393,6 +396,49 @@ def test_an_archive_of_weights_may_not_hold_more_than_its_size_says(tmp_path):
     assert list(torch.load(file, weights_only=True)) == ["zeros"]
     with pytest.raises(WeightsError, match="not a whole torch file"):
         read_torch_file(file, 2**30)
+
+
+def zip_of(*names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (zip_of("net/data.pkl", "net/code/__torch__/net.py", "net/constants.pkl"), "a TorchScript program"),
+        (zip_of("net/models/model.json", "net/archive_format"), "a program of torch.export (.pt2)"),
+        (zip_of("serialized_exported_program.json", "version"), "a program of torch.export (.pt2)"),
+        (zip_of("weights/net.pth", "readme.txt"), "a zip file that torch.save did not write"),
+    ],
+)
+def test_an_archive_of_another_kind_is_called_what_it_is(data, says, tmp_path):
+    (tmp_path / "net.pt").write_bytes(data)
+    with pytest.raises(WeightsError, match=re.escape(says)):
+        load_weights(str(tmp_path / "net.pt"))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # torch prefers torch.export
+def test_a_real_torchscript_program_is_called_so(tmp_path):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "net.pt")
+    with pytest.raises(WeightsError, match=r"a TorchScript program.*save model\.state_dict\(\)"):
+        load_weights(str(tmp_path / "net.pt"))
+
+
+@pytest.mark.parametrize(
+    ("beside", "named"),
+    [
+        ({"accuracy": np.float64(0.78)}, r"numpy\.?_?\w*\.multiarray\.scalar"),
+        ({"args": argparse.Namespace(lr=0.1)}, r"argparse\.Namespace"),
+    ],
+)
+def test_what_stands_in_the_way_of_a_checkpoint_is_named(beside, named, tmp_path):
+    torch.save({"state_dict": {"x": torch.zeros(1)}, **beside}, tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match=rf"\(it holds {named}\).*save model\.state_dict\(\) instead"):
+        load_weights(str(tmp_path / "net.pth"))
 
 
 class Much:

@@ -6,6 +6,7 @@ import html
 import json
 import posixpath
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from atlas.site.models import Link, Page
 from atlas.site.pages.network import PlainBody
 from atlas.site.pictures import CopySettings, Encoded
 from atlas.site.templates import NO_BREAK, Facts, Templates
+from atlas.store import files
 from atlas.store.masters import master_path
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.weights_ids import resolve_weights, write_weights_id
@@ -299,7 +301,7 @@ def test_files_of_an_earlier_build_go_and_others_stay(tmp_path: Path) -> None:
     build_site(config, WEIGHTS)
     (config.site / "CNAME").write_text("atlas.example.org")
     (config.site / "Mixed_5b/notes.txt").write_text("mine")
-    leftover = config.site / "Mixed_5c" / ".0123456789abcdef.tmp"
+    leftover = config.site / "Mixed_5c" / f".{files._host()}-0123456789abcdef.tmp"
     leftover.write_bytes(b"half")
     fewer = override(config, layer_names="Conv2d_1a_3x3,Mixed_5c")
     build_site(fewer, WEIGHTS)
@@ -594,6 +596,16 @@ def test_absolute_addresses_come_with_a_base_url_alone(tmp_path: Path) -> None:
     assert not (config.site / "404.html").exists()
     assert not (config.site / "sitemap.xml").exists()
     assert "example.org" not in text(config, "Mixed_5b/0/index.html")
+
+
+def test_the_commands_of_the_last_line_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "si te%41?" / "pub #1"
+    monkeypatch.setattr("sys.argv", ["/my tools/atlas"])
+    config = replace(load_config(), site=folder)
+    said = site_lines(config, SiteReport(1, 0, 0, 0, 0, 0, (), False), zip_site=False)[-1]
+    before, after = said.split(" in a browser, or run: ")
+    assert shlex.split(before) == ["open", str(folder / "index.html")]
+    assert shlex.split(after) == ["/my tools/atlas", "serve", str(folder)]
 
 
 def test_a_recipe_of_ones_own_is_shown_to_be_pasted(tmp_path: Path) -> None:

@@ -18,8 +18,6 @@ class _Commands(TyperGroup):
         except AtlasError as error:
             typer.echo(f"atlas: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
-        except BrokenPipeError:  # whoever read what is printed has seen enough; Typer ends quietly
-            raise
         except MemoryError:
             typer.echo(
                 "atlas: out of memory; what is finished is kept, and the same command goes on from there", err=True

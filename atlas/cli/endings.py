@@ -1,6 +1,7 @@
 """How a command ends: what it says last, and its exit code."""
 
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,9 +55,10 @@ def site_lines(settings: Config, site: "SiteReport", zip_site: bool) -> list[str
 
         archive = write_archive(settings.site)
         lines.append(f"archive: {archive}, {archive.stat().st_size / 1e6:.1f} MB")
-    return [*lines, f"open {settings.site / 'index.html'} in a browser, or run: {_program()} serve {settings.site}"]
+    page, folder = (shlex.quote(str(path)) for path in (settings.site / "index.html", settings.site))
+    return [*lines, f"open {page} in a browser, or run: {_program()} serve {folder}"]
 
 
 def _program() -> str:
     """How this program was started, to be typed again."""
-    return "python -m atlas" if Path(sys.argv[0]).name == "__main__.py" else sys.argv[0]
+    return "python -m atlas" if Path(sys.argv[0]).name == "__main__.py" else shlex.quote(sys.argv[0])

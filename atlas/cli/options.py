@@ -128,7 +128,12 @@ BatchSize = Annotated[
 Threads = Annotated[
     Optional[int],
     typer.Option(
-        "--threads", metavar="N", min=1, max=1024, rich_help_panel=HOW, help="Of the CPU; default: its cores."
+        "--threads",
+        metavar="N",
+        min=1,
+        max=1024,
+        rich_help_panel=HOW,
+        help="Of the CPU; default: its free cores.",
     ),
 ]
 Executor = Annotated[

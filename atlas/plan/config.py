@@ -22,6 +22,7 @@ LARGEST_SIZE = 4096  # pixels: more is a slip, and would ask for hundreds of gig
 LARGEST_SEED = 2**63 - 1
 MOST_STEPS = 1_000_000  # of an octave
 _FOLDER = Path(__file__).parent / "presets"
+_NOT_IN_URLS = frozenset(' "<>\\^`{|}')
 _RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -207,14 +208,30 @@ def _read_base_url(table: Table, base: Config | None) -> str:
 def _base_url(text: str, where: str) -> str:
     if not text:
         return ""
+    if fault := _url_fault(text):
+        shown = shorten("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text))
+        raise ConfigError(f'{where} = "{shown}": {fault}; must be like "https://name.github.io/atlas/"')
+    return text if text.endswith("/") else text + "/"
+
+
+def _url_fault(text: str) -> str:
+    """What keeps a text from being the address of a folder, to which the names of pages are added; "" if nothing."""
     try:
         parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port  # the port is checked when it is read
     except ValueError as error:
-        raise ConfigError(f'{where} = "{shorten(text)}": {shorten(str(error))}') from None
-    plain = not (parts.query or parts.fragment) and not re.search(r"\s", text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or not plain:
-        raise ConfigError(f'{where} = "{shorten(text)}": must be like "https://name.github.io/atlas/"')
-    return text if text.endswith("/") else text + "/"
+        return shorten(ascii(str(error))[1:-1])
+    if odd := next((letter for letter in text if letter in _NOT_IN_URLS or not letter.isprintable()), None):
+        return f"no address holds {odd!a}, which is written %{odd.encode(errors='replace').hex('%').upper()} in it"
+    if parts.scheme not in ("http", "https"):
+        return "begins neither with https:// nor with http://"
+    if not host:
+        return "names no host"
+    if "@" in parts.netloc:
+        return "holds a user name, which would be published"
+    if "?" in text or "#" in text:
+        return "holds ? or #, after which no path can follow"
+    return "" if not re.search("%(?![0-9A-Fa-f]{2})", text) else "holds a % without two hexadecimal digits after it"
 
 
 def _read_layers(table: Table, base: Config | None) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A TOML table read key by key: file → typed values, with errors that name file, key, value and what is allowed."""
 
+import codecs
 import math
 import os
 import tomllib
@@ -37,12 +38,10 @@ class Table:
         """
         name = name or str(file)
         try:
-            data = tomllib.loads(read_file(file, LARGEST_FILE).decode())
+            data = tomllib.loads(_decode(read_file(file, LARGEST_FILE), name))
             is_huge = _has_huge_number(data)
         except PathError as error:
             raise ConfigError(f"{name}: {error}; name a TOML file") from None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{name}: not UTF-8 text, at byte {error.start}; a configuration is TOML") from None
         except RecursionError:
             raise ConfigError(f"{name}: tables or lists inside each other, deeper than they can be read") from None
         except ValueError as error:  # a number of thousands of digits is a plain one
@@ -172,6 +171,25 @@ def read_path(text: str, folder: Path) -> Path:
         return folder / Path(text).expanduser()
     except RuntimeError:
         raise ConfigError(f"{_show(text)}: no user of that name is known here; write the whole path") from None
+
+
+def _decode(data: bytes, name: str) -> str:
+    """The text of a file in UTF-8; a byte order mark, as editors of Windows put it first, is left out.
+
+    Raises:
+        ConfigError: in another encoding, or no text.
+    """
+    has_mark = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if has_mark or data[:2].count(0) == 1:  # a sign of ASCII and a zero: UTF-16 without a mark
+        raise ConfigError(f"{name}: saved as UTF-16: save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{name}: not UTF-8 text, in line {line}: if it was saved in another encoding, such as Latin-1 or ANSI, "
+            "save it as UTF-8"
+        ) from None
 
 
 def _has_huge_number(value: object) -> bool:

@@ -1,11 +1,15 @@
 """Where weights come from: a source's name → `Weights`, checked tensor by tensor and never silently another."""
 
+import http.client
 import os
 import pickle
 import re
+import ssl
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import safetensors
@@ -13,9 +17,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from atlas import log
 from atlas.errors import StoreError, WeightsError
 from atlas.paths import PathError, is_there, read_file
 from atlas.plan.layers import convolutions
+from atlas.render.checkpoints import StateDict, find_state_dict
 from atlas.render.quantised import restore
 from atlas.render.torch_files import read_torch_file
 from atlas.store.records import WeightsId
@@ -29,6 +35,12 @@ DEMO_NOTE = (
 DEMO_FOLDER = Path(__file__).parent.parent / "weights"
 DEMO_FILE = DEMO_FOLDER / "demo.safetensors"
 DEMO_CARD = DEMO_FOLDER / "README.md"  # says what they are, and their hash
+FID_NOTE = (
+    "its 1,008 classes are those of the network that FID is computed with; that network's average pools leave out the "
+    "padding, and Mixed_7c has a max pool instead, unlike torchvision's, so the pictures are not quite that network's"
+)
+_FID_CLASSES = 1008
+_LONGEST_HEADER = 10**8  # bytes, as safetensors allows
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -44,7 +56,8 @@ def load_weights(source: str) -> Weights:
     """Load weights.
 
     Args:
-        source: "imagenet", "demo", or the path of a .pth, .pt or .safetensors file.
+        source: "imagenet", "demo", or the path of a file that torch.save or safetensors wrote, whatever its ending. A
+            state dict in it may stand under keys, and its names after a prefix, as training tools save them.
 
     Raises:
         WeightsError: not reachable, not readable, or not InceptionV3's.
@@ -101,11 +114,16 @@ def _imagenet() -> Weights:
             raise WeightsError(f"{file}: not the file that torchvision published, by its hash; delete it and try again")
     try:
         tensors = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (URLError, OSError) as error:
+    except (URLError, ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException) as error:
         raise WeightsError(
             f"the ImageNet weights are not in {file.parent} and {weights.url} cannot be reached ({_reason(error)}). "
             "Three ways on: --weights FILE with a state dict of your own; the file from that address, put into that "
             "folder from another machine; or --weights demo, which needs no download"
+        ) from None
+    except OSError as error:  # any other is the disk's: no right to write, read-only, full, no folder
+        raise WeightsError(
+            f"{file.parent}: the ImageNet weights cannot be kept there: {error.strerror or error}; "
+            "set TORCH_HOME to a folder that can be written, which then holds them"
         ) from None
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise WeightsError(
@@ -114,21 +132,40 @@ def _imagenet() -> Weights:
     return Weights(WeightsId("imagenet", file_sha256(file), IMAGENET_NOTE), _checked(tensors, str(file)))
 
 
-def _reason(error: OSError) -> str:
-    return str(getattr(error, "reason", None) or error.strerror or error)
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
 
 
 def _file(file: Path) -> Weights:
     sha256 = weights_sha256(file)
-    tensors: object
-    if file.suffix == ".safetensors":
-        tensors = _read_safetensors(file)
-    elif file.suffix in (".pth", ".pt"):
-        tensors = read_torch_file(file, LARGEST_WEIGHTS)
-    else:
-        raise WeightsError(f"weights {file}: a file of weights ends in .pth, .pt or .safetensors")
-    note = f"weights from the file {os.fsencode(file.name).decode(errors='replace')}"  # a name need not be text
-    return Weights(WeightsId(weights_name(str(file)), sha256, note), _checked(tensors, f"weights {file}"))
+    where = f"weights {file}"
+    saved = _read_safetensors(file) if _is_safetensors(file) else read_torch_file(file, LARGEST_WEIGHTS)
+    if not isinstance(saved, Mapping):
+        raise WeightsError(f"{where}: holds a {type(saved).__name__}, not a state dict; save model.state_dict()")
+    found = find_state_dict(saved, expected_shapes(), where)
+    notes = [f"weights from the file {os.fsencode(file.name).decode(errors='replace')}"]  # a name need not be text
+    notes += [found.note] if found.note else []
+    if _is_fid(found):
+        log.notice(f"{where}: {FID_NOTE}")
+        notes.append(FID_NOTE)
+    tensors = _checked(found.tensors, f"{where}, {found.place}" if found.place else where)
+    return Weights(WeightsId(weights_name(str(file)), sha256, "; ".join(notes)), tensors)
+
+
+def _is_safetensors(file: Path) -> bool:
+    """Whether a file begins as one of safetensors does: 8 bytes of a length, and an object in JSON."""
+    try:
+        with open(file, "rb") as handle:
+            head = handle.read(9)
+    except OSError as error:
+        raise WeightsError(f"weights {file}: cannot be read: {error.strerror or error}") from None
+    return head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] <= _LONGEST_HEADER
+
+
+def _is_fid(found: StateDict) -> bool:
+    """Whether these are weights of the InceptionV3 that FID is computed with: same names, another graph."""
+    classes = found.tensors.get("fc.weight")
+    return isinstance(classes, Tensor) and classes.shape[:1] == (_FID_CLASSES,)
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
@@ -140,10 +177,8 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
         raise WeightsError(f"weights {file}: not a whole safetensors file: {error}") from None
 
 
-def _checked(tensors: object, where: str) -> dict[str, Tensor]:
+def _checked(tensors: Mapping[Any, Any], where: str) -> dict[str, Tensor]:
     """The tensors that the network needs, each of the right shape."""
-    if not isinstance(tensors, dict):
-        raise WeightsError(f"{where}: holds a {type(tensors).__name__}, not a state dict; save model.state_dict()")
     faults = []
     for name, shape in expected_shapes().items():
         tensor = tensors.get(name)
@@ -159,7 +194,7 @@ def _checked(tensors: object, where: str) -> dict[str, Tensor]:
         found = ", ".join(str(name) for name in list(tensors)[:3]) or "nothing"
         raise WeightsError(
             f"{where}: has none of InceptionV3's tensors in torchvision's spelling, such as "
-            f"{next(iter(expected_shapes()))}; it has {found}. Save the state dict alone, without prefixes"
+            f"{next(iter(expected_shapes()))}, under any prefix or key; it has {found}. Save model.state_dict()"
         )
     if faults:
         first = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")

@@ -303,5 +303,5 @@ def _option(configured: str, weights: WeightsId | None) -> str:
     """What a reader gives to `--weights`; of a file only the name, since its folder is this machine's."""
     if configured in BUILT_IN_WEIGHTS:
         return configured
-    is_file = Path(configured).suffix in WEIGHTS_SUFFIXES
+    is_file = Path(configured).suffix.lower() in WEIGHTS_SUFFIXES
     return Path(configured).name if is_file or weights is None else weights.name

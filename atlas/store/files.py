@@ -1,14 +1,18 @@
 """Files, one way for each: written whole or not at all, found, swept; and locks on folders."""
 
+import errno
+import hashlib
 import os
+import platform
 import re
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from atlas import log
 from atlas.errors import StoreError
@@ -19,8 +23,15 @@ if sys.platform != "win32":
 
 TEMPORARY = ".tmp"
 MOST_JSON = 2**20  # bytes of a note or a record in a store; a few thousand is what they have
-_TEMPORARY_NAME = re.compile(r"\.[0-9a-f]{16}\.tmp")
-_ABANDONED = 24 * 3600  # seconds after which nobody writes a file any more, where the file system has no locks
+_TEMPORARY_NAME = re.compile(r"\.(?:([0-9a-f]{8})-)?[0-9a-f]{16}\.tmp")  # the host is missing in those of 0.1.0
+_ABANDONED = 24 * 3600  # seconds after which nobody writes a file any more, where no lock can tell
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+Made = TypeVar("Made")
+
+
+class VanishedError(OSError):
+    """A temporary file is gone while it is written: another machine, which does not see the lock, removed it."""
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
@@ -34,9 +45,13 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         StoreError: the file cannot be written; the path is as it was before.
     """
-    try:
+
+    def write() -> None:
         with open_atomically(path, sync=sync) as file:
             file.write(data)
+
+    try:
+        again_if_vanished(write)
     except OSError as error:
         why = error.strerror or error
         raise StoreError(f"{path}: cannot be written ({len(data):,} bytes): {why}; mend that and run again") from None
@@ -47,12 +62,13 @@ def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
     """Open a file for writing, piece by piece, that gets its name when all is written; folders are made as needed.
 
     Raises:
+        VanishedError: the temporary file is gone; see `again_if_vanished`.
         OSError: the file cannot be written; the path is as it was before, as it is after any other exception.
     """
     temporary = _temporary_in(path.parent)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _create(temporary) as file:
+        with _create(temporary) as file, _tell_vanished(temporary):
             yield file
             file.flush()
             if sync:
@@ -73,15 +89,37 @@ def temporary_file(folder: Path) -> Iterator[Path]:
     If this process is killed, `sweep_temporaries` removes it.
 
     Raises:
+        VanishedError: it is gone, and something failed; see `again_if_vanished`.
         OSError: it cannot be made.
     """
     path = _temporary_in(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _create(path):
         try:
-            yield path
+            with _tell_vanished(path):
+                yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def again_if_vanished(write: Callable[[], Made]) -> Made:
+    """Write something, and once more if its temporary file was removed by a machine that does not see the lock."""
+    try:
+        return write()
+    except VanishedError:
+        return write()
+
+
+@contextmanager
+def _tell_vanished(temporary: Path) -> Iterator[None]:
+    """Make a `VanishedError` of an error, if a file is gone and its folder is not."""
+    try:
+        yield
+    except Exception as error:
+        is_gone = not temporary.exists() or getattr(error, "errno", None) == errno.ESTALE
+        if is_gone and temporary.parent.is_dir():
+            raise VanishedError(errno.ENOENT, "its temporary file was removed by another", str(temporary)) from error
+        raise
 
 
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
@@ -157,7 +195,8 @@ def _sync_folder(folder: Path) -> None:
 def sweep_temporaries(folder: Path, *, through_links: bool = False) -> int:
     """Remove what killed writers left behind in a folder and those inside it, and nothing that is being written.
 
-    A writer holds a lock on its file for as long as it lives, whatever ends it.
+    A writer holds a lock on its file for as long as it lives, whatever ends it. A lock tells only of this host: some
+    file systems that several machines share keep a lock to one of them. A file of another host must be a day old, too.
 
     Args:
         folder: where to begin.
@@ -228,7 +267,17 @@ def check_same_folder(folder: Path, identity: tuple[int, int]) -> None:
 
 
 def _temporary_in(folder: Path) -> Path:
-    return folder / f".{secrets.token_hex(8)}{TEMPORARY}"
+    return folder / f".{_host()}-{secrets.token_hex(8)}{TEMPORARY}"
+
+
+@cache
+def _host() -> str:
+    """What tells this host, since it was started, from others: 8 hexadecimal digits."""
+    try:
+        boot = _BOOT.read_text(encoding="ascii")
+    except OSError:  # a system that has no such number
+        boot = ""
+    return hashlib.sha256(f"{platform.node()} {boot}".encode(errors="replace")).hexdigest()[:8]
 
 
 def _create(temporary: Path) -> IO[bytes]:
@@ -242,11 +291,13 @@ def _create(temporary: Path) -> IO[bytes]:
 
 
 def _remove_if_abandoned(path: Path) -> bool:
+    name = _TEMPORARY_NAME.fullmatch(path.name)
+    is_ours = name is not None and name[1] == _host()
     try:
         with open(path, "r+b") as file:
-            is_locked = _lock(file.fileno(), wait=False)
+            is_free = _lock(file.fileno(), wait=False)
             age = time.time() - os.fstat(file.fileno()).st_mtime
-            if is_locked or (is_locked is None and age > _ABANDONED):
+            if (is_free and is_ours) or (is_free is not False and age > _ABANDONED):
                 path.unlink()
                 return True
     except OSError:

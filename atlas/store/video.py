@@ -22,7 +22,7 @@ from atlas.plan.blocks import Size
 from atlas.plan.raster import Clip
 from atlas.store import clips
 from atlas.store.clips import ClipRecord, clip_target, find_clip, frame_hashes, note_of, source_digest
-from atlas.store.files import temporary_file
+from atlas.store.files import again_if_vanished, temporary_file
 from atlas.store.masters import master_path, open_master
 from atlas.store.records import WeightsId
 
@@ -85,10 +85,14 @@ def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = Fa
     encoder = encoder_identity(clip)
     if not force and (record := find_clip(store, weights, clip, encoder)):
         return Encoding(clip, folder, record, was_fresh=True)
-    frames = (open_master(master_path(store, weights, frame.job))[0] for frame in clip.frames)
-    try:
+
+    def encode() -> _Made:
+        frames = (open_master(master_path(store, weights, frame.job))[0] for frame in clip.frames)
         with temporary_file(folder.parent) as path:
-            made = _encode(clip, frames, path)
+            return _encode(clip, frames, path)
+
+    try:
+        made = again_if_vanished(encode)
     except OSError as error:
         where = error.filename or folder.parent
         raise _failure(clip, f"{where}: cannot be written: {error.strerror or error}") from None

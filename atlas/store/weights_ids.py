@@ -15,7 +15,7 @@ from atlas.store.files import MOST_JSON, write_if_changed
 from atlas.store.records import WeightsId, parse_json
 
 WEIGHTS_FILE = "weights.json"  # in a weights' folder: name, hash and note
-WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")  # which a name of weights goes without
 LARGEST_WEIGHTS = 2**30  # bytes; InceptionV3 in float64 takes a fifth
 
 
@@ -28,7 +28,9 @@ def weights_name(source: str) -> str:
     """
     if source in BUILT_IN_WEIGHTS:
         return source
-    stem = Path(source).stem if Path(source).suffix in WEIGHTS_SUFFIXES else Path(source).name
+    path = Path(source)
+    path = path.with_suffix("") if path.suffix.lower() == ".tar" else path  # .pth.tar
+    stem = path.stem if path.suffix.lower() in WEIGHTS_SUFFIXES else Path(source).name
     name = re.sub(r"[^A-Za-z0-9._]+", "-", stem).strip(".-")[:60] or "weights"
     return f"{name}-file" if name in BUILT_IN_WEIGHTS else name
 
