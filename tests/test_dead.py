@@ -11,7 +11,7 @@ from atlas.errors import ConfigError
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.targets import feature_target, parse
-from atlas.plan.wanted.dead import rescues
+from atlas.plan.wanted.dead import rescue_recipe, rescues
 from atlas.runs import RunOptions
 from atlas.site import words
 from atlas.site.build import build_site
@@ -78,6 +78,18 @@ def test_the_first_dead_features_of_each_layer_are_rescued(load):
 def test_what_is_rendered_by_the_rescuing_recipe_already_is_not_rescued_again(load):
     config = load(text=TEXT.replace('recipe = "grey"', 'recipe = "back"'))
     assert rescues(config, feature_jobs(config)) == ()
+
+
+def test_the_recipe_that_rescues_is_the_features_own_unless_one_is_named(load):
+    assert rescue_recipe(load()).name == "back"
+    own = load("features = 1\n")
+    found = rescue_recipe(own)
+    assert (found.name, found.rescue_steps, found.octaves) == ("grey-rescued", 16, own.get_recipe("grey").octaves)
+    article = load_config()
+    assert rescue_recipe(article) == article.get_recipe("rescued")  # the same by another name
+    assert rescue_recipe(load_config("demo")).name == "quick-rescued"
+    rescuing = load("features = 1\n", text=TEXT.replace('recipe = "grey"', 'recipe = "back"'))
+    assert rescue_recipe(rescuing).name == "back"
 
 
 def test_a_recipe_without_a_rescue_is_refused(load):

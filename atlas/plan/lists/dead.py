@@ -11,7 +11,7 @@ from atlas.plan.targets import Term
 class DeadList:
     """How features are rescued; which ones need it is known only once they are rendered."""
 
-    recipe: str
+    recipe: str | None  # None: the features' own, with a rescue
     features: int  # at most so many of each layer; 0: none, and no page
 
     @property
@@ -26,9 +26,11 @@ class DeadList:
 
 def read_dead(reader: Reader, base: DeadList | None) -> DeadList:
     """Read the table [dead]."""
-    recipe = reader.recipe(base.recipe if base else None)
-    if reader.recipes[recipe].rescue_steps is None:
-        reader.table.fail("recipe", "must be a recipe with rescue_steps, such as rescued")
+    recipe = base.recipe if base else None
+    if reader.table.has("recipe"):
+        recipe = reader.recipe(None)
+        if reader.recipes[recipe].rescue_steps is None:
+            reader.table.fail("recipe", "must be a recipe with rescue_steps, such as rescued")
     default = base.features if base else MOST_FEATURES
     if reader.table.has("features") and reader.table.raw("features") == "all":
         return DeadList(recipe, MOST_FEATURES)

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job, feature_jobs
+from atlas.plan.recipes import Recipe
 
+RESCUE_STEPS = 16  # opened all of 32 features of a network trained on photographs but two whose weights are all 0
 # Statuses of a record that call for a rescue: nothing to follow, or a step that closed the feature's ReLU for good.
 RESCUED = frozenset({"no_gradient", "not_raised"})
 
@@ -21,6 +23,20 @@ class Rescue:
     rescued: Job
 
 
+def rescue_recipe(config: Config) -> Recipe:
+    """The recipe that rescues: the one that is named, else the features' own with a rescue in its first steps.
+
+    A recipe of the configuration that is the same but for its name is taken by that name.
+    """
+    if config.lists.dead.recipe is not None:
+        return config.get_recipe(config.lists.dead.recipe)
+    own = config.get_recipe(config.recipe)
+    if own.rescue_steps:
+        return own
+    rescuing = replace(own, name=f"{own.name[:32]}-rescued", rescue_steps=RESCUE_STEPS)
+    return next((recipe for recipe in config.recipes.values() if recipe.digest == rescuing.digest), rescuing)
+
+
 def rescues(config: Config, dead: Collection[Job]) -> tuple[Rescue, ...]:
     """The rescues of an atlas.
 
@@ -31,7 +47,7 @@ def rescues(config: Config, dead: Collection[Job]) -> tuple[Rescue, ...]:
     if not dead:
         return ()
     wanted, dead = config.lists.dead, set(dead)
-    recipe = config.get_recipe(wanted.recipe)
+    recipe = rescue_recipe(config)
     found, count = [], Counter[str]()
     for job in feature_jobs(config):
         term = job.target.terms[0]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from atlas.forecast import count_of
 from atlas.plan.layers import MOST_FEATURES
+from atlas.plan.wanted.dead import rescue_recipe
 from atlas.site.catalogue import PENDING, Atlas, Feature
 from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
@@ -49,7 +50,7 @@ def dead_pages(atlas: Atlas) -> list[Page]:
     rows = [_row(entry.layer.name, entry.shown) for entry in atlas.layers if entry.shown]
     if not rows or not wanted.features:
         return []
-    rescued = rescued_features(atlas)
+    rescued, recipe = rescued_features(atlas), rescue_recipe(atlas.config)
     body = DeadBody(
         verdict=dead_verdict([feature for feature in atlas.features if feature.record]),
         rows=tuple(rows),
@@ -57,8 +58,8 @@ def dead_pages(atlas: Atlas) -> list[Page]:
         seed=atlas.config.seed,
         rescued=rescued,
         most=wanted.features if wanted.features < MOST_FEATURES else None,
-        rescue_recipe=wanted.recipe,
-        rescue_steps=atlas.config.get_recipe(wanted.recipe).rescue_steps or 0,
+        rescue_recipe=recipe.name,
+        rescue_steps=recipe.rescue_steps or 0,
         rescue_verdict=rescue_verdict(rescued),
     )
     description = (
