@@ -82,7 +82,7 @@ def test_what_is_rendered_by_the_rescuing_recipe_already_is_not_rescued_again(lo
 
 def test_the_recipe_that_rescues_is_the_features_own_unless_one_is_named(load):
     assert rescue_recipe(load()).name == "back"
-    own = load("features = 1\n")
+    own = load("features = 1\n", text=TEXT.replace("rescue_steps = 16", "rescue_steps = 17"))
     found = rescue_recipe(own)
     assert (found.name, found.rescue_steps, found.octaves) == ("grey-rescued", 16, own.get_recipe("grey").octaves)
     article = load_config()
