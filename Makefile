@@ -71,8 +71,8 @@ test: $(READY_DEV) ## Run the tests
 	$(BIN)/python -m pytest
 
 gpu-check: $(READY_DEV) ## Check correctness, equal bytes, speed and memory on a GPU; 7 minutes. DEVICE=cpu SMALL=1: a test of it
-	$(BIN)/python scripts/gpu_check.py $(if $(DEVICE),--device '$(DEVICE)') $(if $(SMALL),--small) \
-		$(if $(WEIGHTS),--weights '$(WEIGHTS)')
+	$(BIN)/python scripts/gpu_check.py $(call option,--device,DEVICE) $(if $(SMALL),--small) \
+		$(call option,--weights,WEIGHTS)
 
 torture: $(READY_DEV) ## Run the tests of reliability in full length; 70 minutes
 	ATLAS_TORTURE=1 $(BIN)/python -m pytest -m torture -rP

@@ -11,11 +11,11 @@ from atlas.errors import ConfigError, VideoError
 from atlas.findings.topics import Source
 from atlas.forecast import forecast, forecast_of, require_room
 from atlas.plan import jobs as planning
-from atlas.plan.config import BUILT_IN_WEIGHTS, Config
+from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.wanted import all_jobs
-from atlas.plan.wanted.dead import RESCUED, rescues
+from atlas.plan.wanted.dead import rescues
 from atlas.render.batches import Executor, PlainExecutor, RenderBatches
 from atlas.render.execute import Report, keep_attempts, split_fresh
 from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
@@ -27,7 +27,7 @@ from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.files import sweep_temporaries
 from atlas.store.photos import keep_photos, open_photo
-from atlas.store.records import DEMO_SHA256, WeightsId
+from atlas.store.records import WeightsId
 from atlas.store.video import Encoding, encode_clip
 from atlas.store.weights_ids import with_input, write_weights_id
 from atlas.studies.desk import Desk
@@ -193,7 +193,7 @@ def _run(
             show(weights.id)
             run.render(list(chain.from_iterable(others)))  # in one go, so that no worker waits for the end of a round
         if rescue:
-            run.rescue()
+            run.rescue(site)
     return run.report, weights
 
 
@@ -201,7 +201,7 @@ def _load(config: Config) -> Weights:
     """The configuration's weights, with the map that they were trained with."""
     weights = load_weights(config.weights)
     known = with_input(config.store, weights.id, config.weights_input)
-    if known.input is None and config.weights not in BUILT_IN_WEIGHTS and known.sha256 != DEMO_SHA256:
+    if known.input is None and not known.is_known:
         log.notice(
             f"weights {known.name}: taken to expect 2x - 1 for a picture x in [0, 1], as torchvision's do; "
             "if they expect x itself, say --weights-input x"
@@ -238,16 +238,20 @@ class _Run:
             attempts = self.render_batches(batches)
             keep_attempts(attempts, self.weights.id, self.config.store, self.report, self.watcher.renders)
 
-    def rescue(self) -> None:
+    def rescue(self, site: Path | None) -> None:
         """Render those features once more that have no gradient or were not raised, by the recipe that rescues them.
 
         Of a shard, those that it rendered itself.
+
+        Args:
+            site: a folder that needs room too.
         """
-        dead = [one.job for one in self.report.outcomes if one.record and one.record.status in RESCUED]
+        dead = [one.job for one in self.report.outcomes if one.record and one.record.needs_rescue]
         known = {one.job for one in self.report.outcomes}
         jobs = [rescue.rescued for rescue in rescues(self.config, dead) if rescue.rescued not in known]
         pending = self.split_fresh(jobs)
         if pending:
+            require_room(forecast_of(jobs, set(pending)), self.config.store, site)
             self.watcher.starts(len(jobs), len(jobs) - len(pending))
             self.render(list(chain.from_iterable(self.rounds(pending))))
 

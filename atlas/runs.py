@@ -58,7 +58,7 @@ class Watcher(Protocol):
         """Told once, before weights are loaded."""
 
     def starts(self, wanted: int, fresh: int) -> None:
-        """Told before the first batch, and once more if features without a gradient are rescued after the last."""
+        """Told before the first batch, and once more if features are rescued after the last."""
 
     def renders(self, outcome: Outcome) -> None:
         """Told after every job."""

@@ -80,4 +80,4 @@ class SteadyStream(io.TextIOWrapper):
         why = error.strerror or str(error)
         log.event("stream lost", stream=self._title, why=why)
         if self is sys.stdout and error.errno != errno.EPIPE:  # a reader that has seen enough, such as head, is no news
-            sys.stderr.write(f"warning: {self._title} takes no more text ({why}); the run goes on without it\n")
+            sys.stderr.write(f"warning: {self._title} takes no more text ({why}); the run continues without it\n")

@@ -12,9 +12,11 @@ A bare machine needs torch and torchvision. Other packages that it lacks can be 
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -22,6 +24,7 @@ import time
 import traceback
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +51,12 @@ def main() -> None:
     from gpu_phases import PHASES, Setting
 
     setting = Setting(options.device, options.weights, options.small)
-    chosen = [phase for phase in PHASES if not options.phases or phase.name in options.phases.split(",")]
+    names = options.phases.split(",") if options.phases else [phase.name for phase in PHASES]
+    if unknown := set(names) - {phase.name for phase in PHASES}:
+        sys.exit(
+            f"gpu-check: no such phase: {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PHASES)}"
+        )
+    chosen = [phase for phase in PHASES if phase.name in names]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     results = run_phases(chosen, setting, options.out, options.budget)
     sys.exit(1 if any(result["status"] in ("failed", "timed out") for result in results) else 0)
@@ -64,7 +72,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument(
         "--wheels", type=Path, default=PACK / "wheels", help="folder of wheels to use where there is one"
     )
-    parser.add_argument("--phases", help="names of phases, separated by commas (default: all)")
+    parser.add_argument("--phases", metavar="P,P", help="names of phases (default: all)")
     parser.add_argument("--budget", type=float, default=BUDGET, help=f"seconds in all (default: {BUDGET:.0f})")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "build" / "gpu-check.jsonl", help="results are appended to this file"
@@ -79,6 +87,7 @@ def use_wheels(folder: Path) -> None:
     if not wheels:
         return
     site = tempfile.mkdtemp(prefix="gpu-check-wheels-")
+    atexit.register(shutil.rmtree, site, ignore_errors=True)
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
@@ -122,8 +131,10 @@ def run_phase(phase: Phase, setting: Setting, seconds: float) -> dict[str, Any]:
     except EOFError:
         result |= {"status": "failed", "why": "its process died"}
     if process.pid and process.is_alive() and result["status"] == "timed out":
-        os.killpg(process.pid, signal.SIGKILL)
-    process.join()
+        process.kill()
+        with suppress(ProcessLookupError):  # its own children, if it has come so far as to have a group of its own
+            os.killpg(process.pid, signal.SIGKILL)
+    process.join(10)  # one that the driver holds is left behind
     return {**result, "seconds": round(time.monotonic() - began, 1)}
 
 
@@ -172,9 +183,20 @@ def write_report(results: Path) -> None:
 
 
 def read_results(lines: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The last result of each phase that found something, by name."""
-    results = [json.loads(line) for line in lines if line.strip()]
-    return {result["phase"]: result for result in results if result.get("found") or result["status"] != "skipped"}
+    """The results of the last run, by phase; a run begins with its facts.
+
+    Phases that were run by themselves after it, with `--phases`, replace its own where they found something.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        if not line.strip():
+            continue
+        result = json.loads(line)
+        if result["phase"] == "facts":
+            found = {}
+        if result.get("found") or result["phase"] not in found:
+            found[result["phase"]] = result
+    return found
 
 
 if __name__ == "__main__":

@@ -42,10 +42,10 @@ def readme_rows(results: Results) -> list[str]:
     seconds = all_features_seconds(results)
     if seconds is not None:
         rows.append(f"all 10,448 features by `octaves` on one {device}: {seconds / 60:.1f} minutes, extrapolated")
-    film = found_in(results, "video")
-    if "seconds" in film:
-        rows.append(f"a video of {film['frames']} frames on one {device}: {film['seconds']:.1f} s")
-    return rows
+    video = found_in(results, "video")
+    if "seconds" in video:
+        rows.append(f"a video of {video['frames']} frames on one {device}: {video['seconds']:.1f} s")
+    return [] if found_in(results, "facts").get("small") else rows
 
 
 def found_in(results: Results, phase: str) -> Mapping[str, Any]:
@@ -76,7 +76,7 @@ def all_features_seconds(results: Results) -> float | None:
     if not measured:
         return None
     speeds = [(layers.depth(one["layer"]), one["flops"] * one["rows"] / one["second"]) for one in measured]
-    recording = statistics.mean(max(0.0, one["first"] - one["second"]) for one in measured)
+    recording = statistics.median(max(0.0, one["first"] - one["second"]) for one in measured)
     recipe = load_config().recipes["octaves"]
     total = 0.0
     for layer in layers.LAYERS:
@@ -99,13 +99,16 @@ def interpolate(points: Sequence[tuple[float, float]], at: float) -> float:
 
 def correctness_lines(results: Results) -> list[str]:
     found = found_in(results, "correctness")
-    cosines = {key.removeprefix("cosine_"): value for key, value in found.items() if key.startswith("cosine_")}
-    if not cosines:
+    by_precision: dict[str, list[Mapping[str, Any]]] = {}
+    for one in found.get("cosines", []):
+        by_precision.setdefault(one["precision"], []).append(one)
+    if not by_precision:
         return []
-    rows = (
-        (name, one["targets"], f"{one['least']:.6f}", f"{one['median']:.6f}", f"`{one['of']}`")
-        for name, one in cosines.items()
-    )
+    rows = []
+    for precision, ones in by_precision.items():
+        least = min(ones, key=lambda one: one["cosine"])
+        median = statistics.median(one["cosine"] for one in ones)
+        rows.append((precision, len(ones), f"{least['cosine']:.6f}", f"{median:.6f}", f"`{least['target']}`"))
     lines = [
         "Gradients of one step on a random picture, against float64 on the CPU (cosine):",
         table(("precision", "targets", "least", "median", "least at"), rows),
@@ -198,14 +201,15 @@ def whole_lines(results: Results) -> list[str]:
             f"{one['second']:.1f}",
             f"{one['rows'] / one['second']:.1f}",
             f"{one['flops'] * one['rows'] / one['second'] / 1e12:.1f}",
-            "–" if one["busy"] is None else f"{one['busy']:.0%}",
         )
         for one in measured
     )
     lines = [
         "Full batches by the article's recipe, masters written; the first batch records its steps:",
-        table(("layer", "batch", "first, s", "second, s", "features a second", "TFLOP/s", "GPU busy"), rows),
+        table(("layer", "batch", "first, s", "second, s", "features a second", "TFLOP/s"), rows),
     ]
+    for layer, share in found.get("busy", {}).items():
+        lines.append(f"At {layer} kernels run {share:.0%} of the time in which a batch is rendered and written.")
     seconds = all_features_seconds(results)
     if seconds is not None and not found_in(results, "facts").get("small"):
         lines.append(f"All 10,448 features would take {seconds / 60:.1f} minutes.")
@@ -226,7 +230,8 @@ def video_lines(results: Results) -> list[str]:
     if "seconds" not in found:
         return []
     encoding = f", and {found['encoding']:.1f} s of encoding" if "encoding" in found else ""
-    return [f"{found['frames']} frames in batches of {found['rows']}: {found['seconds']:.1f} s{encoding}."]
+    first = f"{found['first_batch']:.1f} s of it for the first batch, which records its steps"
+    return [f"{found['frames']} frames in batches of {found['rows']}: {found['seconds']:.1f} s, {first}{encoding}."]
 
 
 def memory_lines(results: Results) -> list[str]:

@@ -213,7 +213,7 @@ def test_the_page(config):
     html = (config.site / "depth/index.html").read_text()
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
     assert "3 pictures of features by recipe quick" in page
-    assert "12 more are left out, since they had no gradient in their first octave or were not raised." in page
+    assert "12 more are left out, since they had no gradient or were not raised." in page
     assert "Fineness: too few layers to speak of a trend, 3 of the 5 that it takes." in page
     assert "rank correlation over" not in page
     assert "a slope of more than 0.071 pixel ranges a pixel" in page

@@ -198,7 +198,7 @@ def test_a_copy_of_the_network_that_expects_another_map_gives_the_same_crops_and
         assert [crop.score for crop in other.crops] == pytest.approx(
             [crop.score for crop in one.crops], rel=1e-4, abs=1e-4
         )
-        assert [(crop.picture, crop.box) for crop in other.crops] == [(crop.picture, crop.box) for crop in one.crops]
+        assert [(c.picture, c.neuron, c.box) for c in other.crops] == [(c.picture, c.neuron, c.box) for c in one.crops]
     assert read_examples(desk.source.config.store, copy.id) == found
     assert read_examples(desk.source.config.store, whole.renderer.weights.id) is None  # of another map
 

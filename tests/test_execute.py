@@ -122,7 +122,7 @@ def test_the_user_sees_the_error_of_a_configuration_that_no_kernel_supports(rend
     batches = [Batch(tuple(JOBS[n : n + 2]), 4) for n in (5, 7)]  # both of Mixed_5b
     report = Report()
     run_batches(batches, none_fits, tmp_path, report, lambda outcome: None)
-    assert [outcome.failure for outcome in report.outcomes] == [f"{UNSUPPORTED} (with a batch of one)"] * 4
+    assert [outcome.failure for outcome in report.outcomes] == [f"{UNSUPPORTED} (with a batch of 1)"] * 4
     assert none_fits.asked == [4, 2, 1, 1, 1, 1]
 
 
@@ -134,7 +134,7 @@ def test_the_size_that_fits_is_remembered_and_said_once(renderer, tmp_path, capl
     assert cramped.asked == [8, 4, 2, 8, 4, 2, 2, 2]  # each layer's first batch, and then no more in vain
     said = [record.atlas_fields["message"] for record in caplog.records]
     assert said == [
-        f"out of memory: {layer} at 94×94 px is rendered in batches of 2 for the rest of this run"
+        f"{layer} at 94×94 px is tried in batches of 2 for the rest of this run: out of memory"
         for layer in ("Mixed_5b", "Conv2d_2a_3x3")
     ]
 

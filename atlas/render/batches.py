@@ -119,13 +119,11 @@ class BatchLimits:
         """How many rows of a batch to render together."""
         return min(batch.size, self._rows.get(_memory_key(batch), batch.size))
 
-    def lower(self, batch: Batch, rows: int) -> None:
-        """Note that only so many rows fit, of this batch and of all that need as much memory a row."""
+    def lower(self, batch: Batch, rows: int, why: str) -> None:
+        """Note that only so many rows fit, of this batch and of all that need as much memory a row, and say why."""
         self._rows[_memory_key(batch)] = rows
         size = "×".join(str(side) for side in batch.jobs[0].sizes[-1])
-        log.notice(
-            f"out of memory: {batch.deepest} at {size} px is rendered in batches of {rows} for the rest of this run"
-        )
+        log.notice(f"{batch.deepest} at {size} px is tried in batches of {rows} for the rest of this run: {why}")
 
 
 def render_batches(batches: Iterable[Batch], renderer: Renderer, limits: BatchLimits) -> Iterator[list[Attempt]]:
@@ -144,12 +142,12 @@ def render_batches(batches: Iterable[Batch], renderer: Renderer, limits: BatchLi
 
 
 def _render_in_parts(batch: Batch, renderer: Renderer, limits: BatchLimits) -> Iterator[list[Attempt]]:
-    rows = limits.rows_of(batch)
-    left = batch.jobs
+    rows, left, why = limits.rows_of(batch), batch.jobs, ""
     while left:
         attempts, failure = _try(left[:rows], rows, renderer)
         if failure:
             free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
+            why = why or failure
             if rows > 1:
                 rows //= 2
                 continue
@@ -157,18 +155,22 @@ def _render_in_parts(batch: Batch, renderer: Renderer, limits: BatchLimits) -> I
         yield attempts
         left = left[rows:]
     if rows < limits.rows_of(batch):
-        limits.lower(batch, rows)
+        limits.lower(batch, rows, why)
 
 
-def _try(jobs: Sequence[Job], rows: int, renderer: Renderer) -> tuple[list[Attempt], str | None]:
-    """Render jobs together; the attempts, or why there are none if fewer jobs might succeed."""
+def _try(jobs: Sequence[Job], rows: int, renderer: Renderer) -> tuple[list[Attempt], str]:
+    """Render jobs together.
+
+    Returns:
+        The attempts, and why there are none where fewer jobs might succeed.
+    """
     try:
-        return [Attempt(one.job, one) for one in renderer.render(jobs, rows)], None
+        return [Attempt(one.job, one) for one in renderer.render(jobs, rows)], ""
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
-            return [], OUT_OF_MEMORY
+            return [], "out of memory" if rows > 1 else OUT_OF_MEMORY
         if may_be_out_of_memory(error):
-            return [], f"{str(error).strip().splitlines()[0]} (with a batch of one)"
+            return [], f"{str(error).strip().splitlines()[0]} (with a batch of {rows})"
         raise
 
 

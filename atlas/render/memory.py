@@ -14,7 +14,7 @@ _PAD = 2**28  # bytes by which the heap grows
 _USUAL = 2**17  # bytes; what glibc begins with, for all three
 # Messages of torch's allocators, of cuBLAS and cuDNN, and of C++.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "bad_alloc")
-# Messages of cuDNN and oneDNN where memory ran out, and also where no kernel supports a configuration.
+# Messages of cuDNN and oneDNN where there is no memory left, and also where no kernel supports a configuration.
 _UNCLEAR = ("unable to find an engine", "could not create a", "could not execute a")
 
 
@@ -33,7 +33,7 @@ def keep_freed_memory() -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on the host."""
+    """Whether an error means out of memory, on a GPU or on the host."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return any(words in str(error) for words in _OUT_OF_MEMORY)
@@ -42,8 +42,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def may_be_out_of_memory(error: BaseException) -> bool:
     """Whether a smaller batch may succeed where a larger one raised this error.
 
-    oneDNN reports that it could not create or execute a primitive, and cuDNN that it found no engine, both where memory
-    ran out and where no kernel supports a configuration. With a batch of one row there is nothing left to try, so there
+    oneDNN reports that it could not create or execute a primitive, and cuDNN that it found no engine, both when out of
+    memory and where no kernel supports a configuration. With a batch of one row there is nothing left to try, so there
     `is_out_of_memory` decides, and an unclear error is reported as it is.
     """
     return is_out_of_memory(error) or any(words in str(error) for words in _UNCLEAR)

@@ -22,7 +22,7 @@ FIRST = "Conv2d_1a_3x3"
 class Network:
     """InceptionV3 in eval mode, with each batch norm folded into its convolution and no weight gradients.
 
-    The network takes pixels in [0, 1]. What their weights see is x itself, as the article has it, or 2x − 1, as
+    The network takes pixels x in [0, 1]. Its weights are given x itself, as the article has it, or 2x − 1, as
     torchvision's ImageNet weights were trained (its `transform_input` and normalisation together come to that). The map
     is folded into the first convolution, which has no padding, so that it is exact and costs nothing.
     """

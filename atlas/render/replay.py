@@ -7,6 +7,7 @@ graph launches all of them at once.
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -119,7 +120,8 @@ def cuda_capture(device: torch.device) -> Capture:
     pool = torch.cuda.graph_pool_handle()
 
     def capture(body: Callable[[], None]) -> Replay:
-        graph = torch.cuda.CUDAGraph()
+        nonlocal pool
+        graph, errors = torch.cuda.CUDAGraph(), list[RuntimeError]()
         with torch.cuda.device(device):
             current, side = torch.cuda.current_stream(), torch.cuda.Stream(device)
             side.wait_stream(current)
@@ -128,33 +130,43 @@ def cuda_capture(device: torch.device) -> Capture:
             current.wait_stream(side)
             try:
                 with torch.cuda.graph(graph, pool=pool):
-                    body()
+                    try:
+                        body()
+                    except RuntimeError as error:  # which makes the end of the capture fail as well
+                        errors.append(error)
+                        raise
             except RuntimeError as error:
-                torch.cuda.set_stream(current)  # torch leaves its own stream current if a capture cannot end
-                torch.cuda.synchronize()  # raises what is wrong with the device, if anything is
-                raise reason_of(error) from None
+                _leave_capture(current, pool)
+                pool = torch.cuda.graph_pool_handle()  # torch counts the failed capture as a user of the old one
+                raise reason_of(errors[0] if errors else error) from None
         return graph.replay
 
     return capture
 
 
-def reason_of(error: RuntimeError) -> Exception:
-    """Why a capture failed, from the error that ended it.
+def _leave_capture(current: torch.cuda.Stream, pool: Any) -> None:
+    """Put a device in order after a capture that could not end; raises what is wrong with it, if anything is."""
+    torch.cuda.set_stream(current)  # torch leaves its own stream current
+    torch.cuda.synchronize()
+    with suppress(RuntimeError, AttributeError):  # before torch 2.12 its allocator stays open (pytorch#180395)
+        torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), pool)
 
-    A failure inside a capture also makes its end fail, so the error that came first is the one that tells.
+
+def reason_of(error: RuntimeError) -> Exception:
+    """Why a capture failed.
+
+    Args:
+        error: what the step raised while it was captured, or else what the end of the capture raised.
 
     Returns:
-        `CaptureRefusedError` if capture itself refused the step; otherwise the first error, which must not be survived:
-        out of memory, or a CUDA error after which the device gives wrong results.
+        `CaptureRefusedError` if capture itself refused the step. Otherwise the error, which must not be survived: out
+        of memory, or a CUDA error after which the device gives wrong results.
     """
-    first: BaseException = error
-    while first.__context__:
-        first = first.__context__
-    code = getattr(first, "error_code", None)  # of torch.AcceleratorError
-    is_refusal = "captur" in str(first) if code is None else code in _CAPTURE_CODES
-    if is_refusal and not isinstance(first, torch.OutOfMemoryError):
-        return CaptureRefusedError(str(first).partition("\n")[0])
-    return first if isinstance(first, Exception) else error
+    code = getattr(error, "error_code", None)  # of torch.AcceleratorError
+    is_refusal = "captur" in str(error) if code is None else code in _CAPTURE_CODES
+    if is_refusal and not isinstance(error, torch.OutOfMemoryError):
+        return CaptureRefusedError(str(error).partition("\n")[0])
+    return error
 
 
 def _children(value: Any) -> Iterator[Any]:

@@ -177,4 +177,4 @@ def _facts(atlas: Atlas) -> Facts:
 
 
 def _json(record: Record) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    return msgspec.json.format(record.to_json().encode(), indent=2) + b"\n"

@@ -18,7 +18,7 @@ from atlas.plan.layers import Layer, Region
 from atlas.plan.raster import Clip, config_clips
 from atlas.plan.recipes import Recipe
 from atlas.plan.wanted import exhibit_jobs
-from atlas.plan.wanted.dead import RESCUED, Rescue, rescues
+from atlas.plan.wanted.dead import Rescue, rescues
 from atlas.site.crops import ShownExamples, shown_examples
 from atlas.store.clips import ClipRecord, clip_folder, find_clip
 from atlas.store.masters import find_record, master_path, read_record
@@ -257,7 +257,7 @@ def exhibit_folder(job: Job) -> str:
 
 
 def _dead(features: Iterable[Feature]) -> list[Job]:
-    return [feature.job for feature in features if feature.status in RESCUED]
+    return [feature.job for feature in features if feature.record and feature.record.needs_rescue]
 
 
 def _count(features: Iterable[Feature]) -> Statuses:

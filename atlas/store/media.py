@@ -33,11 +33,12 @@ _JPEG_END = b"\xff\xd9"
 
 
 def media_fault(path: Path, *, is_copy: bool = False) -> str | None:
-    """Find out whether a picture or a video is whole, without decoding it.
+    """Find out whether a picture or a video is whole.
 
     Args:
         path: of the file.
-        is_copy: whether this program made it for the web: in sRGB, without a colour profile.
+        is_copy: whether this program made it for the web: in sRGB, without a colour profile. Then it is decoded, as
+            browsers must.
 
     Returns:
         What is wrong with it; None if nothing is.
@@ -50,6 +51,8 @@ def _picture_fault(path: Path, is_copy: bool) -> str | None:
         data = read_whole(path, MOST_BYTES)
         with Image.open(io.BytesIO(data)) as image:
             has_profile = "icc_profile" in image.info
+            if is_copy:  # browsers must decode it
+                image.load()
     except DAMAGE:
         return "not a picture"
     if is_copy and has_profile:

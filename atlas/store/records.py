@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from atlas.errors import StoreError
+from atlas.plan.config import BUILT_IN_WEIGHTS
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import INPUT_MAPS, InputMap, Recipe
 
@@ -38,6 +39,11 @@ class WeightsId:
         return "x" if self.name == "demo" or self.sha256 == DEMO_SHA256 else "2x-1"
 
     @property
+    def is_known(self) -> bool:
+        """Whether what they were trained with is known, and need not be noted or asked."""
+        return self.name in BUILT_IN_WEIGHTS or self.sha256 == DEMO_SHA256
+
+    @property
     def trained_input(self) -> InputMap:
         """The map that these weights were trained with, as far as is known."""
         return self.input or self.usual_input
@@ -50,9 +56,10 @@ class WeightsId:
 
 @dataclass(frozen=True)
 class Numerics:
-    """What the last bits of a rendering depend on: equal numerics, all fields known, give equal bytes.
+    """What the last bits of a rendering depend on: equal numerics give equal bytes on one model of GPU or processor.
 
-    The versions of torch and torchvision belong to them too, and stand beside them in a `Record`.
+    The versions of torch and torchvision belong to them too, and stand beside them in a `Record`. Of a processor only
+    the instruction set is known, so two models may differ although all fields are equal.
     """
 
     device: str  # kind: "cpu", "cuda" or "mps"
@@ -125,6 +132,15 @@ class Record:
         size = self.height, self.width
         found = (self.target, self.recipe_digest, self.start, self.seed, self.weights.sha256, self.input, size)
         return wanted == found and precision in (None, self.numerics.precision)
+
+    @property
+    def needs_rescue(self) -> bool:
+        """Whether the picture shows nothing of its target: it had no gradient, or was not raised.
+
+        In records from before all octaves counted, `no_gradient` may stand beside a picture that a later one raised.
+        """
+        is_raised = (self.score_shown or 0.0) > (self.score_start or 0.0)
+        return self.status == "not_raised" or (self.status == "no_gradient" and not is_raised)
 
     @property
     def input_suffix(self) -> str:

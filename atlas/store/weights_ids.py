@@ -65,7 +65,7 @@ def read_weights_id(file: Path) -> WeightsId:
 
 def with_input(store: Path, weights: WeightsId, chosen: InputMap | None) -> WeightsId:
     """The weights with the map of their training: the one chosen, else the store's note of it, else the usual one."""
-    if chosen is None:
+    if chosen is None and not weights.is_known:
         with suppress(StoreError):
             chosen = read_weights_id(store / weights.folder / WEIGHTS_FILE).input
     return replace(weights, input=chosen)

@@ -9,8 +9,6 @@ from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.recipes import Recipe
 
 RESCUE_STEPS = 16  # opened all of 32 features of a network trained on photographs but two whose weights are all 0
-# Statuses of a record that call for a rescue: nothing to follow, or a step that closed the feature's ReLU for good.
-RESCUED = frozenset({"no_gradient", "not_raised"})
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def rescues(config: Config, dead: Collection[Job]) -> tuple[Rescue, ...]:
 
     Args:
         config: by which recipe, and of how many features of each layer.
-        dead: jobs whose rendering has a status of `RESCUED`; those that are not of the atlas's features are left out.
+        dead: jobs whose rendering needs a rescue; those that are not of the atlas's features are left out.
     """
     if not dead:
         return ()

@@ -90,16 +90,12 @@ def rescue_verdict(rescued: Sequence[Rescued]) -> str:
     shown = [one for one in rescued if one.status != PENDING]
     if not shown:
         return "None of them is rendered so yet."
-    judged = [one for one in shown if not one.rose_later]
     words = []
-    for status, what in (("no_gradient", "that stayed grey"), ("not_raised", "that were not raised")):
-        some = [one for one in judged if one.own_status == status]
+    for status, what in (("no_gradient", "without a gradient"), ("not_raised", "not raised")):
+        some = [one for one in shown if one.own_status == status]
         higher = sum(one.score is not None and one.own_score is not None and one.score > one.own_score for one in some)
         if some:
             words.append(f"Of {count_of(len(some), 'picture')} {what}, {higher} scored higher once rescued.")
-    if risen := len(shown) - len(judged):
-        was = "picture was" if risen == 1 else "pictures were"
-        words.append(f"{risen} {was} raised by a later octave without a rescue.")
     return " ".join(words)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from atlas.site.catalogue import Atlas
 from atlas.site.models import Picture
 from atlas.site.pages.parts import picture_of
-from atlas.site.words import rose_later
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,6 @@ class Rescued:
     own_recipe: str
     own_status: str
     own_score: float | None
-    rose_later: bool  # whether a later octave raised it without a rescue
     recipe: str
     steps: int  # at the start, in which the gradient may be rescued
     picture: Picture | None  # None: pending
@@ -47,7 +45,6 @@ def rescued_features(atlas: Atlas) -> tuple[Rescued, ...]:
                 own_recipe=own.job.recipe.name,
                 own_status=own.status,
                 own_score=own.record.score_shown,
-                rose_later=rose_later(own.record),
                 recipe=rescued.job.recipe.name,
                 steps=rescued.job.recipe.rescue_steps or 0,
                 picture=picture_of(rescued),
