@@ -1,5 +1,6 @@
 """Configuration files and presets → Config; mistakes → messages that name file, key, value and what is allowed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -298,3 +299,9 @@ def test_any_toml_loads_or_says_why(tmp_path_factory, data):
         load_config(str(file))
     except AtlasError as error:
         assert str(file) in str(error)
+
+
+def test_readme_names_the_recipes_that_there_are():
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    named = re.search(r"Recipes that come with the\s+program: (.*?)\.", readme, re.DOTALL)[1]
+    assert set(re.findall(r"`([^`]+)`", named)) == set(load_config().recipes)

@@ -139,7 +139,13 @@ def test_mistakes_are_named(tmp_path, line, words):
 
 
 def test_recipes_from_before_keep_their_digests(recipes):
-    digests = {"octaves": "6ced8996", "raw": "e5ee489a", "raster": "656e8d17", "quick": "8e4ecb51", "dream": "86d5ea1d"}
+    digests = {
+        "octaves": "6ced8996",
+        "raw": "e5ee489a",
+        "raster": "656e8d17",
+        "quick": "8e4ecb51",
+        "dream-raw": "86d5ea1d",
+    }
     assert {name: recipes[name].digest for name in digests} == digests
     assert recipes["octaves"].as_dict().keys() == {"octaves", "metric", "constant", "gradient"}
     assert recipes["smooth"].as_dict()["resize"] == [0.9, 1.1]
