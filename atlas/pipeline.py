@@ -29,7 +29,7 @@ from atlas.store.files import sweep_temporaries
 from atlas.store.photos import keep_photos, open_photo
 from atlas.store.records import WeightsId
 from atlas.store.video import Encoding, encode_clip
-from atlas.store.weights_ids import with_input, write_weights_id
+from atlas.store.weights_ids import noted_input, write_weights_id
 from atlas.studies.desk import Desk
 from atlas.studies.examples import Looked, find_examples
 from atlas.studies.gallery import check_folder, open_gallery
@@ -200,13 +200,13 @@ def _run(
 def _load(config: Config) -> Weights:
     """The configuration's weights, with the map that they were trained with."""
     weights = load_weights(config.weights)
-    known = with_input(config.store, weights.id, config.weights_input)
-    if known.input is None and not known.is_known:
+    found = config.weights_input or noted_input(config.store, weights.id)
+    if found is None and not weights.id.is_known:
         log.notice(
-            f"weights {known.name}: taken to expect 2x - 1 for a picture x in [0, 1], as torchvision's do; "
+            f"weights {weights.id.name}: taken to expect 2x - 1 for a picture x in [0, 1], as torchvision's do; "
             "if they expect x itself, say --weights-input x"
         )
-    return replace(weights, id=known)
+    return replace(weights, id=replace(weights.id, input=found or weights.id.trained_input))
 
 
 @dataclass(frozen=True)

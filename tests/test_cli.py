@@ -42,6 +42,8 @@ layers = ["Conv2d_2a_3x3", "Mixed_5b", "Mixed_6b", "Mixed_7a"]
 count = 3
 recipe = "tiny"
 only = true
+[dead]
+features = 0
 [recipes.tiny]
 gradient = "rms"
 octaves = [

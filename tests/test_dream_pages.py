@@ -155,7 +155,7 @@ def test_a_page_says_how_to_make_the_dream_again_and_nothing_of_the_machine(tmp_
     assert "atlas dream 'tall one.png' --target \"Mixed_5b[:]\" --weights demo --recipe dream" in text
     assert "--seed 999 --size 200 --device cpu" in text
     assert "0.01235 before, at the same size; 3.142 after" in text
-    assert "1 130 × 195 px 0.1 → 1.1 100 0.5 → 0.4 none 22 × 13" in text
+    assert "1 130 × 195 px 0.1 → 1.1 100 0.25 → 0.2 0.4 → 0.25 22 × 13" in text
     assert dreams[0].job.start.sha256 in text
     for path in config.site.rglob("*"):
         if path.is_file():

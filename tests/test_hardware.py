@@ -109,8 +109,8 @@ def apple(monkeypatch):
     """Puts a network that gives other gradients, or raises, in the place of the one on Apple's GPU."""
 
     def put(kind):
-        def make(weights, device, dtype):
-            return (kind if device.type == "mps" else Network)(weights, CPU, dtype)
+        def make(weights, device, dtype, input_map="x"):
+            return (kind if device.type == "mps" else Network)(weights, CPU, dtype, input_map)
 
         monkeypatch.setattr(rendering, "Network", make)
         monkeypatch.setattr(rendering, "hardware_of", lambda device: Hardware("Apple M9"))

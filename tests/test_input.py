@@ -23,7 +23,7 @@ from atlas.render.renderer import Renderer
 from atlas.render.weights import DEMO_CARD, Weights
 from atlas.store.masters import find_record, master_path, open_master, read_record, write_master
 from atlas.store.records import DEMO_SHA256, Record, WeightsId
-from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, with_input, write_weights_id
+from atlas.store.weights_ids import WEIGHTS_FILE, noted_input, read_weights_id, write_weights_id
 
 CPU = torch.device("cpu")
 RAW = Recipe("short", (Octave(75, 3, (0.04, 0.02), (1.2, 0.4)), Octave(80, 2, (0.02, 0.01))), gradient="rms")
@@ -144,11 +144,13 @@ def test_records_from_before_there_was_a_choice_are_raw_and_up_to_date(weights, 
 
 def test_the_note_of_the_weights_keeps_what_was_said(weights, tmp_path):
     plain = replace(weights.id, input=None)
-    assert with_input(tmp_path, plain, None).trained_input == "2x-1"
-    write_weights_id(tmp_path, with_input(tmp_path, plain, "x"))
+    assert noted_input(tmp_path, plain) is None
+    write_weights_id(tmp_path, replace(plain, input="x"))
     assert json.loads((tmp_path / plain.folder / WEIGHTS_FILE).read_text())["input"] == "x"
-    assert with_input(tmp_path, plain, None).trained_input == "x"
-    assert with_input(tmp_path, plain, "2x-1").trained_input == "2x-1"
+    assert noted_input(tmp_path, plain) == "x"
+    known = replace(plain, name="imagenet", input="x")
+    write_weights_id(tmp_path, known)
+    assert noted_input(tmp_path, known) is None  # what is known of weights is not noted
     old = {"name": plain.name, "sha256": plain.sha256, "note": plain.note}
     (tmp_path / plain.folder / WEIGHTS_FILE).write_text(json.dumps(old))
     assert read_weights_id(tmp_path / plain.folder / WEIGHTS_FILE).trained_input == "2x-1"

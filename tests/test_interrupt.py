@@ -21,6 +21,8 @@ layers = ["Conv2d_1a_3x3", "Mixed_5b"]
 count = 3
 recipe = "tiny"
 only = true
+[dead]
+features = 0
 [recipes.tiny]
 gradient = "rms"
 octaves = [{{ size = 75, steps = 2, lr = [0.05, 0.02] }}]

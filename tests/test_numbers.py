@@ -26,6 +26,8 @@ layers = ["Conv2d_1a_3x3", "Mixed_5b"]
 count = 2
 recipe = "wild"
 only = true
+[dead]
+features = 0
 [recipes.wild]
 octaves = [{{ size = 75, steps = 4, lr = [{lr}, {lr}] }}]
 """
@@ -142,7 +144,7 @@ def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
     recipe = studied.config.recipes["small"]
     targets = [parse(f"Mixed_5b[{f}]") for f in range(5)]
     pictures = [desk.start(Job(target, recipe, 999)) for target in targets]
-    calm = desk.gradients(targets, pictures, (76, 76))
+    calm = desk.gradients(targets, pictures, (76, 76), "raw")
     take, asked = desks.Desk._gradients, []
 
     def cramped(self, targets, *arguments):
@@ -152,7 +154,7 @@ def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
         return take(self, targets, *arguments)
 
     monkeypatch.setattr(desks.Desk, "_gradients", cramped)
-    found = desk.gradients(targets, pictures, (76, 76))
+    found = desk.gradients(targets, pictures, (76, 76), "raw")
     assert asked == [4, 2, 1, 1, 1, 1, 1]
     for one, other in zip(calm, found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)

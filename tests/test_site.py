@@ -70,7 +70,7 @@ def test_every_layer_region_and_feature_has_its_page(built: tuple[Config, SiteRe
     features = {f"{job.target.terms[0].layer}/{job.target.terms[0].feature}/index.html" for job in feature_jobs(config)}
     of_layers = {f"{layer}/index.html" for layer in LAYERS.split(",")}
     regions = {f"region/{slug}/index.html" for slug in ("entry-convolutions", "early-mixed")}
-    assert pages == {"index.html", "method/index.html"} | features | of_layers | regions
+    assert pages == {"index.html", "method/index.html", "dead/index.html"} | features | of_layers | regions
     assert report.pages == len(pages)
     assert report.pending == 1
     assert report.pictures == report.encoded == 5 * 3 + 2 * 2 + 3  # and sheets of regions and layers

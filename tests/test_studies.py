@@ -131,7 +131,7 @@ def test_gradients_lie_inside_the_theoretical_fields(rendered, source):
     probes = field_probes(config)
     desk = Desk(source, renderer)
     pictures = [desk.picture(probe.job) for probe in probes]
-    gradients = desk.gradients([probe.job.target for probe in probes], pictures, (76, 76))
+    gradients = desk.gradients([probe.job.target for probe in probes], pictures, (76, 76), "raw")
     assert sum(gradient.any() for gradient in gradients) >= 4
     for probe, gradient, point in zip(probes, gradients, source.read(fields_topic("Mixed_5b")).points, strict=True):
         assert point.end == smallest_disc(gradient)

@@ -42,7 +42,7 @@ def _layer(entry: LayerEntry, atlas: Atlas, tints: list[tuple[str, ...]]) -> dic
         "numbers": ranges(feature.number for feature in entry.features),
         "state": "".join(_letter(_STATES.index(feature.status)) for feature in entry.features),
         "tint": "".join(_letter(tints.index(_tint(atlas, feature))) for feature in entry.features),
-        "faces": {feature.number: feature.face.folder for feature in entry.features if feature.rescued},
+        "faces": {feature.number: f"{feature.face.folder}/" for feature in entry.features if feature.rescued},
     }
 
 

@@ -49,6 +49,7 @@ class Output:
         self._known = _read_manifest(folder)  # of an earlier build and of this one
         self._claimed: set[str] = set()  # to be written, and not written yet
         self._kept: set[str] = set()  # what the finished site has
+        self._measured: set[str] = set()  # web copies of which something is noted, and was asked for by this build
 
     def has_copy(self, path: str, source: str | None) -> bool:
         """Whether a file made from this source is there, whole; never of one that was written without a source."""
@@ -76,11 +77,13 @@ class Output:
         self._write(path, data, _Note(len(data), source))
 
     def seen(self, path: str) -> str | None:
-        """What `note_seen` noted of a web copy as it is now."""
+        """What `note_seen` noted of a web copy as it is now; what no build asks for is not kept."""
+        self._measured.add(path)
         return self._known.get(path, _NO_NOTE).seen
 
     def note_seen(self, path: str, what: str) -> None:
         """Note what was measured on a web copy, for as long as the copy stays the same."""
+        self._measured.add(path)
         self._known[path] = msgspec.structs.replace(self._known[path], seen=what)
 
     def keep(self, paths: Iterable[str]) -> None:
@@ -116,7 +119,10 @@ class Output:
             sweep_temporaries(root)
         except OSError as error:
             raise StoreError(f"{error.filename}: cannot be removed: {error.strerror}; remove it by hand") from None
-        self._known = {path: self._known[path] for path in self._kept}
+        self._known = {
+            path: self._known[path] if path in self._measured else msgspec.structs.replace(self._known[path], seen=None)
+            for path in self._kept
+        }
         self._claimed.clear()
         self.save()
         sizes = {path: _size(root / path) for path in (*self._kept, MANIFEST)}

@@ -26,7 +26,8 @@ class WeightsId:
     name: str
     sha256: str  # of the file, or of the tensors where there is no file
     note: str  # what they are, in a sentence for pages
-    input: InputMap | None = field(default=None, compare=False)  # the map of their training; None: `usual_input`
+    # the map of their training; None: `usual_input`. What depends on it, such as `Record.input`, says so itself
+    input: InputMap | None = field(default=None, compare=False, repr=False)
 
     @property
     def folder(self) -> str:

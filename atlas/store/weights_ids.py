@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -63,12 +62,14 @@ def read_weights_id(file: Path) -> WeightsId:
         raise StoreError(f"{file}: missing or damaged; render with these weights, and it is written again") from None
 
 
-def with_input(store: Path, weights: WeightsId, chosen: InputMap | None) -> WeightsId:
-    """The weights with the map of their training: the one chosen, else the store's note of it, else the usual one."""
-    if chosen is None and not weights.is_known:
-        with suppress(StoreError):
-            chosen = read_weights_id(store / weights.folder / WEIGHTS_FILE).input
-    return replace(weights, input=chosen)
+def noted_input(store: Path, weights: WeightsId) -> InputMap | None:
+    """The map that a store notes of weights' training; None where there is no note, or none is needed."""
+    if weights.is_known:
+        return None
+    try:
+        return read_weights_id(store / weights.folder / WEIGHTS_FILE).input
+    except StoreError:
+        return None
 
 
 def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
@@ -116,7 +117,7 @@ def resolve_weights(store: Path, source: str, chosen: InputMap | None = None) ->
             f'weights "{source}": {store} has renderings with several weights of that name: {folders}; '
             f"set weights to one of them, for instance --weights {found[0].folder}"
         )
-    return replace(found[0], input=chosen or found[0].input) if found else None
+    return replace(found[0], input=chosen or found[0].trained_input) if found else None
 
 
 def weights_sha256(file: Path) -> str:

@@ -18,7 +18,7 @@
     return index.catch(() => (index = null)); // the next try loads it again
   }
 
-  /* Pages, then features in the network's order. */
+  /* Pages, then features. */
   function unpack({ states, tints, layers, pages }) {
     const found = pages.map(([title, page, about]) => ({ title, page, about }));
     const pick = (list, letters, k) => list[letters.charCodeAt(k) - 48];
@@ -33,7 +33,7 @@
           found.push({
             title: `${name} ${number}`,
             page: `${folder}index.html`,
-            thumb: !facts.includes("pending") && `${faces[number] ?? `${name}/${number}`}/thumb.jpg`,
+            thumb: !facts.includes("pending") && `${faces[number] ?? folder}thumb.jpg`,
             about: facts.join(" · "),
             more: `${region} ${branch.replace(/branch|dbl/g, " $& ")}`,
           });
