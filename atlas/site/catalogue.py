@@ -213,6 +213,7 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
         weights: with which weights; None if nothing is rendered with them yet.
         spoilt: masters, photographs and crops whose pixels turned out to be damaged, and what is wrong with them.
     """
+    weights = replace(weights, input=weights.trained_input) if weights else None  # said or not, it makes the same pages
     known: dict[Job, Feature] = {}
     for job in feature_jobs(config):
         term = job.target.terms[0]
