@@ -13,9 +13,13 @@ from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.plan.targets import feature_target
 from atlas.render import weights as loading
+from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
+from atlas.studies.gallery import Drawn, draw_gallery
+from atlas.studies.looking import Wanted, look
 from known_answers import best_of_pictures
+from test_input import folded_copy
 from train_demo_weights import TEST_SEED, measure, shipped
 
 CPU = torch.device("cpu")
@@ -34,6 +38,35 @@ def test_accuracy_on_fresh_pictures_is_what_the_card_says(size, network):
     said = re.search(rf"\| {size} px \| ([0-9.]+) % \|", card)
     assert said
     assert measure(network, size, CPU, SMALL_SAMPLE) >= float(said[1]) / 100 - MARGIN
+
+
+def test_a_copy_that_expects_2x_minus_1_has_the_same_crops_and_scores():
+    """As if torchvision had trained them: each given what it expects, both rank the drawn pictures alike."""
+    weights = loading.load_weights("demo")
+    assert weights.id.trained_input == "x"
+    copy = folded_copy(weights.tensors)
+    networks = (
+        Network(weights, CPU, torch.float64),
+        Network(loading.Weights(weights.id, copy), CPU, torch.float64, "2x-1"),
+        Network(loading.Weights(weights.id, copy), CPU, torch.float64),  # given x, which it does not expect
+    )
+    gallery = draw_gallery(96)
+    gallery = Drawn(dict(list(gallery.pictures.items())[::6]))
+    wanted = [Wanted(layer, tuple(range(8))) for layer in ("Conv2d_4a_3x3", "Mixed_5d", "Mixed_6b")]
+    with torch.inference_mode():
+        right, same, wrong = (look(network, gallery, wanted, 96, 4, 3, Silent()).strongest for network in networks)
+    for layer, one in right.items():
+        assert torch.equal(one.pictures, same[layer].pictures)
+        assert torch.equal(one.places, same[layer].places)
+        torch.testing.assert_close(one.scores, same[layer].scores, rtol=1e-5, atol=1e-5)
+        assert not torch.equal(one.pictures, wrong[layer].pictures)
+
+
+class Silent:
+    """A watcher that says nothing."""
+
+    def looks(self, done, total):
+        pass
 
 
 def test_the_file_is_small():
