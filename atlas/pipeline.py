@@ -187,7 +187,7 @@ def _run(
             require_room(expectation.forecast, config.store, site)
         write_weights_id(config.store, weights.id)
         watcher.starts(len(jobs), len(jobs) - len(pending))
-        first, *others = run.rounds(pending) or [[]]
+        first, *others = run.rounds(pending, sizes) or [[]]
         run.render(first)
         if others:
             show(weights.id)
@@ -229,9 +229,9 @@ class _Run:
         self.report.outcomes += fresh
         return pending
 
-    def rounds(self, jobs: Sequence[Job]) -> list[list[Batch]]:
+    def rounds(self, jobs: Sequence[Job], sizes: BatchSizes) -> list[list[Batch]]:
         executor = self.executor
-        return planning.rounds(jobs, executor.device.type, self.sizes, executor.memory)
+        return planning.rounds(jobs, executor.device.type, sizes, executor.memory)
 
     def render(self, batches: Sequence[Batch]) -> None:
         if batches:
@@ -253,7 +253,9 @@ class _Run:
         if pending:
             require_room(forecast_of(jobs, set(pending)), self.config.store, site)
             self.watcher.starts(len(jobs), len(jobs) - len(pending))
-            self.render(list(chain.from_iterable(self.rounds(pending))))
+            # few of each layer: on a CPU, where a batch is hardly faster than single rows, most of it would be padding
+            sizes = 1 if self.sizes is None and self.executor.device.type == "cpu" else self.sizes
+            self.render(list(chain.from_iterable(self.rounds(pending, sizes))))
 
 
 def _renderer_here(config: Config, weights: Weights, options: RunOptions) -> Renderer:

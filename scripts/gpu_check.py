@@ -44,10 +44,11 @@ def main() -> None:
     if options.report:
         write_report(options.out)
         return
-    if options.device == "cpu":  # threads that wait actively make a busy machine several times slower
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     use_wheels(options.wheels)
     sys.path.insert(0, str(ROOT))
+    from atlas.cores import shorten_spin
+
+    shorten_spin(os.environ)  # before torch is imported
     from gpu_phases import PHASES, Setting
 
     setting = Setting(options.device, options.weights, options.small)

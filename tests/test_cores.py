@@ -106,4 +106,4 @@ def test_a_system_that_cannot_leave_out_cores_has_them_all(monkeypatch):
 def test_waiting_threads_sleep_soon_unless_a_person_says_otherwise(given, is_ours):
     environment = dict(given)
     shorten_spin(environment)
-    assert environment == (given | {"OMP_WAIT_POLICY": "PASSIVE"} if is_ours else given)
+    assert environment == (given | {"GOMP_SPINCOUNT": "1000"} if is_ours else given)

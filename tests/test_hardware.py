@@ -98,7 +98,7 @@ def test_a_run_is_planned_for_the_card_it_runs_on(memory, rows, card, monkeypatc
     jobs = [Job(targets.parse("Mixed_7c[0]"), TINY, 999)]
     assert expect(forecast_of(jobs, set(jobs)), RunOptions(), None, executor).flops == rows * jobs[0].flops
     run = pipeline._Run(load_config(), RunOptions(), None, executor, None, None, None)
-    assert [batch.size for batches in run.rounds(jobs) for batch in batches] == [rows]
+    assert [batch.size for batches in run.rounds(jobs, None) for batch in batches] == [rows]
 
 
 # Apple's GPU, which no machine that runs these has
