@@ -338,7 +338,7 @@ def test_a_file_that_vanishes_while_it_is_written_is_written_once_more(code, tmp
             if code == errno.ESTALE:
                 raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "fsync", lambda handle: vanish(handle, 1) if os.path.isfile(handle) else None)  # noqa: PTH113
+    monkeypatch.setattr(os, "fsync", lambda handle: vanish(handle, 1) if os.path.isfile(handle) else None)  # noqa: PTH113  # a handle is no path
     write_atomically(tmp_path / "file", b"whole")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"whole")]
     times = iter([1, 2])

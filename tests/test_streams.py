@@ -99,7 +99,7 @@ class Breaking(io.FileIO):
     lines = 0
 
     def write(self, data):
-        if self.lines and os.fstat(self.fileno()).st_ino != os.stat(os.devnull).st_ino:  # noqa: PTH116
+        if self.lines and os.fstat(self.fileno()).st_ino != os.stat(os.devnull).st_ino:  # noqa: PTH116  # a handle is no path
             raise OSError(self.code, os.strerror(self.code))
         self.lines += bytes(data).count(b"\n")
         return super().write(data)
