@@ -1,5 +1,6 @@
 """What may be installed: pinned, with the hash of every file; and what make makes of its variables."""
 
+import os
 import re
 import shlex
 import shutil
@@ -48,8 +49,10 @@ def test_every_pin_has_hashes_of_the_same_version_and_no_address_is_written_down
 
 
 def make(*arguments):
-    """What make would do, and its exit code."""
-    done = subprocess.run(["make", "--dry-run", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    """What make would do, and its exit code; the same under a ``make`` that runs the tests."""
+    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", "--dry-run", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
