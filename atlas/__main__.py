@@ -8,8 +8,8 @@ from contextlib import suppress
 from types import FrameType
 
 from atlas import INTERRUPTED
-from atlas.cores import shorten_spin
-from atlas.streams import prepare_streams
+from atlas.common.cores import shorten_spin
+from atlas.common.streams import prepare_streams
 
 _AT_ONCE = b"\natlas: stopped at once; what is finished is kept, and the same command goes on from there\n"
 

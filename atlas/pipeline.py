@@ -6,18 +6,14 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from atlas import log
-from atlas.errors import ConfigError, VideoError
-from atlas.findings.topics import Source
-from atlas.forecast import forecast, forecast_of, require_room
+from atlas.common import log
+from atlas.common.errors import ConfigError, VideoError
 from atlas.plan import jobs as planning
+from atlas.plan.clips import Clip, config_clips
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
-from atlas.plan.raster import Clip, config_clips
-from atlas.plan.wanted import all_jobs
-from atlas.plan.wanted.dead import rescues
 from atlas.render.batches import Executor, PlainExecutor, RenderBatches
-from atlas.render.execute import Report, keep_attempts, split_fresh
+from atlas.render.executors.local import Report, keep_attempts, split_fresh
 from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights, load_weights
@@ -26,14 +22,18 @@ from atlas.site.build import SiteReport, build_site, check_folders
 from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.files import sweep_temporaries
+from atlas.store.forecast import forecast, forecast_of, require_room
 from atlas.store.photos import keep_photos, open_photo
 from atlas.store.records import WeightsId
+from atlas.store.results import Source
 from atlas.store.video import Encoding, encode_clip
 from atlas.store.weights_ids import noted_input, write_weights_id
-from atlas.studies.desk import Desk
-from atlas.studies.examples import Looked, find_examples
-from atlas.studies.gallery import check_folder, open_gallery
+from atlas.studies.all_jobs import all_jobs
+from atlas.studies.dead.jobs import rescues
+from atlas.studies.examples.measure import Looked, find_examples
+from atlas.studies.examples.pictures import check_folder, open_gallery
 from atlas.studies.run import run_studies
+from atlas.studies.shared.context import Desk
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from typing import Protocol
 
 import torch
 
-from atlas.cores import find_cores
-from atlas.errors import ConfigError
-from atlas.forecast import Forecast, format_seconds
+from atlas.common.cores import find_cores
+from atlas.common.errors import ConfigError
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Job
-from atlas.render import cluster
 from atlas.render.batches import Executor, PlainExecutor
-from atlas.render.execute import Outcome
+from atlas.render.executors import ray_cluster as cluster
+from atlas.render.executors.local import Outcome
 from atlas.render.numerics import resolve_device, resolve_numerics
+from atlas.store.forecast import Forecast, format_seconds
 from atlas.store.records import Numerics
 
 LONGEST_UNASKED = 30 * 60  # seconds that a run may take on a CPU which nobody asked for

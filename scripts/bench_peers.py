@@ -22,15 +22,15 @@ import torchvision
 from rich.progress import track
 from torch import Tensor, nn
 
-from atlas.plan import layers, targets
+from atlas.inception import layers, targets
 from atlas.plan.jobs import batch_size
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
+from atlas.render.cuda_graphs import Recorder, cuda_capture
 from atlas.render.descent import descend, start_noise
 from atlas.render.hardware import hardware_of
 from atlas.render.memory import keep_freed_memory
 from atlas.render.network import Network
-from atlas.render.replay import Recorder, cuda_capture
 from atlas.render.weights import Weights, expected_shapes
 from atlas.store.records import WeightsId
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import torch
 
-from atlas.plan import targets
+from atlas.inception import targets
+from atlas.inception.layers import get_layer
+from atlas.plan.clips import Clip, make_clip
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job, batch_size
-from atlas.plan.layers import get_layer
-from atlas.plan.raster import Clip, make_clip
 from atlas.render.hardware import hardware_of
 from atlas.render.numerics import resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer

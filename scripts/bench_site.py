@@ -33,8 +33,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
-from atlas.drawn.pictures import CLASSES, draw_class
-from atlas.findings.connections import (
+from atlas.demo.pictures import CLASSES, draw_class
+from atlas.inception.layers import get_layer
+from atlas.plan.config import Config, load_config, override
+from atlas.plan.jobs import Job, feature_jobs
+from atlas.store.masters import master_path, open_master, pixels_sha256, read_record, write_master
+from atlas.store.records import Numerics, OctaveScores, Record, WeightsId
+from atlas.store.results import Source
+from atlas.store.stages import stages_path, write_stages
+from atlas.store.weights_ids import write_weights_id
+from atlas.studies.connections.result import (
     Connections,
     Ties,
     Wiring,
@@ -43,15 +51,7 @@ from atlas.findings.connections import (
     layer_before,
     wiring_topic,
 )
-from atlas.findings.nearest import MOST, NEAREST, Near, Nearest
-from atlas.findings.topics import Source
-from atlas.plan.config import Config, load_config, override
-from atlas.plan.jobs import Job, feature_jobs
-from atlas.plan.layers import get_layer
-from atlas.store.masters import master_path, open_master, pixels_sha256, read_record, write_master
-from atlas.store.records import Numerics, OctaveScores, Record, WeightsId
-from atlas.store.stages import stages_path, write_stages
-from atlas.store.weights_ids import write_weights_id
+from atlas.studies.nearest.result import MOST, NEAREST, Near, Nearest
 
 WEIGHTS = WeightsId("imagenet", "b" * 64, "No weights: synthetic pictures, to time the site")
 DRAWN = 96  # pixels at which each of the four pictures is drawn

@@ -20,13 +20,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from atlas.check import check_site
 from atlas.cli.settings import with_photos
-from atlas.errors import AtlasError
-from atlas.links import MISSING
+from atlas.common.errors import AtlasError
 from atlas.plan.config import Config, load_config
 from atlas.site.build import build_site
 from atlas.site.catalogue import gather_atlas
+from atlas.site.check import check_site
+from atlas.site.links import MISSING
 from atlas.site.pages import make_pages
 from atlas.site.serve import serve
 from atlas.store.weights_ids import resolve_weights

@@ -1,4 +1,4 @@
-"""Draw the start picture that ships with the project, atlas/drawn/start.jpg, from the textures and objects there.
+"""Draw the start picture that ships with the project, atlas/demo/start.jpg, from the textures and objects there.
 
 The same machine draws the same bytes again; on another the last bits may differ, so that the file is kept and its hash
 stands in atlas/plan/starts.py.
@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from atlas.drawn import objects, textures
-from atlas.drawn.canvas import Canvas
+from atlas.demo import objects, textures
+from atlas.demo.canvas import Canvas
 
-FILE = Path(__file__).parent.parent / "atlas" / "drawn" / "start.jpg"
+FILE = Path(__file__).parent.parent / "atlas" / "demo" / "start.jpg"
 HEIGHT, WIDTH = 460, 690
 FINER = 3  # times as many pixels while drawing
 SEED = 1

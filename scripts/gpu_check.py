@@ -46,7 +46,7 @@ def main() -> None:
         return
     use_wheels(options.wheels)
     sys.path.insert(0, str(ROOT))
-    from atlas.cores import shorten_spin
+    from atlas.common.cores import shorten_spin
 
     shorten_spin(os.environ)  # before torch is imported
     from gpu_phases import PHASES, Setting

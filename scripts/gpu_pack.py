@@ -13,7 +13,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from atlas.errors import AtlasError
+from atlas.common.errors import AtlasError
 from atlas.render.quantised import quantise, write_quantised
 from atlas.render.weights import load_weights
 

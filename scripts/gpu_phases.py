@@ -25,19 +25,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atlas import bench
-from atlas.cores import count_cores
+from atlas.common.cores import count_cores
+from atlas.inception import layers, targets
+from atlas.inception.targets import Target
 from atlas.plan import jobs as planning
-from atlas.plan import layers, targets
+from atlas.plan.clips import make_clip
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Batch, Job
-from atlas.plan.raster import make_clip
 from atlas.plan.recipes import Recipe
-from atlas.plan.targets import Target
+from atlas.render import bench
 from atlas.render import numerics as arithmetic
 from atlas.render.batches import Attempt, PlainExecutor
+from atlas.render.cuda_graphs import Recorder, cuda_capture
 from atlas.render.descent import descend, start_noise
-from atlas.render.execute import Report, keep_attempts
+from atlas.render.executors.local import Report, keep_attempts
 from atlas.render.gradients import gradient_at
 from atlas.render.hardware import hardware_of
 from atlas.render.memory import may_be_out_of_memory
@@ -45,7 +46,6 @@ from atlas.render.network import Network
 from atlas.render.objectives import compile_objective
 from atlas.render.quantised import SCALE, restore
 from atlas.render.renderer import Renderer, no_photos
-from atlas.render.replay import Recorder, cuda_capture
 from atlas.render.weights import Weights, load_weights
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.weights_ids import file_sha256, weights_name

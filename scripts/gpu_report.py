@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from atlas.plan import layers, targets
+from atlas.inception import layers, targets
 from atlas.plan.config import load_config
 from atlas.plan.jobs import DEFAULT_SEED, Job
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
-from atlas.drawn.pictures import draw
+from atlas.demo.pictures import draw
+from atlas.inception.layers import LAYERS
 from atlas.plan.config import load_config, override
 from atlas.plan.jobs import Job, feature_jobs, rounds
-from atlas.plan.layers import LAYERS
-from atlas.render.execute import Report, run_batches, split_fresh
+from atlas.render.executors.local import Report, run_batches, split_fresh
 from atlas.render.hardware import hardware_of
 from atlas.render.network import Network
 from atlas.render.numerics import resolve_device, resolve_numerics

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from atlas.check import LARGEST_SITE, check_site
-from atlas.errors import AtlasError, ConfigError
+from atlas.common.errors import AtlasError, ConfigError
+from atlas.site.check import LARGEST_SITE, check_site
 from atlas.site.output import MANIFEST
 
 SHOWN_FAULTS = 10

@@ -2,7 +2,8 @@
 
 An endless stream of labelled pictures is drawn while the network learns, small at first and larger at the end. A
 checkpoint is written every few minutes, and the same command goes on from it. What comes out is quantised to 8 bits a
-weight and written to atlas/weights/demo.safetensors. `--measure` prints its accuracy on fresh pictures, for the card.
+weight and written to atlas/demo/weights/demo.safetensors. `--measure` prints its accuracy on fresh pictures, for the
+card.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 from torchvision.models import Inception3, inception_v3
 
-from atlas.drawn.pictures import CLASSES, draw
+from atlas.demo.pictures import CLASSES, draw
 from atlas.render.quantised import quantise, write_quantised
 from atlas.render.weights import load_demo_file
 
@@ -210,7 +211,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checkpoint", type=Path, default=ROOT / "build" / "demo-weights.pt")
     parser.add_argument("--every", type=float, default=300.0, help="seconds between checkpoints")
-    parser.add_argument("--out", type=Path, default=ROOT / "atlas" / "weights" / "demo.safetensors")
+    parser.add_argument("--out", type=Path, default=ROOT / "atlas" / "demo" / "weights" / "demo.safetensors")
     parser.add_argument("--measure", action="store_true", help="only measure the file that ships")
     options = parser.parse_args()
     device = torch.device(options.device)

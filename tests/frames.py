@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from atlas.inception.targets import parse
+from atlas.plan.clips import Clip, make_clip
 from atlas.plan.config import Config
-from atlas.plan.raster import Clip, make_clip
 from atlas.plan.recipes import Recipe
-from atlas.plan.targets import parse
 from atlas.store.masters import master_path, write_master
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import write_weights_id

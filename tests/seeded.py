@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.plan.blocks import Conv, Op
-from atlas.plan.layers import LAYERS, Layer, convolutions
+from atlas.inception.architecture import Conv, Op
+from atlas.inception.layers import LAYERS, Layer, convolutions
 from atlas.render.graph import walk
 
 SEED = 2015  # of the weights and of the calibration pictures

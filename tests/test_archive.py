@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from atlas.check import check_site
 from atlas.cli import app
-from atlas.errors import ConfigError, StoreError
+from atlas.common.errors import ConfigError, StoreError
 from atlas.plan.config import Config, load_config, override
 from atlas.site.archive import archive_path, write_archive
 from atlas.site.build import build_site
+from atlas.site.check import check_site
 from stores import WEIGHTS, fill
 
 

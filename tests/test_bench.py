@@ -5,10 +5,10 @@ import json
 import torch
 from typer.testing import CliRunner
 
-from atlas import bench
-from atlas.bench import measure_peak
 from atlas.cli import app
-from atlas.plan import layers
+from atlas.inception import layers
+from atlas.render import bench
+from atlas.render.bench import measure_peak
 
 
 def run(*arguments):

@@ -12,14 +12,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import icc
-from atlas import check
-from atlas.check import check_site, check_store, mixed_hardware
 from atlas.cli import app
-from atlas.errors import StoreError
+from atlas.common.errors import StoreError
+from atlas.inception.targets import parse
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import Job, feature_jobs, target_jobs
-from atlas.plan.targets import parse
+from atlas.site import check
 from atlas.site.build import build_site
+from atlas.site.check import check_site, check_store, mixed_hardware
 from atlas.store.masters import master_path, write_master
 from atlas.store.records import Numerics
 from atlas.store.weights_ids import write_weights_id

@@ -16,15 +16,17 @@ import torch
 from PIL import Image
 
 from atlas import __version__
-from atlas.errors import AtlasError, ConfigError
+from atlas.common.errors import AtlasError, ConfigError
+from atlas.inception.targets import parse
 from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
-from atlas.plan.targets import parse
-from atlas.render import cluster, crew, numerics
+from atlas.render import numerics
 from atlas.render.batches import PlainExecutor
-from atlas.render.cluster import connect
-from atlas.render.execute import Report, keep_attempts
+from atlas.render.executors import ray_cluster as cluster
+from atlas.render.executors import worker_pool as crew
+from atlas.render.executors.local import Report, keep_attempts
+from atlas.render.executors.ray_cluster import connect
 from atlas.render.hardware import Hardware
 from atlas.render.numerics import resolve_numerics
 from atlas.store.masters import list_masters, read_record

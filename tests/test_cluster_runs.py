@@ -15,7 +15,7 @@ from atlas import pipeline
 from atlas.cli import app
 from atlas.plan.config import load_config
 from atlas.plan.jobs import feature_jobs
-from atlas.render import cluster as clusters
+from atlas.render.executors import ray_cluster as clusters
 from atlas.runs import RunOptions
 from atlas.store.masters import list_masters
 from seeded import closed

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.errors import AtlasError, ConfigError
+from atlas.common.errors import AtlasError, ConfigError
+from atlas.inception.layers import LAYERS
 from atlas.plan.config import load_config, override
 from atlas.plan.features import parse_features
-from atlas.plan.layers import LAYERS
-from atlas.plan.wanted import all_jobs
-from atlas.plan.wanted.fields import field_probes
-from atlas.plan.wanted.palette import all_palette_jobs
+from atlas.studies.all_jobs import all_jobs
+from atlas.studies.fields.jobs import field_probes
+from atlas.studies.palette.jobs import all_palette_jobs
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import os
 
 import pytest
 
-from atlas.cores import VARIABLES, Cores, count_cores, cpu_quota, find_cores, least_cores, shorten_spin
+from atlas.common.cores import VARIABLES, Cores, count_cores, cpu_quota, find_cores, least_cores, shorten_spin
 
 
 def test_cores_are_those_left_to_this_process(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
-    monkeypatch.setattr("atlas.cores._read", lambda path: None)
+    monkeypatch.setattr("atlas.common.cores._read", lambda path: None)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     assert count_cores() == 3
@@ -90,7 +90,7 @@ def test_quotas_of_control_groups(files, expected):
 
 def test_a_system_that_cannot_leave_out_cores_has_them_all(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr("atlas.cores._read", lambda path: None)
+    monkeypatch.setattr("atlas.common.cores._read", lambda path: None)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     for known, cores in {64: 64, None: 1}.items():

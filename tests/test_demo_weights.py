@@ -7,17 +7,17 @@ import torch
 from typer.testing import CliRunner
 
 from atlas.cli import app
-from atlas.drawn.pictures import draw
-from atlas.errors import WeightsError
+from atlas.common.errors import WeightsError
+from atlas.demo.pictures import draw
+from atlas.inception.targets import feature_target
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
-from atlas.plan.targets import feature_target
 from atlas.render import weights as loading
 from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
-from atlas.studies.gallery import Drawn, draw_gallery
-from atlas.studies.looking import Wanted, look
+from atlas.studies.examples.pictures import Drawn, draw_gallery
+from atlas.studies.examples.scan import Wanted, look
 from known_answers import best_of_pictures
 from test_input import folded_copy
 from train_demo_weights import TEST_SEED, measure, shipped

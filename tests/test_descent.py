@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torchvision.transforms import functional as TF
 
-from atlas.plan import targets
+from atlas.inception import targets
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render.descent import descend, resize, start_noise, to_pixels

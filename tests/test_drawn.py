@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from atlas.drawn.pictures import CLASSES, COLOURS, draw, draw_class
+from atlas.demo.pictures import CLASSES, COLOURS, draw, draw_class
 from atlas.render.quantised import quantise, restore, write_quantised
 
 

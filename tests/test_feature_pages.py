@@ -10,26 +10,26 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atlas.check import check_site
-from atlas.findings.connections import Wiring, wiring_topic
-from atlas.findings.nearest import NEAREST, Near, Nearest
-from atlas.findings.topics import Source
-from atlas.plan.blocks import Conv
+from atlas.inception.architecture import Conv
+from atlas.inception.layers import LAYERS
 from atlas.plan.config import Config, load_config
 from atlas.plan.jobs import feature_jobs
-from atlas.plan.layers import LAYERS
-from atlas.plan.wanted.neurons import neuron_jobs
 from atlas.site.blocks import STACK, TOP, draw_block, op_words, path_words
 from atlas.site.build import build_site
 from atlas.site.catalogue import Feature
 from atlas.site.charts import HEIGHT as CHART_HEIGHT
 from atlas.site.charts import LEFT, RIGHT, WIDTH
+from atlas.site.check import check_site
 from atlas.site.pages.progress import HEIGHT, score_chart
 from atlas.site.templates import NO_BREAK
 from atlas.store import photos
 from atlas.store.masters import master_path, open_master, read_record
 from atlas.store.records import OctaveScores
+from atlas.store.results import Source
 from atlas.store.stages import find_stages, stages_path, write_stages
+from atlas.studies.connections.result import Wiring, wiring_topic
+from atlas.studies.nearest.result import NEAREST, Near, Nearest
+from atlas.studies.neurons.jobs import neuron_jobs
 from browser import chromium, served
 from stores import WEIGHTS, fill, put
 

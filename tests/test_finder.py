@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atlas.check import check_site
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.features import parse_features
-from atlas.site import tints
+from atlas.site import dominant_colours as tints
 from atlas.site.build import build_site
 from atlas.site.catalogue import gather_atlas
+from atlas.site.check import check_site
 from atlas.site.colour import COLOUR_NAMES, HUES, oklch, strong_colours
 from atlas.site.finder import index_script, ranges
 from atlas.site.pages import make_pages

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 import torture
-from atlas import log
-from atlas.errors import StoreError
-from atlas.forecast import Forecast, LayerForecast, require_room
+from atlas.common import log
+from atlas.common.errors import StoreError
+from atlas.inception.targets import parse
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
-from atlas.plan.targets import parse
 from atlas.store import files
 from atlas.store.files import (
     check_same_folder,
@@ -30,6 +29,7 @@ from atlas.store.files import (
     temporary_file,
     write_atomically,
 )
+from atlas.store.forecast import Forecast, LayerForecast, require_room
 from test_cli import run
 from torture import IS_FULL, final_files, finish_build
 
@@ -81,7 +81,7 @@ def test_a_disk_that_is_full_at_every_write_in_turn(atlas_of, tmp_path, monkeypa
         return write(path) if left[0] >= 0 else Full(write(path))
 
     monkeypatch.setattr(files, "_create", create)
-    monkeypatch.setattr("atlas.render.execute.WRITERS", 1)
+    monkeypatch.setattr("atlas.render.executors.local.WRITERS", 1)
     stopped, runs = [], 0
     while True:
         left[0] = numbers.randrange(1, 10 if IS_FULL else 40)  # a video's five files are of use only together
@@ -228,7 +228,7 @@ def test_folders_that_are_files_and_files_that_are_folders(atlas_of, tmp_path):
 def test_a_store_that_vanishes_stops_the_run(atlas_of, tmp_path, monkeypatch):
     config, expected, expected_site = atlas_of
     store, site = tmp_path / "store", tmp_path / "site"
-    from atlas.render import execute
+    from atlas.render.executors import local as execute
 
     write, written = execute.write_master, []
 

@@ -17,19 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atlas.errors import AtlasError, ConfigError
-from atlas.findings import examples
-from atlas.findings.depth import DEPTH, layer_depth_topic
-from atlas.findings.files import read_finding, write_finding
-from atlas.findings.influence import INFLUENCE
-from atlas.findings.interactions import INTERACTIONS
-from atlas.findings.metrics import METRICS
-from atlas.findings.nearest import NEAREST
-from atlas.findings.neurons import NEURONS
+from atlas.common.errors import AtlasError, ConfigError
+from atlas.inception.layers import LAYERS
+from atlas.inception.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
 from atlas.plan import config as configuration
 from atlas.plan.config import Config, load_config
-from atlas.plan.layers import LAYERS
-from atlas.plan.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
 from atlas.site.catalogue import Exhibit
 from atlas.site.output import MANIFEST, Output
 from atlas.site.pages.progress import score_chart
@@ -38,8 +30,16 @@ from atlas.store.clips import ClipRecord
 from atlas.store.masters import find_record, open_master, read_record, write_master
 from atlas.store.media import media_fault
 from atlas.store.records import Record, parse_json
+from atlas.store.result_files import read_finding, write_finding
 from atlas.store.stages import pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
+from atlas.studies.depth.result import DEPTH, layer_depth_topic
+from atlas.studies.examples import result as examples
+from atlas.studies.influence.result import INFLUENCE
+from atlas.studies.interactions.result import INTERACTIONS
+from atlas.studies.metrics.result import METRICS
+from atlas.studies.nearest.result import NEAREST
+from atlas.studies.neurons.result import NEURONS
 from test_store import JOB, PIXELS, RECORD
 
 pytestmark = pytest.mark.torture

@@ -5,14 +5,14 @@ import warnings
 import pytest
 import torch
 
-from atlas.plan import targets
+from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.render.batches import BatchLimits, render_batches
+from atlas.render.cuda_graphs import CaptureRefusedError, Recorder, cuda_capture
 from atlas.render.descent import descend, start_noise
 from atlas.render.network import Network
 from atlas.render.numerics import applied, resolve_numerics
 from atlas.render.renderer import Renderer
-from atlas.render.replay import CaptureRefusedError, Recorder, cuda_capture
 
 pytestmark = pytest.mark.gpu
 

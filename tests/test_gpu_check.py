@@ -11,7 +11,7 @@ import pytest
 
 import gpu_check
 import gpu_report
-from atlas.plan import layers
+from atlas.inception import layers
 from gpu_phases import PHASES, Phase, Setting, SkippedError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,9 +8,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from atlas import pipeline
-from atlas.errors import ConfigError
-from atlas.forecast import forecast_of
-from atlas.plan import targets
+from atlas.common.errors import ConfigError
+from atlas.inception import targets
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
@@ -23,6 +22,7 @@ from atlas.render.network import Network
 from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.runs import RunOptions, expect
+from atlas.store.forecast import forecast_of
 from atlas.store.records import Numerics
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda", 0), torch.device("mps")

@@ -24,17 +24,15 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from atlas.check import check_site, check_store
 from atlas.cli.settings import with_photos
-from atlas.errors import AtlasError, StoreError, WeightsError
-from atlas.findings.files import read_finding, write_finding
-from atlas.paths import read_whole
+from atlas.common.errors import AtlasError, StoreError, WeightsError
+from atlas.common.paths import read_whole
 from atlas.plan.config import load_config
-from atlas.plan.lists.examples import ExampleList
 from atlas.plan.starts import LARGEST_SIDE
 from atlas.render.torch_files import read_torch_file
 from atlas.render.weights import load_weights
 from atlas.site.build import build_site
+from atlas.site.check import check_site, check_store
 from atlas.store import masters
 from atlas.store.clips import read_clip
 from atlas.store.crops import crop_name, open_crop, write_crop
@@ -42,9 +40,11 @@ from atlas.store.files import write_atomically
 from atlas.store.masters import find_record, master_path, open_master, pixels_sha256, read_record, write_master
 from atlas.store.photo_files import decode_picture
 from atlas.store.photos import open_kept
+from atlas.store.result_files import read_finding, write_finding
 from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, resolve_weights, write_weights_id
-from atlas.studies.gallery import open_gallery
+from atlas.studies.examples.pictures import open_gallery
+from atlas.studies.examples.settings import ExampleList
 from test_store import JOB, PIXELS, RECORD, WEIGHTS
 
 DATA = Path(__file__).parent / "data"

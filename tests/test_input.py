@@ -9,18 +9,18 @@ import torch
 from typer.testing import CliRunner
 
 import oracle
-from atlas.check import check_store
 from atlas.cli import app
-from atlas.errors import ConfigError
+from atlas.common.errors import ConfigError
+from atlas.inception.targets import parse
 from atlas.plan.config import load_config, override
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.plan.targets import parse
 from atlas.render.descent import descend, start_noise
 from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import DEMO_CARD, Weights
+from atlas.site.check import check_store
 from atlas.store.masters import find_record, master_path, open_master, read_record, write_master
 from atlas.store.records import DEMO_SHA256, Record, WeightsId
 from atlas.store.weights_ids import WEIGHTS_FILE, noted_input, read_weights_id, write_weights_id

@@ -55,13 +55,13 @@ class Importing:
 if moment == "import":
     sys.meta_path.insert(0, Importing())
 elif moment != "none":
-    import atlas.console, atlas.render.execute, atlas.site.workers, atlas.store.video
+    import atlas.cli.console, atlas.render.executors.local, atlas.site.workers, atlas.store.video
     atlas.site.workers.FEW = 0  # so that even a small site is made in processes
     after(*{
-        "render": (atlas.console.RunConsole, "renders", 2),
-        "write": (atlas.render.execute, "write_stages", 1),
-        "study": (atlas.console.RunConsole, "studies", 2),
-        "site": (atlas.console.RunConsole, "builds_site", 5),
+        "render": (atlas.cli.console.RunConsole, "renders", 2),
+        "write": (atlas.render.executors.local, "write_stages", 1),
+        "study": (atlas.cli.console.RunConsole, "studies", 2),
+        "site": (atlas.cli.console.RunConsole, "builds_site", 5),
         "video": (atlas.store.video, "_even", 3),
     }[moment])
 from atlas.__main__ import main

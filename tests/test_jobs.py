@@ -5,14 +5,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.errors import ConfigError, TargetError
-from atlas.forecast import count_of, forecast
+from atlas.common.errors import ConfigError, TargetError
+from atlas.inception import layers
+from atlas.inception.architecture import Conv, Pool
+from atlas.inception.targets import parse
 from atlas.plan import jobs as planning
-from atlas.plan import layers
-from atlas.plan.blocks import Conv, Pool
 from atlas.plan.config import load_config, override
 from atlas.plan.jobs import Job
-from atlas.plan.targets import parse
+from atlas.store.forecast import count_of, forecast
 
 
 def plan(**flags):

@@ -2,13 +2,13 @@
 
 import pytest
 
-from atlas.errors import ConfigError
+from atlas.common.errors import ConfigError
 from atlas.plan.config import load_config, override
 from atlas.plan.jobs import feature_jobs
-from atlas.plan.wanted import all_jobs
-from atlas.plan.wanted.fields import field_probes
-from atlas.plan.wanted.influence import influence_pairs
-from atlas.plan.wanted.neurons import beside_jobs, neuron_jobs
+from atlas.studies.all_jobs import all_jobs
+from atlas.studies.fields.jobs import field_probes
+from atlas.studies.influence.jobs import influence_pairs
+from atlas.studies.neurons.jobs import beside_jobs, neuron_jobs
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from atlas import console, log
-from atlas.cli import app
-from atlas.errors import StoreError
+from atlas.cli import app, console
+from atlas.common import log
+from atlas.common.errors import StoreError
+from atlas.inception.targets import parse
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
-from atlas.plan.targets import parse
 from test_cli import TINY
 
 

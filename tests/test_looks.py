@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 import pytest
 
-from atlas.studies import looks
+from atlas.studies.shared import image_metrics as looks
 
 RANDOM = np.random.default_rng(11)
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from atlas.findings.fields import Disc
-from atlas.studies import measures
+from atlas.studies.fields.result import Disc
+from atlas.studies.shared import maps as measures
 
 RANDOM = np.random.default_rng(7)
 

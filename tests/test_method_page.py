@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from atlas.inception.layers import LAYERS
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs
-from atlas.plan.layers import LAYERS
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
 from atlas.site.charts import LEFT, RIGHT, WIDTH

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from atlas.check import check_site, check_store
 from atlas.cli.settings import with_photos
 from atlas.plan.config import Config, load_config
 from atlas.site import misfits
 from atlas.site.build import SiteReport, build_site
 from atlas.site.catalogue import Atlas, gather_atlas
+from atlas.site.check import check_site, check_store
 from atlas.site.misfits import fitting_pages
 from atlas.site.pages import make_pages
 from atlas.store.records import WeightsId

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from atlas.plan import layers, targets
-from atlas.plan.layers import LAYERS
+from atlas.inception import layers, targets
+from atlas.inception.layers import LAYERS
+from atlas.render.channel_subset import narrow
 from atlas.render.descent import descend, start_noise
-from atlas.render.narrow import narrow
 from atlas.render.objectives import compile_objective
 
 CPU = torch.device("cpu")

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 
 import oracle
-from atlas.plan import layers
-from atlas.plan.blocks import Pool
-from atlas.plan.layers import LAYERS
-from atlas.render.narrow import narrow
+from atlas.inception import layers
+from atlas.inception.architecture import Pool
+from atlas.inception.layers import LAYERS
+from atlas.render.channel_subset import narrow
 from atlas.render.weights import expected_shapes
 
 IMAGE = torch.rand(2, 3, 80, 107, generator=torch.Generator().manual_seed(3)).double()

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 import torture
-from atlas.errors import ConfigError
+from atlas.common.errors import ConfigError
 from atlas.store.masters import list_masters, open_master
 from atlas.store.photo_files import decode_picture
-from atlas.studies import desk as desks
 from atlas.studies import run as studying
+from atlas.studies.shared import context as desks
 from test_cli import run
 from torture import final_files
 
@@ -136,9 +136,9 @@ OUT = [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()]
 
 @pytest.mark.parametrize("error", OUT, ids=["cuda", "host"])
 def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
-    from atlas.findings.topics import Source
+    from atlas.inception.targets import parse
     from atlas.plan.jobs import Job
-    from atlas.plan.targets import parse
+    from atlas.store.results import Source
 
     desk = desks.Desk(Source(studied.config, studied.renderer.weights.id), studied.renderer)
     recipe = studied.config.recipes["small"]
@@ -163,7 +163,8 @@ def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
 def test_a_build_goes_on_where_memory_runs_out_and_the_next_one_makes_up_for_it(weights_file, tmp_path, monkeypatch):
     """In a descent, in the judge after it, in a study, in a video, and while a master is encoded."""
     from atlas import pipeline
-    from atlas.render import execute, renderer
+    from atlas.render import renderer
+    from atlas.render.executors import local as execute
 
     config = torture.write_tiny_atlas(tmp_path, weights_file)
     assert build(config, tmp_path / "calm").exit_code == 0

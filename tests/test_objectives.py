@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from atlas.plan import targets
-from atlas.plan.targets import WHOLE, Neuron, Prefix, Row
+from atlas.inception import targets
+from atlas.inception.targets import WHOLE, Neuron, Prefix, Row
 from atlas.render.objectives import compile_objective, losses, position_mask, resize_mask, scores
 
 CPU = torch.device("cpu")

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import oracle
-from atlas.plan import targets
+from atlas.inception import targets
+from atlas.inception.layers import REGIONS
 from atlas.plan.jobs import Job
-from atlas.plan.layers import REGIONS
 from atlas.render.descent import descend, start_noise, to_pixels
 from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from atlas import paths
 from atlas.cli import app
-from atlas.paths import PathError, check_file, check_folder, is_folder, is_there, read_file
+from atlas.common import paths
+from atlas.common.paths import PathError, check_file, check_folder, is_folder, is_there, read_file
 from atlas.store import photo_files
 from test_cli import TINY, run
 

@@ -13,17 +13,17 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat, PngImagePlugin
 
 import icc
-from atlas.check import check_store
-from atlas.errors import ConfigError, StoreError
+from atlas.common.errors import ConfigError, StoreError
+from atlas.inception.targets import parse
 from atlas.plan.config import Config, load_config
 from atlas.plan.jobs import Job
-from atlas.plan.lists.dream import name_photos
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE
-from atlas.plan.targets import parse
+from atlas.site.check import check_store
 from atlas.store import photo_files, photos
 from atlas.store.foreign_files import foreign_kind
 from atlas.store.photo_files import LARGEST_JPEG, decode, decode_picture, read_bytes
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies.dreams.settings import name_photos
 from stores import WEIGHTS, put, record
 
 ROOT = Path(__file__).parent.parent

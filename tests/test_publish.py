@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from atlas.errors import AtlasError
+from atlas.common.errors import AtlasError
 from atlas.plan.config import Config, load_config, override
 from atlas.site.build import build_site
 from publish import publish
@@ -117,7 +117,7 @@ def test_what_is_refused(config: Config, tmp_path: Path, spoil: Callable[[Config
 
 
 def test_too_large_a_site_is_refused(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atlas.check.LARGEST_SITE", 10_000)
+    monkeypatch.setattr("atlas.site.check.LARGEST_SITE", 10_000)
     with pytest.raises(AtlasError, match="GitHub Pages takes 10,000"):
         publish(config.site, "pages", "gh-pages")
 

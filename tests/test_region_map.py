@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from atlas.plan import layers
-from atlas.plan.blocks import Conv
+from atlas.inception import layers
+from atlas.inception.architecture import Conv
 from atlas.site.region_map import BAR, BAR_WIDTH, SPINE, WIDTH, Lane, map_region
 
 SLUGS = [region.slug for region in layers.REGIONS]

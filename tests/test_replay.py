@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from atlas.plan import targets
+from atlas.inception import targets
+from atlas.render.cuda_graphs import MOST, CaptureRefusedError, Recorder, cuda_capture, reason_of
 from atlas.render.descent import descend, start_noise
-from atlas.render.replay import MOST, CaptureRefusedError, Recorder, cuda_capture, reason_of
 
 
 class Recording:

@@ -16,13 +16,13 @@ from PIL import Image
 
 from atlas.plan.config import Config, load_config
 from atlas.plan.jobs import feature_jobs
-from atlas.plan.wanted.dreams import config_dreams
 from atlas.site.build import build_site
 from atlas.store import photos
 from atlas.store.masters import master_path, open_master, write_master
 from atlas.store.records import WeightsId
 from atlas.store.stages import write_stages
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies.dreams.jobs import config_dreams
 from browser import chromium
 from stores import WEIGHTS, put
 

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
-from atlas.check import check_site, check_store
 from atlas.cli.settings import with_photos
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs
-from atlas.plan.wanted import all_jobs
 from atlas.site.build import SiteReport, build_site, templates_folder
 from atlas.site.catalogue import gather_atlas
+from atlas.site.check import check_site, check_store
 from atlas.site.pages import make_pages
 from atlas.store.masters import list_masters, master_path, write_master
 from atlas.store.weights_ids import resolve_weights, write_weights_id
+from atlas.studies.all_jobs import all_jobs
 from browser import chromium, served
 from stores import WEIGHTS, record
 
@@ -69,7 +69,8 @@ def test_every_kind_of_page_is_in_the_sample(sample: Sample) -> None:
     def is_page(template: Path) -> bool:
         return '{% extends "base.html" %}' in template.read_text()
 
-    templates = {path.name for path in templates_folder().glob("*.html") if is_page(path)}
+    folder = templates_folder()
+    templates = {path.relative_to(folder).as_posix() for path in folder.rglob("*.html") if is_page(path)}
     assert sample.kinds.keys() == templates - {"404.html"}
 
 

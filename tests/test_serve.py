@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from atlas.errors import ConfigError, StoreError
+from atlas.common.errors import ConfigError, StoreError
 from atlas.site.serve import serve
 
 DATA = bytes(range(256)) * 8

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from atlas.check import check_site
 from atlas.cli.endings import site_lines
-from atlas.errors import ConfigError, StoreError
-from atlas.plan import layers
+from atlas.common.errors import ConfigError, StoreError
+from atlas.inception import layers
 from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site import build, templates, words
 from atlas.site.build import SiteReport, build_site
+from atlas.site.check import check_site
 from atlas.site.models import Link, Page
 from atlas.site.pages.network import PlainBody
 from atlas.site.pictures import CopySettings, Encoded

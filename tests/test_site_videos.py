@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from atlas.check import check_site, check_store
+from atlas.plan.clips import config_clips
 from atlas.plan.config import Config, load_config
 from atlas.plan.jobs import feature_jobs
-from atlas.plan.raster import config_clips
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
+from atlas.site.check import check_site, check_store
 from atlas.store.clips import clip_folder
 from atlas.store.video import encode_clip
 from frames import pattern, put_frames, with_videos

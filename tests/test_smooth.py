@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from atlas.errors import ConfigError, TargetError
+from atlas.common.errors import ConfigError, TargetError
+from atlas.inception import targets
 from atlas.plan import jobs as planning
-from atlas.plan import targets
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe

@@ -8,15 +8,15 @@ import pytest
 import torch
 from PIL import Image, ImageChops, ImageStat
 
-from atlas.check import check_store
-from atlas.plan import targets
+from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
 from atlas.render.descent import start_noise
-from atlas.render.execute import Report, run_batches
+from atlas.render.executors.local import Report, run_batches
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
+from atlas.site.check import check_store
 from atlas.store.masters import master_path, open_master, read_record, write_master
 from atlas.store.stages import find_stages, has_stages, pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import write_weights_id

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from atlas.errors import AtlasError, StoreError
+from atlas.common.errors import AtlasError, StoreError
+from atlas.inception.targets import parse
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
-from atlas.plan.targets import parse
 from atlas.store import masters
 from atlas.store.files import write_atomically, write_if_changed
 from atlas.store.records import LARGEST_NUMBER, FailedStep, Numerics, OctaveScores, Record, WeightsId

@@ -15,7 +15,7 @@ import pytest
 import typer.main
 
 from atlas.cli import app
-from atlas.streams import SteadyStream
+from atlas.common.streams import SteadyStream
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="closes streams by their numbers")
 

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from atlas.findings.fields import fields_topic
-from atlas.findings.files import read_finding, rounded, write_finding
-from atlas.findings.influence import INFLUENCE, clip_topic
-from atlas.findings.neurons import NEURONS
-from atlas.findings.topics import Source
-from atlas.plan.layers import receptive_field
-from atlas.plan.raster import config_clips
-from atlas.plan.wanted.fields import field_probes
-from atlas.plan.wanted.influence import influence_pairs
+from atlas.inception.layers import receptive_field
+from atlas.plan.clips import config_clips
 from atlas.render.descent import start_noise
 from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
-from atlas.studies.desk import Desk
-from atlas.studies.influence import AMOUNTS
-from atlas.studies.measures import share_in_box, share_in_disc, smallest_disc
+from atlas.store.result_files import read_finding, rounded, write_finding
+from atlas.store.results import Source
+from atlas.studies.fields.jobs import field_probes
+from atlas.studies.fields.result import fields_topic
+from atlas.studies.influence.jobs import influence_pairs
+from atlas.studies.influence.measure import AMOUNTS
+from atlas.studies.influence.result import INFLUENCE, clip_topic
+from atlas.studies.neurons.result import NEURONS
 from atlas.studies.run import run_studies, studies
+from atlas.studies.shared.context import Desk
+from atlas.studies.shared.maps import share_in_box, share_in_disc, smallest_disc
 
 CPU = torch.device("cpu")
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from atlas.check import check_site
-from atlas.findings.fields import Disc, FieldPoint, Fields, fields_topic
-from atlas.findings.topics import Source
+from atlas.inception.layers import get_layer
 from atlas.plan.config import load_config, override
-from atlas.plan.layers import get_layer
-from atlas.plan.wanted.fields import field_probes
-from atlas.plan.wanted.neurons import beside_jobs, neuron_jobs
 from atlas.site.build import build_site
-from atlas.site.pages.influence import make_map
+from atlas.site.check import check_site
+from atlas.store.results import Source
+from atlas.studies.fields.jobs import field_probes
+from atlas.studies.fields.result import Disc, FieldPoint, Fields, fields_topic
+from atlas.studies.influence.page import make_map
+from atlas.studies.neurons.jobs import beside_jobs, neuron_jobs
 from stores import WEIGHTS, fill, put
 
 

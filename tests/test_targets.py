@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atlas.errors import TargetError
-from atlas.plan.layers import LAYERS, MIN_SIZE, grid
-from atlas.plan.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
+from atlas.common.errors import TargetError
+from atlas.inception.layers import LAYERS, MIN_SIZE, grid
+from atlas.inception.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
 
 small = st.integers(0, 10**6)
 positions = st.one_of(

@@ -5,9 +5,9 @@ from itertools import zip_longest
 
 import pytest
 
-from atlas.findings.fields import Disc, FieldPoint, Fields
-from atlas.findings.influence import ClipInfluence, FrameChange, PairInfluence, Sensitivity, TargetInfluence
 from atlas.site import verdicts
+from atlas.studies.fields.result import Disc, FieldPoint, Fields
+from atlas.studies.influence.result import ClipInfluence, FrameChange, PairInfluence, Sensitivity, TargetInfluence
 
 
 def disc(radius):

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atlas.errors import StoreError, VideoError
+from atlas.common.errors import StoreError, VideoError
+from atlas.plan.clips import Clip
 from atlas.plan.config import load_config
-from atlas.plan.raster import Clip
 from atlas.plan.recipes import Octave, Recipe
 from atlas.store import video
 from atlas.store.clips import FILES, RECORD, ClipRecord, clip_folder, find_clip, read_clip

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from atlas.errors import StoreError
+from atlas.common.errors import StoreError
 from atlas.site.copies import Copy, Encoder, MasterSource, Spoilt, Work
 from atlas.site.workers import make_all
 

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from atlas import INTERRUPTED, __version__
-from atlas.errors import AtlasError, StoreError
+from atlas.common.errors import AtlasError, StoreError
 
 
 class _Commands(TyperGroup):

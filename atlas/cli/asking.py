@@ -12,8 +12,8 @@ from atlas.cli import options as opt
 from atlas.cli.app import app
 from atlas.cli.groups import Choice, Source, takes_groups
 from atlas.cli.settings import read_batch_sizes, read_settings, with_photos
-from atlas.plan import layers as network
-from atlas.plan.wanted import all_jobs
+from atlas.inception import layers as network
+from atlas.studies.all_jobs import all_jobs
 
 ARTICLE_SIZE = (299, 299)
 
@@ -51,8 +51,8 @@ def layers_command(
 @takes_groups
 def plan_command(source: Source, choice: Choice, precision: opt.Precision = "auto") -> None:
     """Print what would be rendered: counts, work, room, and what is already fresh (in --precision, if given)."""
-    from atlas.console import plan_table, room_line
-    from atlas.forecast import forecast
+    from atlas.cli.console import plan_table, room_line
+    from atlas.store.forecast import forecast
 
     settings = with_photos(read_settings(source, choice))
     wanted = None if precision == "auto" else precision
@@ -82,8 +82,8 @@ def bench_command(
     ] = None,
 ) -> None:
     """Measure how fast this machine renders: a step of each layer, against what its arithmetic reaches."""
-    from atlas.bench import Options, run
     from atlas.pipeline import make_renderer
+    from atlas.render.bench import Options, run
     from atlas.runs import RunOptions
     from atlas.store.files import write_atomically
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from atlas import log
+from atlas.common import log
 from atlas.plan.config import Config
 
 if TYPE_CHECKING:  # what needs torch, or takes long to import

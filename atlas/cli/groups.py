@@ -7,9 +7,9 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Any
 
-from atlas import log
 from atlas.cli import options as opt
-from atlas.errors import ConfigError
+from atlas.common import log
+from atlas.common.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ from atlas.cli.settings import (
     with_photos,
     with_pictures,
 )
-from atlas.errors import ConfigError
+from atlas.common.errors import ConfigError
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Job
-from atlas.plan.wanted import all_jobs
-from atlas.plan.wanted.dreams import config_dreams
+from atlas.studies.all_jobs import all_jobs
+from atlas.studies.dreams.jobs import config_dreams
 
 if TYPE_CHECKING:  # needs torch
-    from atlas.render.execute import Report
+    from atlas.render.executors.local import Report
 
 
 @app.command("build")
@@ -36,7 +36,7 @@ def build_command(source: Source, choice: Choice, running: Running, place: Place
     settings = with_photos(read_settings(source, choice, place))
 
     from atlas import pipeline
-    from atlas.console import RunConsole, log_videos, report_lines, video_lines
+    from atlas.cli.console import RunConsole, log_videos, report_lines, video_lines
 
     with RunConsole() as console:
         built = pipeline.build(settings, run_options(running, fine=publishing.fine), console)
@@ -74,7 +74,7 @@ def render_command(
     parts = planning.parse_shard(shard) if shard is not None else None
 
     from atlas import pipeline
-    from atlas.console import RunConsole, report_lines
+    from atlas.cli.console import RunConsole, report_lines
 
     how = run_options(running, shard=parts, fit_batches=bool(targets))
     with RunConsole() as console:
@@ -107,7 +107,7 @@ def raster_command(
     clips = chosen_clips(settings, targets, recipe, fps, stride, size)
 
     from atlas import pipeline
-    from atlas.console import RunConsole, log_videos, report_lines, time_lines, video_lines
+    from atlas.cli.console import RunConsole, log_videos, report_lines, time_lines, video_lines
 
     with RunConsole() as console:
         report, videos = pipeline.raster(settings, clips, run_options(running), console)
@@ -146,7 +146,7 @@ def dream_command(
         )
 
     from atlas import pipeline
-    from atlas.console import RunConsole, report_lines
+    from atlas.cli.console import RunConsole, report_lines
 
     with RunConsole() as console:
         report = pipeline.render(settings, jobs, run_options(running), console)
@@ -184,9 +184,9 @@ def examples_command(
     rows = read_rows(batch_size)
 
     from atlas import pipeline
-    from atlas.console import RunConsole, example_lines
-    from atlas.findings.examples import is_of
+    from atlas.cli.console import RunConsole, example_lines
     from atlas.runs import RunOptions
+    from atlas.studies.examples.result import is_of
 
     with RunConsole() as console:
         how = RunOptions(device, batch_size=rows, threads=threads, force=force)

@@ -5,11 +5,11 @@ from typing import Annotated, Optional
 
 import typer
 
+from atlas.inception import layers as network
 from atlas.plan import config as configuration
-from atlas.plan import layers as network
-from atlas.plan.lists.examples import LARGEST_SIZE as LARGEST_EXAMPLE
-from atlas.plan.lists.raster import LARGEST_FPS, LARGEST_STRIDE
 from atlas.plan.starts import LARGEST_SIDE
+from atlas.studies.examples.settings import LARGEST_SIZE as LARGEST_EXAMPLE
+from atlas.studies.raster.settings import LARGEST_FPS, LARGEST_STRIDE
 
 
 def given_path(text: str) -> Path:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from atlas.cli.groups import Choice, Place, Running, Source
-from atlas.errors import ConfigError, did_you_mean
+from atlas.common.errors import ConfigError, did_you_mean
+from atlas.inception import layers as network
+from atlas.inception.targets import parse
 from atlas.plan import config as configuration
-from atlas.plan import layers as network
+from atlas.plan.clips import Clip, config_clips
 from atlas.plan.config import Config
-from atlas.plan.lists.dream import name_photos
-from atlas.plan.raster import Clip, config_clips
-from atlas.plan.targets import parse
+from atlas.studies.dreams.settings import name_photos
 
 if TYPE_CHECKING:  # needs torch
     from atlas.runs import RunOptions

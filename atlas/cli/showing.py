@@ -10,7 +10,7 @@ from atlas.cli.app import app
 from atlas.cli.endings import finish, site_lines
 from atlas.cli.groups import Choice, Place, Publishing, Source, watched
 from atlas.cli.settings import read_settings, with_photos
-from atlas.errors import ConfigError
+from atlas.common.errors import ConfigError
 from atlas.plan.config import load_config
 
 
@@ -18,7 +18,7 @@ from atlas.plan.config import load_config
 @watched
 def site_command(source: Source, choice: Choice, place: Place, publishing: Publishing) -> None:
     """Write the site of a configuration from what the store has; needs neither network nor weights."""
-    from atlas.console import RunConsole
+    from atlas.cli.console import RunConsole
     from atlas.site.build import build_site
     from atlas.site.output import has_pictures
     from atlas.site.pictures import CopySettings
@@ -60,7 +60,7 @@ def check_command(
     ] = None,
 ) -> None:
     """Check that every master is whole and every link good; without a folder, the configuration's store and site."""
-    from atlas.check import check_site, check_store, mixed_hardware
+    from atlas.site.check import check_site, check_store, mixed_hardware
 
     settings = load_config(config)
     both = store is None and site is None

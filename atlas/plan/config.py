@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import cast
 from urllib.parse import urlsplit
 
-from atlas.errors import ConfigError, did_you_mean, shorten
-from atlas.paths import is_there
-from atlas.plan import layers
+from atlas.common.errors import ConfigError, did_you_mean, shorten
+from atlas.common.paths import is_there
+from atlas.inception import layers
 from atlas.plan.features import Features, parse_features
 from atlas.plan.lists import Lists, read_lists
 from atlas.plan.recipes import GRADIENTS, INPUT_MAPS, INPUTS, METRICS, Gradient, Input, InputMap, Metric, Octave, Recipe

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from atlas.errors import ConfigError, shorten
-from atlas.plan.layers import get_layer
+from atlas.common.errors import ConfigError, shorten
+from atlas.inception.layers import get_layer
 
 _FIRST = re.compile(r"[0-9]{1,6}")
 _RANGE = re.compile(r"([0-9]{1,6})(?:\s*-\s*([0-9]{1,6}))?")

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from atlas.errors import ConfigError, TargetError
-from atlas.plan import layers, targets
-from atlas.plan.blocks import Size
+from atlas.common.errors import ConfigError, TargetError
+from atlas.inception import layers, targets
+from atlas.inception.architecture import Size
+from atlas.inception.targets import Prefix, Target
 from atlas.plan.config import Config
 from atlas.plan.recipes import Recipe, octave_size
 from atlas.plan.starts import Photo
-from atlas.plan.targets import Prefix, Target
 
 DEFAULT_SEED = 999  # the article's; any other is spelled in a master's path
 PNG_BYTES_PER_PIXEL = 1.95  # measured on renderings: about 276 KB at 380 px

@@ -7,7 +7,7 @@ from functools import cached_property
 from random import Random
 from typing import Any, Literal, Self
 
-from atlas.plan.blocks import Size
+from atlas.inception.architecture import Size
 
 Metric = Literal["l1", "l2", "linf"]
 Gradient = Literal["sum", "per_feature", "rms"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from atlas.plan.blocks import Size
+from atlas.inception.architecture import Size
 
 _CONVERTED = "-srgb"
 LARGEST_SIDE = 1200  # pixels: the shorter side of a photograph as it is kept, and of a dream

@@ -9,8 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from atlas.errors import ConfigError, did_you_mean, shorten
-from atlas.paths import PathError, read_file
+from atlas.common.errors import ConfigError, did_you_mean, shorten
+from atlas.common.paths import PathError, read_file
 
 LONGEST_PATH, LONGEST_PART = 4095, 255  # bytes that file systems take
 LARGEST_FILE = 2**20  # bytes; every feature of every layer named one by one takes a tenth

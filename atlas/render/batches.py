@@ -7,8 +7,8 @@ from typing import Protocol
 
 import torch
 
-from atlas import log
-from atlas.plan.blocks import Size
+from atlas.common import log
+from atlas.inception.architecture import Size
 from atlas.plan.jobs import Batch, Job
 from atlas.render import numerics as arithmetic
 from atlas.render.hardware import hardware_of

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atlas.errors import WeightsError, shorten
+from atlas.common.errors import WeightsError, shorten
 
 _DEEPEST = 3  # dicts around a state dict, at most
 

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.plan.blocks import Size
+from atlas.inception.architecture import Size
+from atlas.inception.targets import Target
 from atlas.plan.recipes import Recipe, octave_size
-from atlas.plan.targets import Target
+from atlas.render.cuda_graphs import Recorder
 from atlas.render.gradients import gradient_at, rescue
 from atlas.render.network import Network
 from atlas.render.objectives import Objective, compile_objective, scores
-from atlas.render.replay import Recorder
 from atlas.render.steps import Rows, Schedule, make_schedule, note_gradient, take_step
 from atlas.store.records import FailedStep, OctaveScores, Status, finite
 

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.errors import ConfigError
-from atlas.plan import targets
+from atlas.common.errors import ConfigError
+from atlas.inception import targets
+from atlas.inception.targets import Target
 from atlas.plan.recipes import Octave, Recipe
-from atlas.plan.targets import Target
 from atlas.render.descent import resize, start_noise
 from atlas.render.gradients import gradient_at
 from atlas.render.network import Network

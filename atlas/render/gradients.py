@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.plan.blocks import Size
+from atlas.inception.architecture import Size
 from atlas.plan.recipes import Recipe
 from atlas.render.network import Network
 from atlas.render.objectives import Objective, losses

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from atlas.plan import layers
-from atlas.plan.blocks import Conv, Op
-from atlas.plan.layers import LAYERS, Layer
-from atlas.render.narrow import Narrow, Part
+from atlas.inception import layers
+from atlas.inception.architecture import Conv, Op
+from atlas.inception.layers import LAYERS, Layer
+from atlas.render.channel_subset import Narrow, Part
 
 Apply = Callable[[Layer, Op, Tensor], Tensor]
 ApplySome = Callable[[Layer, Conv, Tensor, Tensor], Tensor]

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.plan import layers
-from atlas.plan.blocks import Conv, Op
-from atlas.plan.layers import LAYERS, Layer, convolutions
+from atlas.inception import layers
+from atlas.inception.architecture import Conv, Op
+from atlas.inception.layers import LAYERS, Layer, convolutions
 from atlas.plan.recipes import InputMap
+from atlas.render.channel_subset import Narrow
 from atlas.render.graph import walk, walk_to
-from atlas.render.narrow import Narrow
 from atlas.render.weights import Weights
 
 BATCH_NORM_EPSILON = 0.001  # torchvision's InceptionV3

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from atlas.cores import count_cores
-from atlas.errors import ConfigError
+from atlas.common.cores import count_cores
+from atlas.common.errors import ConfigError
 from atlas.render.hardware import Hardware, hardware_of
 from atlas.store.records import Numerics
 

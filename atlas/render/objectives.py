@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.plan import layers
-from atlas.plan.blocks import Size
+from atlas.inception import layers
+from atlas.inception.architecture import Size
+from atlas.inception.targets import Neuron, Position, Prefix, Row, Target, Term
 from atlas.plan.recipes import METRICS, Metric
-from atlas.plan.targets import Neuron, Position, Prefix, Row, Target, Term
-from atlas.render.narrow import Narrow, narrow
+from atlas.render.channel_subset import Narrow, narrow
 
 L2_FACTOR = 5.0  # of the longer article's L2 metric
 

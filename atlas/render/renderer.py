@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from atlas.plan.blocks import Size
+from atlas.inception.architecture import Size
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Input, InputMap
 from atlas.plan.starts import Photo
 from atlas.render import numerics as arithmetic
+from atlas.render.cuda_graphs import Recorder, cuda_capture
 from atlas.render.descent import Descent, descend, judge, resize, start_noise, status_of, to_pixels
 from atlas.render.device_check import check_network
 from atlas.render.hardware import hardware_of
 from atlas.render.memory import free_memory, keep_freed_memory, may_be_out_of_memory
 from atlas.render.network import Network
-from atlas.render.replay import Recorder, cuda_capture
 from atlas.render.stages import Stages
 from atlas.render.weights import Weights
 from atlas.store.masters import pixels_sha256

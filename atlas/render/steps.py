@@ -12,8 +12,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from atlas.inception.targets import Target
 from atlas.plan.recipes import Gradient, Octave
-from atlas.plan.targets import Target
 
 
 @dataclass(frozen=True)

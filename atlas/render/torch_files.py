@@ -10,7 +10,7 @@ from typing import IO
 
 import torch
 
-from atlas.errors import WeightsError, shorten
+from atlas.common.errors import WeightsError, shorten
 
 _ARCHIVE = b"PK\x03\x04"  # by which torch tells an archive from a bare pickle
 _REFUSED = re.compile(r"GLOBAL ([\w.]+)|<class '([\w.]+)'>", re.ASCII)  # as torch names what it would not call

@@ -17,10 +17,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from atlas import log
-from atlas.errors import StoreError, WeightsError
-from atlas.paths import PathError, is_there, read_file
-from atlas.plan.layers import convolutions
+from atlas.common import log
+from atlas.common.errors import StoreError, WeightsError
+from atlas.common.paths import PathError, is_there, read_file
+from atlas.inception.layers import convolutions
 from atlas.render.checkpoints import StateDict, find_state_dict
 from atlas.render.quantised import restore
 from atlas.render.torch_files import read_torch_file
@@ -32,7 +32,7 @@ DEMO_NOTE = (
     "demo weights: trained by this project on pictures that it draws itself, textures and simple things; "
     "the network has never seen a photograph"
 )
-DEMO_FOLDER = Path(__file__).parent.parent / "weights"
+DEMO_FOLDER = Path(__file__).parent.parent / "demo" / "weights"
 DEMO_FILE = DEMO_FOLDER / "demo.safetensors"
 DEMO_CARD = DEMO_FOLDER / "README.md"  # says what they are, and their hash
 FID_NOTE = (

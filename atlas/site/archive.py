@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from atlas.errors import ConfigError, StoreError
+from atlas.common.errors import ConfigError, StoreError
 from atlas.site.output import MANIFEST, list_files
 from atlas.store.files import again_if_vanished, open_atomically
 from atlas.store.media import MEDIA

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from atlas.plan import layers
-from atlas.plan.blocks import Conv, Op
+from atlas.inception import layers
+from atlas.inception.architecture import Conv, Op
 
 WIDTH = 480  # of the view box, so that words can be read on a phone
 ROW = 30  # from one branch to the next

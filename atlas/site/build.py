@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from atlas.errors import ConfigError, StoreError
+from atlas.common.errors import ConfigError, StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
+from atlas.site.dominant_colours import measure_tints
 from atlas.site.finder import index_script
 from atlas.site.misfits import fitting_pages
 from atlas.site.models import Link, Page
@@ -22,7 +23,6 @@ from atlas.site.pages.parts import HOME, METHOD, MISSING, region_link
 from atlas.site.pictures import CopySettings, Encoded, Progress, encode_all, has_sheet, sheet_folder
 from atlas.site.stages import copy_stages
 from atlas.site.templates import Facts, Templates, templates_folder
-from atlas.site.tints import measure_tints
 from atlas.site.videos import copy_videos
 from atlas.store.files import locked_folder
 from atlas.store.masters import unknown_folders

@@ -8,24 +8,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from atlas.errors import StoreError
-from atlas.findings.files import finding_path
-from atlas.findings.topics import Source, Topic
-from atlas.plan import layers
+from atlas.common.errors import StoreError
+from atlas.inception import layers
+from atlas.inception.layers import Layer, Region
+from atlas.plan.clips import Clip, config_clips
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Job, feature_jobs
-from atlas.plan.layers import Layer, Region
-from atlas.plan.raster import Clip, config_clips
 from atlas.plan.recipes import Recipe
-from atlas.plan.wanted import exhibit_jobs
-from atlas.plan.wanted.dead import Rescue, rescues
-from atlas.site.crops import ShownExamples, shown_examples
 from atlas.store.clips import ClipRecord, clip_folder, find_clip
 from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.photos import photo_path
 from atlas.store.records import STATUSES, Record, WeightsId
+from atlas.store.result_files import finding_path
+from atlas.store.results import Source, Topic
 from atlas.store.stages import find_stages
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
+from atlas.studies.all_jobs import exhibit_jobs
+from atlas.studies.dead.jobs import Rescue, rescues
+from atlas.studies.examples.shown import ShownExamples, shown_examples
 
 PENDING = "pending"  # planned, and not in the store
 NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})

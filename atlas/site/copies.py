@@ -12,7 +12,7 @@ from typing import Literal
 
 from PIL import Image, features
 
-from atlas.errors import StoreError
+from atlas.common.errors import StoreError
 from atlas.store.crops import open_crop
 from atlas.store.masters import open_master
 from atlas.store.photos import open_kept

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import count, groupby
 from typing import Any
 
-from atlas.plan import layers
+from atlas.inception import layers
 from atlas.site.catalogue import PENDING, Atlas, Feature, LayerEntry
 from atlas.site.models import Page
 from atlas.store.records import STATUSES

@@ -7,11 +7,11 @@ counts as one that is not there, so that everything else is shown.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from atlas.errors import AtlasError
-from atlas.findings.files import list_findings
+from atlas.common.errors import AtlasError
 from atlas.site.catalogue import Atlas
 from atlas.site.models import Page
 from atlas.site.pages import make_pages
+from atlas.store.result_files import list_findings
 
 _KINDS = (
     ArithmeticError,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from atlas.errors import StoreError
-from atlas.paths import read_whole
+from atlas.common.errors import StoreError
+from atlas.common.paths import read_whole
 from atlas.store.files import holds, sweep_temporaries, write_if_changed
 
 MANIFEST = ".atlas-site.json"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from atlas.site.catalogue import Atlas, Exhibit, LayerEntry, RegionEntry
 from atlas.site.copies import CROP, Copy, CropSource, Encoder, MasterSource, PhotoSource, SheetSource, Spoilt, Work
-from atlas.site.crops import ShownExamples
 from atlas.site.output import Output
 from atlas.site.sheets import Sheet, layer_sheet, region_sheet
 from atlas.site.workers import make_all
+from atlas.studies.examples.shown import ShownExamples
 
 THUMB = 160  # pixels of a thumbnail's longer side
 JPEG = Encoder("JPEG", 90)

@@ -7,8 +7,8 @@ its branches side by side to the bar of its features, and from the foot of the b
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from atlas.plan import layers
-from atlas.plan.blocks import Conv, Op
+from atlas.inception import layers
+from atlas.inception.architecture import Conv, Op
 
 WIDTH = 320  # units, meant to be about a CSS pixel each
 THUMB = 80  # side of the thumbnail in a block's head

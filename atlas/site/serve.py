@@ -14,7 +14,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.utils import redirect, send_file
 from werkzeug.wrappers import Request, Response
 
-from atlas.errors import ConfigError, StoreError
+from atlas.common.errors import ConfigError, StoreError
 
 HOST = "127.0.0.1"
 INDEX = "index.html"

@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from atlas.errors import StoreError
-from atlas.paths import read_whole
+from atlas.common.errors import StoreError
+from atlas.common.paths import read_whole
 from atlas.site.catalogue import Atlas, Exhibit
 from atlas.site.output import Output
 from atlas.store.stages import MOST_BYTES

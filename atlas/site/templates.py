@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from atlas.errors import StoreError
+from atlas.common.errors import StoreError
 from atlas.site import words
 from atlas.site.models import Link, Page
 from atlas.store.records import WeightsId

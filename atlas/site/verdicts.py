@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 from math import sqrt
 from statistics import median
 
-from atlas.findings.fields import DiscName, Fields
-from atlas.findings.influence import ClipInfluence, PairInfluence, Sensitivity, TargetInfluence
-from atlas.plan.layers import get_layer
+from atlas.inception.layers import get_layer
 from atlas.site.words import number, whole_percent
+from atlas.studies.fields.result import DiscName, Fields
+from atlas.studies.influence.result import ClipInfluence, PairInfluence, Sensitivity, TargetInfluence
 
 PRECISIONS = {"fp32": "float32", "fp64": "float64"}
 LIKE = 0.5  # a change counts as of the size of another if it is at least half of it

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from atlas.errors import StoreError
-from atlas.paths import read_whole
+from atlas.common.errors import StoreError
+from atlas.common.paths import read_whole
 from atlas.site.catalogue import Atlas, Video
 from atlas.site.output import Output
 from atlas.store.clips import RECORD, FileNote, note_of

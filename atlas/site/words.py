@@ -3,10 +3,10 @@
 import shlex
 from functools import cache
 
+from atlas.inception.layers import get_layer, receptive_field
+from atlas.plan.clips import Clip
 from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
-from atlas.plan.layers import get_layer, receptive_field
-from atlas.plan.raster import Clip
 from atlas.plan.recipes import Recipe
 from atlas.site.catalogue import PENDING
 from atlas.store.clips import clip_target

@@ -9,8 +9,8 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 
-from atlas.cores import count_cores
-from atlas.errors import StoreError
+from atlas.common.cores import count_cores
+from atlas.common.errors import StoreError
 from atlas.site.copies import Spoilt, Work, make_copies
 
 MOST_PROCESSES = 8  # more would wait for the one that writes the files, and each takes some 50 MB

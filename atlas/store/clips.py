@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from atlas.errors import StoreError
-from atlas.paths import read_whole
-from atlas.plan.blocks import Size
-from atlas.plan.raster import Clip
-from atlas.plan.targets import feature_target
+from atlas.common.errors import StoreError
+from atlas.common.paths import read_whole
+from atlas.inception.architecture import Size
+from atlas.inception.targets import feature_target
+from atlas.plan.clips import Clip
 from atlas.store.files import MOST_JSON, walk, write_atomically
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import WeightsId, parse_json

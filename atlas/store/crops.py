@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from atlas.errors import StoreError
-from atlas.paths import open_regular
+from atlas.common.errors import StoreError
+from atlas.common.paths import open_regular
 from atlas.store.files import walk, write_if_changed
 from atlas.store.media import DAMAGE
 from atlas.store.records import WeightsId

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO, TypeVar
 
-from atlas import log
-from atlas.errors import StoreError
-from atlas.paths import read_whole
+from atlas.common import log
+from atlas.common.errors import StoreError
+from atlas.common.paths import read_whole
 
 if sys.platform != "win32":
     import fcntl

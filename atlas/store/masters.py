@@ -9,8 +9,8 @@ from typing import IO
 
 from PIL import Image, PngImagePlugin
 
-from atlas.errors import StoreError
-from atlas.paths import open_regular
+from atlas.common.errors import StoreError
+from atlas.common.paths import open_regular
 from atlas.plan.config import LARGEST_SIZE
 from atlas.plan.jobs import Job
 from atlas.store.files import walk, write_atomically

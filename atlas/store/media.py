@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from atlas.paths import read_whole
+from atlas.common.paths import read_whole
 
 MOST_BYTES = 2**30  # of a picture or a video; a site of more cannot be published
 MEDIA = (".avif", ".jpg", ".png", ".mp4")

@@ -12,8 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from atlas.errors import ConfigError
-from atlas.paths import PathError, read_file
+from atlas.common.errors import ConfigError
+from atlas.common.paths import PathError, read_file
 from atlas.store.foreign_files import HEAD, foreign_kind
 from atlas.store.profiles import convert_to_srgb
 

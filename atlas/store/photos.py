@@ -17,12 +17,11 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from atlas.errors import ConfigError, StoreError
-from atlas.paths import is_there, open_regular, read_whole
-from atlas.plan.blocks import Size
+from atlas.common.errors import ConfigError, StoreError
+from atlas.common.paths import is_there, open_regular, read_whole
+from atlas.inception.architecture import Size
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.plan.lists.dream import StartPhoto
 from atlas.plan.recipes import Octave, octave_size
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo
 from atlas.store.files import MOST_JSON, walk, write_atomically, write_if_changed
@@ -31,8 +30,9 @@ from atlas.store.media import DAMAGE
 from atlas.store.photo_files import COLOURS, decode, read_bytes, sha256_of
 from atlas.store.profiles import convert_to_srgb
 from atlas.store.records import parse_json
+from atlas.studies.dreams.settings import StartPhoto
 
-DRAWN_FILE = Path(__file__).parent.parent / "drawn" / "start.jpg"  # the picture that ships with the project
+DRAWN_FILE = Path(__file__).parent.parent / "demo" / "start.jpg"  # the picture that ships with the project
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 0  # of a person's file, and so of what is kept of it
 MOST_BYTES = 4 * MOST_PIXELS
 _SHA256 = re.compile("[0-9a-f]{64}")

@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from atlas.errors import StoreError
+from atlas.common.errors import StoreError
 from atlas.plan.config import BUILT_IN_WEIGHTS
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import INPUT_MAPS, InputMap, Recipe
@@ -16,7 +16,7 @@ _DEEPEST = 20  # levels of lists and tables; a record has five
 NOISE = "noise"
 Status = Literal["ok", "no_gradient", "not_raised", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
-DEMO_SHA256 = "cf84acacdf6c911ad1b5c5b2a3df6abbc8b1393b699de2b3d0395e075987b2cb"  # of atlas/weights/demo.safetensors
+DEMO_SHA256 = "cf84acacdf6c911ad1b5c5b2a3df6abbc8b1393b699de2b3d0395e075987b2cb"  # of demo.safetensors
 
 
 @dataclass(frozen=True)

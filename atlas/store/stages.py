@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from atlas.paths import open_regular, read_whole
+from atlas.common.paths import open_regular, read_whole
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.store.files import walk, write_atomically

@@ -17,9 +17,9 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from atlas.errors import VideoError
-from atlas.plan.blocks import Size
-from atlas.plan.raster import Clip
+from atlas.common.errors import VideoError
+from atlas.inception.architecture import Size
+from atlas.plan.clips import Clip
 from atlas.store import clips
 from atlas.store.clips import ClipRecord, clip_target, find_clip, frame_hashes, note_of, source_digest
 from atlas.store.files import again_if_vanished, temporary_file

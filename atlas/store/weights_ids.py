@@ -6,8 +6,8 @@ import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from atlas.errors import ConfigError, StoreError, WeightsError
-from atlas.paths import PathError, check_file, is_folder, is_there, read_whole
+from atlas.common.errors import ConfigError, StoreError, WeightsError
+from atlas.common.paths import PathError, check_file, is_folder, is_there, read_whole
 from atlas.plan.config import BUILT_IN_WEIGHTS
 from atlas.plan.recipes import INPUT_MAPS, InputMap
 from atlas.store.files import MOST_JSON, write_if_changed

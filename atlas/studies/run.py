@@ -5,32 +5,32 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from atlas.findings.compare import COMPARE, raw_topic
-from atlas.findings.connections import connected_layers, connections_topic, wired_layers, wiring_topic
-from atlas.findings.depth import DEPTH, layer_depth_topic
-from atlas.findings.fields import fields_topic
-from atlas.findings.influence import INFLUENCE, clip_topic
-from atlas.findings.interactions import INTERACTIONS, matrix_topic
-from atlas.findings.metrics import METRICS
-from atlas.findings.nearest import NEAREST, described_topic
-from atlas.findings.neurons import NEURONS
-from atlas.findings.palette import palette_topic
-from atlas.findings.topics import Source, Topic
+from atlas.plan.clips import config_clips
 from atlas.plan.config import Config
-from atlas.plan.raster import config_clips
 from atlas.render.memory import is_out_of_memory
 from atlas.render.renderer import Renderer
-from atlas.studies.compare import measure_compare, measure_raw
-from atlas.studies.connections import measure_connections, measure_wiring
-from atlas.studies.depth import measure_depth, measure_layer_depth
-from atlas.studies.desk import Desk
-from atlas.studies.fields import measure_fields
-from atlas.studies.influence import measure_clip, measure_influence
-from atlas.studies.interactions import measure_interactions, measure_matrix
-from atlas.studies.metrics import measure_metrics
-from atlas.studies.nearest import measure_described, measure_nearest
-from atlas.studies.neurons import measure_neurons
-from atlas.studies.palette import measure_palette
+from atlas.store.results import Source, Topic
+from atlas.studies.compare.measure import measure_compare, measure_raw
+from atlas.studies.compare.result import COMPARE, raw_topic
+from atlas.studies.connections.measure import measure_connections, measure_wiring
+from atlas.studies.connections.result import connected_layers, connections_topic, wired_layers, wiring_topic
+from atlas.studies.depth.measure import measure_depth, measure_layer_depth
+from atlas.studies.depth.result import DEPTH, layer_depth_topic
+from atlas.studies.fields.measure import measure_fields
+from atlas.studies.fields.result import fields_topic
+from atlas.studies.influence.measure import measure_clip, measure_influence
+from atlas.studies.influence.result import INFLUENCE, clip_topic
+from atlas.studies.interactions.measure import measure_interactions, measure_matrix
+from atlas.studies.interactions.result import INTERACTIONS, matrix_topic
+from atlas.studies.metrics.measure import measure_metrics
+from atlas.studies.metrics.result import METRICS
+from atlas.studies.nearest.measure import measure_described, measure_nearest
+from atlas.studies.nearest.result import NEAREST, described_topic
+from atlas.studies.neurons.measure import measure_neurons
+from atlas.studies.neurons.result import NEURONS
+from atlas.studies.palette.measure import measure_palette
+from atlas.studies.palette.result import palette_topic
+from atlas.studies.shared.context import Desk
 
 
 @dataclass(frozen=True)

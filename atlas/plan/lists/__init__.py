@@ -5,22 +5,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from atlas.plan.lists.compare import CompareList, read_compare
-from atlas.plan.lists.connections import ConnectionList, read_connections
-from atlas.plan.lists.dead import DeadList, read_dead
-from atlas.plan.lists.dream import DreamList, read_dream
-from atlas.plan.lists.examples import ExampleList, read_examples
-from atlas.plan.lists.fields import FieldList, read_fields
-from atlas.plan.lists.influence import InfluenceList, read_influence
-from atlas.plan.lists.interactions import InteractionList, read_interactions
-from atlas.plan.lists.metrics import MetricList, read_metrics
-from atlas.plan.lists.neurons import NeuronList, read_neurons
-from atlas.plan.lists.palette import PaletteList, read_palette
-from atlas.plan.lists.raster import RasterList, read_raster
-from atlas.plan.lists.reading import Reader
+from atlas.inception.targets import Term
+from atlas.plan.reading import Reader
 from atlas.plan.recipes import Recipe
 from atlas.plan.tables import Table
-from atlas.plan.targets import Term
+from atlas.studies.compare.settings import CompareList, read_compare
+from atlas.studies.connections.settings import ConnectionList, read_connections
+from atlas.studies.dead.settings import DeadList, read_dead
+from atlas.studies.dreams.settings import DreamList, read_dream
+from atlas.studies.examples.settings import ExampleList, read_examples
+from atlas.studies.fields.settings import FieldList, read_fields
+from atlas.studies.influence.settings import InfluenceList, read_influence
+from atlas.studies.interactions.settings import InteractionList, read_interactions
+from atlas.studies.metrics.settings import MetricList, read_metrics
+from atlas.studies.neurons.settings import NeuronList, read_neurons
+from atlas.studies.palette.settings import PaletteList, read_palette
+from atlas.studies.raster.settings import RasterList, read_raster
 
 List = TypeVar("List")
 

@@ -2,25 +2,23 @@
 
 from atlas.site.catalogue import Atlas
 from atlas.site.models import Link, Page
-from atlas.site.pages import (
-    compare,
-    dead,
-    depth,
-    dreams,
-    examples,
-    fields,
-    influence,
-    interactions,
-    metrics,
-    neurons,
-    palette,
-)
 from atlas.site.pages.features import Surroundings, feature_pages
 from atlas.site.pages.mentions import mentions
-from atlas.site.pages.nearest import vicinity
 from atlas.site.pages.network import layer_pages, network_pages
 from atlas.site.pages.parts import neighbours
-from atlas.site.pages.videos import video_pages
+from atlas.studies.compare import page as compare
+from atlas.studies.dead import page as dead
+from atlas.studies.depth import page as depth
+from atlas.studies.dreams import page as dreams
+from atlas.studies.examples import page as examples
+from atlas.studies.fields import page as fields
+from atlas.studies.influence import page as influence
+from atlas.studies.interactions import page as interactions
+from atlas.studies.metrics import page as metrics
+from atlas.studies.nearest.page import vicinity
+from atlas.studies.neurons import page as neurons
+from atlas.studies.palette import page as palette
+from atlas.studies.raster.page import video_pages
 
 STUDIES = (
     (neurons.CARD, neurons.neuron_pages),

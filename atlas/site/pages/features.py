@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from atlas.plan import layers
+from atlas.inception import layers
 from atlas.plan.recipes import Recipe
 from atlas.site import words
 from atlas.site.blocks import Block, draw_block, path_words
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.charts import Chart
 from atlas.site.models import Again, Link, OctaveRow, Page, Picture, Player, Stages
-from atlas.site.pages.connections import Connected, connections_of
-from atlas.site.pages.examples import CropSection, crops_of
 from atlas.site.pages.mentions import Mentions
-from atlas.site.pages.nearest import Neighbours, Vicinity
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
     HOME_LINK,
@@ -26,9 +23,12 @@ from atlas.site.pages.parts import (
     region_link,
 )
 from atlas.site.pages.progress import score_chart, stages_of
-from atlas.site.pages.raw import RawBeside, raw_beside
-from atlas.site.pages.rescued import Rescued, rescued_features
 from atlas.store.records import Record
+from atlas.studies.compare.raw import RawBeside, raw_beside
+from atlas.studies.connections.page import Connected, connections_of
+from atlas.studies.dead.rescued import Rescued, rescued_features
+from atlas.studies.examples.page import CropSection, crops_of
+from atlas.studies.nearest.page import Neighbours, Vicinity
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 
-from atlas.plan.targets import Term
-from atlas.plan.wanted.dreams import config_dreams
+from atlas.inception.targets import Term
 from atlas.site.catalogue import Atlas, Feature
 from atlas.site.models import Link, Page
 from atlas.site.pages.parts import HOME, dream_page
+from atlas.studies.dreams.jobs import config_dreams
 
 Key = tuple[str, int | None]  # a layer and a feature of it; None: all features
 

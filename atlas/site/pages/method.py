@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from atlas.plan import layers
+from atlas.inception import layers
 from atlas.plan.recipes import InputMap, Octave, Recipe
 from atlas.site.catalogue import Atlas, Feature
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, Picture, Stages
 from atlas.site.pages.parts import HOME_LINK, METHOD, picture_of
 from atlas.site.pages.progress import score_chart, stages_of
-from atlas.site.pages.raw import RawBeside, raw_beside
+from atlas.studies.compare.raw import RawBeside, raw_beside
 
 HEIGHT = 170  # of a curve's view box
 EXAMPLE_REGION = "middle-mixed"  # has textures that a reader recognises

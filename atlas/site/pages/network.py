@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from atlas.forecast import count_of
-from atlas.plan import layers
+from atlas.inception import layers
 from atlas.plan.recipes import Recipe
 from atlas.site import words
 from atlas.site.catalogue import PENDING, Atlas, Feature, LayerEntry, RegionEntry, Statuses
@@ -27,6 +26,7 @@ from atlas.site.pages.parts import (
 from atlas.site.pictures import has_sheet, layer_sheet_path, sheet_folder
 from atlas.site.region_map import RegionMap, map_region
 from atlas.site.sheets import region_sheet
+from atlas.store.forecast import count_of
 from atlas.store.records import STATUSES
 
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from atlas.plan import layers
-from atlas.plan.wanted.dreams import Dream
+from atlas.inception import layers
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Exhibit, Feature, Video
 from atlas.site.copies import fit
 from atlas.site.models import Again, Link, Outcome, Picture, Player, Shot, Tile, VideoCard
 from atlas.site.pictures import THUMB
 from atlas.store import clips
+from atlas.studies.dreams.jobs import Dream
 
 HOME = "index.html"
 METHOD = "method/index.html"

@@ -1,0 +1,176 @@
+"""What a run says of itself: events → one JSON object a line in a file, and how much of it a person wants to see."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from atlas.common.errors import AtlasError, StoreError
+
+Loudness = Literal["quiet", "normal", "verbose"]
+
+_LOGGER = logging.getLogger("atlas")
+_WARNINGS = logging.getLogger("py.warnings")  # where Python puts warnings that are captured
+_FIELDS = "atlas_fields"
+_NOTICE = "notice"
+_loudness: ContextVar[Loudness] = ContextVar("loudness", default="normal")
+
+
+def event(name: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Say that something happened; nothing comes of it unless somebody watches.
+
+    Args:
+        name: what happened, such as "rendered".
+        level: of the standard library's logging.
+        fields: what JSON can hold; anything else becomes text.
+    """
+    _LOGGER.log(level, name, extra={_FIELDS: fields})
+
+
+def notice(message: str) -> None:
+    """Say what a person should know now: why nothing seems to happen, such as that another run is waited for."""
+    event(_NOTICE, message=message)
+
+
+def loudness() -> Loudness:
+    """How much a person wants to see of the run that is watched."""
+    return _loudness.get()
+
+
+@contextmanager
+def watched(file: Path | None, loud: Loudness) -> Iterator[None]:
+    """Write the events of a run to a file, and its warnings, its end and its errors too.
+
+    Args:
+        file: appended to, so that a run that goes on has one log; None: no file.
+        loud: "quiet" leaves only failures and errors on the terminal, "verbose" puts every event there.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    handlers: list[logging.Handler] = [_Lines("quiet" if loud == "quiet" else loud)]
+    if file:
+        handlers.append(_open(file))
+    token, level, propagates = _loudness.set(loud), _LOGGER.level, _LOGGER.propagate
+    _LOGGER.setLevel(logging.INFO)
+    _LOGGER.propagate = False
+    for handler in handlers:
+        _LOGGER.addHandler(handler)
+        _WARNINGS.addHandler(handler)
+    logging.captureWarnings(True)
+    try:
+        event("started", arguments=sys.argv[1:])
+        yield
+        event("ended")
+    except BaseException as error:
+        _tell_end(error)
+        raise
+    finally:
+        logging.captureWarnings(False)
+        for handler in handlers:
+            _LOGGER.removeHandler(handler)
+            _WARNINGS.removeHandler(handler)
+            handler.close()
+        _LOGGER.setLevel(level)
+        _LOGGER.propagate = propagates
+        _loudness.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """An event as a JSON object: time (UTC), level, event, and its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        is_warning = record.name == _WARNINGS.name
+        said = {"event": "warning", "message": record.getMessage().strip()} if is_warning else {"event": record.msg}
+        whole = {"time": time, "level": record.levelname.lower(), **said, **getattr(record, _FIELDS, {})}
+        if record.exc_info:
+            whole["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(whole, ensure_ascii=False, default=str)
+
+
+class _Lines(logging.Handler):
+    """Events on standard error, whatever that is at the moment: a progress bar stands in for it."""
+
+    def __init__(self, loud: Loudness) -> None:
+        super().__init__()
+        self._loud = loud
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == _WARNINGS.name:
+            if self._loud != "quiet":
+                sys.stderr.write(f"warning: {record.getMessage().strip().splitlines()[0]}\n")
+        elif record.msg == _NOTICE:
+            if self._loud != "quiet":
+                sys.stderr.write(f"{getattr(record, _FIELDS)['message']}\n")
+        elif self._loud == "verbose":
+            fields = " ".join(f"{name}={value}" for name, value in getattr(record, _FIELDS, {}).items())
+            sys.stderr.write(f"{datetime.now():%H:%M:%S} {record.getMessage()} {fields}".rstrip() + "\n")
+
+
+class _File(logging.FileHandler):
+    """A log that cannot be written any more is given up, and the run goes on."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
+        self._is_broken = False
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_at_once)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._is_broken:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  # the standard library's name
+        self._is_broken = True
+        sys.stderr.write(f"warning: {self.baseFilename}: cannot be written ({sys.exc_info()[1]}); the log ends here\n")
+
+    def close(self) -> None:
+        with suppress(OSError):  # what is left in the buffer
+            super().close()
+
+
+def _open_at_once(file: str, flags: int) -> int:
+    """Open a file without waiting: of a pipe that nobody reads the system would wait for a reader."""
+    if sys.platform == "win32":
+        return os.open(file, flags, 0o666)
+    try:
+        handle = os.open(file, flags | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(error.errno, "nobody reads at the other end of this pipe", file) from None
+        raise
+    os.set_blocking(handle, True)  # each event is written whole, however slowly it is read
+    return handle
+
+
+def _open(file: Path) -> logging.Handler:
+    try:
+        handler = _File(file)
+    except OSError as error:
+        raise StoreError(f"{file}: the log cannot be written: {error.strerror}; name another --log-file") from None
+    handler.setFormatter(JsonFormatter())
+    return handler
+
+
+def _tell_end(error: BaseException) -> None:
+    """Say how a run ended that did not end well."""
+    if isinstance(error, AtlasError):
+        event("error", level=logging.ERROR, message=str(error), exit_code=error.exit_code)
+    elif isinstance(error, KeyboardInterrupt):
+        event("interrupted", level=logging.WARNING)
+    elif (code := getattr(error, "exit_code", None)) is not None:  # a command's own way to end
+        event("ended", exit_code=code)
+    else:
+        _LOGGER.error("crashed", exc_info=error, extra={_FIELDS: {"message": f"{type(error).__name__}: {error}"}})

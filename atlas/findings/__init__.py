@@ -1,1 +1,0 @@
-"""What studies found, as data: frozen dataclasses that studies fill and pages show."""

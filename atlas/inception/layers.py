@@ -1,0 +1,280 @@
+"""The network's frozen table: 16 layers in four regions, their branches, grids, receptive fields and cost.
+
+Everything here follows from the description of the blocks in `blocks.py`: a layer is a tuple of branches, a branch a
+path of convolutions and pools. The renderer runs the same table.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from atlas.common.errors import TargetError, did_you_mean, shorten
+from atlas.inception.architecture import PATHS, POOL_BEFORE, Conv, Op, Paths, Pool, Size
+
+MIN_SIZE = 75  # pixels: the smallest side whose Mixed_7 maps are not empty
+IMAGE_CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One path through a block; its output is a range of the layer's features."""
+
+    name: str
+    ops: tuple[Op, ...]
+    first: int  # first feature of the range
+    features: int
+
+    @property
+    def range(self) -> range:
+        """The features that this branch makes."""
+        return range(self.first, self.first + self.features)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A named output of the network."""
+
+    name: str
+    region: str
+    before: Pool | None  # a pool between the previous layer and this one
+    inputs: int  # features of the previous layer
+    branches: tuple[Branch, ...]
+
+    @property
+    def features(self) -> int:
+        """Number of features (channels of the output)."""
+        return sum(branch.features for branch in self.branches)
+
+    def branch_of(self, feature: int) -> Branch:
+        """The branch that makes a feature, 0 ≤ feature < features."""
+        return next(branch for branch in self.branches if feature in branch.range)
+
+    def parameter(self, conv: Conv) -> str:
+        """Prefix of a convolution's tensors in torchvision's state dict."""
+        return f"{self.name}.{conv.name}" if conv.name else self.name
+
+
+@dataclass(frozen=True)
+class Region:
+    """One of the four parts of the network."""
+
+    slug: str
+    title: str
+    layers: tuple[str, ...]
+
+
+REGIONS = (
+    Region(
+        "entry-convolutions",
+        "Entry convolutions",
+        ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+    ),
+    Region("early-mixed", "Early mixed", ("Mixed_5b", "Mixed_5c", "Mixed_5d")),
+    Region("middle-mixed", "Middle mixed", ("Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e")),
+    Region("late-mixed", "Late mixed", ("Mixed_7a", "Mixed_7b", "Mixed_7c")),
+)
+
+
+def _branches(paths: Paths, inputs: int) -> Iterator[Branch]:
+    first = 0
+    for name, ops in paths:
+        last = ops[-1]
+        features = last.out if isinstance(last, Conv) else inputs
+        yield Branch(name, ops, first, features)
+        first += features
+
+
+def _table() -> Iterator[Layer]:
+    inputs = IMAGE_CHANNELS
+    for region in REGIONS:
+        for name in region.layers:
+            before = POOL_BEFORE.get(name)
+            layer = Layer(name, region.slug, before, inputs, tuple(_branches(PATHS[name], inputs)))
+            yield layer
+            inputs = layer.features
+
+
+LAYERS: tuple[Layer, ...] = tuple(_table())
+MOST_FEATURES = max(layer.features for layer in LAYERS)  # of one layer
+_BY_NAME = {layer.name: layer for layer in LAYERS}
+_DEPTH = {layer.name: depth for depth, layer in enumerate(LAYERS)}
+
+
+def get_layer(name: str) -> Layer:
+    """Look a layer up by name.
+
+    Raises:
+        TargetError: no such layer; names the closest.
+    """
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise TargetError(f'no layer is called "{shorten(name)}"; {did_you_mean(name, _BY_NAME)}') from None
+
+
+def depth(name: str) -> int:
+    """Position of a layer in the network, 0 (Conv2d_1a_3x3) to 15 (Mixed_7c)."""
+    return _DEPTH[get_layer(name).name]
+
+
+def get_region(slug: str) -> Region:
+    """Look a region up by its slug, such as "early-mixed"."""
+    return next(region for region in REGIONS if region.slug == slug)
+
+
+def _shrink(size: Size, op: Op) -> Size:
+    height, width = (
+        (side + 2 * pad - kernel) // op.stride + 1
+        for side, pad, kernel in zip(size, op.padding, op.kernel, strict=True)
+    )
+    return height, width
+
+
+@cache
+def grid(name: str, size: Size) -> Size:
+    """Size of a layer's feature maps.
+
+    Args:
+        name: the layer.
+        size: (height, width) of the image in pixels, each at least 75.
+
+    Returns:
+        (rows, cols) of the feature map; every branch of a block has the same.
+    """
+    for layer in LAYERS[: depth(name) + 1]:
+        if layer.before:
+            size = _shrink(size, layer.before)
+        for op in layer.branches[0].ops:
+            size = _shrink(size, op)
+    return size
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What part of the image can reach a neuron, in pixels, before it is cut off at the image's border."""
+
+    size: Size  # (height, width)
+    jump: int  # pixels from one neuron to the next
+    centre: float  # pixel coordinate of the centre of neuron (0, 0)'s field, 0 being the first pixel's middle
+
+    def box(self, row: int, col: int) -> tuple[float, float, float, float]:
+        """(top, left, bottom, right) edges of neuron (row, col)'s field, in pixels from the image's corner."""
+        middle_row, middle_col = (self.centre + 0.5 + position * self.jump for position in (row, col))
+        half_height, half_width = self.size[0] / 2, self.size[1] / 2
+        return middle_row - half_height, middle_col - half_width, middle_row + half_height, middle_col + half_width
+
+
+def _widen(field: ReceptiveField, op: Op) -> ReceptiveField:
+    height, width = (side + (kernel - 1) * field.jump for side, kernel in zip(field.size, op.kernel, strict=True))
+    shift = ((op.kernel[0] - 1) / 2 - op.padding[0]) * field.jump
+    return ReceptiveField((height, width), field.jump * op.stride, field.centre + shift)
+
+
+@cache
+def receptive_field(name: str, feature: int | None = None) -> ReceptiveField:
+    """The theoretical receptive field of a feature's neurons (Araujo et al. 2019).
+
+    Args:
+        name: the layer.
+        feature: whose branch counts; None for the widest of the layer.
+    """
+    layer = get_layer(name)
+    below = depth(name) - 1
+    start = receptive_field(LAYERS[below].name) if below >= 0 else ReceptiveField((1, 1), 1, 0.0)
+    branches = layer.branches if feature is None else (layer.branch_of(feature),)
+    fields = []
+    for branch in branches:
+        field = start
+        for op in ((layer.before,) if layer.before else ()) + branch.ops:
+            field = _widen(field, op)
+        fields.append(field)
+    size = max(field.size[0] for field in fields), max(field.size[1] for field in fields)
+    return ReceptiveField(size, fields[0].jump, fields[0].centre)
+
+
+def source(name: str, feature: int) -> tuple[Layer, Branch]:
+    """The layer and the branch whose convolution makes a feature: a pool passes on those of the layer before."""
+    layer = get_layer(name)
+    branch = layer.branch_of(feature)
+    if isinstance(branch.ops[-1], Conv):
+        return layer, branch
+    return source(LAYERS[depth(name) - 1].name, feature - branch.first)
+
+
+def _multiplications(layer: Layer, size: Size, branches: Iterable[Branch], *, is_whole: bool = True) -> int:
+    """Multiply-adds of a layer's forward pass.
+
+    Args:
+        layer: the layer.
+        size: (rows, cols) of the maps which enter its branches.
+        branches: those that run.
+        is_whole: whether the last convolution of each makes all its features, or only one.
+    """
+    total = 0
+    counted = set()
+    for branch in branches:
+        channels, maps = layer.inputs, size
+        for position, op in enumerate(branch.ops):
+            maps = _shrink(maps, op)
+            if not isinstance(op, Conv):
+                continue
+            path = branch.ops[: position + 1]
+            if path not in counted:
+                counted.add(path)
+                out = op.out if is_whole or path != branch.ops else 1
+                total += maps[0] * maps[1] * out * channels * op.kernel[0] * op.kernel[1]
+            channels = op.out
+    return total
+
+
+@cache
+def _below(name: str, size: Size) -> tuple[int, Size]:
+    """Multiply-adds of all layers before one, and (rows, cols) of the maps that enter its branches."""
+    total = 0
+    for layer in LAYERS[: depth(name)]:
+        if layer.before:
+            size = _shrink(size, layer.before)
+        total += _multiplications(layer, size, layer.branches)
+        for op in layer.branches[0].ops:
+            size = _shrink(size, op)
+    before = get_layer(name).before
+    return total, _shrink(size, before) if before else size
+
+
+@cache
+def step_flops(name: str, size: Size, feature: int | None = None) -> int:
+    """Floating-point operations of one step on one image: forward to the layer, and the gradient back to the image.
+
+    A multiply-add is two operations, and the input gradient of a convolution costs what its forward pass does.
+
+    Args:
+        name: the layer.
+        size: (height, width) of the image in pixels.
+        feature: if only this one is wanted, so that neither other branches nor its neighbours run; None: all.
+    """
+    layer, branches = get_layer(name), get_layer(name).branches
+    if feature is not None:
+        layer, branch = source(name, feature)
+        branches = (branch,)
+    total, entering = _below(layer.name, size)
+    return 4 * (total + _multiplications(layer, entering, branches, is_whole=feature is None))
+
+
+def convolutions() -> Iterator[tuple[str, Conv, int]]:
+    """Every convolution once, in the order of the layers.
+
+    Yields:
+        (prefix of its tensors in torchvision's state dict, the convolution, its input channels).
+    """
+    seen = set()
+    for layer in LAYERS:
+        for branch in layer.branches:
+            inputs = layer.inputs
+            for op in branch.ops:
+                if not isinstance(op, Conv):
+                    continue
+                name = layer.parameter(op)
+                if name not in seen:
+                    seen.add(name)
+                    yield name, op, inputs
+                inputs = op.out

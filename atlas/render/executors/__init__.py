@@ -1,0 +1,1 @@
+"""Executors: batches → attempts, on one machine or on a Ray cluster."""

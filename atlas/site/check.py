@@ -1,0 +1,251 @@
+"""Is the store intact, and is the site whole? Folder → one line for each fault: path, what is wrong, what to do."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas.common.cores import count_cores
+from atlas.common.errors import StoreError, TargetError
+from atlas.inception import targets
+from atlas.plan.jobs import DEFAULT_SEED
+from atlas.plan.starts import shorten
+from atlas.site.links import INDEX, REBUILD, check_pages
+from atlas.site.output import MANIFEST, read_sizes
+from atlas.store.clips import clip_faults, list_clips, read_clip
+from atlas.store.crops import list_crops, open_crop
+from atlas.store.files import walk
+from atlas.store.masters import list_masters, open_master, read_record
+from atlas.store.media import MEDIA, media_fault
+from atlas.store.photos import list_photos, open_kept
+from atlas.store.records import NOISE, Record
+from atlas.store.stages import list_stages, master_of, pixels_of
+from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
+from atlas.studies.examples.result import list_examples, missing_crops
+
+LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
+
+
+@dataclass(frozen=True)
+class SiteCheck:
+    """What a check of a site found."""
+
+    faults: tuple[str, ...]
+    pages: int
+    links: int
+    bytes: int  # of all files
+
+
+def check_store(store: Path) -> list[str]:
+    """Check that every master opens, shows the pixels of its record, and lies where its record says.
+
+    Returns:
+        One line for each fault, by path.
+
+    Raises:
+        StoreError: a folder of the store cannot be read.
+    """
+    if not store.is_dir():
+        return [f"{store}: no such folder: render something first, with atlas render or atlas build"]
+    masters = list(list_masters(store))
+    if not masters:
+        return [f"{store}: holds no masters: render something first, with atlas render or atlas build"]
+    faults = []
+    for folder in sorted({master.parent.parent for master in masters}):
+        faults += _check_weights(folder)
+    with ThreadPoolExecutor(count_cores()) as pool:
+        for found in pool.map(_check_master, masters):
+            faults += found
+    for strip in list_stages(store):
+        faults += _check_stages(strip)
+    for clip in list_clips(store):
+        faults += _check_clip(clip)
+    for photo in list_photos(store):
+        faults += _check_photo(photo)
+    for crop in list_crops(store):
+        faults += _check_crop(crop)
+    for record in list_examples(store):
+        faults += [f"{crop}: missing; run atlas examples --force" for crop in missing_crops(record)]
+    return faults
+
+
+def mixed_hardware(store: Path) -> list[str]:
+    """Where a store holds masters of more than one kind of hardware or build, which is no fault.
+
+    What a record does not say, such as the model in older ones, is no difference.
+
+    Returns:
+        One line for each such set of weights, by path.
+
+    Raises:
+        StoreError: a folder of the store cannot be read.
+    """
+    by_folder: dict[Path, list[Record]] = {}
+    for path in list_masters(store) if store.is_dir() else ():
+        with suppress(StoreError):  # a fault, which `check_store` tells
+            by_folder.setdefault(path.parent.parent, []).append(read_record(path))
+    lines = []
+    for folder, records in sorted(by_folder.items()):
+        counts, unknown = _kinds(map(_build_of, records))
+        if len(counts) > 1:
+            kinds = ", ".join(f"{_words(build, counts)} ({number})" for build, number in counts.items())
+            silent = f", and {unknown} whose records do not say" if unknown else ""
+            lines.append(
+                f"{folder}: masters of {len(counts)} kinds of hardware or builds: {kinds}{silent}; their pictures are "
+                "valid, and rendering one again on other hardware gives other bytes"
+            )
+    return lines
+
+
+def check_site(site: Path) -> SiteCheck:
+    """Check that every link of a site leads to a file of it, and that its pictures, records and size are sound.
+
+    Raises:
+        StoreError: a folder or a page cannot be read.
+    """
+    if not (site / INDEX).is_file():
+        return SiteCheck((f"{site}: no {INDEX}: make the site with atlas build or atlas site",), 0, 0, 0)
+    files = {path.relative_to(site).as_posix(): path.stat().st_size for path in walk(site) if path.is_file()}
+    found = check_pages(site, files)
+    faults = list(found.faults)
+    media, listed = [path for path in files if path.endswith(MEDIA)], _listed(site)
+    with ThreadPoolExecutor(count_cores()) as pool:
+        found_faults = pool.map(lambda path: media_fault(site / path, is_copy=path in (listed or ())), media)
+        for why, path in zip(found_faults, media, strict=True):
+            faults += [f"{site / path}: {why}: {REBUILD}"] if why else []
+    faults += _check_manifest(site, listed, files)
+    total = sum(files.values())
+    if total > LARGEST_SITE:
+        faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: show fewer features")
+    return SiteCheck(tuple(faults), found.pages, found.links, total)
+
+
+_Build = tuple[str | None, ...]  # device, model, version of torch, version of cuDNN
+
+
+def _build_of(record: Record) -> _Build:
+    numerics = record.numerics
+    return numerics.device, numerics.model, record.torch, numerics.cudnn
+
+
+def _kinds(builds: Iterable[_Build]) -> tuple[Counter[_Build], int]:
+    """Builds that differ in what is known of both, with how many have each; and how many may be any of several.
+
+    One that says less than another belongs to it where they agree; what may belong to several is counted apart.
+    """
+    kinds: Counter[_Build] = Counter()
+    unknown = 0
+    known_first = sorted(Counter(builds).items(), key=lambda item: (item[0].count(None), -item[1], str(item[0])))
+    for build, number in known_first:
+        alike = [kind for kind in kinds if _agree(kind, build)]
+        if len(alike) > 1:
+            unknown += number
+        else:
+            kinds[alike[0] if alike else build] += number
+    return kinds, unknown
+
+
+def _agree(one: _Build, other: _Build) -> bool:
+    return all(None in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True))
+
+
+def _words(build: _Build, others: Iterable[_Build]) -> str:
+    """A build in words: what it runs on, and those versions in which builds differ."""
+    device, model, torch, cudnn = build
+    differs = [len(set(values) - {None}) > 1 for values in zip(*others, strict=True)]
+    versions = [f"torch {torch}"] if differs[2] else []
+    versions += [f"cuDNN {cudnn}"] if differs[3] and cudnn else []
+    words = (model or str(device)) + (f" with {' and '.join(versions)}" if versions else "")
+    return "".join(letter if letter.isprintable() else "?" for letter in words)  # a record may be anybody's
+
+
+def _check_weights(folder: Path) -> list[str]:
+    path = folder / WEIGHTS_FILE
+    try:
+        found = read_weights_id(path).folder
+    except StoreError as error:
+        return [str(error)]
+    if found != folder.name:
+        return [f"{path}: is of {found}: give the folder {folder} that name again"]
+    return []
+
+
+def _check_master(path: Path) -> list[str]:
+    try:
+        record = open_master(path)[1]
+        expected = _place(record)
+    except StoreError as error:
+        return [str(error)]
+    except TargetError as error:
+        return [f"{path}: {error}: remove it"]
+    text = json.dumps(record.recipe, sort_keys=True, separators=(",", ":"))
+    if hashlib.sha256(text.encode()).hexdigest()[:8] != record.recipe_digest:
+        return [f"{path}: the recipe in its record is not that of its digest {record.recipe_digest}: render it again"]
+    if "/".join(path.parts[-3:]) != expected:
+        return [f"{path}: its record belongs to {path.parents[2] / expected}: move it there, or remove it"]
+    return []
+
+
+def _check_stages(path: Path) -> list[str]:
+    """A strip that belongs to no picture harms nobody, and takes space for nothing."""
+    with suppress(StoreError):
+        if media_fault(path) is None and pixels_of(path) == read_record(master_of(path)).pixels_sha256:
+            return []
+    return [f"{path}: belongs to no master, so it is not shown: remove it, or render {master_of(path).name} again"]
+
+
+def _check_clip(path: Path) -> list[str]:
+    try:
+        return list(clip_faults(path.parent, read_clip(path)))
+    except StoreError as error:
+        return [str(error)]
+
+
+def _check_photo(path: Path) -> list[str]:
+    try:
+        open_kept(path)
+    except StoreError as error:
+        return [str(error)]
+    return []
+
+
+def _check_crop(path: Path) -> list[str]:
+    try:
+        open_crop(path)
+    except StoreError as error:
+        return [str(error)]
+    return []
+
+
+def _place(record: Record) -> str:
+    """Where a rendering lies in the store."""
+    name = targets.parse(record.target).slug
+    if record.seed != DEFAULT_SEED:
+        name += f"~s{record.seed}"
+    if record.start != NOISE:
+        name += f"~{shorten(record.start)}"
+    return f"{record.weights.folder}/{record.recipe_name}-{record.recipe_digest}/{name}{record.input_suffix}.png"
+
+
+def _listed(site: Path) -> dict[str, int | None] | None:
+    """The files that a site's manifest names, and their sizes; None if it cannot be read."""
+    try:
+        return read_sizes(site)
+    except StoreError:
+        return None
+
+
+def _check_manifest(site: Path, listed: dict[str, int | None] | None, files: dict[str, int]) -> list[str]:
+    if listed is None:
+        return [f"{site / MANIFEST}: missing or damaged: {REBUILD}"]
+    faults = []
+    for name, size in sorted(listed.items()):
+        if name not in files:
+            faults.append(f"{site / name}: missing: {REBUILD}")
+        elif size is not None and size != files[name] and not name.endswith(".html"):  # pages are read in whole
+            faults.append(f"{site / name}: {files[name]:,} bytes, and {size:,} were written: {REBUILD}")
+    return faults

@@ -1,0 +1,1 @@
+"""Recipes compared, and raw descent beside each feature's own picture."""

@@ -1,0 +1,52 @@
+"""Features by several recipes, and features raw beside their own picture: `Config` → jobs."""
+
+from dataclasses import dataclass
+
+from atlas.inception.targets import Target, feature_target
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job
+from atlas.studies.shared.places import feature_of
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A feature by several recipes."""
+
+    target: Target
+    jobs: tuple[Job, ...]  # by recipe; the last is what the others are held against
+
+
+@dataclass(frozen=True)
+class RawPair:
+    """A feature's picture by the atlas's recipe, and by raw descent."""
+
+    feature: int
+    own: Job
+    raw: Job
+
+
+def comparisons(config: Config) -> tuple[Comparison, ...]:
+    """The features that are rendered by several recipes, in the configuration's order."""
+    wanted = config.lists.compare
+    recipes = [config.get_recipe(name) for name in wanted.recipes]
+    return tuple(
+        Comparison(target, tuple(Job(target, recipe, config.seed) for recipe in recipes))
+        for target in wanted.targets
+        if target.deepest in config.layers
+    )
+
+
+def raw_pairs(config: Config, layer: str) -> tuple[RawPair, ...]:
+    """The features of a layer that are rendered raw too, ascending; none if the atlas's own recipe is the raw one."""
+    wanted = config.lists.compare
+    own, raw = config.get_recipe(config.recipe), config.get_recipe(wanted.raw)
+    if own == raw:
+        return ()
+    features = set(config.features_of(layer)[: wanted.raw_features])
+    if layer in config.layers:
+        features |= {number for name, number in map(feature_of, wanted.targets) if name == layer}
+    found = []
+    for feature in sorted(features):
+        target = feature_target(layer, feature)
+        found.append(RawPair(feature, Job(target, own, config.seed), Job(target, raw, config.seed)))
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Which features feed which, by the folded weights."""

@@ -1,0 +1,73 @@
+"""Which features of the layer before feed a feature most, by the weights alone."""
+
+from dataclasses import dataclass
+
+from atlas.inception import layers
+from atlas.plan.config import Config
+from atlas.store.results import Topic
+
+Tie = tuple[int, float]  # a feature, and the share of the fed feature's squared norm that comes from or goes there
+Ties = tuple[Tie, ...]  # the largest share first
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The strongest connections between a layer and the one before it.
+
+    "Planned" are the features that the atlas has pages for: where it shows few of a layer, the strongest of all are
+    mostly not among them.
+    """
+
+    layer: str
+    before: str
+    fed_by: tuple[Ties, ...]  # by feature of the layer: of all features before
+    fed_by_planned: dict[int, Ties]  # by planned feature of the layer: of the planned ones before
+    feeds: dict[int, Ties]  # by planned feature before: of all features of the layer
+    feeds_planned: dict[int, Ties]  # by planned feature before: of the planned ones of the layer
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Which planned features of a layer are wired alike."""
+
+    layer: str
+    alike: dict[int, Ties]  # by feature: others of its branch, and the cosine between the kernels that make them
+
+
+def wiring_topic(layer: str) -> Topic[Wiring]:
+    """The wiring of a layer's planned features."""
+
+    def settings(config: Config) -> tuple[object, ...]:
+        strongest = config.lists.connections.strongest
+        return (strongest, config.features_of(layer)) if strongest and layer in config.layers else ()
+
+    return Topic(f"wiring-{layer}", 1, Wiring, lambda _: (), settings)
+
+
+def wired_layers(config: Config) -> tuple[str, ...]:
+    """The layers of a configuration whose wiring is shown: all or none."""
+    return config.layers if config.lists.connections.strongest else ()
+
+
+def connections_topic(layer: str) -> Topic[Connections]:
+    """The connections between a layer, which must not be the first, and the one before it."""
+
+    def settings(config: Config) -> tuple[object, ...]:
+        strongest = config.lists.connections.strongest
+        if not strongest or layer not in config.layers:
+            return ()
+        return strongest, config.features_of(layer_before(layer)), config.features_of(layer)
+
+    return Topic(f"connections-{layer}", 1, Connections, lambda _: (), settings)
+
+
+def layer_before(layer: str) -> str:
+    """The layer before another, which must not be the first."""
+    return layers.LAYERS[layers.depth(layer) - 1].name
+
+
+def connected_layers(config: Config) -> tuple[str, ...]:
+    """The layers of a configuration whose connections to the layer before are shown: all but the first."""
+    if not config.lists.connections.strongest:
+        return ()
+    return tuple(name for name in config.layers if layers.depth(name))

@@ -1,0 +1,1 @@
+"""Features without a gradient, or not raised, and their rescue."""

@@ -1,0 +1,219 @@
+"""Depth: fineness, colours and edges of each layer's pictures, as charts over the 16 layers, and what they allow."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+from atlas.inception.layers import LAYERS, depth
+from atlas.site.catalogue import Atlas
+from atlas.site.charts import Chart, Series, make_chart
+from atlas.site.models import Link, Page, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK
+from atlas.site.words import fixed, number, percent
+from atlas.studies.depth.result import DEPTH, EDGE, LEVELS, MOST_ORDERED, SIZE, Depth, LayerDepth, Quartiles, Trend
+
+PAGE = f"depth/{HOME}"
+TITLE = "Complexity and depth"
+CARD = StudyCard(
+    TITLE, PAGE, "Do pictures grow more complex from layer to layer? Fineness, colours and edges, counted."
+)
+STRONG = 0.5  # a trend needs a rank correlation of at least so much,
+CHANCE = 0.05  # that chance alone would reach less often than this,
+FEWEST = 5  # over so many layers: even four in order are no rarer than that
+NONE_GROWS = (
+    "This does not show that complexity does not grow. What the eye sees grow, from colours to textures to parts of "
+    "objects, is not what these measures count."
+)
+DIRECTIONS = (
+    ("grows", "grows with depth", "grow with depth"),
+    ("falls", "falls", "fall"),
+    ("shows no trend", "shows no trend", "show no trend"),
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of pictures and its words."""
+
+    field: str  # of a layer's finding
+    title: str
+    what: str
+    label: str  # of the vertical axis
+
+
+MEASURES = (
+    Measure(
+        "centroid",
+        "Fineness",
+        "The spectral centroid: the mean frequency of the luma (the stored values in Rec. 709’s weights), weighted by "
+        "its power. Pictures of one even colour have none; in a nearly even one it is that of the little that varies.",
+        "Spectral centroid, cycles a pixel",
+    ),
+    Measure(
+        "entropy",
+        "Colours",
+        f"The entropy of a histogram of colours with {LEVELS} × {LEVELS} × {LEVELS} bins: 0 bits for one colour, 9 for "
+        "all alike.",
+        "Colour entropy, bits",
+    ),
+    Measure(
+        "edges",
+        "Edges",
+        "The share of pixels at which the luma, by Sobel’s filters, has a slope of more than "
+        f"{EDGE / sqrt(2):.2g} pixel ranges a pixel.",
+        "Share of pixels that are edges",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class MeasurePart:
+    """A measure over all layers."""
+
+    title: str
+    id: str
+    what: str
+    chart: Chart | None  # None: no layer has a value
+    verdict: str
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer and its medians, with the quartiles."""
+
+    name: str
+    page: str
+    measured: int
+    left_out: int
+    values: tuple[str, ...]  # one for each measure
+
+
+@dataclass(frozen=True)
+class DepthBody:
+    """The page."""
+
+    recipe: str
+    size: int
+    verdict: str
+    parts: tuple[MeasurePart, ...]
+    rows: tuple[LayerRow, ...]
+    measured: int
+    left_out: int
+    strong: float = STRONG
+    chance: float = CHANCE
+    fewest: int = FEWEST
+    most_ordered: int = MOST_ORDERED
+
+
+def depth_pages(atlas: Atlas) -> list[Page]:
+    """The page, if it is measured."""
+    found = atlas.finding(DEPTH)
+    if not found or not found.layers:
+        return []
+    trends = {trend.measure: trend for trend in found.trends}
+    body = DepthBody(
+        recipe=atlas.recipe.name,
+        size=SIZE,
+        verdict=depth_verdict(found),
+        parts=tuple(_part(found, measure, trends[measure.field]) for measure in MEASURES),
+        rows=tuple(_row(atlas, layer) for layer in found.layers),
+        measured=sum(layer.measured for layer in found.layers),
+        left_out=sum(layer.left_out for layer in found.layers),
+    )
+    description = "Whether the pictures of InceptionV3's features grow more complex with depth, by three measures."
+    return [Page(PAGE, "studies/depth.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
+
+
+def direction(trend: Trend) -> str | None:
+    """Whether a measure "grows", "falls" or "shows no trend" with depth; None if that cannot be told."""
+    if trend.layers < FEWEST:
+        return None
+    if trend.rho is None or trend.p is None:  # all medians are equal
+        return "shows no trend"
+    if abs(trend.rho) < STRONG or trend.p >= CHANCE:
+        return "shows no trend"
+    return "grows" if trend.rho > 0 else "falls"
+
+
+def trend_sentence(trend: Trend, title: str) -> str:
+    """A measure's trend in words, with its numbers."""
+    found = direction(trend)
+    if found is None:
+        return f"{title}: too few layers to speak of a trend, {trend.layers} of the {FEWEST} that it takes."
+    if trend.rho is None or trend.p is None:
+        return f"{title}: the medians of all {trend.layers} layers are equal."
+    chance = "below 0.001" if trend.p < 0.001 else f"= {trend.p:.2g}"
+    return (
+        f"{title}: the median {found} with depth. Spearman’s rank correlation over {trend.layers} layers is "
+        f"{fixed(trend.rho)} (p {chance})."
+    )
+
+
+def depth_verdict(found: Depth) -> str:
+    """What the trends together allow to say of complexity."""
+    titles = {measure.field: measure.title.lower() for measure in MEASURES}
+    ways = [(titles[trend.measure], direction(trend)) for trend in found.trends]
+    if any(way is None for _, way in ways):
+        return "There are too few layers here to say whether complexity grows with depth."
+    clauses = []
+    for way, verb, verbs in DIRECTIONS:
+        those = [title for title, found_way in ways if found_way == way]
+        if those:
+            clauses.append(f"{len(those)} {verb if len(those) == 1 else verbs} ({', '.join(those)})")
+        elif way == "grows":
+            clauses.append("none grows with depth")
+    said = f"Of the three measures of complexity, {', '.join(clauses)}."
+    return said if any(way == "grows" for _, way in ways) else f"{said} {NONE_GROWS}"
+
+
+def extremes_sentence(found: Depth, measure: Measure) -> str:
+    """Where the medians of a measure are lowest and highest, since a rank correlation misses a rise and a fall."""
+    medians = [(one.middle, layer.layer) for layer in found.layers if (one := _quartiles(layer, measure))]
+    if len({median for median, _ in medians}) < 2:
+        return ""
+    show = percent if measure.field == "edges" else number
+    (low, low_layer), (high, high_layer) = min(medians), max(medians)
+    return f" The median is lowest in {low_layer} ({show(low)}) and highest in {high_layer} ({show(high)})."
+
+
+def _part(found: Depth, measure: Measure, trend: Trend) -> MeasurePart:
+    by_name = {layer.layer: _quartiles(layer, measure) for layer in found.layers}
+    values = [by_name.get(layer.name) for layer in LAYERS]
+    chart = _chart(measure, values) if any(values) else None
+    verdict = trend_sentence(trend, measure.title) + extremes_sentence(found, measure)
+    return MeasurePart(measure.title, measure.field, measure.what, chart, verdict)
+
+
+def _chart(measure: Measure, values: list[Quartiles | None]) -> Chart:
+    """Medians over all 16 layers, with the band from the first to the third quartile; gaps where a layer has none."""
+    points = tuple((float(at), one.middle if one else None) for at, one in enumerate(values))
+    band = tuple((one.low, one.high) if one else None for one in values)
+    return make_chart(
+        [Series("median", points, "joined", band)],
+        alt=f"{measure.label}, over the layers from {LAYERS[0].name} to {LAYERS[-1].name}: medians and quartiles.",
+        x_label="layer",
+        y_label=f"{measure.label}: median, and the band from the first to the third quartile",
+        x_words=[(float(depth(layer.name)), _short(layer.name)) for layer in LAYERS],
+    )
+
+
+def _row(atlas: Atlas, layer: LayerDepth) -> LayerRow:
+    texts = (_text(_quartiles(layer, measure), measure) for measure in MEASURES)
+    page = next(entry.page for entry in atlas.layers if entry.layer.name == layer.layer)
+    return LayerRow(layer.layer, page, layer.measured, layer.left_out, tuple(texts))
+
+
+def _text(quartiles: Quartiles | None, measure: Measure) -> str:
+    if quartiles is None:
+        return "–"
+    show = percent if measure.field == "edges" else number
+    return f"{show(quartiles.middle)} ({show(quartiles.low)} to {show(quartiles.high)})"
+
+
+def _quartiles(layer: LayerDepth, measure: Measure) -> Quartiles | None:
+    found: Quartiles | None = getattr(layer, measure.field)
+    return found
+
+
+def _short(name: str) -> str:
+    """`Conv2d_1a_3x3` → "1a", `Mixed_6b` → "6b"."""
+    return name.split("_")[1]

@@ -1,0 +1,60 @@
+"""What the pictures of each layer are like, as measured, and whether that follows depth."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from atlas.plan.jobs import feature_jobs, layer_jobs
+from atlas.store.results import Topic
+
+SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
+LEVELS = 8  # of each colour channel in a histogram of colours
+EDGE = 0.1  # Sobel magnitude, as scikit-image scales it, above which a pixel counts as an edge: √2 times the slope
+MOST_ORDERED = 8  # layers of whose medians all orders are looked at; of more, p comes from Student's t
+MEASURES = ("centroid", "entropy", "edges")
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """Where a quarter, a half and three quarters of the pictures lie below."""
+
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LayerDepth:
+    """The pictures of one layer."""
+
+    layer: str
+    measured: int  # pictures
+    left_out: int  # without a gradient, or not raised: no pictures of what they were asked for
+    centroid: Quartiles | None  # power-weighted mean frequency of the luma, cycles a pixel; None: no structure
+    entropy: Quartiles | None  # of the histogram of colours, bits
+    edges: Quartiles | None  # share of the pixels that are edges
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Spearman's rank correlation of the layers' medians with depth."""
+
+    measure: str  # one of `MEASURES`
+    layers: int  # that have a median
+    rho: float | None  # from −1 to 1; None: fewer than three layers, or all medians are equal
+    p: float | None  # how often chance alone would do as much; exact up to `MOST_ORDERED` layers
+
+
+@dataclass(frozen=True)
+class Depth:
+    """All layers of a configuration, and the trends over them."""
+
+    layers: tuple[LayerDepth, ...]
+    trends: tuple[Trend, ...]
+
+
+def layer_depth_topic(layer: str) -> Topic[LayerDepth]:
+    """The pictures of a layer; a finding for each, so that a change in one layer leaves the others measured."""
+    return Topic(f"depth-{layer}", 2, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
+
+
+DEPTH = Topic("depth", 3, Depth, feature_jobs, needs_all=False)

@@ -1,0 +1,1 @@
+"""Deep dreams: photographs as starts."""

@@ -1,0 +1,1 @@
+"""Maximally activating crops of a folder of pictures."""

@@ -1,0 +1,155 @@
+"""The strongest crops of each feature, out of a person's pictures: what was found, and its file in the store.
+
+A score here is the activation of one neuron, the strongest, since a picture's mean would count what surrounds the crop.
+Nothing says where a picture lies: it is named by a hash, and so is the folder.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from atlas.common.paths import read_whole
+from atlas.plan.recipes import InputMap
+from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
+from atlas.store.files import walk
+from atlas.store.records import Numerics, WeightsId
+from atlas.store.result_files import MOST_BYTES, write_finding
+from atlas.studies.examples.settings import ExampleList
+
+VERSION = 2
+RECORD = "examples.json"
+KEPT = 9  # crops a feature
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of a picture that its strongest neuron of a feature can see."""
+
+    picture: str  # SHA-256 of the picture's file, or of the pixels of a drawn one
+    neuron: tuple[int, int]  # (row, col)
+    score: float  # activation of that neuron
+    box: tuple[int, int, int, int]  # top, left, bottom, right in the square that the network saw, pixels
+    file: str  # name of the crop
+    size: tuple[int, int]  # (width, height) of the crop in pixels
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these can be the numbers of a crop that excites a feature."""
+        return self.score > 0 and all(0 < side <= LARGEST for side in self.size)
+
+
+@dataclass(frozen=True)
+class FeatureExamples:
+    """A feature's strongest crops, and what its own picture does to its strongest neuron."""
+
+    target: str
+    pixels: str  # SHA-256 of the pixels of the feature's picture
+    neuron: tuple[int, int]  # (row, col) of the strongest neuron there
+    score: float  # activation of that neuron
+    crops: tuple[Crop, ...]  # the strongest first, each of another picture; only those that excite the feature at all
+
+    @property
+    def wins(self) -> bool:
+        """Whether the feature's own picture excites its strongest neuron more than every crop does."""
+        return self.score > max((crop.score for crop in self.crops), default=0.0)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What looking at some pictures came to."""
+
+    version: int
+    folder: str | None  # which one they are of, see `folder_digest`; None: drawn pictures
+    size: int  # pixels of the square that the network saw of each picture
+    seen: int  # pictures
+    skipped: int  # files that could not be read
+    numerics: Numerics
+    features: tuple[FeatureExamples, ...]  # in the network's order
+    input: InputMap = "x"  # what the network was given for a picture x; "x" in records from before there was a choice
+
+
+@dataclass(frozen=True)
+class _File:
+    inputs: str
+    found: Examples
+
+
+def examples_path(store: Path, weights: WeightsId) -> Path:
+    """Where the record of the examples lies; those of the last run are kept."""
+    return examples_folder(store, weights) / RECORD
+
+
+def read_examples(store: Path, weights: WeightsId, inputs: str | None = None) -> Examples | None:
+    """The examples that a store has.
+
+    Args:
+        store: folder of masters.
+        weights: whose features.
+        inputs: digest of all that they depend on; None if any will do.
+
+    Returns:
+        None if there are none, of this version, these inputs, and pictures given to the network as in its training; a
+        damaged record counts as none.
+    """
+    file = _read(examples_path(store, weights))
+    if file is None or file.found.version != VERSION or inputs not in (None, file.inputs):
+        return None
+    return file.found if file.found.input == weights.trained_input else None
+
+
+def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str) -> None:
+    """Keep examples, atomically; their crops are there already.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    write_finding(examples_path(store, weights), found, inputs)
+
+
+def missing_crops(record: Path) -> tuple[Path, ...]:
+    """The crops that a record names and that are not there; none of a record that cannot be read.
+
+    Args:
+        record: path of an `examples.json`.
+    """
+    file = _read(record)
+    folder = record.parent / CROPS
+    names = sorted(crop_files(file.found.features if file else ()))
+    return tuple(folder / name for name in names if not has_crop(folder, name))
+
+
+def folder_digest(store: Path, folder: Path) -> str:
+    """SHA-256 of the way from a store to a folder, links followed: which folder it is, without its path.
+
+    It is the way from the store, and not the whole path, so that a store and its pictures can be moved together.
+    """
+    way = os.path.relpath(os.path.realpath(folder), os.path.realpath(store))
+    return hashlib.sha256(os.fsencode(way)).hexdigest()
+
+
+def is_of(found: Examples, wanted: ExampleList, store: Path) -> bool:
+    """Whether examples are of the pictures that a configuration names; `atlas examples` can look at any others too."""
+    if wanted.folder is None:
+        return wanted.drawn and found.folder is None
+    return found.folder == folder_digest(store, wanted.folder)
+
+
+def list_examples(store: Path) -> tuple[Path, ...]:
+    """The records of examples in a store, or in stores inside it, sorted."""
+    return tuple(path for path in walk(store) if path.parts[-2:] == (FOLDER, RECORD))
+
+
+def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
+    """The names of all crops of some features."""
+    return frozenset(crop.file for feature in features for crop in feature.crops)
+
+
+def _read(path: Path) -> _File | None:
+    try:
+        return msgspec.json.decode(read_whole(path, MOST_BYTES), type=_File)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,48 @@
+"""Neurons whose effective receptive field is measured: `Config` → jobs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from atlas.inception import layers
+from atlas.inception.architecture import Size
+from atlas.inception.targets import Neuron, Target, Term
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job
+from atlas.studies.shared.places import middle_of
+
+
+@dataclass(frozen=True)
+class FieldProbe:
+    """The neuron in the middle of a feature's map, whose effective field is measured."""
+
+    layer: str
+    feature: int
+    is_spread: bool  # one of those that are spread evenly over their branch
+    is_named: bool  # named by a list of the configuration
+    neuron: Size
+    job: Job
+
+
+def field_probes(config: Config) -> tuple[FieldProbe, ...]:
+    """Neurons whose effective field is measured, layer by layer, by feature.
+
+    They are of some features of each branch, evenly spread over its range, and of those that a list names.
+    """
+    wanted = config.lists.fields
+    recipe = config.get_recipe(wanted.recipe)
+    found = []
+    for name in wanted.layers:
+        if name not in config.layers:
+            continue
+        row, col = middle_of(name, recipe)
+        spread = {feature for branch in layers.get_layer(name).branches for feature in _spread(branch, wanted.features)}
+        named = {term.feature for term in config.lists.terms if term.layer == name and term.feature is not None}
+        for feature in sorted(spread | named):
+            job = Job(Target((Term(name, feature, Neuron(row, col)),)), recipe, config.seed)
+            found.append(FieldProbe(name, feature, feature in spread, feature in named, (row, col), job))
+    return tuple(found)
+
+
+def _spread(branch: layers.Branch, wanted: int) -> Iterator[int]:
+    count = min(wanted, branch.features)
+    return (branch.first + at * branch.features // count for at in range(count))

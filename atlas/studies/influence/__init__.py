@@ -1,0 +1,1 @@
+"""How far a neuron reaches: frames of videos, pairs of neurons and disturbed starts."""

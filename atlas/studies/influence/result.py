@@ -1,0 +1,98 @@
+"""How far a neuron's influence reaches, as measured: from the frames of videos, and by experiments on pairs.
+
+A change is the mean absolute difference of two pictures over pixels and channels, in units of the pixel range [0, 1].
+"""
+
+from dataclasses import dataclass
+
+from atlas.plan.clips import Clip
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job
+from atlas.store.results import Topic
+from atlas.studies.influence.jobs import influence_pairs
+
+Map = tuple[tuple[float, ...], ...]  # means over the cells of a coarse grid, row by row
+
+
+@dataclass(frozen=True)
+class FrameChange:
+    """What adding one neuron to the ones before it changed."""
+
+    change: float  # over the whole picture
+    in_field: float | None  # share of it inside the neuron's theoretical field; None: nothing changed
+    in_disc: float | None  # inside its effective field; None: nothing changed, or the neuron has no gradient
+    radius: float | None  # of the effective field, pixels
+
+
+@dataclass(frozen=True)
+class ClipInfluence:
+    """The frames of one raster video, in order."""
+
+    layer: str
+    feature: int
+    size: int  # pixels of the picture's side
+    frames: tuple[FrameChange, ...]
+
+
+@dataclass(frozen=True)
+class PairInfluence:
+    """Two neurons optimised apart and together, by one variant of the recipe.
+
+    Each pixel belongs to the nearer neuron. There the joint picture is held against that neuron's own, and the
+    difference is what the other neuron did from afar.
+    """
+
+    variant: str
+    size: int  # pixels of the picture's side
+    distance: float  # pixels between the neurons' centres
+    fields_overlap: bool  # whether the two theoretical receptive fields share a pixel
+    raised: bool  # whether all three pictures were; otherwise they say nothing about these neurons
+    own: float  # change from untouched noise to a neuron's own picture, where that neuron is nearer
+    other: float  # change by the other neuron there
+    bins: tuple[float, ...]  # distances from the other neuron, pixels
+    profile: tuple[float | None, ...]  # change by the other neuron at those distances; None: no pixel is there
+    where: Map  # and over the picture
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What becomes of a small difference in the last corner; the target is all neurons but the last one there."""
+
+    precision: str  # "fp32" or "fp64"
+    amount: float | None  # added to every pixel of the corner in the start; None: the last neuron is added instead
+    steps: tuple[float | None, ...]  # change after each step in the half of the image that is farther from the corner
+    bins: tuple[float, ...]  # distances from the corner, pixels
+    profile: tuple[float | None, ...]  # change after the last step at those distances
+    where: Map  # and over the picture
+
+
+@dataclass(frozen=True)
+class TargetInfluence:
+    """The experiments on one feature."""
+
+    layer: str
+    feature: int
+    recipe: str
+    pairs: tuple[PairInfluence, ...]
+    rounding: tuple[float | None, ...]  # change between float32 and float64 there, nothing disturbed
+    sensitivity: tuple[Sensitivity, ...]
+
+
+@dataclass(frozen=True)
+class Influence:
+    """All experiments."""
+
+    targets: tuple[TargetInfluence, ...]
+
+
+def clip_topic(clip: Clip) -> Topic[ClipInfluence]:
+    """The influence of each neuron of a video; of one with a stride, several neurons are added at a time."""
+    return Topic(f"influence-{clip.path.name}", 1, ClipInfluence, lambda _: tuple(frame.job for frame in clip.frames))
+
+
+def _pair_jobs(config: Config) -> tuple[Job, ...]:
+    pairs = influence_pairs(config)
+    return tuple(job for pair in pairs for job in (pair.first_job, pair.second_job, pair.joint_job))
+
+
+INFLUENCE = Topic("influence", 3, Influence, _pair_jobs)

@@ -1,0 +1,64 @@
+"""What two features make of each other's pictures, as measured: pairs alone and together, and matrices of a layer.
+
+A score is the mean activation over a target's neurons, of the stored 8-bit picture in float32. What counts of a picture
+of a pair is its change from the noise that the same recipe leaves where no gradient arrives.
+"""
+
+from dataclasses import dataclass
+
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job
+from atlas.store.results import Topic
+from atlas.studies.interactions.jobs import interactions, matrix_jobs
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A picture for some mixture of two targets."""
+
+    target: str
+    weight: float  # of the second target; the first has the rest
+    first: float  # score for the first target
+    second: float  # and for the second
+    outside: float | None  # of its change, the share outside of all mixtures of the two's; None: it did not change
+
+
+@dataclass(frozen=True)
+class PairInteraction:
+    """Two targets alone, together and in between."""
+
+    first: str
+    second: str
+    joint: Mixed
+    again: float | None  # the same share of the picture that the joint target gives from other noise
+    walk: tuple[Mixed, ...]  # from the first alone to the second alone
+    unraised: tuple[str, ...]  # of the first, the second, both together, and both from other noise: what was not raised
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """All pairs of a configuration."""
+
+    pairs: tuple[PairInteraction, ...]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """How much the picture for each of a few features excites each of them."""
+
+    layer: str
+    features: tuple[int, ...]
+    scores: tuple[tuple[float, ...], ...]  # by picture, and then by feature
+    noise: tuple[float, ...]  # of the start noise at the pictures' size, by feature
+
+
+def _pair_jobs(config: Config) -> tuple[Job, ...]:
+    return tuple(dict.fromkeys(job for pair in interactions(config) for job in pair.jobs))
+
+
+INTERACTIONS = Topic("interactions", 3, Interactions, _pair_jobs)
+
+
+def matrix_topic(layer: str) -> Topic[Matrix]:
+    """The matrix of a layer."""
+    return Topic(f"interactions-{layer}", 1, Matrix, lambda config: matrix_jobs(config, layer))

@@ -1,0 +1,90 @@
+"""Which features' pictures are nearest to each other: colours and directions of edges, counted and compared.
+
+A picture's description is two histograms. Their overlap (Bhattacharyya's coefficient) is the dot product of their
+square roots, so that one matrix product holds every picture against every other.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from atlas.common.cores import count_cores
+from atlas.plan.jobs import Job
+from atlas.studies.nearest.result import MOST, Described, Near, Nearest, described_topic
+from atlas.studies.shared.context import Desk
+from atlas.studies.shared.image_metrics import colour_shares, direction_shares, to_lab
+from atlas.studies.shared.maps import Array
+
+SIZE = 128  # pixels of the longer side at which pictures are described
+ROWS = 1024  # pictures that are held against all others together
+DIGITS = 3  # of a likeness; of equal ones the earlier feature comes first
+
+
+def measure_described(desk: Desk, layer: str) -> Described:
+    """Describe the pictures of a layer that are there and show something.
+
+    Raises:
+        StoreError: a master is damaged.
+    """
+    jobs = [job for job in desk.source.jobs(described_topic(layer)) or () if desk.source.status(job) == "ok"]
+
+    def measure(job: Job) -> bytes:
+        return describe(desk.image(job))
+
+    with ThreadPoolExecutor(count_cores()) as pool:
+        described = list(pool.map(measure, jobs))
+    numbers = (job.target.terms[0].feature for job in jobs)
+    return Described(layer, {number: one for number, one in zip(numbers, described, strict=True) if number is not None})
+
+
+def measure_nearest(desk: Desk) -> Nearest:
+    """Hold the pictures of all layers, which are described before, against each other."""
+    layers = [one for layer in desk.source.config.layers if (one := desk.source.read(described_topic(layer)))]
+    names = [(one.layer, feature) for one in layers for feature in one.features]
+    found: dict[str, dict[int, tuple[Near, ...]]] = {one.layer: {} for one in layers}
+    neighbours = nearest([data for one in layers for data in one.features.values()], MOST)
+    for (layer, feature), row in zip(names, neighbours, strict=True):
+        found[layer][feature] = tuple(Near(*names[at], likeness) for at, likeness in row)
+    return Nearest(found)
+
+
+def describe(picture: Image.Image) -> bytes:
+    """The two histograms of an RGB picture, as square roots in 8 bits each: first colours, then directions of edges."""
+    small = ImageOps.contain(picture, (SIZE, SIZE), Image.Resampling.LANCZOS)
+    lab = to_lab(np.asarray(small, dtype=np.float64) / 255)
+    roots = np.sqrt(np.concatenate([colour_shares(lab), direction_shares(lab[..., 0])]))
+    return bytes((roots * 255).round().astype(np.uint8))
+
+
+def nearest(described: Sequence[bytes], count: int) -> list[list[tuple[int, float]]]:
+    """The nearest others of each picture.
+
+    Args:
+        described: pictures, n of them.
+        count: at most so many neighbours.
+
+    Returns:
+        For each picture, positions of others and their likeness, from 0 to 1, the nearest first.
+    """
+    if not described:
+        return []
+    vectors = _unit(np.stack([np.frombuffer(one, dtype=np.uint8) for one in described]).astype(np.float32))
+    found = []
+    for start in range(0, len(vectors), ROWS):
+        likeness = (vectors[start : start + ROWS] @ vectors.T).astype(np.float64).round(DIGITS)  # [rows, n]
+        for row, others in enumerate(likeness, start=start):
+            others[row] = -1  # a picture is no neighbour of its own
+            order = np.argsort(-others, kind="stable")[: min(count, len(vectors) - 1)]
+            found.append([(int(at), min(1.0, float(others[at]))) for at in order])
+    return found
+
+
+def _unit(roots: Array) -> Array:
+    """[n, d] square roots -> the same, so scaled that a dot product is the mean of the two histograms' overlaps."""
+    colours = len(colour_shares(np.zeros((2, 2, 3))))
+    parts = (roots[:, :colours], roots[:, colours:])
+    scaled = (part / np.linalg.norm(part, axis=1, keepdims=True) / np.sqrt(2) for part in parts)
+    joined: Array = np.concatenate(list(scaled), axis=1)
+    return joined

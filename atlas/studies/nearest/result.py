@@ -1,0 +1,41 @@
+"""Which features' pictures look alike: a description of each picture, and the nearest of all by description."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from atlas.plan.jobs import feature_jobs, layer_jobs
+from atlas.store.results import Topic
+
+MOST = 6  # neighbours of each feature
+
+
+@dataclass(frozen=True)
+class Described:
+    """The pictures of a layer that show something: those of status `ok`."""
+
+    layer: str
+    features: dict[int, bytes]  # by feature: two histograms as 8-bit square roots, see `atlas.studies.nearest.measure`
+
+
+@dataclass(frozen=True)
+class Near:
+    """A feature whose picture is near another's."""
+
+    layer: str
+    feature: int
+    likeness: float  # mean overlap of the two pictures' histograms, from 0 to 1
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """All features with a picture that shows something."""
+
+    layers: dict[str, dict[int, tuple[Near, ...]]]  # by layer and feature, the nearest first
+
+
+def described_topic(layer: str) -> Topic[Described]:
+    """The pictures of a layer; a finding for each, so that a change in one layer leaves the others described."""
+    return Topic(f"described-{layer}", 1, Described, partial(layer_jobs, layer=layer), needs_all=False)
+
+
+NEAREST = Topic("nearest", 1, Nearest, feature_jobs, needs_all=False)

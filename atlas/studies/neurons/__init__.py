@@ -1,0 +1,1 @@
+"""Where a single neuron changes the picture."""

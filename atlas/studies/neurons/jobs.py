@@ -1,0 +1,52 @@
+"""Single neurons, and features beside one of their rows and neurons: `Config` → jobs."""
+
+from dataclasses import dataclass
+
+from atlas.inception.architecture import Size
+from atlas.inception.targets import Neuron, Position, Row, Target, Term
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job
+from atlas.studies.shared.places import feature_of, middle_of
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A feature, one of its rows and one of its neurons, by one recipe."""
+
+    feature: Job
+    row: Job
+    neuron: Job
+
+
+def neuron_jobs(config: Config) -> tuple[Job, ...]:
+    """The single neurons that have a page."""
+    recipe = config.get_recipe(config.lists.neurons.recipe)
+    chosen = config.lists.neurons.targets
+    return tuple(Job(target, recipe, config.seed) for target in chosen if target.deepest in config.layers)
+
+
+def beside_jobs(config: Config) -> tuple[Beside, ...]:
+    """The features that are shown beside one of their rows and neurons.
+
+    The neuron is the first of the layer that the configuration lists, or the one in the middle.
+    """
+    wanted = config.lists.neurons
+    recipe = config.get_recipe(wanted.recipe)
+    found = []
+    for target in wanted.beside:
+        layer, feature = feature_of(target)
+        if layer not in config.layers:
+            continue
+        row, col = _listed_neuron(config, layer) or middle_of(layer, recipe)
+        positions: tuple[Position, ...] = (Row(row), Neuron(row, col))
+        jobs = (Job(Target((Term(layer, feature, p),)), recipe, config.seed) for p in positions)
+        found.append(Beside(Job(target, recipe, config.seed), *jobs))
+    return tuple(found)
+
+
+def _listed_neuron(config: Config, layer: str) -> Size | None:
+    for target in config.lists.neurons.targets:
+        term = target.terms[0]
+        if term.layer == layer and isinstance(term.position, Neuron):
+            return term.position.row, term.position.col
+    return None

@@ -1,0 +1,36 @@
+"""Where a neuron changes the picture: its picture against noise that was only blurred → centre and spread."""
+
+from atlas.inception.layers import receptive_field
+from atlas.inception.targets import Neuron
+from atlas.plan.jobs import Job
+from atlas.studies.neurons.jobs import neuron_jobs
+from atlas.studies.neurons.result import NeuronChange, NeuronChanges
+from atlas.studies.shared.context import Desk
+from atlas.studies.shared.maps import Box, centre_of_mass, change, share_in_box, spread
+
+
+def measure_neurons(desk: Desk) -> NeuronChanges:
+    """Measure the neurons of a configuration.
+
+    Raises:
+        StoreError: a master is missing or damaged.
+    """
+    return NeuronChanges(tuple(_measure(desk, job) for job in neuron_jobs(desk.source.config)))
+
+
+def _measure(desk: Desk, job: Job) -> NeuronChange:
+    changed = change(desk.picture(job), desk.untouched(job))
+    centre = centre_of_mass(changed)
+    return NeuronChange(
+        target=str(job.target),
+        centre=centre,
+        spread=spread(changed, centre) if centre else None,
+        inside=share_in_box(changed, field_box(job)),
+    )
+
+
+def field_box(job: Job) -> Box:
+    """The theoretical receptive field of a single neuron's job, in pixels of the image."""
+    term = job.target.terms[0]
+    assert isinstance(term.position, Neuron)
+    return receptive_field(term.layer, term.feature).box(term.position.row, term.position.col)

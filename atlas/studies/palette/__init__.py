@@ -1,0 +1,1 @@
+"""The first layer's kernels and the colours of their renderings."""

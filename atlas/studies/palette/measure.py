@@ -1,0 +1,106 @@
+"""The first layer's colours: kernels, renderings and the start noise → measured colours (needs the network)."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from PIL import Image
+
+from atlas.plan.jobs import Job
+from atlas.render import numerics as arithmetic
+from atlas.render.network import fold
+from atlas.store.result_files import rounded
+from atlas.studies.palette.jobs import palette_jobs
+from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Slopes, Swatch
+from atlas.studies.palette.settings import LAYER
+from atlas.studies.palette.spectrum import luminance, mean_spectrum, strongest_peak
+from atlas.studies.shared.context import Desk, to_tensor
+from atlas.studies.shared.maps import Array
+
+DOMINANT = 4  # colours of a picture
+BORDER = 1 / 8  # of the picture's side
+
+
+def measure_palette(desk: Desk, recipe: str) -> Palette:
+    """Measure the first layer's features by one recipe.
+
+    Raises:
+        StoreError: a master is missing or damaged.
+    """
+    jobs = palette_jobs(desk.source.config, recipe)
+    pictures = [desk.picture(job) for job in jobs]
+    kernels = fold(desk.renderer.weights.tensors, LAYER)[0].cpu().numpy()  # [32, 3, 3, 3]: feature, colour, row, col
+    opened = _open_shares(desk, jobs[0])
+    had_gradient = [desk.source.had_gradient(job) for job in jobs]
+    features = (
+        _feature(feature, kernels[feature], opened[feature], picture, had_gradient=had_gradient[feature])
+        for feature, picture in enumerate(pictures)
+    )
+    moved = [luminance(picture) for picture, had in zip(pictures, had_gradient, strict=True) if had]
+    peak = strongest_peak(mean_spectrum(moved)) if moved else None
+    return Palette(recipe, pictures[0].shape[0], tuple(features), peak)
+
+
+def mean_colour(pixels: Array) -> Rgb:
+    """Mean of pixels, [..., 3] -> red, green and blue."""
+    red, green, blue = (rounded(float(value)) or 0.0 for value in pixels.reshape(-1, 3).mean(axis=0))
+    return red, green, blue
+
+
+def inner(picture: Array) -> Array:
+    """The picture without its border, [H, W, 3] -> [H', W', 3]."""
+    height, width = (round(BORDER * side) for side in picture.shape[:2])
+    return picture[height:-height, width:-width]
+
+
+def phase_colours(picture: Array) -> tuple[tuple[Rgb, Rgb], tuple[Rgb, Rgb]]:
+    """Mean colours of the pixels at even and odd rows, and in each at even and odd columns, of [H, W, 3]."""
+    even, odd = ((mean_colour(picture[row::2, 0::2]), mean_colour(picture[row::2, 1::2])) for row in (0, 1))
+    return even, odd
+
+
+def dominant_colours(picture: Array) -> tuple[Swatch, ...]:
+    """At most four colours and their shares, the largest first: Pillow's median cut, refined by its k-means.
+
+    Args:
+        picture: [H, W, 3] in [0, 1].
+    """
+    image = Image.fromarray(np.round(picture * 255).astype(np.uint8))
+    reduced = image.quantize(DOMINANT, Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+    palette = reduced.getpalette() or []
+    pixels = picture.shape[0] * picture.shape[1]
+    found = []
+    counted = [(count, at) for at, count in enumerate(reduced.histogram()) if count]
+    for count, at in sorted(counted, reverse=True):
+        red, green, blue = (rounded(value / 255) or 0.0 for value in palette[3 * at : 3 * at + 3])
+        found.append(Swatch((red, green, blue), rounded(count / pixels) or 0.0))
+    return tuple(found)
+
+
+def _feature(feature: int, kernel: Array, is_open: float, picture: Array, *, had_gradient: bool) -> PaletteFeature:
+    return PaletteFeature(
+        feature=feature,
+        kernel=(_slopes(kernel[0]), _slopes(kernel[1]), _slopes(kernel[2])),
+        open=rounded(is_open) or 0.0,
+        had_gradient=had_gradient,
+        mean=mean_colour(picture),
+        inner=mean_colour(inner(picture)),
+        phases=phase_colours(picture),
+        dominant=dominant_colours(picture),
+    )
+
+
+def _slopes(kernel: Array) -> Slopes:
+    """[3, 3] -> rows of weights."""
+    return tuple(tuple(rounded(float(weight)) or 0.0 for weight in row) for row in kernel)
+
+
+def _open_shares(desk: Desk, job: Job) -> list[float]:
+    """Share of each feature's neurons that are above 0 at the start noise, by feature."""
+    start = to_tensor(desk.start(job))[None]  # [1, 3, H, W]
+    numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=1)
+    with arithmetic.applied(numerics), torch.inference_mode():
+        network = desk.renderer.network("fp32", job.recipe.input)
+        maps = network.activations(start.to(network.device), [LAYER])[LAYER][0]  # [32, rows, cols]
+    shares: list[float] = (maps > 0).cpu().double().mean((1, 2)).tolist()
+    return shares

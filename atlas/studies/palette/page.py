@@ -1,0 +1,178 @@
+"""The palette of the first layer: what colours its features draw, and whether their kernels' signs predict them."""
+
+from dataclasses import dataclass
+
+from atlas.plan.jobs import Job
+from atlas.site.catalogue import Atlas, Exhibit
+from atlas.site.colour import hex_of, oklch
+from atlas.site.models import Link, Page, Picture, StudyCard
+from atlas.site.pages.parts import HOME, HOME_LINK, thumb_of
+from atlas.studies.palette import corners
+from atlas.studies.palette.corners import Reading, corner_name, read_feature
+from atlas.studies.palette.jobs import palette_jobs
+from atlas.studies.palette.result import Palette, PaletteFeature, Slopes, palette_topic
+from atlas.studies.palette.settings import LAYER
+
+PAGE = f"palette/{HOME}"
+TITLE = "The palette"
+CARD = StudyCard(TITLE, PAGE, "The colours of the first layer, and whether three signs of each kernel predict them.")
+BAR = 12  # width of the bar of dominant colours, in the units of its drawing
+
+
+@dataclass(frozen=True)
+class Square:
+    """A filled rectangle of a drawing."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A feature of the palette."""
+
+    number: int
+    page: str | None  # None: the atlas has no page of it
+    record: str | None
+    thumb: Picture | None
+    weights: tuple[Square, ...]  # in 3 × 3 units
+    predicted: str
+    predicted_fill: str
+    came: str
+    had_gradient: bool
+    agrees: bool
+    cause: str
+    mean: str  # OKLCH
+    colours: tuple[Square, ...]  # in BAR × BAR units: the mean above the dominant ones
+    colours_words: str
+    tile: tuple[Square, ...]  # in 2 × 2 units: predicted at each position
+    tile_came: tuple[Square, ...]
+
+
+@dataclass(frozen=True)
+class RecipePart:
+    """The palette by one recipe."""
+
+    name: str
+    verdict: str
+    exceptions: str
+    entries: tuple[Entry, ...]  # by hue of the mean colour, then those without chroma, then those without a gradient
+    is_sharp: bool  # whether nothing is blurred, so that positions under the stride stay apart
+    positions: str
+    grid: str
+    contrast: float
+    size: int
+
+
+@dataclass(frozen=True)
+class PaletteBody:
+    """The page."""
+
+    layer: str
+    parts: tuple[RecipePart, ...]
+    bar: int = BAR
+    balanced: float = corners.BALANCED
+    closed: float = corners.CLOSED
+
+
+def palette_pages(atlas: Atlas) -> list[Page]:
+    """The page, if something is measured."""
+    names = atlas.config.lists.palette.recipes
+    found = [one for one in (atlas.finding(palette_topic(name)) for name in names) if one]
+    if not found:
+        return []
+    body = PaletteBody(LAYER, tuple(_part(atlas, one) for one in found))
+    description = f"The colours of {LAYER} in InceptionV3, beside its kernels, and how far their signs predict them."
+    return [Page(PAGE, "studies/palette.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
+
+
+def draw_weights(kernel: tuple[Slopes, Slopes, Slopes]) -> tuple[Square, ...]:
+    """A kernel as nine squares in 3 × 3 units: grey is 0, and the scale is the same either side of it.
+
+    The largest weight of the kernel, by size, reaches the end of its colour's range.
+    """
+    largest = max(abs(weight) for slopes in kernel for row in slopes for weight in row) or 1.0
+    return tuple(
+        Square(col, row, 1, 1, hex_of([0.5 + slopes[row][col] / largest / 2 for slopes in kernel]))
+        for row in range(3)
+        for col in range(3)
+    )
+
+
+def draw_colours(found: PaletteFeature) -> tuple[Square, ...]:
+    """The mean colour above the dominant ones, each as wide as its share, in BAR × BAR units."""
+    squares = [Square(0, 0, BAR, BAR / 2, hex_of(found.mean))]
+    at, total = 0.0, sum(swatch.share for swatch in found.dominant)
+    for swatch in found.dominant:
+        width = BAR * swatch.share / total
+        squares.append(Square(round(at, 2), BAR / 2, round(width, 2), BAR / 2, hex_of(swatch.colour)))
+        at += width
+    return tuple(squares)
+
+
+def _part(atlas: Atlas, found: Palette) -> RecipePart:
+    recipe = atlas.config.get_recipe(found.recipe)
+    jobs = palette_jobs(atlas.config, found.recipe)
+    readings = [read_feature(feature) for feature in found.features]
+    pairs = sorted(zip(readings, jobs, strict=True), key=lambda pair: _by_hue(pair[0].found))
+    return RecipePart(
+        name=found.recipe,
+        verdict=corners.palette_verdict(readings),
+        exceptions=corners.exceptions_sentence(readings),
+        entries=tuple(_entry(atlas, reading, job, is_sharp=recipe.is_sharp) for reading, job in pairs),
+        is_sharp=recipe.is_sharp,
+        positions=corners.positions_verdict(readings, found.peak),
+        grid=corners.grid_verdict(found),
+        contrast=corners.contrast(found),
+        size=found.size,
+    )
+
+
+def _entry(atlas: Atlas, reading: Reading, job: Job, *, is_sharp: bool) -> Entry:
+    found = reading.found
+    exhibit: Exhibit = atlas.exhibits[job]
+    has_page = found.feature in atlas.config.features_of(LAYER)
+    came = [found.phases[row][col] for row, col in corners.PHASES]
+    return Entry(
+        number=found.feature,
+        page=f"{LAYER}/{found.feature}/{HOME}" if has_page else None,
+        record=f"{exhibit.folder}/record.json" if exhibit.record else None,
+        thumb=thumb_of(exhibit),
+        weights=draw_weights(found.kernel),
+        predicted=corner_name(reading.predicted),
+        predicted_fill=hex_of(reading.predicted),
+        came=corner_name(reading.came),
+        had_gradient=found.had_gradient,
+        agrees=reading.agrees,
+        cause=reading.cause,
+        mean=_oklch_words(found),
+        colours=draw_colours(found),
+        colours_words=_colours_words(found),
+        tile=_tile([hex_of(corner) for corner in reading.tile]) if is_sharp else (),
+        tile_came=_tile([hex_of(colour) for colour in came]) if is_sharp else (),
+    )
+
+
+def _tile(fills: list[str]) -> tuple[Square, ...]:
+    return tuple(Square(col, row, 1, 1, fill) for (row, col), fill in zip(corners.PHASES, fills, strict=True))
+
+
+def _by_hue(found: PaletteFeature) -> tuple[bool, bool, float, int]:
+    """By the hue of the mean colour; then those without chroma, the dark ones first; then those without a gradient."""
+    colour = oklch(found.mean)
+    along = colour.hue if colour.has_hue else colour.lightness
+    return not found.had_gradient, not colour.has_hue, along, found.feature
+
+
+def _oklch_words(found: PaletteFeature) -> str:
+    colour = oklch(found.mean)
+    hue = f"{colour.hue:.0f}" if colour.has_hue else "none"
+    return f"oklch({colour.lightness:.2f} {colour.chroma:.2f} {hue})"
+
+
+def _colours_words(found: PaletteFeature) -> str:
+    dominant = ", ".join(f"{hex_of(swatch.colour)} {100 * swatch.share:.0f} %" for swatch in found.dominant)
+    return f"Feature {found.feature}: mean colour {hex_of(found.mean)}; dominant colours {dominant}."

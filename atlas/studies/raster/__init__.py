@@ -1,0 +1,1 @@
+"""Raster videos: a frame for each neuron, in reading order."""

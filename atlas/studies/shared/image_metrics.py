@@ -1,0 +1,162 @@
+"""Measures of pictures as pictures: likeness of two, fineness, colours and edges of one. Pure functions.
+
+Pictures are [H, W, 3] in [0, 1]; luma is [H, W] in the same units: Rec. 709's
+weights of the stored values, which are not linear in light (for that see `peaks.luminance`).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage.color import rgb2gray, rgb2lab
+from skimage.filters import sobel
+from skimage.metrics import structural_similarity
+
+from atlas.store.result_files import rounded
+from atlas.studies.shared.likeness import Likeness
+from atlas.studies.shared.maps import Array
+
+NYQUIST = 0.5  # cycles a pixel, the finest that a row or column of pixels can hold
+COLOUR_BINS = (4, 6, 6)  # of lightness, green to red, and blue to yellow (CIELAB)
+COLOUR_ENDS = ((0.0, 100.0), (-75.0, 75.0), (-75.0, 75.0))  # what lies outside counts in the outermost bins
+COLOUR_SPREAD = 0.6  # bins by which a count is blurred, so that no colour lies hard on one side of an edge
+DIRECTIONS = 8  # between 0 and 180 degrees
+SCALES = 4  # each at half the size of the one before
+EVEN = 0.05  # slope in CIELAB's lightness a pixel, spread over all directions: a flat picture has no direction
+GRAIN = 1 / 255  # a luma whose standard deviation is less shows the rounding to 8 bits, and nothing else
+
+
+def shrink(picture: Array, largest: int) -> Array:
+    """The picture with at most so many pixels on its longer side, by Lanczos resampling; never enlarged."""
+    height, width = picture.shape[:2]
+    scale = largest / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    image = Image.fromarray((picture * 255).round().astype(np.uint8))
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS), dtype=np.float64) / 255
+
+
+def likeness(one: Array, other: Array) -> Likeness:
+    """How alike two pictures are, at the size of the smaller one.
+
+    Structural similarity (Wang et al. 2004) is the mean over windows of 7 × 7 pixels and over channels.
+    """
+    largest = min(max(one.shape), max(other.shape))
+    one, other = shrink(one, largest), shrink(other, largest)
+    ssim = structural_similarity(one, other, channel_axis=2, data_range=1.0)
+    return Likeness(float(ssim), correlation(one, other))
+
+
+def kept(found: Likeness) -> Likeness:
+    """The same in as many digits as a finding keeps."""
+    return Likeness(*(None if value is None else rounded(value) for value in (found.ssim, found.correlation)))
+
+
+def correlation(one: Array, other: Array) -> float | None:
+    """Pearson's correlation over all pixels and channels; None if one picture is of one value throughout."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return None
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def luma(picture: Array) -> Array:
+    """Rec. 709's weights of the stored values, [H, W, 3] -> [H, W]."""
+    grey: Array = rgb2gray(picture)
+    return grey
+
+
+def spectrum(grey: Array) -> tuple[Array, Array]:
+    """Power of a luma at each frequency, without its mean.
+
+    A Hann window takes the borders off first: they do not meet, and the step between them would count as fine detail.
+
+    Returns:
+        Power and radial frequency in cycles a pixel, [H, W] each.
+    """
+    window = np.outer(np.hanning(grey.shape[0]), np.hanning(grey.shape[1]))
+    centred = grey - (grey * window).sum() / window.sum()  # so that nothing is left at frequency 0
+    power: Array = np.abs(np.fft.fft2(centred * window)) ** 2
+    rows, cols = (np.fft.fftfreq(length) for length in grey.shape)
+    return power, np.hypot(rows[:, None], cols[None, :])
+
+
+def fine_share(grey: Array) -> float | None:
+    """Share of the spectral power above half the Nyquist frequency; None if there is nothing but rounding."""
+    if grey.std() < GRAIN:
+        return None
+    power, frequency = spectrum(grey)
+    return float(power[frequency > NYQUIST / 2].sum() / power.sum())
+
+
+def spectral_centroid(grey: Array) -> float | None:
+    """Mean frequency, weighted by power, in cycles a pixel; None if there is nothing but rounding."""
+    if grey.std() < GRAIN:
+        return None
+    power, frequency = spectrum(grey)
+    return float((power * frequency).sum() / power.sum())
+
+
+def colour_entropy(picture: Array, levels: int) -> float:
+    """Entropy of the histogram of colours with so many levels a channel, in bits: 0 to 3·log2(levels)."""
+    binned = np.minimum((picture * levels).astype(np.int64), levels - 1)  # [H, W, 3]
+    counts = np.bincount(binned.reshape(-1, 3) @ [levels * levels, levels, 1])
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log2(share)).sum()) + 0.0  # of one colour 0, and not −0
+
+
+def edge_density(grey: Array, threshold: float) -> float:
+    """Share of the pixels at which the magnitude of the Sobel gradient exceeds a threshold.
+
+    The magnitude is scikit-image's: the root mean square of the two filters' responses, which is √2 times the slope,
+    in pixel ranges a pixel, whatever its direction.
+    """
+    return float((sobel(grey) > threshold).mean())
+
+
+def to_lab(picture: Array) -> Array:
+    """[H, W, 3] sRGB in [0, 1] -> CIELAB of the same shape: lightness 0 to 100, green to red, blue to yellow."""
+    lab: Array = rgb2lab(picture)
+    return lab
+
+
+def colour_shares(lab: Array) -> Array:
+    """How often each colour comes, wherever in the picture: a histogram of CIELAB that adds up to 1, flattened."""
+    low, high = np.transpose(COLOUR_ENDS)
+    counts, _ = np.histogramdd(np.clip(lab.reshape(-1, 3), low, high), COLOUR_BINS, COLOUR_ENDS)
+    blurred = gaussian_filter(counts, COLOUR_SPREAD, mode="nearest").ravel()
+    shares: Array = blurred / blurred.sum()
+    return shares
+
+
+def direction_shares(lightness: Array) -> Array:
+    """How much slope each direction has at each scale: a histogram that adds up to 1, [SCALES · DIRECTIONS].
+
+    Directions are those of the gradient, with opposite ones counted as one, and each pixel counts by its slope.
+
+    Args:
+        lightness: CIELAB's, [H, W], at least 2^SCALES pixels a side.
+    """
+    found = []
+    for scale in range(SCALES):
+        if scale:
+            height, width = (side // 2 for side in lightness.shape)
+            halves = lightness[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+            lightness = halves.mean((1, 3))
+        down, right = np.gradient(lightness)
+        slope = np.hypot(down, right).ravel()
+        place = (np.arctan2(down, right).ravel() % np.pi) * DIRECTIONS / np.pi  # between two directions
+        first, share = place.astype(np.int64), place % 1
+        counts = np.bincount(first % DIRECTIONS, slope * (1 - share), DIRECTIONS)
+        counts += np.bincount((first + 1) % DIRECTIONS, slope * share, DIRECTIONS)
+        found.append(counts / slope.size + EVEN / DIRECTIONS)
+    slopes = np.concatenate(found)
+    shares: Array = slopes / slopes.sum()
+    return shares
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """The values below which a quarter, a half and three quarters lie; between two values, in proportion."""
+    low, middle, high = np.percentile(values, (25, 50, 75))
+    return float(low), float(middle), float(high)

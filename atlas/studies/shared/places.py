@@ -1,0 +1,19 @@
+"""Places in feature maps and features in targets, as the lists of jobs need them."""
+
+from atlas.inception import layers
+from atlas.inception.architecture import Size
+from atlas.inception.targets import Target
+from atlas.plan.recipes import Recipe
+
+
+def feature_of(target: Target) -> tuple[str, int]:
+    """Layer and number of a target that is one feature."""
+    term = target.terms[0]
+    assert term.feature is not None  # the configuration was read so
+    return term.layer, term.feature
+
+
+def middle_of(layer: str, recipe: Recipe) -> Size:
+    """(row, col) of the neuron in the middle of a layer's maps at a recipe's first size."""
+    rows, cols = layers.grid(layer, recipe.first_size)
+    return rows // 2, cols // 2

@@ -1,0 +1,243 @@
+"""Complexity over depth: which pictures count, trends against the textbook, and what the page says of them."""
+
+import re
+from dataclasses import replace
+from itertools import permutations
+from statistics import correlation
+from types import SimpleNamespace
+
+import pytest
+from scipy.stats import t as student_t
+
+from atlas.inception.layers import LAYERS
+from atlas.plan.config import load_config, override
+from atlas.plan.jobs import feature_jobs
+from atlas.site.build import build_site
+from atlas.store.masters import master_path
+from atlas.store.results import Source
+from atlas.studies import run as studying
+from atlas.studies.depth.measure import measure_depth, measure_layer_depth, trend
+from atlas.studies.depth.page import MEASURES, depth_verdict, direction, extremes_sentence, trend_sentence
+from atlas.studies.depth.result import DEPTH, Depth, LayerDepth, Quartiles, Trend, layer_depth_topic
+from atlas.studies.shared.context import Desk
+from atlas.studies.shared.image_metrics import colour_entropy, edge_density, luma, quartiles, shrink, spectral_centroid
+from stores import WEIGHTS, fill
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Six features of three layers, of which two have no gradient and one is pending in each."""
+    names = "Conv2d_2a_3x3,Mixed_5b,Mixed_7c"
+    made = override(load_config("demo"), layer_names=names, features="6", store=tmp_path / "a", site=tmp_path / "b")
+    made = replace(made, lists=made.lists.emptied())
+    fill(made, statuses=("ok", "no_gradient", None, "not_raised", "no_gradient", "failed"))
+    return made
+
+
+def measured(config):
+    """Run the studies on depth; returns a source that sees what they found."""
+    source = Source(config, WEIGHTS)
+    desk = Desk(source, None)
+    for layer in config.layers:
+        source.write(layer_depth_topic(layer), measure_layer_depth(desk, layer))
+    source.write(DEPTH, measure_depth(desk))
+    return Source(config, WEIGHTS)
+
+
+def test_pictures_that_were_not_raised_are_left_out_and_counted(config):
+    found = measured(config).read(DEPTH)
+    assert [layer.layer for layer in found.layers] == list(config.layers)
+    assert [(layer.measured, layer.left_out) for layer in found.layers] == [(1, 4)] * 3
+    desk = Desk(Source(config, WEIGHTS), None)
+    jobs = [job for job in feature_jobs(config)[6:12] if desk.source.status(job) == "ok"]
+    pictures = [shrink(desk.picture(job), 160) for job in jobs]
+    for measure, values in (
+        ("centroid", [spectral_centroid(luma(one)) for one in pictures]),
+        ("entropy", [colour_entropy(one, 8) for one in pictures]),
+        ("edges", [edge_density(luma(one), 0.1) for one in pictures]),
+    ):
+        found_here = getattr(found.layers[1], measure)
+        expected = quartiles(values)
+        assert (found_here.low, found_here.middle, found_here.high) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_new_picture_in_one_layer_leaves_the_others_measured(config):
+    measured(config)
+    pending = feature_jobs(config)[2]
+    assert Source(config, WEIGHTS).status(pending) is None
+    (master_path(config.store, WEIGHTS, feature_jobs(config)[0])).unlink()
+    source = Source(config, WEIGHTS)
+    assert source.read(layer_depth_topic("Conv2d_2a_3x3")) is None
+    assert source.read(DEPTH) is None
+    assert source.read(layer_depth_topic("Mixed_7c")) is not None
+
+
+def test_an_empty_store_is_not_measured(config, tmp_path):
+    empty = replace(config, store=tmp_path / "none")
+    assert Source(empty, WEIGHTS).digest(DEPTH) is None
+    assert Source(empty, WEIGHTS).digest(layer_depth_topic("Mixed_5b")) is None
+
+
+def layers(values, measure="entropy"):
+    """Layers with these medians; None: nothing measured."""
+    found = []
+    for layer, value in zip(LAYERS, values, strict=False):
+        empty = LayerDepth(layer.name, 4, 0, None, None, None)
+        found.append(empty if value is None else replace(empty, **{measure: Quartiles(value, value, value)}))
+    return found
+
+
+def test_a_trend_is_spearmans_rank_correlation():
+    values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5]
+    ranks = [sorted(values).index(value) for value in values]
+    n = len(values)
+    expected = 1 - 6 * sum((at - rank) ** 2 for at, rank in enumerate(ranks)) / (n * (n * n - 1))
+    found = trend("entropy", layers(values))
+    assert found.layers == n
+    assert found.rho == pytest.approx(expected, rel=1e-5)
+    assert 0 < found.p < 1
+
+
+@pytest.mark.parametrize(
+    ("values", "p"),
+    [
+        ([1, 2, 3], 1 / 3),
+        ([3, 2, 1], 1 / 3),
+        ([1, 2, 3, 4], 1 / 12),
+        ([1, 2, 3, 4, 5], 1 / 60),
+        ([1, 1, 2], 2 / 3),
+        ([2, 1, 3], 1),
+    ],
+)
+def test_the_p_of_a_few_layers_counts_their_orders(values, p):
+    assert trend("edges", layers([float(value) for value in values], "edges")).p == pytest.approx(p, rel=1e-5)
+
+
+def test_p_agrees_with_pearsons_correlation_of_all_orders():
+    values = [2.0, 7.0, 1.0, 9.0, 8.0, 30.0]
+    ranks = [sorted(values).index(value) for value in values]
+    rho = correlation(range(6), ranks)
+    all_rhos = [correlation(range(6), order) for order in permutations(ranks)]
+    expected = sum(abs(one) >= abs(rho) - 1e-9 for one in all_rhos) / len(all_rhos)
+    assert trend("entropy", layers(values)).p == pytest.approx(expected, rel=1e-5)
+
+
+def test_more_layers_have_the_p_of_students_t():
+    values = [float(value) for value in (2, 1, 4, 3, 9, 5, 8, 7, 6)]
+    found = trend("entropy", layers(values))
+    t = found.rho * (7 / (1 - found.rho**2)) ** 0.5
+    assert found.p == pytest.approx(2 * student_t.sf(t, 7), rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("way", [1.0, -1.0])
+def test_nothing_is_claimed_of_few_layers_in_order(count, way):
+    found = layers([way * at for at in range(count)], "edges")
+    edges = trend("edges", found)
+    assert direction(edges) is None
+    assert (
+        trend_sentence(edges, "Edges") == f"Edges: too few layers to speak of a trend, {count} of the 5 that it takes."
+    )
+    assert depth_verdict(Depth(tuple(found), (edges,))).startswith("There are too few layers here")
+
+
+def test_five_layers_in_order_are_a_trend():
+    assert direction(trend("edges", layers([1.0, 2.0, 3.0, 4.0, 5.0], "edges"))) == "grows"
+
+
+def test_layers_without_a_value_have_no_part_in_a_trend():
+    assert trend("entropy", layers([1.0, None, 2.0, 3.0])).rho == pytest.approx(1)
+    assert trend("entropy", layers([1.0, None, 2.0])) == Trend("entropy", 2, None, None)
+    assert trend("entropy", layers([1.0, 1.0, 1.0])) == Trend("entropy", 3, None, None)
+
+
+@pytest.mark.parametrize(
+    ("rho", "p", "expected"),
+    [
+        (0.9, 0.001, "grows"),
+        (-0.9, 0.001, "falls"),
+        (0.49, 0.001, "shows no trend"),
+        (0.9, 0.06, "shows no trend"),
+        (None, None, "shows no trend"),
+    ],
+)
+def test_directions_by_the_stated_thresholds(rho, p, expected):
+    assert direction(Trend("edges", 16, rho, p)) == expected
+
+
+def test_a_trend_in_words():
+    assert trend_sentence(Trend("edges", 16, -0.6, 0.014), "Edges") == (
+        "Edges: the median falls with depth. Spearman’s rank correlation over 16 layers is −0.60 (p = 0.014)."
+    )
+    assert "(p below 0.001)" in trend_sentence(Trend("edges", 16, 0.9, 0.0), "Edges")
+    assert trend_sentence(Trend("edges", 6, None, None), "Edges") == "Edges: the medians of all 6 layers are equal."
+
+
+def verdict(*rhos):
+    names = ("centroid", "entropy", "edges")
+    return depth_verdict(Depth((), tuple(Trend(n, 16, rho, 0.01) for n, rho in zip(names, rhos, strict=True))))
+
+
+def test_the_verdict_counts_the_measures():
+    assert verdict(0.9, 0.8, 0.7) == (
+        "Of the three measures of complexity, 3 grow with depth (fineness, colours, edges)."
+    )
+    assert verdict(-0.9, 0.8, 0.1) == (
+        "Of the three measures of complexity, 1 grows with depth (colours), 1 falls (fineness), "
+        "1 shows no trend (edges)."
+    )
+    assert verdict(0.1, 0.2, -0.1) == (
+        "Of the three measures of complexity, none grows with depth, 3 show no trend (fineness, colours, edges). "
+        "This does not show that complexity does not grow. What the eye sees grow, from colours to textures to parts "
+        "of objects, is not what these measures count."
+    )
+    few = tuple(Trend(name, count, 0.9, 0.01) for name, count in (("centroid", 4), ("entropy", 6), ("edges", 6)))
+    assert "too few layers" in depth_verdict(Depth((), few))
+
+
+def test_a_rise_and_a_fall_are_no_trend_and_are_told():
+    """As colours do on ImageNet weights, from 0.3 bits in the first layer to 7.3 in the fifth, and down to 5.1."""
+    values = [0.3, 3.1, 5.3, 6.9, 7.3, 7.0, 6.7, 6.1, 5.8, 5.8, 5.7, 5.6, 5.4, 5.1]
+    found = layers(values)
+    assert direction(trend("entropy", found)) == "shows no trend"
+    colours = next(measure for measure in MEASURES if measure.field == "entropy")
+    assert extremes_sentence(Depth(tuple(found), ()), colours) == (
+        " The median is lowest in Conv2d_1a_3x3 (0.3) and highest in Conv2d_4a_3x3 (7.3)."
+    )
+    assert extremes_sentence(Depth(tuple(layers([1.0, 1.0])), ()), colours) == ""
+
+
+def test_the_page(config):
+    found = measured(config).read(DEPTH)
+    build_site(config, WEIGHTS)
+    html = (config.site / "depth/index.html").read_text()
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+    assert "3 pictures of features by recipe quick" in page
+    assert "12 more are left out, since they had no gradient or were not raised." in page
+    assert "Fineness: too few layers to speak of a trend, 3 of the 5 that it takes." in page
+    assert "rank correlation over" not in page
+    assert "a slope of more than 0.071 pixel ranges a pixel" in page
+    assert depth_verdict(found) in page
+    assert html.count("<circle") == 3 * 3
+    assert html.count('class="band"') == 3 * 3  # layers in between are not in this atlas
+    assert f"{found.layers[0].entropy.middle:.4g}" in page
+    assert html.count('<th scope="row">') == 3
+    assert 'href="../Mixed_7c/index.html"' in html
+
+
+def test_layers_are_gathered_only_when_all_are_measured(config, monkeypatch):
+    """Memory that runs out for one of them must not leave a summary of the others that looks complete."""
+    measure, lost = measure_layer_depth, ["Mixed_5b"]
+
+    def cramped(desk, layer):
+        if layer in lost:
+            raise MemoryError
+        return measure(desk, layer)
+
+    monkeypatch.setattr(studying, "measure_layer_depth", cramped)
+    renderer = SimpleNamespace(weights=SimpleNamespace(id=WEIGHTS))
+    assert studying.run_studies(config, renderer, lambda _: None) == ["depth-Mixed_5b"]
+    assert Source(config, WEIGHTS).read(DEPTH) is None
+    lost.clear()
+    assert studying.run_studies(config, renderer, lambda _: None) == []
+    assert len(Source(config, WEIGHTS).read(DEPTH).layers) == 3
