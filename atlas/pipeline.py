@@ -25,15 +25,15 @@ from atlas.store.files import sweep_temporaries
 from atlas.store.forecast import forecast, forecast_of, require_room
 from atlas.store.photos import keep_photos, open_photo
 from atlas.store.records import WeightsId
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.store.video import Encoding, encode_clip
 from atlas.store.weights_ids import noted_input, write_weights_id
 from atlas.studies.all_jobs import all_jobs
-from atlas.studies.dead.jobs import rescues
-from atlas.studies.examples.measure import Looked, find_examples
-from atlas.studies.examples.pictures import check_folder, open_gallery
+from atlas.studies.dead.rescues import rescues
+from atlas.studies.examples.find import FoundExamples, find_examples
+from atlas.studies.examples.pictures import check_folder, open_pictures
 from atlas.studies.run import run_studies
-from atlas.studies.shared.context import Desk
+from atlas.studies.shared.context import MeasureContext
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     return BuildReport(report, videos, write_site(weights.id), tuple(lost))
 
 
-def examples(config: Config, options: RunOptions, watcher: Watcher) -> Looked:
+def examples(config: Config, options: RunOptions, watcher: Watcher) -> FoundExamples:
     """Keep the strongest crops of the rendered features, out of the pictures that the configuration names.
 
     Raises:
@@ -271,12 +271,14 @@ def _renderer_here(config: Config, weights: Weights, options: RunOptions) -> Ren
 
 def _find_examples(
     config: Config, renderer: Renderer, watcher: Watcher, *, rows: int | None, force: bool
-) -> Looked | None:
+) -> FoundExamples | None:
     """The strongest crops out of the configuration's pictures; None if it names none."""
-    gallery = open_gallery(config.lists.examples, watcher.skips)
-    if gallery is None:
+    source = open_pictures(config.lists.examples, watcher.skips)
+    if source is None:
         return None
-    return find_examples(Desk(Source(config, renderer.weights.id), renderer), gallery, watcher, rows=rows, force=force)
+    return find_examples(
+        MeasureContext(Results(config, renderer.weights.id), renderer), source, watcher, rows=rows, force=force
+    )
 
 
 def make_renderer(config: Config, options: RunOptions) -> tuple[Renderer, str]:

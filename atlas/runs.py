@@ -69,7 +69,7 @@ class Watcher(Protocol):
     def studies(self, name: str) -> None:
         """Told before each study."""
 
-    def looks(self, done: int, total: int) -> None:
+    def scans(self, done: int, total: int) -> None:
         """Told while the network looks at a person's pictures."""
 
     def skips(self, why: str) -> None:

@@ -39,7 +39,7 @@ from atlas.plan.config import Config, load_config, override
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.store.masters import master_path, open_master, pixels_sha256, read_record, write_master
 from atlas.store.records import Numerics, OctaveScores, Record, WeightsId
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies.connections.result import (
@@ -47,9 +47,9 @@ from atlas.studies.connections.result import (
     Ties,
     Wiring,
     connected_layers,
-    connections_topic,
+    connections_spec,
     layer_before,
-    wiring_topic,
+    wiring_spec,
 )
 from atlas.studies.nearest.result import MOST, NEAREST, Near, Nearest
 
@@ -97,7 +97,7 @@ def main() -> None:
     config = override(config, store=options.folder / "store", site=options.folder / "site")
     jobs = feature_jobs(config)
     make_store(config, jobs, options.pictures)
-    make_findings(config)
+    make_results(config)
     masters = sum(path.stat().st_size for path in config.store.rglob("*.png"))
     if config.site.exists():
         sys.exit(f"{config.site}: is there already, and the first build is to be timed; remove it")
@@ -124,9 +124,9 @@ def make_store(config: Config, jobs: Sequence[Job], pictures: int) -> None:
                 print(f"masters: {done} of {pictures} drawings", file=sys.stderr)
 
 
-def make_findings(config: Config) -> None:
+def make_results(config: Config) -> None:
     """Connections of each feature, and its nearest: as many as the article's, which ones by chance."""
-    source = Source(config, WEIGHTS)
+    results = Results(config, WEIGHTS)
     chance = Random("nearest")
     numbers = {layer: config.features_of(layer) for layer in config.layers}
     everyone = [(layer, number) for layer, members in numbers.items() for number in members]
@@ -135,11 +135,11 @@ def make_findings(config: Config) -> None:
         return tuple(Near(layer, number, chance.random()) for layer, number in chance.sample(everyone, MOST))
 
     nearest = {layer: {number: near() for number in members} for layer, members in numbers.items()}
-    source.write(NEAREST, Nearest(nearest))
+    results.write(NEAREST, Nearest(nearest))
     for layer, members in numbers.items():
         count = min(config.lists.connections.strongest, len(members))
         alike = {n: tuple((one, chance.random()) for one in chance.sample(members, count)) for n in members}
-        source.write(wiring_topic(layer), Wiring(layer, alike))
+        results.write(wiring_spec(layer), Wiring(layer, alike))
     for layer in connected_layers(config):
         before, chance = layer_before(layer), Random(layer)
         first, second = get_layer(before).features, get_layer(layer).features
@@ -158,7 +158,7 @@ def make_findings(config: Config) -> None:
             feeds={feature: ties(range(second)) for feature in planned_before},
             feeds_planned={feature: ties(planned) for feature in planned_before},
         )
-        source.write(connections_topic(layer), found)
+        results.write(connections_spec(layer), found)
 
 
 def write_lot(store: Path, seed: int, jobs: Sequence[Job]) -> None:
@@ -241,7 +241,7 @@ def change_one(config: Config, job: Job) -> None:
     """Turn one master upside down; the findings are of it as it is then."""
     image, _ = open_master(master_path(config.store, WEIGHTS, job))
     put(config.store, job, np.ascontiguousarray(np.asarray(image)[::-1]))
-    make_findings(config)
+    make_results(config)
 
 
 def watch(name: str, command: Sequence[str]) -> Run:

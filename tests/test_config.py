@@ -13,7 +13,7 @@ from atlas.plan.config import load_config, override
 from atlas.plan.features import parse_features
 from atlas.studies.all_jobs import all_jobs
 from atlas.studies.fields.jobs import field_probes
-from atlas.studies.palette.jobs import all_palette_jobs
+from atlas.studies.palette.jobs import jobs as palette_jobs
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_configuration_of_the_results_asks_for_what_they_say():
     config = load_config(str(root / "docs/results.toml"))
     assert config.weights == "imagenet"
     assert config.store.resolve() == root / "renders/results"
-    assert all_palette_jobs(config)[0].recipe == load_config("article").recipes["octaves"]
+    assert palette_jobs(config)[0].recipe == load_config("article").recipes["octaves"]
     assert len(field_probes(config)) == 4 * 24 + 1
     assert [str(target) for target in config.lists.influence.targets] == ["Mixed_6b[654]"]
     assert len(all_jobs(config)) < 250

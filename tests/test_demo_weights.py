@@ -16,8 +16,8 @@ from atlas.render import weights as loading
 from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
-from atlas.studies.examples.pictures import Drawn, draw_gallery
-from atlas.studies.examples.scan import Wanted, look
+from atlas.studies.examples.pictures import Drawn, draw_pictures
+from atlas.studies.examples.scan import Wanted, scan_pictures
 from known_answers import best_of_pictures
 from test_input import folded_copy
 from train_demo_weights import TEST_SEED, measure, shipped
@@ -50,11 +50,13 @@ def test_a_copy_that_expects_2x_minus_1_has_the_same_crops_and_scores():
         Network(loading.Weights(weights.id, copy), CPU, torch.float64, "2x-1"),
         Network(loading.Weights(weights.id, copy), CPU, torch.float64),  # given x, which it does not expect
     )
-    gallery = draw_gallery(96)
-    gallery = Drawn(dict(list(gallery.pictures.items())[::6]))
+    source = draw_pictures(96)
+    source = Drawn(dict(list(source.pictures.items())[::6]))
     wanted = [Wanted(layer, tuple(range(8))) for layer in ("Conv2d_4a_3x3", "Mixed_5d", "Mixed_6b")]
     with torch.inference_mode():
-        right, same, wrong = (look(network, gallery, wanted, 96, 4, 3, Silent()).strongest for network in networks)
+        right, same, wrong = (
+            scan_pictures(network, source, wanted, 96, 4, 3, Silent()).strongest for network in networks
+        )
     for layer, one in right.items():
         assert torch.equal(one.pictures, same[layer].pictures)
         assert torch.equal(one.places, same[layer].places)
@@ -65,7 +67,7 @@ def test_a_copy_that_expects_2x_minus_1_has_the_same_crops_and_scores():
 class Silent:
     """A watcher that says nothing."""
 
-    def looks(self, done, total):
+    def scans(self, done, total):
         pass
 
 

@@ -27,7 +27,7 @@ from atlas.store.masters import master_path, open_master, read_record
 from atlas.store.records import OctaveScores
 from atlas.store.results import Source
 from atlas.store.stages import find_stages, stages_path, write_stages
-from atlas.studies.connections.result import Wiring, wiring_topic
+from atlas.studies.connections.result import Wiring, wiring_spec
 from atlas.studies.nearest.result import NEAREST, Near, Nearest
 from atlas.studies.neurons.jobs import neuron_jobs
 from browser import chromium, served
@@ -69,7 +69,7 @@ def make(folder: Path) -> Config:
     source = Source(config, WEIGHTS)
     near = (Near("Mixed_6b", 1, 0.987), Near("Mixed_5b", 1, 0.5))
     source.write(NEAREST, Nearest({"Mixed_5b": {0: near}}))
-    source.write(wiring_topic("Mixed_5b"), Wiring("Mixed_5b", {0: ((1, 0.25), (2, 0.125))}))
+    source.write(wiring_spec("Mixed_5b"), Wiring("Mixed_5b", {0: ((1, 0.25), (2, 0.125))}))
     return config
 
 

@@ -30,10 +30,10 @@ from atlas.store.clips import ClipRecord
 from atlas.store.masters import find_record, open_master, read_record, write_master
 from atlas.store.media import media_fault
 from atlas.store.records import Record, parse_json
-from atlas.store.result_files import read_finding, write_finding
+from atlas.store.result_files import read_result, write_result
 from atlas.store.stages import pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
-from atlas.studies.depth.result import DEPTH, layer_depth_topic
+from atlas.studies.depth.result import DEPTH, layer_depth_spec
 from atlas.studies.examples import result as examples
 from atlas.studies.influence.result import INFLUENCE
 from atlas.studies.interactions.result import INTERACTIONS
@@ -329,12 +329,12 @@ def test_what_is_nested_deeply_is_refused_however_deep_the_reader_stands(levels)
         parse_json("[" * levels + "]" * levels)
 
 
-FINDINGS = [DEPTH, layer_depth_topic("Mixed_6b"), INFLUENCE, INTERACTIONS, METRICS, NEAREST, NEURONS]
+FINDINGS = [DEPTH, layer_depth_spec("Mixed_6b"), INFLUENCE, INTERACTIONS, METRICS, NEAREST, NEURONS]
 
 
 def test_a_finding_is_of_its_kind_or_counts_as_none(tmp_path):
     path = tmp_path / "finding.json"
-    kinds = [(topic.kind, msgspec.json.schema(topic.kind)) for topic in FINDINGS]
+    kinds = [(spec.kind, msgspec.json.schema(spec.kind)) for spec in FINDINGS]
     names = sorted({name for _, schema in kinds for part in schema["$defs"].values() for name in part["properties"]})
     found_values = st.recursive(
         json_values,
@@ -347,11 +347,11 @@ def test_a_finding_is_of_its_kind_or_counts_as_none(tmp_path):
     def check(kind, value, is_cut):
         text = json.dumps({"inputs": "x", "found": value})
         path.write_text(text[: len(text) // 2] if is_cut else text)
-        found = read_finding(path, kind, "x")
+        found = read_result(path, kind, "x")
         if found is not None:
             assert isinstance(found, kind)
-            write_finding(path, found, "x")
-            assert read_finding(path, kind, "x") == found
+            write_result(path, found, "x")
+            assert read_result(path, kind, "x") == found
 
     check()
 

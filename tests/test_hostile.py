@@ -40,10 +40,10 @@ from atlas.store.files import write_atomically
 from atlas.store.masters import find_record, master_path, open_master, pixels_sha256, read_record, write_master
 from atlas.store.photo_files import decode_picture
 from atlas.store.photos import open_kept
-from atlas.store.result_files import read_finding, write_finding
+from atlas.store.result_files import read_result, write_result
 from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, resolve_weights, write_weights_id
-from atlas.studies.examples.pictures import open_gallery
+from atlas.studies.examples.pictures import open_pictures
 from atlas.studies.examples.settings import ExampleList
 from test_store import JOB, PIXELS, RECORD, WEIGHTS
 
@@ -72,13 +72,13 @@ def test_a_link_in_a_store_is_read_by_what_it_shows_and_never_written_through(pr
         master: lambda: write_master(master, PIXELS, RECORD),
         stages_path(master): lambda: write_stages(master, [image], RECORD),
         store / WEIGHTS.folder / WEIGHTS_FILE: lambda: write_weights_id(store, WEIGHTS),
-        finding: lambda: write_finding(finding, {"x": 1}, "inputs"),
+        finding: lambda: write_result(finding, {"x": 1}, "inputs"),
     }
     for path, write in writes.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(precious)
         assert find_record(master, JOB, WEIGHTS) is None
-        assert read_finding(finding, dict, "inputs") is None
+        assert read_result(finding, dict, "inputs") is None
         with pytest.raises(AtlasError):
             read_weights_id(store / WEIGHTS.folder / WEIGHTS_FILE)
         write()
@@ -298,17 +298,17 @@ def test_a_folder_of_hostile_pictures_gives_those_that_are_pictures(tmp_path):
     for name, data in {**good, **bad}.items():
         (tmp_path / name).write_bytes(data)
     skipped = []
-    gallery = open_gallery(ExampleList(tmp_path, False, 75, False, "mine"), skipped.append)
-    assert gallery is not None
+    source = open_pictures(ExampleList(tmp_path, False, 75, False, "mine"), skipped.append)
+    assert source is not None
     assert [line.split(": ")[0] for line in skipped] == [str(tmp_path / name) for name in ("nothing.gif", "script.png")]
     read = 0
-    for digest in gallery.hashes:
+    for digest in source.hashes:
         try:
-            assert gallery.open(digest).mode == "RGB"
+            assert source.open(digest).mode == "RGB"
             read += 1
         except AtlasError as error:
             assert str(tmp_path) in str(error)
-    assert (read, len(gallery.hashes) + gallery.unread) == (len(good), len(good) + len(bad))
+    assert (read, len(source.hashes) + source.unread) == (len(good), len(good) + len(bad))
 
 
 def test_a_bomb_is_refused_before_it_is_decoded():

@@ -118,7 +118,7 @@ def test_a_crash_is_in_the_log_with_its_traceback(tmp_path):
     assert "ZeroDivisionError" in last["traceback"]
 
 
-@pytest.mark.parametrize("phase", ["encodes", "looks", "builds_site"])
+@pytest.mark.parametrize("phase", ["encodes", "scans", "builds_site"])
 def test_without_a_terminal_each_phase_says_a_line_every_ten_seconds(phase, monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])

@@ -38,7 +38,7 @@ class Copied:
     def findings(self) -> list[Path]:
         return sorted((self.config.store / self.weights.folder / "findings").glob("*.json"))
 
-    def finding(self, name: str) -> Path:
+    def result(self, name: str) -> Path:
         return next(path for path in self.findings if path.stem == name)
 
     def build(self) -> SiteReport:
@@ -110,7 +110,7 @@ def test_any_one_odd_value_costs_its_finding_at_most(copied: Copied) -> None:
 
 
 def test_a_finding_that_fits_no_page_is_named_and_the_rest_is_written(copied: Copied) -> None:
-    metrics, connections = copied.finding("metrics"), copied.finding("connections-Mixed_6b")
+    metrics, connections = copied.result("metrics"), copied.result("connections-Mixed_6b")
     change(metrics, ("found", "targets"), lambda targets: targets * 2)
     change(connections, ("found", "fed_by_planned", "0", 0, 0), lambda number: 10**6)
     report = copied.build()

@@ -138,14 +138,14 @@ OUT = [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()]
 def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
     from atlas.inception.targets import parse
     from atlas.plan.jobs import Job
-    from atlas.store.results import Source
+    from atlas.store.results import Results
 
-    desk = desks.Desk(Source(studied.config, studied.renderer.weights.id), studied.renderer)
+    context = desks.MeasureContext(Results(studied.config, studied.renderer.weights.id), studied.renderer)
     recipe = studied.config.recipes["small"]
     targets = [parse(f"Mixed_5b[{f}]") for f in range(5)]
-    pictures = [desk.start(Job(target, recipe, 999)) for target in targets]
-    calm = desk.gradients(targets, pictures, (76, 76), "raw")
-    take, asked = desks.Desk._gradients, []
+    pictures = [context.start(Job(target, recipe, 999)) for target in targets]
+    calm = context.gradients(targets, pictures, (76, 76), "raw")
+    take, asked = desks.MeasureContext._gradients, []
 
     def cramped(self, targets, *arguments):
         asked.append(len(targets))
@@ -153,8 +153,8 @@ def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
             raise error
         return take(self, targets, *arguments)
 
-    monkeypatch.setattr(desks.Desk, "_gradients", cramped)
-    found = desk.gradients(targets, pictures, (76, 76), "raw")
+    monkeypatch.setattr(desks.MeasureContext, "_gradients", cramped)
+    found = context.gradients(targets, pictures, (76, 76), "raw")
     assert asked == [4, 2, 1, 1, 1, 1, 1]
     for one, other in zip(calm, found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # these need torch, and a site is written without it
     from atlas.render.executors.local import Outcome, Report
     from atlas.runs import Expectation
     from atlas.store.video import Encoding
-    from atlas.studies.examples.measure import Looked
+    from atlas.studies.examples.find import FoundExamples
 
 SECONDS_BETWEEN_LINES = 10
 
@@ -45,7 +45,7 @@ class RunConsole:
         self._rendering: TaskID | None = None
         self._site: TaskID | None = None
         self._videos: TaskID | None = None
-        self._looked: TaskID | None = None
+        self._scanned: TaskID | None = None
         self._wanted = self._finished = self._rendered = 0
         self._started = self._ended = 0.0  # of rendering
         self._told = time.monotonic()  # when a line was printed last, where there is no terminal for a bar
@@ -125,12 +125,12 @@ class RunConsole:
         self._progress.start()
         self._progress.print(f"study: {name}", markup=False)
 
-    def looks(self, done: int, total: int) -> None:
+    def scans(self, done: int, total: int) -> None:
         """Move the bar of the pictures that the network looks at."""
-        if self._looked is None:
+        if self._scanned is None:
             self._progress.start()
-            self._looked = self._progress.add_task("looking at pictures", total=total)
-        self._progress.update(self._looked, completed=done, total=total)
+            self._scanned = self._progress.add_task("looking at pictures", total=total)
+        self._progress.update(self._scanned, completed=done, total=total)
         self._tell(f"{done:,} of {total:,} pictures looked at")
 
     def skips(self, why: str) -> None:
@@ -215,11 +215,11 @@ def report_lines(report: Report) -> list[str]:
     return lines
 
 
-def example_lines(looked: Looked) -> list[str]:
+def example_lines(report: FoundExamples) -> list[str]:
     """What came of looking at pictures: how many, and of how many features crops are kept."""
-    found = looked.found
+    found = report.found
     files = f", {count_of(found.skipped, 'file')} skipped" if found.skipped else ""
-    fresh = " (nothing changed since)" if looked.was_fresh else ""
+    fresh = " (nothing changed since)" if report.was_fresh else ""
     with_crops = sum(bool(feature.crops) for feature in found.features)
     features = f"{with_crops} of {count_of(len(found.features), 'rendered feature')}"
     return [f"looked at {count_of(found.seen, 'picture')}{files}; kept the strongest crops for {features}{fresh}"]

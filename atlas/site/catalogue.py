@@ -19,12 +19,12 @@ from atlas.store.clips import ClipRecord, clip_folder, find_clip
 from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.photos import photo_path
 from atlas.store.records import STATUSES, Record, WeightsId
-from atlas.store.result_files import finding_path
-from atlas.store.results import Source, Topic
+from atlas.store.result_files import result_path
+from atlas.store.results import Results, ResultSpec
 from atlas.store.stages import find_stages
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
 from atlas.studies.all_jobs import exhibit_jobs
-from atlas.studies.dead.jobs import Rescue, rescues
+from atlas.studies.dead.rescues import Rescue, rescues
 from atlas.studies.examples.shown import ShownExamples, shown_examples
 
 PENDING = "pending"  # planned, and not in the store
@@ -151,7 +151,7 @@ class Atlas:
     weights_option: str  # what `--weights` takes: a built-in name, or a file's name
     regions: tuple[RegionEntry, ...]
     exhibits: Mapping[Job, Exhibit]  # what pages show beside the features; a job that is a feature's is that feature
-    source: Source | None  # of findings; None: nothing is rendered yet
+    results: Results | None  # of findings; None: nothing is rendered yet
     videos: tuple[Video, ...]
     examples: ShownExamples | None  # None: none are to be shown
     tints: Tints  # measured on web copies, so known when those are made
@@ -172,9 +172,9 @@ class Atlas:
         """How many features have each status, those with none left out."""
         return _count(self.features)
 
-    def finding(self, topic: Topic[Found]) -> Found | None:
+    def result(self, spec: ResultSpec[Found]) -> Found | None:
         """What a study found, if that is there and fresh, and fits."""
-        return self.source.read(topic) if self.source and topic.name not in self.misfits else None
+        return self.results.read(spec) if self.results and spec.name not in self.misfits else None
 
     @property
     def damaged(self) -> tuple[str, ...]:
@@ -184,7 +184,7 @@ class Atlas:
 
     def _misfit(self, name: str) -> str:
         assert self.weights  # of which it is a finding
-        path = finding_path(self.config.store, self.weights, name)
+        path = result_path(self.config.store, self.weights, name)
         return (
             f"{path}: damaged: no page can be made of it, so it is not shown; remove it, and atlas build makes it anew"
         )
@@ -245,7 +245,7 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
         weights_option=_option(config.weights, weights),
         regions=tuple(regions),
         exhibits=MappingProxyType(exhibits),
-        source=Source(config, weights, records) if weights else None,
+        results=Results(config, weights, records) if weights else None,
         videos=tuple(_find_video(clip, config, weights) for clip in config_clips(config)),
         examples=shown_examples(config, weights, pixels, spoilt) if weights else None,
         tints=MappingProxyType({}),

@@ -11,7 +11,7 @@ from atlas.common.errors import AtlasError
 from atlas.site.catalogue import Atlas
 from atlas.site.models import Page
 from atlas.site.pages import make_pages
-from atlas.store.result_files import list_findings
+from atlas.store.result_files import list_results
 
 _KINDS = (
     ArithmeticError,
@@ -34,7 +34,7 @@ def fitting_pages(atlas: Atlas) -> tuple[Atlas, list[Page]]:
     try:
         return atlas, make_pages(atlas)
     except _KINDS:
-        every = list_findings(atlas.config.store, atlas.weights) if atlas.weights else ()
+        every = list_results(atlas.config.store, atlas.weights) if atlas.weights else ()
         none = replace(atlas, misfits=frozenset(every))
         without = make_pages(none)
     rest = replace(atlas, misfits=frozenset(_misfits(none, every)))

@@ -23,15 +23,15 @@ Found = TypeVar("Found")
 @dataclass(frozen=True)
 class _File:
     inputs: str
-    found: msgspec.Raw  # of the topic's kind
+    found: msgspec.Raw  # of the spec's kind
 
 
-def finding_path(store: Path, weights: WeightsId, name: str) -> Path:
+def result_path(store: Path, weights: WeightsId, name: str) -> Path:
     """Where a study's finding lies."""
     return store / weights.folder / FOLDER / f"{name}.json"
 
 
-def list_findings(store: Path, weights: WeightsId) -> tuple[str, ...]:
+def list_results(store: Path, weights: WeightsId) -> tuple[str, ...]:
     """The names of the findings that a store has, sorted."""
     return tuple(sorted(path.stem for path in (store / weights.folder / FOLDER).glob("*.json")))
 
@@ -41,7 +41,7 @@ def digest(parts: Iterable[object]) -> str:
     return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:24]
 
 
-def write_finding(path: Path, found: object, inputs: str) -> None:
+def write_result(path: Path, found: object, inputs: str) -> None:
     """Write a finding, atomically.
 
     Raises:
@@ -51,7 +51,7 @@ def write_finding(path: Path, found: object, inputs: str) -> None:
     write_if_changed(path, data + b"\n")
 
 
-def read_finding(path: Path, kind: type[Found], inputs: str) -> Found | None:
+def read_result(path: Path, kind: type[Found], inputs: str) -> Found | None:
     """Read a finding, or None if there is none of these inputs; a damaged one counts as none."""
     try:
         file = msgspec.json.decode(read_whole(path, MOST_BYTES), type=_File)

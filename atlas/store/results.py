@@ -1,4 +1,4 @@
-"""What can be found, and of which renderings: `Topic` ↔ a fresh finding in the store of a configuration."""
+"""What can be found, and of which renderings: `ResultSpec` ↔ a fresh finding in the store of a configuration."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import Record, Status, WeightsId
-from atlas.store.result_files import digest, finding_path, read_finding, write_finding
+from atlas.store.result_files import digest, read_result, result_path, write_result
 
 NOTHING_KNOWN: Mapping[Job, Record] = MappingProxyType({})
 
@@ -18,7 +18,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Topic(Generic[Found]):
+class ResultSpec(Generic[Found]):
     """A question, and the renderings that answer it."""
 
     name: str  # of its file
@@ -29,7 +29,7 @@ class Topic(Generic[Found]):
     needs_all: bool = True  # whether every rendering must be there; otherwise it is asked of those that are
 
 
-class Source:
+class Results:
     """The store of a configuration, as studies and pages see it."""
 
     def __init__(self, config: Config, weights: WeightsId, known: Mapping[Job, Record] = NOTHING_KNOWN) -> None:
@@ -43,23 +43,23 @@ class Source:
         self.config = config
         self.weights = weights
         self._known = known
-        self._state = cache(self._find_state)  # by job; a source lives as long as one build
+        self._state = cache(self._find_state)  # by job; a results lives as long as one build
 
-    def digest(self, topic: Topic[Found]) -> str | None:
+    def digest(self, spec: ResultSpec[Found]) -> str | None:
         """Digest of what a finding depends on; None if nothing is asked, or some rendering is missing."""
-        jobs = self.jobs(topic)
-        settings = topic.settings(self.config) if topic.settings else ()
+        jobs = self.jobs(spec)
+        settings = spec.settings(self.config) if spec.settings else ()
         if jobs is None or not (jobs or settings):
             return None
         pixels = (self._state(job)[0] for job in jobs)
         weights = (self.weights.sha256,) if settings else ()  # renderings say themselves of which weights they are
-        return digest([topic.name, topic.version, *(job.path for job in jobs), *pixels, *settings, *weights])
+        return digest([spec.name, spec.version, *(job.path for job in jobs), *pixels, *settings, *weights])
 
-    def jobs(self, topic: Topic[Found]) -> tuple[Job, ...] | None:
-        """The renderings of a topic that are there; None if one that it needs is missing."""
-        jobs = topic.jobs(self.config)
+    def jobs(self, spec: ResultSpec[Found]) -> tuple[Job, ...] | None:
+        """The renderings of a spec that are there; None if one that it needs is missing."""
+        jobs = spec.jobs(self.config)
         found = tuple(job for job in jobs if self._state(job)[0])
-        return None if topic.needs_all and len(found) < len(jobs) else found
+        return None if spec.needs_all and len(found) < len(jobs) else found
 
     def status(self, job: Job) -> Status | None:
         """The status of a rendering; None if it is not there."""
@@ -73,20 +73,20 @@ class Source:
         """Whether a rendering raised its score: only then is it a picture of what it was asked for."""
         return self.status(job) == "ok"
 
-    def read(self, topic: Topic[Found]) -> Found | None:
+    def read(self, spec: ResultSpec[Found]) -> Found | None:
         """The finding, if it is there and of the renderings as they are now."""
-        inputs = self.digest(topic)
+        inputs = self.digest(spec)
         if inputs is None:
             return None
-        return read_finding(finding_path(self.config.store, self.weights, topic.name), topic.kind, inputs)
+        return read_result(result_path(self.config.store, self.weights, spec.name), spec.kind, inputs)
 
-    def write(self, topic: Topic[Found], found: Found) -> None:
+    def write(self, spec: ResultSpec[Found], found: Found) -> None:
         """Keep a finding.
 
         Raises:
             StoreError: it cannot be written.
         """
-        write_finding(finding_path(self.config.store, self.weights, topic.name), found, self.digest(topic) or "")
+        write_result(result_path(self.config.store, self.weights, spec.name), found, self.digest(spec) or "")
 
     def _find_state(self, job: Job) -> tuple[str, Status] | tuple[None, None]:
         """Hash of the pixels, and status."""

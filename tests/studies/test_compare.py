@@ -9,13 +9,13 @@ from atlas.common.errors import ConfigError
 from atlas.plan.config import load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.studies.all_jobs import all_jobs, exhibit_jobs
 from atlas.studies.compare.jobs import comparisons, raw_pairs
 from atlas.studies.compare.measure import measure_compare, measure_raw
 from atlas.studies.compare.page import compare_verdicts, describe, middle_of, raw_summary
-from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_topic
-from atlas.studies.shared.context import Desk
+from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
+from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import kept, likeness
 from atlas.studies.shared.likeness import Likeness
 from stores import WEIGHTS, fill, put
@@ -86,14 +86,14 @@ def test_a_raw_atlas_has_nothing_to_hold_its_features_against():
 
 
 def test_what_is_measured_is_the_likeness_of_the_masters(studied):
-    source = Source(studied.config, studied.renderer.weights.id)
-    desk = Desk(source, studied.renderer)
+    results = Results(studied.config, studied.renderer.weights.id)
+    context = MeasureContext(results, studied.renderer)
     first, second = (comparison.jobs for comparison in comparisons(studied.config))
-    found = source.read(COMPARE)
+    found = results.read(COMPARE)
     assert [one.recipe for one in found.targets[1].recipes] == ["plain"]
     measured = found.targets[1].recipes[0]
-    assert measured.own == kept(likeness(desk.picture(second[0]), desk.picture(second[1])))
-    assert measured.others == (kept(likeness(desk.picture(second[0]), desk.picture(first[1]))),)
+    assert measured.own == kept(likeness(context.picture(second[0]), context.picture(second[1])))
+    assert measured.others == (kept(likeness(context.picture(second[0]), context.picture(first[1]))),)
     assert 0 < measured.own.ssim < 1
 
 
@@ -117,19 +117,21 @@ def test_raw_pictures_are_measured_where_both_are_there(tmp_path):
     pairs = raw_pairs(config, "Mixed_5b")
     for pair in pairs[:2]:
         put(config.store, pair.raw, seed="raw")
-    source = Source(config, WEIGHTS)
-    assert [one.feature for one in measure_raw(Desk(source, None), "Mixed_5b").features] == [0]
-    before = source.digest(raw_topic("Mixed_5b"))
+    results = Results(config, WEIGHTS)
+    assert [one.feature for one in measure_raw(MeasureContext(results, None), "Mixed_5b").features] == [0]
+    before = results.digest(raw_spec("Mixed_5b"))
     put(config.store, pairs[2].raw, seed="raw")
-    later = Source(config, WEIGHTS)
-    assert later.digest(raw_topic("Mixed_5b")) not in (None, before)
-    assert [one.feature for one in measure_raw(Desk(later, None), "Mixed_5b").features] == [0, 2]
+    later = Results(config, WEIGHTS)
+    assert later.digest(raw_spec("Mixed_5b")) not in (None, before)
+    assert [one.feature for one in measure_raw(MeasureContext(later, None), "Mixed_5b").features] == [0, 2]
     put(config.store, pairs[0].raw, status="no_gradient", seed="raw")
-    assert [one.feature for one in measure_raw(Desk(Source(config, WEIGHTS), None), "Mixed_5b").features] == [2]
+    assert [
+        one.feature for one in measure_raw(MeasureContext(Results(config, WEIGHTS), None), "Mixed_5b").features
+    ] == [2]
 
 
 def test_the_page_shows_what_was_found(studied, site):
-    found = Source(studied.config, studied.renderer.weights.id).read(COMPARE)
+    found = Results(studied.config, studied.renderer.weights.id).read(COMPARE)
     page = words_of(site / "compare/index.html")
     for sentence in compare_verdicts(found, "small"):
         assert sentence in page
@@ -201,7 +203,7 @@ def test_the_study_leaves_out_what_was_not_raised(tmp_path):
         for recipe, job in enumerate(comparison.jobs):  # the first as listed has no picture by the base, the second by
             status = "no_gradient" if (at, recipe) in ((0, 2), (1, 0)) else "ok"  # the first recipe
             put(config.store, job, status=status, seed=job.recipe.name)
-    found = measure_compare(Desk(Source(config, WEIGHTS), None)).targets
+    found = measure_compare(MeasureContext(Results(config, WEIGHTS), None)).targets
     assert [one.own is None for one in found[0].recipes] == [True, True]
     assert [one.own is None for one in found[1].recipes] == [True, False]
     assert [len(one.others) for one in found[1].recipes] == [0, len(listed) - 2]

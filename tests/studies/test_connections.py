@@ -18,9 +18,9 @@ from atlas.site.build import build_site
 from atlas.site.check import check_site
 from atlas.site.templates import NO_BREAK
 from atlas.store.records import WeightsId
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.studies.connections.measure import connection_shares, squared_norms, strongest
-from atlas.studies.connections.result import connected_layers, connections_topic, layer_before
+from atlas.studies.connections.result import connected_layers, connections_spec, layer_before
 from atlas.studies.run import run_studies
 from stores import fill
 
@@ -120,11 +120,11 @@ def test_connections_are_asked_of_all_layers_but_the_first():
     config = override(load_config("article"), layer_names="Conv2d_1a_3x3,Conv2d_2a_3x3,Mixed_5b")
     assert connected_layers(config) == ("Conv2d_2a_3x3", "Mixed_5b")
     assert layer_before("Mixed_5b") == "Conv2d_4a_3x3"
-    assert connections_topic("Mixed_5b").settings(config) == (6, (), config.features_of("Mixed_5b"))
-    assert connections_topic("Mixed_7c").settings(config) == ()
+    assert connections_spec("Mixed_5b").settings(config) == (6, (), config.features_of("Mixed_5b"))
+    assert connections_spec("Mixed_7c").settings(config) == ()
     alone = override(config, features_only=True)
     assert connected_layers(alone) == ()
-    assert connections_topic("Mixed_5b").settings(alone) == ()
+    assert connections_spec("Mixed_5b").settings(alone) == ()
 
 
 @pytest.fixture(scope="module")
@@ -154,16 +154,16 @@ def test_the_study_runs_once_and_needs_no_picture(walked):
 
 def test_a_finding_is_of_these_weights_and_these_features(walked, weights):
     config, _, _ = walked
-    topic = connections_topic("Mixed_5b")
-    assert Source(config, weights.id).read(topic) is not None
-    assert Source(override(config, features="2"), weights.id).read(topic) is None
+    spec = connections_spec("Mixed_5b")
+    assert Results(config, weights.id).read(spec) is not None
+    assert Results(override(config, features="2"), weights.id).read(spec) is None
     other = WeightsId(weights.id.name, weights.id.sha256[:8] + "0" * 56, weights.id.note)  # the same folder
-    assert Source(config, other).read(topic) is None
+    assert Results(config, other).read(spec) is None
 
 
 def test_what_is_found_are_the_largest_shares(walked, weights):
     config, _, _ = walked
-    found = Source(config, weights.id).read(connections_topic("Mixed_5b"))
+    found = Results(config, weights.id).read(connections_spec("Mixed_5b"))
     shares = connection_shares(weights, get_layer("Mixed_5b"))
     assert len(found.fed_by) == 256
     assert found.before == "Conv2d_4a_3x3"
@@ -181,7 +181,7 @@ def test_a_page_links_to_the_features_before_and_after(walked, weights):
     assert check_site(config.site).faults == ()
     page = (config.site / "Mixed_5b/255/index.html").read_text(encoding="utf-8").replace(NO_BREAK, " ")
     section = page[page.index('id="connections"') :].split("</section>")[0]
-    found = Source(config, weights.id).read(connections_topic("Mixed_5b"))
+    found = Results(config, weights.id).read(connections_spec("Mixed_5b"))
     for number, share in found.fed_by[255]:
         assert re.search(rf"\b{number}(</a>)? \({re.escape(words.percent(share))}\)", section)
     tiles = re.findall(r'class="tile" href="\.\./\.\./Conv2d_4a_3x3/(\d+)/index\.html"', section)

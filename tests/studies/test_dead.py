@@ -19,9 +19,9 @@ from atlas.site.models import Picture
 from atlas.site.templates import NO_BREAK
 from atlas.store.masters import read_record
 from atlas.store.records import OctaveScores
-from atlas.studies.dead.jobs import rescue_recipe, rescues
 from atlas.studies.dead.page import dead_verdict, rescue_verdict
 from atlas.studies.dead.rescued import Rescued
+from atlas.studies.dead.rescues import rescue_recipe, rescues
 from seeded import closed
 from stores import WEIGHTS, fill, put, record
 

@@ -14,12 +14,12 @@ from atlas.plan.config import load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
 from atlas.store.masters import master_path
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.studies import run as studying
 from atlas.studies.depth.measure import measure_depth, measure_layer_depth, trend
 from atlas.studies.depth.page import MEASURES, depth_verdict, direction, extremes_sentence, trend_sentence
-from atlas.studies.depth.result import DEPTH, Depth, LayerDepth, Quartiles, Trend, layer_depth_topic
-from atlas.studies.shared.context import Desk
+from atlas.studies.depth.result import DEPTH, Depth, LayerDepth, Quartiles, Trend, layer_depth_spec
+from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import colour_entropy, edge_density, luma, quartiles, shrink, spectral_centroid
 from stores import WEIGHTS, fill
 
@@ -35,22 +35,22 @@ def config(tmp_path):
 
 
 def measured(config):
-    """Run the studies on depth; returns a source that sees what they found."""
-    source = Source(config, WEIGHTS)
-    desk = Desk(source, None)
+    """Run the studies on depth; returns a results that sees what they found."""
+    results = Results(config, WEIGHTS)
+    context = MeasureContext(results, None)
     for layer in config.layers:
-        source.write(layer_depth_topic(layer), measure_layer_depth(desk, layer))
-    source.write(DEPTH, measure_depth(desk))
-    return Source(config, WEIGHTS)
+        results.write(layer_depth_spec(layer), measure_layer_depth(context, layer))
+    results.write(DEPTH, measure_depth(context))
+    return Results(config, WEIGHTS)
 
 
 def test_pictures_that_were_not_raised_are_left_out_and_counted(config):
     found = measured(config).read(DEPTH)
     assert [layer.layer for layer in found.layers] == list(config.layers)
     assert [(layer.measured, layer.left_out) for layer in found.layers] == [(1, 4)] * 3
-    desk = Desk(Source(config, WEIGHTS), None)
-    jobs = [job for job in feature_jobs(config)[6:12] if desk.source.status(job) == "ok"]
-    pictures = [shrink(desk.picture(job), 160) for job in jobs]
+    context = MeasureContext(Results(config, WEIGHTS), None)
+    jobs = [job for job in feature_jobs(config)[6:12] if context.results.status(job) == "ok"]
+    pictures = [shrink(context.picture(job), 160) for job in jobs]
     for measure, values in (
         ("centroid", [spectral_centroid(luma(one)) for one in pictures]),
         ("entropy", [colour_entropy(one, 8) for one in pictures]),
@@ -64,18 +64,18 @@ def test_pictures_that_were_not_raised_are_left_out_and_counted(config):
 def test_a_new_picture_in_one_layer_leaves_the_others_measured(config):
     measured(config)
     pending = feature_jobs(config)[2]
-    assert Source(config, WEIGHTS).status(pending) is None
+    assert Results(config, WEIGHTS).status(pending) is None
     (master_path(config.store, WEIGHTS, feature_jobs(config)[0])).unlink()
-    source = Source(config, WEIGHTS)
-    assert source.read(layer_depth_topic("Conv2d_2a_3x3")) is None
-    assert source.read(DEPTH) is None
-    assert source.read(layer_depth_topic("Mixed_7c")) is not None
+    results = Results(config, WEIGHTS)
+    assert results.read(layer_depth_spec("Conv2d_2a_3x3")) is None
+    assert results.read(DEPTH) is None
+    assert results.read(layer_depth_spec("Mixed_7c")) is not None
 
 
 def test_an_empty_store_is_not_measured(config, tmp_path):
     empty = replace(config, store=tmp_path / "none")
-    assert Source(empty, WEIGHTS).digest(DEPTH) is None
-    assert Source(empty, WEIGHTS).digest(layer_depth_topic("Mixed_5b")) is None
+    assert Results(empty, WEIGHTS).digest(DEPTH) is None
+    assert Results(empty, WEIGHTS).digest(layer_depth_spec("Mixed_5b")) is None
 
 
 def layers(values, measure="entropy"):
@@ -229,15 +229,15 @@ def test_layers_are_gathered_only_when_all_are_measured(config, monkeypatch):
     """Memory that runs out for one of them must not leave a summary of the others that looks complete."""
     measure, lost = measure_layer_depth, ["Mixed_5b"]
 
-    def cramped(desk, layer):
+    def cramped(context, layer):
         if layer in lost:
             raise MemoryError
-        return measure(desk, layer)
+        return measure(context, layer)
 
     monkeypatch.setattr(studying, "measure_layer_depth", cramped)
     renderer = SimpleNamespace(weights=SimpleNamespace(id=WEIGHTS))
     assert studying.run_studies(config, renderer, lambda _: None) == ["depth-Mixed_5b"]
-    assert Source(config, WEIGHTS).read(DEPTH) is None
+    assert Results(config, WEIGHTS).read(DEPTH) is None
     lost.clear()
     assert studying.run_studies(config, renderer, lambda _: None) == []
-    assert len(Source(config, WEIGHTS).read(DEPTH).layers) == 3
+    assert len(Results(config, WEIGHTS).read(DEPTH).layers) == 3

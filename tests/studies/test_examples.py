@@ -35,16 +35,16 @@ from atlas.site.check import check_site, check_store
 from atlas.store.crops import open_crop
 from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
 from atlas.store.photos import look_at_photos
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
-from atlas.studies.examples import measure as study
+from atlas.studies.examples import find as study
 from atlas.studies.examples import pictures as galleries
-from atlas.studies.examples.measure import field_in, find_examples
+from atlas.studies.examples.find import field_in, find_examples
 from atlas.studies.examples.page import examples_sentence, feature_sentence, unraised_sentence
-from atlas.studies.examples.pictures import draw_gallery, square_of, walk_folder
+from atlas.studies.examples.pictures import draw_pictures, square_of, walk_folder
 from atlas.studies.examples.result import KEPT, Crop, FeatureExamples, read_examples
-from atlas.studies.examples.top_k import Strongest
-from atlas.studies.shared.context import Desk
+from atlas.studies.examples.top_k import TopK
+from atlas.studies.shared.context import MeasureContext
 from test_input import folded_copy
 
 CPU = torch.device("cpu")
@@ -85,7 +85,7 @@ class Quiet:
         self.lines = []
         self.progress = []
 
-    def looks(self, done, total):
+    def scans(self, done, total):
         self.progress.append((done, total))
 
     def skips(self, why):
@@ -129,25 +129,25 @@ def made(weights, weights_file, photos, tmp_path_factory):
     write_weights_id(config.store, weights.id)
     for batches in rounds(feature_jobs(config), "cpu", 4):
         run_batches(batches, renderer, config.store, Report(), lambda outcome: None)
-    desk = Desk(Source(config, weights.id), renderer)
-    return desk, find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
+    context = MeasureContext(Results(config, weights.id), renderer)
+    return context, find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
 
 
 @pytest.fixture
-def desk(made, tmp_path):
+def context(made, tmp_path):
     """The same renderings in a store of its own, without examples."""
     whole = made[0]
-    config = replace(whole.source.config, store=tmp_path / "store", site=tmp_path / "site")
-    write_weights_id(config.store, whole.source.weights)
+    config = replace(whole.results.config, store=tmp_path / "store", site=tmp_path / "site")
+    write_weights_id(config.store, whole.results.weights)
     for job in feature_jobs(config):
-        path = master_path(config.store, whole.source.weights, job)
+        path = master_path(config.store, whole.results.weights, job)
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(master_path(whole.source.config.store, whole.source.weights, job).read_bytes())
-    return Desk(Source(config, whole.source.weights), whole.renderer)
+        path.write_bytes(master_path(whole.results.config.store, whole.results.weights, job).read_bytes())
+    return MeasureContext(Results(config, whole.results.weights), whole.renderer)
 
 
-def found_in(desk):
-    return read_examples(desk.source.config.store, desk.source.weights)
+def found_in(context):
+    return read_examples(context.results.config.store, context.results.weights)
 
 
 # the strongest of a stream
@@ -160,7 +160,7 @@ def test_the_strongest_are_those_of_a_full_sort(seed):
     count, features, kept = rng.randint(1, 40), rng.randint(1, 5), rng.randint(1, 9)
     maps = torch.randint(0, 4, (count, features, 3, 2), generator=torch.Generator().manual_seed(seed)).float()
     order = rng.sample(range(count), count)
-    strongest = Strongest.nobody(features, kept)
+    strongest = TopK.empty(features, kept)
     while order:
         batch = [order.pop() for _ in range(min(len(order), rng.randint(1, 7)))]
         strongest = strongest.merged(maps[batch], torch.tensor(batch))
@@ -177,20 +177,20 @@ def test_the_strongest_are_those_of_a_full_sort(seed):
 
 def test_what_is_not_finite_is_nobodys_strongest():
     maps = torch.tensor([1.0, torch.nan, torch.inf, 2.0])[:, None, None, None]
-    strongest = Strongest.nobody(1, 2).merged(maps, torch.arange(4))
+    strongest = TopK.empty(1, 2).merged(maps, torch.arange(4))
     assert strongest.pictures.tolist() == [[3, 0]]
 
 
 # what the network is given
 
 
-def test_a_copy_of_the_network_that_expects_another_map_gives_the_same_crops_and_scores(made, desk, photos):
+def test_a_copy_of_the_network_that_expects_another_map_gives_the_same_crops_and_scores(made, context, photos):
     """As torchvision's weights, which were trained on 2x − 1, beside weights that were trained on x."""
     whole, looked = made
     copy = Weights(replace(whole.renderer.weights.id, input="2x-1"), folded_copy(whole.renderer.weights.tensors))
     renderer = Renderer(copy, CPU, resolve_numerics(CPU, "fp32", 2))
     found = find_examples(
-        Desk(Source(desk.source.config, copy.id), renderer), walk_folder(photos, print), Quiet(), rows=4
+        MeasureContext(Results(context.results.config, copy.id), renderer), walk_folder(photos, print), Quiet(), rows=4
     ).found
     assert (looked.found.input, found.input) == ("x", "2x-1")
     for one, other in zip(looked.found.features, found.features, strict=True):
@@ -199,8 +199,8 @@ def test_a_copy_of_the_network_that_expects_another_map_gives_the_same_crops_and
             [crop.score for crop in one.crops], rel=1e-4, abs=1e-4
         )
         assert [(c.picture, c.neuron, c.box) for c in other.crops] == [(c.picture, c.neuron, c.box) for c in one.crops]
-    assert read_examples(desk.source.config.store, copy.id) == found
-    assert read_examples(desk.source.config.store, whole.renderer.weights.id) is None  # of another map
+    assert read_examples(context.results.config.store, copy.id) == found
+    assert read_examples(context.results.config.store, whole.renderer.weights.id) is None  # of another map
 
 
 # fields
@@ -251,11 +251,11 @@ def squares(photos):
     return found
 
 
-def assert_strongest(desk, found, pictures, maps):
+def assert_strongest(context, found, pictures, maps):
     """The crops of all features are those of the strongest neurons in maps of all pictures, by layer."""
     features = {one.target: one for one in found.features}
-    assert list(features) == [str(job.target) for job in feature_jobs(desk.source.config)]
-    for job in feature_jobs(desk.source.config):
+    assert list(features) == [str(job.target) for job in feature_jobs(context.results.config)]
+    for job in feature_jobs(context.results.config):
         term = job.target.terms[0]
         values = maps[term.layer][:, term.feature]
         peaks = dict(zip(pictures, values.flatten(1).amax(1).tolist(), strict=True))
@@ -271,25 +271,25 @@ def assert_strongest(desk, found, pictures, maps):
 
 
 def test_the_nine_strongest_are_those_of_torchvisions_model(made, photos, model64):
-    desk, looked = made
+    context, looked = made
     pictures = squares(photos)
     assert (looked.found.seen, looked.found.skipped, len(pictures)) == (PICTURES, 0, PICTURES)
     with torch.no_grad():
-        maps = oracle.Cut(model64, desk.source.config.layers)(stacked(pictures))
-    assert_strongest(desk, looked.found, pictures, maps)
+        maps = oracle.Cut(model64, context.results.config.layers)(stacked(pictures))
+    assert_strongest(context, looked.found, pictures, maps)
 
 
-def test_weights_that_torchvision_trained_see_photographs_through_its_own_preprocessing(made, desk, photos, model64):
+def test_weights_that_torchvision_trained_see_photographs_through_its_own_preprocessing(made, context, photos, model64):
     """Normalised, and by `transform_input`, as torchvision's pretrained model does it."""
     whole = made[0].renderer.weights
     trained = Weights(replace(whole.id, input="2x-1"), whole.tensors)
     renderer = Renderer(trained, CPU, resolve_numerics(CPU, "fp32", 2))
-    there = Desk(Source(desk.source.config, trained.id), renderer)
+    there = MeasureContext(Results(context.results.config, trained.id), renderer)
     found = find_examples(there, walk_folder(photos, print), Quiet(), rows=4).found
     pictures = squares(photos)
     images = TF.normalize(stacked(pictures), oracle.MEAN, oracle.DEVIATION)
     with torch.no_grad():
-        maps = oracle.Cut(model64, desk.source.config.layers)(model64._transform_input(images))
+        maps = oracle.Cut(model64, context.results.config.layers)(model64._transform_input(images))
     assert_strongest(there, found, pictures, maps)
 
 
@@ -299,10 +299,10 @@ def stacked(pictures):
 
 
 def test_the_own_picture_counts_by_its_strongest_neuron_too(made, model64):
-    desk, looked = made
-    for job, one in zip(feature_jobs(desk.source.config), looked.found.features, strict=True):
+    context, looked = made
+    for job, one in zip(feature_jobs(context.results.config), looked.found.features, strict=True):
         term = job.target.terms[0]
-        image, record = open_master(master_path(desk.source.config.store, desk.source.weights, job))
+        image, record = open_master(master_path(context.results.config.store, context.results.weights, job))
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].double() / 255
         with torch.no_grad():
             values = oracle.Cut(model64, [term.layer])(pixels)[term.layer][0, term.feature]
@@ -313,10 +313,10 @@ def test_the_own_picture_counts_by_its_strongest_neuron_too(made, model64):
 
 
 def test_a_crop_is_the_field_of_its_neuron(made, photos):
-    desk, looked = made
+    context, looked = made
     pictures = squares(photos)
     folder = looked.path.parent / "crops"
-    for job, one in zip(feature_jobs(desk.source.config), looked.found.features, strict=True):
+    for job, one in zip(feature_jobs(context.results.config), looked.found.features, strict=True):
         term = job.target.terms[0]
         for crop in one.crops:
             top, left, bottom, right = crop.box
@@ -343,19 +343,19 @@ def test_dead_features_have_no_crops(made):
     _, looked = made
     assert all(crop.score > 0 for one in looked.found.features for crop in one.crops)
     maps = torch.zeros(3, 1, 2, 2)
-    sight = study.Sight({"Mixed_5b": Strongest.nobody(1, 9).merged(maps, torch.arange(3))}, 3)
-    assert study._winners([study.Wanted("Mixed_5b", (0,))], sight, SIZE) == []
+    scan = study.Scan({"Mixed_5b": TopK.empty(1, 9).merged(maps, torch.arange(3))}, 3)
+    assert study._winners([study.Wanted("Mixed_5b", (0,))], scan, SIZE) == []
 
 
-def test_neither_names_nor_order_nor_batches_matter(made, desk, photos, tmp_path):
+def test_neither_names_nor_order_nor_batches_matter(made, context, photos, tmp_path):
     _, looked = made
     names = sorted(path.name for path in photos.rglob("[0-9]*.png"))
     for at, path in enumerate(sorted(photos.rglob("[0-9]*.png"))):
         (tmp_path / "other" / f"{at % 2}").mkdir(parents=True, exist_ok=True)
         (tmp_path / "other" / f"{at % 2}" / f"{len(names) - at:02d}-x.PNG").write_bytes(path.read_bytes())
-    other = find_examples(desk, walk_folder(tmp_path / "other", print), Quiet(), rows=4)
+    other = find_examples(context, walk_folder(tmp_path / "other", print), Quiet(), rows=4)
     assert replace(other.found, folder=None) == replace(looked.found, folder=None)
-    larger = find_examples(desk, walk_folder(tmp_path / "other", print), Quiet(), rows=5, force=True)
+    larger = find_examples(context, walk_folder(tmp_path / "other", print), Quiet(), rows=5, force=True)
     for one, two in zip(looked.found.features, larger.found.features, strict=True):
         assert [crop.score for crop in one.crops] == pytest.approx([crop.score for crop in two.crops], rel=1e-4)
 
@@ -372,42 +372,42 @@ def test_nothing_says_where_a_picture_lies(made, photos):
 # when it is done again
 
 
-def test_what_is_fresh_stays_and_what_changed_is_done_again(desk, photos):
-    first = find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
+def test_what_is_fresh_stays_and_what_changed_is_done_again(context, photos):
+    first = find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
     watcher = Quiet()
     assert not first.was_fresh
-    assert find_examples(desk, walk_folder(photos, print), watcher, rows=4).was_fresh
+    assert find_examples(context, walk_folder(photos, print), watcher, rows=4).was_fresh
     assert watcher.progress == []
-    assert not find_examples(desk, walk_folder(photos, print), Quiet(), rows=4, force=True).was_fresh
+    assert not find_examples(context, walk_folder(photos, print), Quiet(), rows=4, force=True).was_fresh
 
-    path = master_path(desk.source.config.store, desk.source.weights, feature_jobs(desk.source.config)[1])
+    path = master_path(context.results.config.store, context.results.weights, feature_jobs(context.results.config)[1])
     image, record = open_master(path)
     pixels = bytes(255 - value for value in image.tobytes())
     write_master(path, pixels, replace(record, pixels_sha256=pixels_sha256(pixels)))
-    other = find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
+    other = find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
     assert not other.was_fresh
     assert other.found.features[1].score != first.found.features[1].score
 
     crops = sorted((first.path.parent / "crops").iterdir())
     crops[0].unlink()
-    assert not find_examples(desk, walk_folder(photos, print), Quiet(), rows=4).was_fresh
+    assert not find_examples(context, walk_folder(photos, print), Quiet(), rows=4).was_fresh
     assert crops[0].is_file()
 
-    master_path(desk.source.config.store, desk.source.weights, feature_jobs(desk.source.config)[0]).unlink()
-    fewer = find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
+    master_path(context.results.config.store, context.results.weights, feature_jobs(context.results.config)[0]).unlink()
+    fewer = find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
     assert (fewer.was_fresh, len(fewer.found.features)) == (False, len(first.found.features) - 1)
 
     first.path.write_text("{")
-    assert not find_examples(desk, walk_folder(photos, print), Quiet(), rows=4).was_fresh
+    assert not find_examples(context, walk_folder(photos, print), Quiet(), rows=4).was_fresh
 
 
-def test_crops_of_pictures_that_are_gone_go_too(desk, photos, tmp_path):
-    first = find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
+def test_crops_of_pictures_that_are_gone_go_too(context, photos, tmp_path):
+    first = find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
     before = {path.name for path in (first.path.parent / "crops").iterdir()}
     (tmp_path / "few").mkdir()
     kept = (photos / "01.png").read_bytes()
     (tmp_path / "few" / "a.png").write_bytes(kept)
-    second = find_examples(desk, walk_folder(tmp_path / "few", print), Quiet(), rows=4)
+    second = find_examples(context, walk_folder(tmp_path / "few", print), Quiet(), rows=4)
     after = {path.name for path in (first.path.parent / "crops").iterdir()}
     assert after == {crop.file for one in second.found.features for crop in one.crops}
     assert before - after
@@ -418,7 +418,7 @@ def test_crops_of_pictures_that_are_gone_go_too(desk, photos, tmp_path):
 # what cannot be read
 
 
-def test_unreadable_files_are_skipped_with_a_line_each(desk, photos, tmp_path):
+def test_unreadable_files_are_skipped_with_a_line_each(context, photos, tmp_path):
     folder = tmp_path / "mixed"
     folder.mkdir()
     (folder / "a.png").write_bytes((photos / "01.png").read_bytes())
@@ -429,7 +429,7 @@ def test_unreadable_files_are_skipped_with_a_line_each(desk, photos, tmp_path):
     (folder / "broken.jpg").symlink_to("nowhere")
     (folder / "circle").symlink_to(folder)
     watcher = Quiet()
-    looked = find_examples(desk, walk_folder(folder, watcher.skips), watcher, rows=4)
+    looked = find_examples(context, walk_folder(folder, watcher.skips), watcher, rows=4)
     assert [line.partition(":")[0].rpartition("/")[2] for line in watcher.lines] == [
         "broken.jpg",
         "empty.jpg",
@@ -441,25 +441,29 @@ def test_unreadable_files_are_skipped_with_a_line_each(desk, photos, tmp_path):
     assert watcher.progress == [(0, 4), (4, 4)], "an empty file is not even asked for"
 
 
-def test_without_a_picture_or_a_rendering_there_is_nothing_to_do(desk, photos, tmp_path):
+def test_without_a_picture_or_a_rendering_there_is_nothing_to_do(context, photos, tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(ConfigError, match="no picture could be read"):
-        find_examples(desk, walk_folder(tmp_path / "none", print), Quiet())
+        find_examples(context, walk_folder(tmp_path / "none", print), Quiet())
     with pytest.raises(ConfigError, match="no such folder"):
         walk_folder(tmp_path / "missing", print)
     with pytest.raises(ConfigError, match="is no folder"):
         walk_folder(photos / "01.png", print)
-    bare = replace(desk.source.config, store=tmp_path / "bare")
+    bare = replace(context.results.config, store=tmp_path / "bare")
     with pytest.raises(ConfigError, match="render first"):
-        find_examples(Desk(Source(bare, desk.source.weights), desk.renderer), walk_folder(photos, print), Quiet())
+        find_examples(
+            MeasureContext(Results(bare, context.results.weights), context.renderer),
+            walk_folder(photos, print),
+            Quiet(),
+        )
 
 
 def test_a_file_that_changes_meanwhile_is_not_mistaken_for_itself(photos, tmp_path):
     (tmp_path / "a.png").write_bytes((photos / "01.png").read_bytes())
-    gallery = walk_folder(tmp_path, print)
+    source = walk_folder(tmp_path, print)
     (tmp_path / "a.png").write_bytes((photos / "02.png").read_bytes())
     with pytest.raises(ConfigError, match="changed while"):
-        gallery.open(gallery.hashes[0])
+        source.open(source.hashes[0])
 
 
 def test_a_huge_file_is_not_read(photos, tmp_path, monkeypatch):
@@ -477,9 +481,9 @@ def test_what_is_no_picture_is_passed_over_with_a_line_each_and_not_hashed(photo
     (tmp_path / "clip.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  " + b"\0" * 10_000)
     monkeypatch.setattr(galleries, "LARGEST_FILE", (tmp_path / "a.png").stat().st_size)
     lines = []
-    gallery = walk_folder(tmp_path, lines.append)
-    assert [path.name for path in gallery.files.values()] == ["a.png"]
-    assert gallery.unread == 3
+    source = walk_folder(tmp_path, lines.append)
+    assert [path.name for path in source.files.values()] == ["a.png"]
+    assert source.unread == 3
     assert [line.removeprefix(f"{tmp_path}/") for line in lines] == [
         "clip.mov: a video, which this program does not read: save one of its frames as PNG",
         "empty.jpg: an empty file: copy it again",
@@ -490,29 +494,29 @@ def test_what_is_no_picture_is_passed_over_with_a_line_each_and_not_hashed(photo
 def test_the_network_sees_colours_as_people_do(tmp_path):
     plain = drawn(3)
     icc.in_colours_of(plain, icc.P3).save(tmp_path / "wide.png", icc_profile=icc.P3)
-    gallery = walk_folder(tmp_path, print)
-    seen = np.asarray(gallery.open(gallery.hashes[0])).astype(int)
+    source = walk_folder(tmp_path, print)
+    seen = np.asarray(source.open(source.hashes[0])).astype(int)
     assert abs(seen - np.asarray(plain)).max() <= 4
 
 
-def test_examples_of_files_that_were_read_otherwise_are_not_fresh(desk, photos, monkeypatch):
-    gallery = walk_folder(photos, print)
-    find_examples(desk, gallery, Quiet(), rows=4)
-    assert find_examples(desk, gallery, Quiet(), rows=4).was_fresh
+def test_examples_of_files_that_were_read_otherwise_are_not_fresh(context, photos, monkeypatch):
+    source = walk_folder(photos, print)
+    find_examples(context, source, Quiet(), rows=4)
+    assert find_examples(context, source, Quiet(), rows=4).was_fresh
     monkeypatch.setattr(study, "COLOURS", "as they are")
-    assert not find_examples(desk, gallery, Quiet(), rows=4).was_fresh
+    assert not find_examples(context, source, Quiet(), rows=4).was_fresh
 
 
-def test_memory_that_runs_out_halves_the_batch_down_to_one(desk, photos, monkeypatch):
+def test_memory_that_runs_out_halves_the_batch_down_to_one(context, photos, monkeypatch):
     asked = []
 
     def fail(*arguments):
         asked.append(arguments[4])
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(study, "look", fail)
+    monkeypatch.setattr(study, "scan_pictures", fail)
     with pytest.raises(ConfigError, match="one picture at a time: say a smaller --size"):
-        find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
+        find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
     assert asked == [4, 2, 1]
 
 
@@ -528,7 +532,7 @@ def test_the_middle_square_is_what_the_network_sees():
 
 
 def test_drawn_pictures_are_two_of_each_class_and_always_the_same():
-    one, two = draw_gallery(75), draw_gallery(75)
+    one, two = draw_pictures(75), draw_pictures(75)
     assert len(one.hashes) == 2 * len(CLASSES)
     assert one.hashes == two.hashes
     assert one.open(one.hashes[3]).size == (75, 75)
@@ -573,10 +577,10 @@ def test_a_picture_that_was_not_raised_is_no_rival_of_crops():
 # the site
 
 
-def site_of(desk, **changes):
-    config = desk.source.config
+def site_of(context, **changes):
+    config = context.results.config
     config = replace(config, lists=replace(config.lists, examples=replace(config.lists.examples, **changes)))
-    return config.site, build_site(config, desk.source.weights)
+    return config.site, build_site(config, context.results.weights)
 
 
 @pytest.fixture(scope="module")
@@ -586,8 +590,8 @@ def site(made):
 
 def test_the_site_is_whole_and_shows_nine_crops(made, site):
     assert check_site(site).faults == ()
-    source, everyone = made[0].source, made[1].found.features
-    raised = [one for one, job in zip(everyone, feature_jobs(source.config), strict=True) if source.is_raised(job)]
+    results, everyone = made[0].results, made[1].found.features
+    raised = [one for one, job in zip(everyone, feature_jobs(results.config), strict=True) if results.is_raised(job)]
     for one in everyone:
         layer, feature = re.fullmatch(r"(\w+)\[(\d+)\]", one.target).groups()
         page = (site / layer / feature / "index.html").read_text()
@@ -629,24 +633,24 @@ def test_small_crops_are_enlarged_by_whole_numbers(site, made):
 
 
 @pytest.mark.parametrize("changes", [{"show": False}, {"drawn": True, "folder": None}, {"folder": None}])
-def test_only_what_the_configuration_wants_is_shown(desk, photos, changes):
+def test_only_what_the_configuration_wants_is_shown(context, photos, changes):
     """Crops of a person's folder are not shown as drawn pictures, nor where no pictures are named."""
-    find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
-    site, _ = site_of(desk)
+    find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
+    site, _ = site_of(context)
     assert (site / "examples").is_dir()
-    site, _ = site_of(desk, **changes)
+    site, _ = site_of(context, **changes)
     assert not (site / "examples").exists()
     assert all("crops" not in path.read_text() for path in site.rglob("*.html"))
 
 
-def test_crops_of_another_folder_are_not_shown(desk, photos, tmp_path):
+def test_crops_of_another_folder_are_not_shown(context, photos, tmp_path):
     """Not of a folder inside the one that is named, not of one that holds the same files; but under another name."""
     shutil.copytree(photos, tmp_path / "copy")
     (tmp_path / "link").symlink_to(photos)
     looked = {}
     for name, folder in {"inner": photos / "inner", "copy": tmp_path / "copy", "link": tmp_path / "link"}.items():
-        looked[name] = find_examples(desk, walk_folder(folder, print), Quiet(), rows=4)
-        site, _ = site_of(desk)
+        looked[name] = find_examples(context, walk_folder(folder, print), Quiet(), rows=4)
+        site, _ = site_of(context)
         assert (site / "examples").exists() == (name == "link"), name
     assert not any(one.was_fresh for one in looked.values())
     assert looked["copy"].found.features == looked["link"].found.features
@@ -654,29 +658,29 @@ def test_crops_of_another_folder_are_not_shown(desk, photos, tmp_path):
         assert str(place) not in looked["link"].path.read_text()
 
 
-def test_a_store_may_move_with_its_pictures(desk, photos, tmp_path):
-    pictures, store = tmp_path / "pictures", desk.source.config.store
+def test_a_store_may_move_with_its_pictures(context, photos, tmp_path):
+    pictures, store = tmp_path / "pictures", context.results.config.store
     shutil.copytree(photos / "inner", pictures)
-    find_examples(desk, walk_folder(pictures, print), Quiet(), rows=4)
+    find_examples(context, walk_folder(pictures, print), Quiet(), rows=4)
     (tmp_path / "moved").mkdir()
     for folder in (pictures, store):
         folder.rename(tmp_path / "moved" / folder.name)
-    config = replace(desk.source.config, store=tmp_path / "moved" / "store")
-    moved = Desk(Source(config, desk.source.weights), desk.renderer)
+    config = replace(context.results.config, store=tmp_path / "moved" / "store")
+    moved = MeasureContext(Results(config, context.results.weights), context.renderer)
     assert (site_of(moved, folder=tmp_path / "moved" / "pictures")[0] / "examples").is_dir()
     assert not (site_of(moved, folder=pictures)[0] / "examples").exists()
 
 
-def test_a_feature_whose_crops_are_not_whole_shows_none(desk, photos):
-    looked = find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
+def test_a_feature_whose_crops_are_not_whole_shows_none(context, photos):
+    looked = find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
     first, last = looked.found.features[0], looked.found.features[-1]
     (looked.path.parent / "crops" / first.crops[0].file).unlink()
     edited = looked.path.parent / "crops" / last.crops[0].file
     Image.new("RGB", (5, 5)).save(edited, "WEBP", lossless=True)
-    faults = check_store(desk.source.config.store)
+    faults = check_store(context.results.config.store)
     assert any(first.crops[0].file in fault for fault in faults)
     assert any(last.crops[0].file in fault for fault in faults)
-    site, report = site_of(desk)
+    site, report = site_of(context)
     assert any(first.crops[0].file in line for line in report.damaged)
     assert any(last.crops[0].file in line for line in report.damaged)
     assert 'id="crops"' not in (site / "Conv2d_1a_3x3/0/index.html").read_text()
@@ -684,14 +688,14 @@ def test_a_feature_whose_crops_are_not_whole_shows_none(desk, photos):
     assert check_site(site).faults == ()
 
 
-def test_a_picture_that_was_rendered_anew_shows_no_old_comparison(desk, photos):
-    find_examples(desk, walk_folder(photos, print), Quiet(), rows=4)
-    config = desk.source.config
+def test_a_picture_that_was_rendered_anew_shows_no_old_comparison(context, photos):
+    find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
+    config = context.results.config
     other = replace(config, seed=7)
     for batches in rounds(feature_jobs(other)[:1], "cpu", 1):
-        run_batches(batches, desk.renderer, config.store, Report(), lambda outcome: None)
-    desk = Desk(Source(other, desk.source.weights), desk.renderer)
-    site, _ = site_of(desk)
+        run_batches(batches, context.renderer, config.store, Report(), lambda outcome: None)
+    context = MeasureContext(Results(other, context.results.weights), context.renderer)
+    site, _ = site_of(context)
     assert 'id="crops"' not in (site / "Conv2d_1a_3x3/0/index.html").read_text()
 
 
@@ -755,7 +759,7 @@ def test_a_build_looks_at_drawn_pictures(made, weights_file, tmp_path, monkeypat
 
     with RunConsole() as console:
         pipeline.build(replace(config, layers=("Conv2d_1a_3x3",)), RunOptions(device="cpu"), console)
-    found = read_examples(config.store, made[0].source.weights.__class__(**_weights_of(config.store)))
+    found = read_examples(config.store, made[0].results.weights.__class__(**_weights_of(config.store)))
     assert (found.folder, found.seen, len(found.features)) == (None, 6, 3)
     assert "drawn by this project" in (config.site / "Conv2d_1a_3x3/1/index.html").read_text()
     missing = replace(config.lists.examples, drawn=False, folder=tmp_path / "missing")

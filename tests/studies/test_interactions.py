@@ -20,13 +20,13 @@ from atlas.site.build import build_site
 from atlas.site.check import check_site
 from atlas.site.templates import NO_BREAK
 from atlas.store.masters import master_path, open_master
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies.all_jobs import all_jobs
 from atlas.studies.interactions.jobs import interactions, matrix_jobs
 from atlas.studies.interactions.measure import outside
 from atlas.studies.interactions.page import judged, matrix_sentences, pair_sentences, ratios
-from atlas.studies.interactions.result import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_topic
+from atlas.studies.interactions.result import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_spec
 from atlas.studies.run import run_studies
 
 CPU = torch.device("cpu")
@@ -76,9 +76,9 @@ def rendered(weights, tmp_path_factory):
 
 
 @pytest.fixture
-def source(rendered):
+def results(rendered):
     config, renderer = rendered
-    return Source(config, renderer.weights.id)
+    return Results(config, renderer.weights.id)
 
 
 def score_of(rendered, job):
@@ -187,10 +187,10 @@ def test_a_linear_network_is_found_to_be_linear(scaling):
 # what is found
 
 
-def test_scores_of_mixtures_add_up_to_those_of_their_records(rendered, source):
+def test_scores_of_mixtures_add_up_to_those_of_their_records(rendered, results):
     """A record's score is the weighted sum over the terms, by the renderer and not by the study."""
     pair, _ = interactions(rendered[0])
-    found, _ = source.read(INTERACTIONS).pairs
+    found, _ = results.read(INTERACTIONS).pairs
     assert found.joint.first + found.joint.second == pytest.approx(score_of(rendered, pair.joint), rel=1e-4)
     assert [one.weight for one in found.walk] == [0, 0.3333, 0.6667, 1]
     for step, one in zip(pair.walk, found.walk, strict=True):
@@ -199,10 +199,10 @@ def test_scores_of_mixtures_add_up_to_those_of_their_records(rendered, source):
         assert mixed == pytest.approx(score_of(rendered, step.job), rel=1e-3)
 
 
-def test_distances_are_those_of_the_stored_pictures(rendered, source):
+def test_distances_are_those_of_the_stored_pictures(rendered, results):
     config, renderer = rendered
     pair, _ = interactions(config)
-    found, _ = source.read(INTERACTIONS).pairs
+    found, _ = results.read(INTERACTIONS).pairs
     folder = config.store
 
     def changed(job):
@@ -222,10 +222,10 @@ def test_distances_are_those_of_the_stored_pictures(rendered, source):
     assert found.walk[1].outside > 0
 
 
-def test_a_matrix_is_what_torchvisions_model_says(rendered, source, model64):
+def test_a_matrix_is_what_torchvisions_model_says(rendered, results, model64):
     config, renderer = rendered
     jobs = matrix_jobs(config, "Mixed_5b")
-    found = source.read(matrix_topic("Mixed_5b"))
+    found = results.read(matrix_spec("Mixed_5b"))
     pictures = [np.asarray(open_master(master_path(config.store, renderer.weights.id, job))[0]) for job in jobs]
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).double() / 255
     noise = resize(start_noise(999, (76, 76))[None], (80, 80)).double()
@@ -245,8 +245,8 @@ def test_another_picture_is_measured_again(rendered):
     kept = path.read_bytes()
     try:
         path.unlink()
-        assert Source(config, renderer.weights.id).read(INTERACTIONS) is None
-        assert Source(config, renderer.weights.id).read(matrix_topic("Mixed_5b")) is not None
+        assert Results(config, renderer.weights.id).read(INTERACTIONS) is None
+        assert Results(config, renderer.weights.id).read(matrix_spec("Mixed_5b")) is not None
     finally:
         path.write_bytes(kept)
 
@@ -358,10 +358,10 @@ def test_a_row_for_each_mixture(site):
     assert "(100 %)" in page
 
 
-def test_the_matrix_page_has_a_cell_for_each_picture_and_feature(site, source):
+def test_the_matrix_page_has_a_cell_for_each_picture_and_feature(site, results):
     page = (site / "interactions/Mixed_5b/index.html").read_text()
     cells = re.findall(r'<td class="shade(\d+)" title="(.*?)">(.*?)</td>', page)
-    found = judged(source.read(matrix_topic("Mixed_5b")))
+    found = judged(results.read(matrix_spec("Mixed_5b")))
     assert found.features == (0, 2)  # the picture of feature 1 was not raised
     assert len(cells) == 3 * 2
     assert {(shade, words) for shade, _, words in (cells[0], cells[3])} == {("8", "1.00")}

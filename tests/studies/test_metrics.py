@@ -8,11 +8,11 @@ import pytest
 from atlas.common.errors import ConfigError
 from atlas.plan.config import load_config
 from atlas.site.build import build_site
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.studies.metrics.jobs import metric_rows
 from atlas.studies.metrics.page import is_judged, noise_verdict, same_verdict
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
-from atlas.studies.shared.context import Desk
+from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import fine_share, kept, likeness, luma
 from atlas.studies.shared.likeness import Likeness
 
@@ -50,12 +50,12 @@ def test_a_slip_in_the_table_is_told(tmp_path):
 
 
 def test_what_is_measured_is_measured_of_the_masters(studied):
-    source = Source(studied.config, studied.renderer.weights.id)
-    desk = Desk(source, studied.renderer)
+    results = Results(studied.config, studied.renderer.weights.id)
+    context = MeasureContext(results, studied.renderer)
     rows = metric_rows(studied.config)
-    pictures = [[desk.picture(job) for _, job in row.jobs] for row in rows]
-    found = source.read(METRICS)
-    assert found.targets[0].start_contrast == pytest.approx(luma(desk.start(rows[0].jobs[0][1])).std(), rel=1e-5)
+    pictures = [[context.picture(job) for _, job in row.jobs] for row in rows]
+    found = results.read(METRICS)
+    assert found.targets[0].start_contrast == pytest.approx(luma(context.start(rows[0].jobs[0][1])).std(), rel=1e-5)
     l1, _, linf = found.targets[1].pictures
     assert (l1.to_l1, l1.others) == (None, ())
     assert l1.fine == pytest.approx(fine_share(luma(pictures[1][0])), rel=1e-5)
@@ -67,7 +67,7 @@ def test_what_is_measured_is_measured_of_the_masters(studied):
 
 
 def test_the_page_shows_pictures_numbers_and_verdict(studied, site):
-    found = Source(studied.config, studied.renderer.weights.id).read(METRICS)
+    found = Results(studied.config, studied.renderer.weights.id).read(METRICS)
     page = words_of(site / "metrics/index.html")
     for sentence in (same_verdict(found), noise_verdict(found)):
         assert sentence in page

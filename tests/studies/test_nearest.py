@@ -14,12 +14,12 @@ from atlas.plan.config import load_config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.render.network import fold
 from atlas.store.masters import master_path, write_master
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.studies.connections.measure import kernel_cosines, measure_wiring
-from atlas.studies.connections.result import wired_layers, wiring_topic
+from atlas.studies.connections.result import wired_layers, wiring_spec
 from atlas.studies.nearest.measure import describe, measure_described, measure_nearest, nearest
-from atlas.studies.nearest.result import NEAREST, described_topic
-from atlas.studies.shared.context import Desk
+from atlas.studies.nearest.result import NEAREST, described_spec
+from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import DIRECTIONS, SCALES, colour_shares, direction_shares, to_lab
 from stores import WEIGHTS, fill, record
 
@@ -108,13 +108,13 @@ def config(tmp_path):
     return made
 
 
-def measured(config) -> Source:
-    source = Source(config, WEIGHTS)
-    desk = Desk(source, None)
+def measured(config) -> Results:
+    results = Results(config, WEIGHTS)
+    context = MeasureContext(results, None)
     for layer in config.layers:
-        source.write(described_topic(layer), measure_described(desk, layer))
-    source.write(NEAREST, measure_nearest(desk))
-    return Source(config, WEIGHTS)
+        results.write(described_spec(layer), measure_described(context, layer))
+    results.write(NEAREST, measure_nearest(context))
+    return Results(config, WEIGHTS)
 
 
 def test_a_copy_of_a_picture_is_its_nearest_across_layers(config) -> None:
@@ -146,10 +146,10 @@ def test_a_changed_picture_is_described_anew_and_its_layer_alone(config) -> None
     job = feature_jobs(config)[0]
     pixels = bytes(3 * job.sizes[-1][0] * job.sizes[-1][1])
     write_master(master_path(config.store, WEIGHTS, job), pixels, record(job, pixels))
-    source = Source(config, WEIGHTS)
-    assert source.read(described_topic("Mixed_5b")) is None
-    assert source.read(described_topic("Mixed_6b")) is not None
-    assert source.read(NEAREST) is None
+    results = Results(config, WEIGHTS)
+    assert results.read(described_spec("Mixed_5b")) is None
+    assert results.read(described_spec("Mixed_6b")) is not None
+    assert results.read(NEAREST) is None
 
 
 @pytest.mark.parametrize(("name", "features"), [("Mixed_5b", [64, 70, 127]), ("Mixed_6b", [384, 400, 575])])
@@ -173,8 +173,10 @@ def test_cosines_are_those_of_the_kernels_that_autograd_finds(name, features, we
 def test_wiring_stays_in_a_branch_and_leaves_out_opposites_and_pools(weights) -> None:
     config = override(load_config(), layer_names="Mixed_6a", features="all")
     assert wired_layers(config) == ("Mixed_6a",)
-    desk = type("Desk", (), {"source": Source(config, WEIGHTS), "renderer": type("R", (), {"weights": weights})})
-    found = measure_wiring(desk, "Mixed_6a").alike
+    context = type(
+        "MeasureContext", (), {"results": Results(config, WEIGHTS), "renderer": type("R", (), {"weights": weights})}
+    )
+    found = measure_wiring(context, "Mixed_6a").alike
     layer = get_layer("Mixed_6a")
     assert sorted(found) == list(range(480))  # the last 288 are a pool's
     for feature, ties in found.items():
@@ -187,4 +189,4 @@ def test_without_connections_there_is_no_wiring() -> None:
     config = load_config("demo")
     config = replace(config, lists=config.lists.emptied())
     assert wired_layers(config) == ()
-    assert Source(config, WEIGHTS).digest(wiring_topic("Mixed_6b")) is None
+    assert Results(config, WEIGHTS).digest(wiring_spec("Mixed_6b")) is None

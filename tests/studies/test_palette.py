@@ -18,12 +18,12 @@ from atlas.site.build import build_site
 from atlas.site.check import check_site
 from atlas.site.colour import CORNERS, hex_of, nearest_corner, oklab, oklch
 from atlas.store.masters import master_path, open_master
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.studies.palette import corners
-from atlas.studies.palette.jobs import all_palette_jobs
+from atlas.studies.palette.jobs import jobs as every_job
 from atlas.studies.palette.measure import dominant_colours, inner, mean_colour, phase_colours
 from atlas.studies.palette.page import draw_colours, draw_weights
-from atlas.studies.palette.result import Palette, PaletteFeature, Peak, Swatch, palette_topic
+from atlas.studies.palette.result import Palette, PaletteFeature, Peak, Swatch, palette_spec
 from atlas.studies.palette.spectrum import luminance, mean_spectrum, strongest_peak
 from atlas.studies.run import run_studies
 
@@ -345,15 +345,15 @@ def test_drawings():
 
 def test_the_table():
     config = load_config("article")
-    assert len(all_palette_jobs(config)) == 64
+    assert len(every_job(config)) == 64
     assert len(config.features_of("Conv2d_1a_3x3")) == 32
-    assert all_palette_jobs(override(config, layer_names="Mixed_5b")) == ()
+    assert every_job(override(config, layer_names="Mixed_5b")) == ()
     alone = override(config, features_only=True)
-    assert all_palette_jobs(alone) == ()
+    assert every_job(alone) == ()
     assert len(alone.features_of("Conv2d_1a_3x3")) == 16
     demo = load_config("demo")
-    assert {job.recipe.name for job in all_palette_jobs(demo)} == {"quick", "raw-demo"}
-    assert sum(job.flops for job in all_palette_jobs(demo)) < 0.2e12
+    assert {job.recipe.name for job in every_job(demo)} == {"quick", "raw-demo"}
+    assert sum(job.flops for job in every_job(demo)) < 0.2e12
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def measured(weights, tmp_path_factory):
     (folder / "atlas.toml").write_text(TEXT)
     config = replace(load_config(str(folder / "atlas.toml")), store=folder / "store", site=folder / "site")
     renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
-    for batches in rounds(all_palette_jobs(config), "cpu", 8):
+    for batches in rounds(every_job(config), "cpu", 8):
         run_batches(batches, renderer, config.store, Report(), lambda outcome: None)
     run_studies(config, renderer, lambda name: None)
     return config, renderer
@@ -380,14 +380,14 @@ def measured(weights, tmp_path_factory):
 
 def test_what_is_measured_is_of_the_renderings_and_the_weights(measured):
     config, renderer = measured
-    source = Source(config, renderer.weights.id)
+    results = Results(config, renderer.weights.id)
     for recipe, size in (("soft", 76), ("sharp", 75)):
-        found = source.read(palette_topic(recipe))
+        found = results.read(palette_spec(recipe))
         assert [feature.feature for feature in found.features] == list(range(10))
         assert found.size == size
     kernels = fold(renderer.weights.tensors, "Conv2d_1a_3x3")[0]
     assert np.allclose([feature.kernel for feature in found.features], kernels[:10], rtol=1e-5)
-    image, _ = open_master(master_path(config.store, renderer.weights.id, palette_topic("sharp").jobs(config)[3]))
+    image, _ = open_master(master_path(config.store, renderer.weights.id, palette_spec("sharp").jobs(config)[3]))
     assert found.features[3].mean == pytest.approx(np.asarray(image).mean((0, 1)) / 255, rel=1e-5)
     assert all(0 < feature.open < 1 for feature in found.features)  # seeded weights are calibrated so
 
@@ -395,12 +395,12 @@ def test_what_is_measured_is_of_the_renderings_and_the_weights(measured):
 def test_the_explanation_holds_of_the_seeded_network(measured):
     """Without blur each of the four positions goes its own way: by construction, wherever a ReLU is open."""
     config, renderer = measured
-    source = Source(config, renderer.weights.id)
-    sharp = [corners.read_feature(one) for one in source.read(palette_topic("sharp")).features]
+    results = Results(config, renderer.weights.id)
+    sharp = [corners.read_feature(one) for one in results.read(palette_spec("sharp")).features]
     assert sum(reading.tile_met for reading in sharp) > 0.9 * sum(reading.tile_asked for reading in sharp) > 0
-    soft = [corners.read_feature(one) for one in source.read(palette_topic("soft")).features]
+    soft = [corners.read_feature(one) for one in results.read(palette_spec("soft")).features]
     assert sum(reading.agrees for reading in soft) >= 0.7 * len(soft)
-    peak = source.read(palette_topic("sharp")).peak
+    peak = results.read(palette_spec("sharp")).peak
     assert max(peak.rows, peak.cols) == 0.5
     assert peak.strength > corners.PEAK
 
@@ -415,7 +415,7 @@ def test_the_page_is_reached_from_home_and_is_whole(measured):
     assert page.count("What came at the four positions.") == 10
     assert 'href="../Conv2d_1a_3x3/9/index.html"' in page
     assert "style=" not in page
-    hues = [oklch(one.mean) for one in Source(config, renderer.weights.id).read(palette_topic("soft")).features]
+    hues = [oklch(one.mean) for one in Results(config, renderer.weights.id).read(palette_spec("soft")).features]
     assert page.count("oklch(") == 20
     assert page.count(" none)") >= sum(not hue.has_hue for hue in hues)
 

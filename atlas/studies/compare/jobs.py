@@ -25,6 +25,12 @@ class RawPair:
     raw: Job
 
 
+def jobs(config: Config) -> tuple[Job, ...]:
+    """The listed features by every recipe, and the raw pictures of each layer."""
+    listed = [job for comparison in comparisons(config) for job in comparison.jobs]
+    return (*listed, *(pair.raw for layer in config.layers for pair in raw_pairs(config, layer)))
+
+
 def comparisons(config: Config) -> tuple[Comparison, ...]:
     """The features that are rendered by several recipes, in the configuration's order."""
     wanted = config.lists.compare

@@ -71,7 +71,7 @@ def compare_pages(atlas: Atlas) -> list[Page]:
     beside = [(entry.layer.name, raw_beside(atlas, entry)) for entry in atlas.layers]
     raws = {name: {number: raw.likeness for number, raw in raw.items() if raw.likeness} for name, raw in beside}
     unraised = sum(not raw.is_raised for _, members in beside for raw in members.values())
-    found = atlas.finding(COMPARE)
+    found = atlas.result(COMPARE)
     if not found and not any(raws.values()):
         return []
     wanted = atlas.config.lists.compare

@@ -7,7 +7,7 @@ from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.models import Picture
 from atlas.site.pages.parts import picture_of
 from atlas.studies.compare.jobs import raw_pairs
-from atlas.studies.compare.result import raw_topic
+from atlas.studies.compare.result import raw_spec
 from atlas.studies.shared.likeness import Likeness
 
 
@@ -30,7 +30,7 @@ class RawBeside:
 
 def raw_beside(atlas: Atlas, entry: LayerEntry) -> Mapping[int, RawBeside]:
     """The features of a layer of which the store has both pictures, by number."""
-    finding = atlas.finding(raw_topic(entry.layer.name))
+    finding = atlas.result(raw_spec(entry.layer.name))
     measured = {one.feature: one.likeness for one in finding.features} if finding else {}
     shown = {feature.number: feature for feature in entry.shown}
     found = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.store.results import Topic
+from atlas.store.results import ResultSpec
 from atlas.studies.compare.jobs import comparisons, raw_pairs
 from atlas.studies.shared.likeness import Likeness
 
@@ -55,13 +55,13 @@ def _compare_jobs(config: Config) -> tuple[Job, ...]:
     return tuple(job for comparison in comparisons(config) for job in comparison.jobs)
 
 
-COMPARE = Topic("compare", 2, Compare, _compare_jobs)
+COMPARE = ResultSpec("compare", 2, Compare, _compare_jobs)
 
 
-def raw_topic(layer: str) -> Topic[RawLayer]:
+def raw_spec(layer: str) -> ResultSpec[RawLayer]:
     """The features of a layer that are rendered raw too; a finding for each layer, so that a page reads one."""
 
     def jobs(config: Config) -> tuple[Job, ...]:
         return tuple(job for pair in raw_pairs(config, layer) for job in (pair.own, pair.raw))
 
-    return Topic(f"raw-{layer}", 2, RawLayer, jobs, needs_all=False)
+    return ResultSpec(f"raw-{layer}", 2, RawLayer, jobs, needs_all=False)

@@ -4,28 +4,47 @@ Needs only the weights. A chain of convolutions without the ReLUs between them i
 composition of theirs; what a feature gets from a feature before is the part of that kernel which belongs to the two.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from atlas.inception.architecture import Conv, Op, Pool
 from atlas.inception.layers import Branch, Layer, get_layer
+from atlas.plan.config import Config
 from atlas.render.network import fold
 from atlas.render.weights import Weights
 from atlas.store.result_files import rounded
-from atlas.studies.connections.result import Connections, Ties, Wiring, layer_before
-from atlas.studies.shared.context import Desk
+from atlas.studies.connections.result import (
+    Connections,
+    Ties,
+    Wiring,
+    connected_layers,
+    connections_spec,
+    layer_before,
+    wired_layers,
+    wiring_spec,
+)
+from atlas.studies.shared.context import MeasureContext, Measurement
 
 ROWS = 32  # features whose composed kernels are held in memory together
 
 
-def measure_connections(desk: Desk, layer: str) -> Connections:
+def measurements(config: Config) -> Iterator[Measurement]:
+    """The layers' connections, then which of their features are wired alike."""
+    for layer in connected_layers(config):
+        yield Measurement(connections_spec(layer), partial(measure_connections, layer=layer))
+    for layer in wired_layers(config):
+        yield Measurement(wiring_spec(layer), partial(measure_wiring, layer=layer))
+
+
+def measure_connections(context: MeasureContext, layer: str) -> Connections:
     """The strongest connections between a layer and the one before it."""
-    config = desk.source.config
+    config = context.results.config
     before = layer_before(layer)
     here, there = config.features_of(layer), config.features_of(before)
-    shares = connection_shares(desk.renderer.weights, get_layer(layer))
+    shares = connection_shares(context.renderer.weights, get_layer(layer))
     count = config.lists.connections.strongest
     everything = range(shares.shape[0]), range(shares.shape[1])
     return Connections(
@@ -38,16 +57,16 @@ def measure_connections(desk: Desk, layer: str) -> Connections:
     )
 
 
-def measure_wiring(desk: Desk, layer: str) -> Wiring:
+def measure_wiring(context: MeasureContext, layer: str) -> Wiring:
     """Which planned features of a layer are wired alike: those of one branch, by the cosine of their kernels."""
-    config = desk.source.config
+    config = context.results.config
     planned, count = config.features_of(layer), config.lists.connections.strongest
     alike: dict[int, Ties] = {}
     for branch in get_layer(layer).branches:
         members = [feature for feature in planned if feature in branch.range]
         if not members or not any(isinstance(op, Conv) for op in branch.ops):
             continue  # a pool alone is as many paths as it has features
-        cosines = kernel_cosines(desk.renderer.weights, get_layer(layer), branch, members)
+        cosines = kernel_cosines(context.renderer.weights, get_layer(layer), branch, members)
         for row, feature in enumerate(members):
             cosines[row, row] = 0  # a feature is no neighbour of its own
             found = strongest(cosines[row].clamp_min(0), range(len(members)), count)

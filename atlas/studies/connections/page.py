@@ -9,7 +9,7 @@ from atlas.site import words
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.models import Link, Picture
 from atlas.site.pages.parts import thumb_of
-from atlas.studies.connections.result import Ties, connected_layers, connections_topic, layer_before
+from atlas.studies.connections.result import Ties, connected_layers, connections_spec, layer_before
 
 Features = Mapping[int, Feature]  # of a layer, by number
 NOBODY: Features = MappingProxyType({})
@@ -57,7 +57,7 @@ def connections_of(atlas: Atlas, entry: LayerEntry) -> dict[int, Connected]:
 
 
 def _fed_by(atlas: Atlas, name: str) -> dict[int, Side]:
-    found = atlas.finding(connections_topic(name)) if name in connected_layers(atlas.config) else None
+    found = atlas.result(connections_spec(name)) if name in connected_layers(atlas.config) else None
     if found is None:
         return {}
     planned = _planned(atlas, found.before)
@@ -69,7 +69,7 @@ def _fed_by(atlas: Atlas, name: str) -> dict[int, Side]:
 
 def _feeds(atlas: Atlas, name: str) -> dict[int, Side]:
     after = next((later for later in connected_layers(atlas.config) if layer_before(later) == name), None)
-    found = atlas.finding(connections_topic(after)) if after else None
+    found = atlas.result(connections_spec(after)) if after else None
     if found is None or after is None:
         return {}
     planned = _planned(atlas, after)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from atlas.inception import layers
 from atlas.plan.config import Config
-from atlas.store.results import Topic
+from atlas.store.results import ResultSpec
 
 Tie = tuple[int, float]  # a feature, and the share of the fed feature's squared norm that comes from or goes there
 Ties = tuple[Tie, ...]  # the largest share first
@@ -34,14 +34,14 @@ class Wiring:
     alike: dict[int, Ties]  # by feature: others of its branch, and the cosine between the kernels that make them
 
 
-def wiring_topic(layer: str) -> Topic[Wiring]:
+def wiring_spec(layer: str) -> ResultSpec[Wiring]:
     """The wiring of a layer's planned features."""
 
     def settings(config: Config) -> tuple[object, ...]:
         strongest = config.lists.connections.strongest
         return (strongest, config.features_of(layer)) if strongest and layer in config.layers else ()
 
-    return Topic(f"wiring-{layer}", 1, Wiring, lambda _: (), settings)
+    return ResultSpec(f"wiring-{layer}", 1, Wiring, lambda _: (), settings)
 
 
 def wired_layers(config: Config) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def wired_layers(config: Config) -> tuple[str, ...]:
     return config.layers if config.lists.connections.strongest else ()
 
 
-def connections_topic(layer: str) -> Topic[Connections]:
+def connections_spec(layer: str) -> ResultSpec[Connections]:
     """The connections between a layer, which must not be the first, and the one before it."""
 
     def settings(config: Config) -> tuple[object, ...]:
@@ -58,7 +58,7 @@ def connections_topic(layer: str) -> Topic[Connections]:
             return ()
         return strongest, config.features_of(layer_before(layer)), config.features_of(layer)
 
-    return Topic(f"connections-{layer}", 1, Connections, lambda _: (), settings)
+    return ResultSpec(f"connections-{layer}", 1, Connections, lambda _: (), settings)
 
 
 def layer_before(layer: str) -> str:

@@ -9,8 +9,8 @@ from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
 from atlas.site.words import percent, rose_later
 from atlas.store.forecast import count_of
-from atlas.studies.dead.jobs import rescue_recipe
 from atlas.studies.dead.rescued import Rescued, rescued_features
+from atlas.studies.dead.rescues import rescue_recipe
 
 PAGE = f"dead/{HOME}"
 TITLE = "Features without a gradient"

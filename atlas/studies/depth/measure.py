@@ -3,18 +3,21 @@
 The article sees colours, patterns, textures, objects and then jumbles, from layer to layer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations
 
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
 from atlas.common.cores import count_cores
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.store.result_files import rounded
 from atlas.studies.depth.result import (
+    DEPTH,
     EDGE,
     LEVELS,
     MEASURES,
@@ -24,9 +27,9 @@ from atlas.studies.depth.result import (
     LayerDepth,
     Quartiles,
     Trend,
-    layer_depth_topic,
+    layer_depth_spec,
 )
-from atlas.studies.shared.context import Desk
+from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.image_metrics import colour_entropy, edge_density, luma, quartiles, shrink, spectral_centroid
 
 FEWEST_LAYERS = 3  # of two, a rank correlation is ±1 whatever they are
@@ -41,17 +44,25 @@ class Look:
     edges: float
 
 
-def measure_layer_depth(desk: Desk, layer: str) -> LayerDepth:
+def measurements(config: Config) -> Iterator[Measurement]:
+    """Each layer, then the trends over all."""
+    specs = tuple(map(layer_depth_spec, config.layers))
+    for layer, spec in zip(config.layers, specs, strict=True):
+        yield Measurement(spec, partial(measure_layer_depth, layer=layer))
+    yield Measurement(DEPTH, measure_depth, after=specs)
+
+
+def measure_layer_depth(context: MeasureContext, layer: str) -> LayerDepth:
     """Measure the pictures of a layer that are there and were raised.
 
     Raises:
         StoreError: a master is damaged.
     """
-    jobs = desk.source.jobs(layer_depth_topic(layer)) or ()
-    raised = [job for job in jobs if desk.source.is_raised(job)]
+    jobs = context.results.jobs(layer_depth_spec(layer)) or ()
+    raised = [job for job in jobs if context.results.is_raised(job)]
 
     def measure(job: Job) -> Look:
-        picture = shrink(desk.picture(job), SIZE)
+        picture = shrink(context.picture(job), SIZE)
         grey = luma(picture)
         return Look(spectral_centroid(grey), colour_entropy(picture, LEVELS), edge_density(grey, EDGE))
 
@@ -67,10 +78,10 @@ def measure_layer_depth(desk: Desk, layer: str) -> LayerDepth:
     )
 
 
-def measure_depth(desk: Desk) -> Depth:
+def measure_depth(context: MeasureContext) -> Depth:
     """Gather the layers, which are measured before, and look for trends over them."""
-    topics = [layer_depth_topic(layer) for layer in desk.source.config.layers]
-    layers = tuple(found for found in map(desk.source.read, topics) if found)
+    specs = [layer_depth_spec(layer) for layer in context.results.config.layers]
+    layers = tuple(found for found in map(context.results.read, specs) if found)
     return Depth(layers, tuple(trend(measure, layers) for measure in MEASURES))
 
 

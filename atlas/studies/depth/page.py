@@ -106,7 +106,7 @@ class DepthBody:
 
 def depth_pages(atlas: Atlas) -> list[Page]:
     """The page, if it is measured."""
-    found = atlas.finding(DEPTH)
+    found = atlas.result(DEPTH)
     if not found or not found.layers:
         return []
     trends = {trend.measure: trend for trend in found.trends}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from atlas.plan.jobs import feature_jobs, layer_jobs
-from atlas.store.results import Topic
+from atlas.store.results import ResultSpec
 
 SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
 LEVELS = 8  # of each colour channel in a histogram of colours
@@ -52,9 +52,9 @@ class Depth:
     trends: tuple[Trend, ...]
 
 
-def layer_depth_topic(layer: str) -> Topic[LayerDepth]:
+def layer_depth_spec(layer: str) -> ResultSpec[LayerDepth]:
     """The pictures of a layer; a finding for each, so that a change in one layer leaves the others measured."""
-    return Topic(f"depth-{layer}", 2, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
+    return ResultSpec(f"depth-{layer}", 2, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
 
 
-DEPTH = Topic("depth", 3, Depth, feature_jobs, needs_all=False)
+DEPTH = ResultSpec("depth", 3, Depth, feature_jobs, needs_all=False)

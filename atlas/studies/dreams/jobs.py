@@ -23,6 +23,11 @@ class Dream:
     title: str  # of the photograph for people; that of no other one
 
 
+def jobs(config: Config) -> tuple[Job, ...]:
+    """The renderings of all dreams."""
+    return tuple(dream.job for dream in config_dreams(config))
+
+
 def config_dreams(config: Config) -> tuple[Dream, ...]:
     """The dreams of a configuration whose photographs were looked at, photograph by photograph.
 

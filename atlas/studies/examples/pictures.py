@@ -26,7 +26,7 @@ DRAWN_SEED = 3 * 10**9  # neither training nor a test draws with it
 Skip = Callable[[str], None]
 
 
-class Gallery(Protocol):
+class PictureSource(Protocol):
     """Pictures that can be opened again and again."""
 
     @property
@@ -89,14 +89,14 @@ class Drawn:
         return self.pictures[sha256]
 
 
-def open_gallery(wanted: ExampleList, on_skip: Skip) -> Gallery | None:
+def open_pictures(wanted: ExampleList, on_skip: Skip) -> PictureSource | None:
     """The pictures that a configuration names; None if it names none.
 
     Raises:
         ConfigError: the folder is not there, or not readable.
     """
     if wanted.drawn:
-        return draw_gallery(wanted.size)
+        return draw_pictures(wanted.size)
     return walk_folder(wanted.folder, on_skip) if wanted.folder else None
 
 
@@ -145,7 +145,7 @@ def walk_folder(folder: Path, on_skip: Skip) -> Folder:
     return Folder(folder, files, unread)
 
 
-def draw_gallery(size: int) -> Drawn:
+def draw_pictures(size: int) -> Drawn:
     """A few pictures of every class that the project draws, size × size pixels."""
     generator = torch.Generator().manual_seed(DRAWN_SEED)
     found = {}

@@ -17,7 +17,7 @@ from atlas.plan.recipes import InputMap
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
 from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
-from atlas.store.result_files import MOST_BYTES, write_finding
+from atlas.store.result_files import MOST_BYTES, write_result
 from atlas.studies.examples.settings import ExampleList
 
 VERSION = 2
@@ -107,7 +107,7 @@ def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str
     Raises:
         StoreError: the file cannot be written.
     """
-    write_finding(examples_path(store, weights), found, inputs)
+    write_result(examples_path(store, weights), found, inputs)
 
 
 def missing_crops(record: Path) -> tuple[Path, ...]:

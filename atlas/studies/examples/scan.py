@@ -1,4 +1,4 @@
-"""The network looks at pictures, batch by batch: gallery → the strongest few for each feature; memory stays bounded."""
+"""The network looks at pictures, batch by batch: source → the strongest few for each feature; memory stays bounded."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from atlas.common.errors import ConfigError
 from atlas.render.network import Network
-from atlas.studies.examples.pictures import Gallery, square_of
-from atlas.studies.examples.top_k import Strongest
+from atlas.studies.examples.pictures import PictureSource, square_of
+from atlas.studies.examples.top_k import TopK
 
 READERS = 4  # threads that decode the next pictures while the network looks at these
 
@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]  # [size, size, 3]
 class Watcher(Protocol):
     """Whoever wants to see how looking goes."""
 
-    def looks(self, done: int, total: int) -> None:
+    def scans(self, done: int, total: int) -> None:
         """Told before the first picture and after every batch."""
 
     def skips(self, why: str) -> None:
@@ -39,34 +39,34 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Scan:
     """What looking at all pictures came to."""
 
-    strongest: dict[str, Strongest]  # by layer, features in the order in which they were asked
+    strongest: dict[str, TopK]  # by layer, features in the order in which they were asked
     seen: int  # pictures that could be read
 
 
-def look(
-    network: Network, gallery: Gallery, wanted: Sequence[Wanted], size: int, rows: int, kept: int, watcher: Watcher
-) -> Sight:
+def scan_pictures(
+    network: Network, source: PictureSource, wanted: Sequence[Wanted], size: int, rows: int, kept: int, watcher: Watcher
+) -> Scan:
     """Run every picture through the network once, and keep for each feature the few that excite it most.
 
     A picture's number is its rank among all hashes, so that neither names nor order change the result.
 
     Args:
         network: in float32.
-        gallery: the pictures.
+        source: the pictures.
         wanted: layers and features, each layer once.
         size: pixels of the square that the network sees.
         rows: pictures in a batch; the last one is padded.
         kept: pictures for each feature.
         watcher: told of progress, and of each picture that cannot be read.
     """
-    numbers = {sha256: number for number, sha256 in enumerate(sorted(gallery.hashes))}
-    strongest = {one.layer: Strongest.nobody(len(one.features), kept) for one in wanted}
+    numbers = {sha256: number for number, sha256 in enumerate(sorted(source.hashes))}
+    strongest = {one.layer: TopK.empty(len(one.features), kept) for one in wanted}
     done = seen = 0
-    watcher.looks(0, len(numbers))
-    for asked, found in _batches(gallery, size, rows, watcher):
+    watcher.scans(0, len(numbers))
+    for asked, found in _batches(source, size, rows, watcher):
         if found:
             maps = network.activations(stacked(list(found.values()), rows).to(network.device), strongest.keys())
             ranks = torch.tensor([numbers[sha256] for sha256 in found])
@@ -74,8 +74,8 @@ def look(
                 part = maps[one.layer][: len(found), list(one.features)]  # [B, F, rows, cols]
                 strongest[one.layer] = strongest[one.layer].merged(part, ranks)
         done, seen = done + asked, seen + len(found)
-        watcher.looks(done, len(numbers))
-    return Sight(strongest, seen)
+        watcher.scans(done, len(numbers))
+    return Scan(strongest, seen)
 
 
 def stacked(pictures: Sequence[Pixels], rows: int) -> Tensor:
@@ -88,7 +88,7 @@ def stacked(pictures: Sequence[Pixels], rows: int) -> Tensor:
     return torch.from_numpy(np.stack(padded)).permute(0, 3, 1, 2).float() / 255
 
 
-def _batches(gallery: Gallery, size: int, rows: int, watcher: Watcher) -> Iterator[tuple[int, dict[str, Pixels]]]:
+def _batches(source: PictureSource, size: int, rows: int, watcher: Watcher) -> Iterator[tuple[int, dict[str, Pixels]]]:
     """How many pictures were asked for, and those that could be read, by hash; decodes one batch ahead."""
 
     def gather(ahead: dict[str, Future[Pixels]]) -> tuple[int, dict[str, Pixels]]:
@@ -101,9 +101,9 @@ def _batches(gallery: Gallery, size: int, rows: int, watcher: Watcher) -> Iterat
         return len(ahead), found
 
     def read(sha256: str) -> Pixels:
-        return np.asarray(square_of(gallery.open(sha256), size))
+        return np.asarray(square_of(source.open(sha256), size))
 
-    hashes = gallery.hashes
+    hashes = source.hashes
     with ThreadPoolExecutor(READERS) as pool:
         ahead: dict[str, Future[Pixels]] = {}
         for start in range(0, len(hashes), rows):

@@ -6,24 +6,24 @@ from typing import Self
 import torch
 from torch import Tensor
 
-NOBODY = -1  # instead of a picture
+NO_PICTURE = -1  # instead of a picture
 
 
 @dataclass(frozen=True)
-class Strongest:
+class TopK:
     """For each of F features, at most k pictures, the strongest first; memory does not grow with the stream."""
 
-    scores: Tensor  # [F, k] float32: activation of the strongest neuron; -inf where there is nobody
+    scores: Tensor  # [F, k] float32: activation of the strongest neuron; -inf where there is none
     pictures: Tensor  # [F, k] int64: number of the picture; of equal scores the lower one comes first
     places: Tensor  # [F, k] int64: place of that neuron in its map, in reading order
 
     @classmethod
-    def nobody(cls, features: int, kept: int) -> Self:
+    def empty(cls, features: int, kept: int) -> Self:
         """Before the first batch."""
-        nobody = torch.full((features, kept), NOBODY)
-        return cls(torch.full((features, kept), -torch.inf), nobody, nobody)
+        none = torch.full((features, kept), NO_PICTURE)
+        return cls(torch.full((features, kept), -torch.inf), none, none)
 
-    def merged(self, maps: Tensor, pictures: Tensor) -> "Strongest":
+    def merged(self, maps: Tensor, pictures: Tensor) -> "TopK":
         """With another batch taken in; the result does not depend on the order of batches or pictures.
 
         Args:
@@ -41,4 +41,4 @@ class Strongest:
         by_number = joined[1].argsort(dim=1)
         by_score = joined[0].gather(1, by_number).argsort(dim=1, descending=True, stable=True)
         order = by_number.gather(1, by_score)[:, : self.scores.shape[1]]
-        return Strongest(*(part.gather(1, order) for part in joined))
+        return TopK(*(part.gather(1, order) for part in joined))

@@ -23,6 +23,11 @@ class FieldProbe:
     job: Job
 
 
+def jobs(config: Config) -> tuple[Job, ...]:
+    """The renderings of all probes."""
+    return tuple(probe.job for probe in field_probes(config))
+
+
 def field_probes(config: Config) -> tuple[FieldProbe, ...]:
     """Neurons whose effective field is measured, layer by layer, by feature.
 

@@ -5,27 +5,37 @@ The article finds that optimising an interior feature of a block (415) changes m
 effective fields follow Luo et al. 2016, Understanding the Effective Receptive Field.
 """
 
+from collections.abc import Iterator
+from functools import partial
+
 from atlas.inception.layers import get_layer
+from atlas.plan.config import Config
 from atlas.studies.fields.jobs import field_probes
-from atlas.studies.fields.result import FieldPoint, Fields
-from atlas.studies.shared.context import Desk
+from atlas.studies.fields.result import FieldPoint, Fields, fields_spec
+from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.maps import change, smallest_disc
 
 
-def measure_fields(desk: Desk, layer: str) -> Fields:
+def measurements(config: Config) -> Iterator[Measurement]:
+    """The probes of each layer."""
+    for layer in config.lists.fields.layers:
+        yield Measurement(fields_spec(layer), partial(measure_fields, layer=layer))
+
+
+def measure_fields(context: MeasureContext, layer: str) -> Fields:
     """Measure the probes of a layer.
 
     Raises:
         StoreError: a master is missing or damaged.
     """
-    probes = [probe for probe in field_probes(desk.source.config) if probe.layer == layer]
+    probes = [probe for probe in field_probes(context.results.config) if probe.layer == layer]
     first = probes[0]
     size, given = first.job.recipe.first_size, first.job.recipe.input
     targets = [probe.job.target for probe in probes]
-    at_start = desk.gradients(targets, [desk.start(probe.job) for probe in probes], size, given)
-    pictures = [desk.picture(probe.job) for probe in probes]
-    at_end = desk.gradients(targets, pictures, size, given)
-    untouched = desk.untouched(first.job)  # of all: recipe and noise are the same
+    at_start = context.gradients(targets, [context.start(probe.job) for probe in probes], size, given)
+    pictures = [context.picture(probe.job) for probe in probes]
+    at_end = context.gradients(targets, pictures, size, given)
+    untouched = context.untouched(first.job)  # of all: recipe and noise are the same
     points = (
         FieldPoint(
             feature=probe.feature,
@@ -34,7 +44,7 @@ def measure_fields(desk: Desk, layer: str) -> Fields:
             is_named=probe.is_named,
             start=smallest_disc(start),
             end=smallest_disc(end),
-            change=smallest_disc(change(picture, untouched)) if desk.source.is_raised(probe.job) else None,
+            change=smallest_disc(change(picture, untouched)) if context.results.is_raised(probe.job) else None,
         )
         for probe, start, end, picture in zip(probes, at_start, at_end, pictures, strict=True)
     )

@@ -9,7 +9,7 @@ from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
 from atlas.site.verdicts import fields_verdict, radii
-from atlas.studies.fields.result import DiscName, FieldPoint, Fields, fields_topic
+from atlas.studies.fields.result import DiscName, FieldPoint, Fields, fields_spec
 
 PAGE = f"fields/{HOME}"
 NO_GRADIENT, NOT_RAISED = "no gradient", "not raised"
@@ -67,7 +67,7 @@ class FieldsBody:
 def field_pages(atlas: Atlas) -> list[Page]:
     """The page, if something is measured."""
     wanted = atlas.config.lists.fields.layers
-    found = [one for one in (atlas.finding(fields_topic(layer)) for layer in wanted) if one]
+    found = [one for one in (atlas.result(fields_spec(layer)) for layer in wanted) if one]
     if not found:
         return []
     body = FieldsBody(tuple(_layer(one, atlas) for one in found))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.store.results import Topic
+from atlas.store.results import ResultSpec
 from atlas.studies.fields.jobs import FieldProbe, field_probes
 
 DiscName = Literal["start", "end", "change"]
@@ -52,7 +52,7 @@ class Fields:
     points: tuple[FieldPoint, ...]  # by feature
 
 
-def fields_topic(layer: str) -> Topic[Fields]:
+def fields_spec(layer: str) -> ResultSpec[Fields]:
     """The effective fields of a layer."""
 
     def probes(config: Config) -> tuple[FieldProbe, ...]:
@@ -64,4 +64,4 @@ def fields_topic(layer: str) -> Topic[Fields]:
     def reasons(config: Config) -> tuple[tuple[bool, bool], ...]:
         return tuple((probe.is_spread, probe.is_named) for probe in probes(config))
 
-    return Topic(f"fields-{layer}", 3, Fields, jobs, reasons)
+    return ResultSpec(f"fields-{layer}", 3, Fields, jobs, reasons)

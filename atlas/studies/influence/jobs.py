@@ -28,6 +28,16 @@ class Pair:
     second_job: Job
     joint_job: Job
 
+    @property
+    def jobs(self) -> tuple[Job, Job, Job]:
+        """All three renderings."""
+        return self.first_job, self.second_job, self.joint_job
+
+
+def jobs(config: Config) -> tuple[Job, ...]:
+    """The renderings of all pairs."""
+    return tuple(job for pair in influence_pairs(config) for job in pair.jobs)
+
 
 def influence_pairs(config: Config) -> tuple[Pair, ...]:
     """Pairs of neurons near opposite corners, by the recipe, without its blur, and in a larger image."""

@@ -5,8 +5,9 @@ told apart by experiment: a recipe without blur, a larger image in which the bor
 receptive fields do not meet, and the descent's own amplification of differences that no neuron made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -18,12 +19,14 @@ from atlas.inception import layers
 from atlas.inception.architecture import Size
 from atlas.inception.layers import ReceptiveField, receptive_field
 from atlas.inception.targets import Neuron, Prefix, Target, Term
-from atlas.plan.clips import Clip
+from atlas.plan.clips import Clip, config_clips
+from atlas.plan.config import Config
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import descend
 from atlas.store.result_files import rounded
 from atlas.studies.influence.jobs import Pair, influence_pairs
 from atlas.studies.influence.result import (
+    INFLUENCE,
     ClipInfluence,
     FrameChange,
     Influence,
@@ -31,8 +34,9 @@ from atlas.studies.influence.result import (
     PairInfluence,
     Sensitivity,
     TargetInfluence,
+    clip_spec,
 )
-from atlas.studies.shared.context import Desk, to_tensor
+from atlas.studies.shared.context import MeasureContext, Measurement, to_tensor
 from atlas.studies.shared.maps import (
     Array,
     change,
@@ -51,7 +55,15 @@ BINS = 16  # of distance, over the image's side
 CELLS = 16  # of a map, in either direction
 
 
-def measure_clip(desk: Desk, clip: Clip) -> ClipInfluence:
+def measurements(config: Config) -> Iterator[Measurement]:
+    """The videos that add one neuron at a time, then the experiments on pairs."""
+    for clip in config_clips(config):
+        if clip.stride == 1:
+            yield Measurement(clip_spec(clip), partial(measure_clip, clip=clip))
+    yield Measurement(INFLUENCE, measure_influence)
+
+
+def measure_clip(context: MeasureContext, clip: Clip) -> ClipInfluence:
     """What each frame of a video changed, inside and outside of its neuron's fields.
 
     The effective field is the disc that holds 90 % of the gradient of neuron k alone, at frame k.
@@ -59,11 +71,11 @@ def measure_clip(desk: Desk, clip: Clip) -> ClipInfluence:
     Raises:
         StoreError: a master is missing or damaged.
     """
-    pictures = [desk.picture(frame.job) for frame in clip.frames]
+    pictures = [context.picture(frame.job) for frame in clip.frames]
     neurons = [Target((Term(clip.layer, clip.feature, Neuron(*frame.neuron)),)) for frame in clip.frames]
-    gradients = desk.gradients(neurons, pictures, clip.recipe.first_size, clip.recipe.input)
+    gradients = context.gradients(neurons, pictures, clip.recipe.first_size, clip.recipe.input)
     field = receptive_field(clip.layer, clip.feature)
-    before = [desk.untouched(clip.frames[0].job), *pictures[:-1]]
+    before = [context.untouched(clip.frames[0].job), *pictures[:-1]]
     frames = (
         _frame_change(change(picture, last), gradient, field, frame.neuron)
         for picture, last, gradient, frame in zip(pictures, before, gradients, clip.frames, strict=True)
@@ -71,15 +83,15 @@ def measure_clip(desk: Desk, clip: Clip) -> ClipInfluence:
     return ClipInfluence(clip.layer, clip.feature, clip.recipe.octaves[-1].size, tuple(frames))
 
 
-def measure_influence(desk: Desk) -> Influence:
+def measure_influence(context: MeasureContext) -> Influence:
     """The experiments on pairs of neurons.
 
     Raises:
         StoreError: a master is missing or damaged.
     """
-    pairs = influence_pairs(desk.source.config)
+    pairs = influence_pairs(context.results.config)
     by_target = groupby(pairs, key=lambda pair: (pair.layer, pair.feature))
-    return Influence(tuple(_target(desk, list(members)) for _, members in by_target))
+    return Influence(tuple(_target(context, list(members)) for _, members in by_target))
 
 
 def _frame_change(changed: Array, gradient: Array, field: ReceptiveField, neuron: Size) -> FrameChange:
@@ -92,11 +104,11 @@ def _frame_change(changed: Array, gradient: Array, field: ReceptiveField, neuron
     )
 
 
-def _target(desk: Desk, pairs: Sequence[Pair]) -> TargetInfluence:
+def _target(context: MeasureContext, pairs: Sequence[Pair]) -> TargetInfluence:
     first = pairs[0]
-    allowed = [precision for precision in PRECISIONS if precision in arithmetic.allowed_on(desk.renderer.device)]
-    by_precision = {precision: _disturb(desk, first, precision) for precision in allowed}
-    pairs_found = tuple(_pair(desk, pair) for pair in pairs)
+    allowed = [precision for precision in PRECISIONS if precision in arithmetic.allowed_on(context.renderer.device)]
+    by_precision = {precision: _disturb(context, first, precision) for precision in allowed}
+    pairs_found = tuple(_pair(context, pair) for pair in pairs)
     between = _rounding(*(disturbed.calm for disturbed in by_precision.values())) if len(allowed) > 1 else []
     return TargetInfluence(
         layer=first.layer,
@@ -108,9 +120,9 @@ def _target(desk: Desk, pairs: Sequence[Pair]) -> TargetInfluence:
     )
 
 
-def _pair(desk: Desk, pair: Pair) -> PairInfluence:
-    one, other = desk.picture(pair.first_job), desk.picture(pair.second_job)
-    joint, untouched = desk.picture(pair.joint_job), desk.untouched(pair.first_job)
+def _pair(context: MeasureContext, pair: Pair) -> PairInfluence:
+    one, other = context.picture(pair.first_job), context.picture(pair.second_job)
+    joint, untouched = context.picture(pair.joint_job), context.untouched(pair.first_job)
     to_first, to_second = (distances((joint.shape[0], joint.shape[1]), place) for place in _places(pair))
     is_first = to_first <= to_second
     by_other = np.where(is_first, change(joint, one), change(joint, other))
@@ -122,7 +134,7 @@ def _pair(desk: Desk, pair: Pair) -> PairInfluence:
         size=joint.shape[0],
         distance=rounded(float(np.hypot(*np.subtract(*_places(pair))))) or 0.0,
         fields_overlap=_overlap(field, pair.first, pair.second),
-        raised=all(map(desk.source.is_raised, (pair.first_job, pair.second_job, pair.joint_job))),
+        raised=all(map(context.results.is_raised, (pair.first_job, pair.second_job, pair.joint_job))),
         own=rounded(float(own.mean())) or 0.0,
         other=rounded(float(by_other.mean())) or 0.0,
         bins=_middles(edges),
@@ -144,10 +156,10 @@ class _Disturbed:
     found: list[Sensitivity]
 
 
-def _disturb(desk: Desk, pair: Pair, precision: str) -> _Disturbed:
+def _disturb(context: MeasureContext, pair: Pair, precision: str) -> _Disturbed:
     """Descend on all neurons but the last: as it is, with the last corner of the start disturbed, and with the last."""
     job = pair.first_job
-    start = to_tensor(desk.start(job)).to(torch.float64 if precision == "fp64" else torch.float32)
+    start = to_tensor(context.start(job)).to(torch.float64 if precision == "fp64" else torch.float32)
     rows, cols = layers.grid(pair.layer, job.recipe.first_size)
     without, whole = (
         Target((Term(pair.layer, pair.feature, Prefix(count)),)) for count in (rows * cols - 1, rows * cols)
@@ -155,9 +167,9 @@ def _disturb(desk: Desk, pair: Pair, precision: str) -> _Disturbed:
     starts = [start, *(_disturbed(start, amount) for amount in AMOUNTS), start]
     targets = [without] * (1 + len(AMOUNTS)) + [whole]
     seen: list[Tensor] = []
-    numerics = replace(desk.renderer.numerics, precision=precision, batch_size=len(starts))
+    numerics = replace(context.renderer.numerics, precision=precision, batch_size=len(starts))
     with arithmetic.applied(numerics):
-        network = desk.renderer.network(precision, job.recipe.input)
+        network = context.renderer.network(precision, job.recipe.input)
         descend(
             network,
             targets,

@@ -21,7 +21,7 @@ from atlas.studies.influence.result import (
     Map,
     PairInfluence,
     TargetInfluence,
-    clip_topic,
+    clip_spec,
 )
 
 PAGE = f"influence/{HOME}"
@@ -117,8 +117,8 @@ class InfluenceBody:
 def influence_pages(atlas: Atlas) -> list[Page]:
     """The page, if something is measured."""
     clips = [clip for clip in config_clips(atlas.config) if clip.stride == 1]
-    parts = [_clip_part(clip, found) for clip in clips if (found := atlas.finding(clip_topic(clip)))]
-    experiments = atlas.finding(INFLUENCE)
+    parts = [_clip_part(clip, found) for clip in clips if (found := atlas.result(clip_spec(clip)))]
+    experiments = atlas.result(INFLUENCE)
     if not parts and not experiments:
         return []
     pairs = influence_pairs(atlas.config)

@@ -6,10 +6,8 @@ A change is the mean absolute difference of two pictures over pixels and channel
 from dataclasses import dataclass
 
 from atlas.plan.clips import Clip
-from atlas.plan.config import Config
-from atlas.plan.jobs import Job
-from atlas.store.results import Topic
-from atlas.studies.influence.jobs import influence_pairs
+from atlas.store.results import ResultSpec
+from atlas.studies.influence.jobs import jobs
 
 Map = tuple[tuple[float, ...], ...]  # means over the cells of a coarse grid, row by row
 
@@ -85,14 +83,11 @@ class Influence:
     targets: tuple[TargetInfluence, ...]
 
 
-def clip_topic(clip: Clip) -> Topic[ClipInfluence]:
+def clip_spec(clip: Clip) -> ResultSpec[ClipInfluence]:
     """The influence of each neuron of a video; of one with a stride, several neurons are added at a time."""
-    return Topic(f"influence-{clip.path.name}", 1, ClipInfluence, lambda _: tuple(frame.job for frame in clip.frames))
+    return ResultSpec(
+        f"influence-{clip.path.name}", 1, ClipInfluence, lambda _: tuple(frame.job for frame in clip.frames)
+    )
 
 
-def _pair_jobs(config: Config) -> tuple[Job, ...]:
-    pairs = influence_pairs(config)
-    return tuple(job for pair in pairs for job in (pair.first_job, pair.second_job, pair.joint_job))
-
-
-INFLUENCE = Topic("influence", 3, Influence, _pair_jobs)
+INFLUENCE = ResultSpec("influence", 3, Influence, jobs)

@@ -35,6 +35,11 @@ class Interaction:
         return tuple(dict.fromkeys((self.first, self.second, self.joint, self.again, *walk)))
 
 
+def jobs(config: Config) -> tuple[Job, ...]:
+    """The renderings of all pairs, each once."""
+    return tuple(dict.fromkeys(job for pair in interactions(config) for job in pair.jobs))
+
+
 def interactions(config: Config) -> tuple[Interaction, ...]:
     """The pairs whose layers the configuration has, in its order."""
     wanted = config.lists.interactions

@@ -6,26 +6,35 @@ target alone, whatever the noise, since resizing and blur are linear themselves.
 that divides gradients by their size: each octave has a size of its own.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from atlas.inception.targets import Target
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import judge, resize
 from atlas.render.network import Network
 from atlas.store.result_files import rounded
 from atlas.studies.interactions.jobs import Interaction, interactions, matrix_jobs
-from atlas.studies.interactions.result import Interactions, Matrix, Mixed, PairInteraction
-from atlas.studies.shared.context import ROWS, Desk, to_tensor
+from atlas.studies.interactions.result import INTERACTIONS, Interactions, Matrix, Mixed, PairInteraction, matrix_spec
+from atlas.studies.shared.context import ROWS, MeasureContext, Measurement, to_tensor
 from atlas.studies.shared.maps import Array
 
 MIDDLE = 0.5  # the weight of either in a sum of both
 DECIMALS = 4  # of a share, of which 0 is an end
+
+
+def measurements(config: Config) -> Iterator[Measurement]:
+    """The pairs, and the matrix of each layer."""
+    yield Measurement(INTERACTIONS, measure_interactions)
+    for layer in config.lists.interactions.layers:
+        yield Measurement(matrix_spec(layer), partial(measure_matrix, layer=layer))
 
 
 def outside(changed: Array, first: Array, second: Array) -> float | None:
@@ -48,41 +57,41 @@ def outside(changed: Array, first: Array, second: Array) -> float | None:
     return float(np.linalg.norm(changed.ravel() - pair @ weights)) / whole
 
 
-def measure_interactions(desk: Desk) -> Interactions:
+def measure_interactions(context: MeasureContext) -> Interactions:
     """Measure the pairs of a configuration.
 
     Raises:
         StoreError: a master is missing or damaged.
     """
-    return Interactions(tuple(_pair(desk, pair) for pair in interactions(desk.source.config)))
+    return Interactions(tuple(_pair(context, pair) for pair in interactions(context.results.config)))
 
 
-def measure_matrix(desk: Desk, layer: str) -> Matrix:
+def measure_matrix(context: MeasureContext, layer: str) -> Matrix:
     """Show the picture of each of a layer's first features to all of them.
 
     Raises:
         StoreError: a master is missing or damaged.
     """
-    jobs = matrix_jobs(desk.source.config, layer)
+    jobs = matrix_jobs(context.results.config, layer)
     features = tuple(_feature(job.target) for job in jobs)
-    pictures = torch.stack([to_tensor(desk.picture(job)) for job in jobs])  # [n, 3, H, W]
-    start = to_tensor(desk.start(jobs[0]))[None]
+    pictures = torch.stack([to_tensor(context.picture(job)) for job in jobs])  # [n, 3, H, W]
+    start = to_tensor(context.start(jobs[0]))[None]
     noise = resize(start, (pictures.shape[-2], pictures.shape[-1]))  # [1, 3, H, W]
-    network = desk.renderer.network("fp32", jobs[0].recipe.input)
-    scores = _layer_scores(desk, network, layer, features, torch.cat([pictures, noise])).tolist()
+    network = context.renderer.network("fp32", jobs[0].recipe.input)
+    scores = _layer_scores(context, network, layer, features, torch.cat([pictures, noise])).tolist()
     rows = tuple(tuple(_known(value) for value in row) for row in scores)
     return Matrix(layer, features, rows[:-1], rows[-1])
 
 
-def _pair(desk: Desk, pair: Interaction) -> PairInteraction:
-    first, second = (_changed(desk, job) for job in (pair.first, pair.second))
+def _pair(context: MeasureContext, pair: Interaction) -> PairInteraction:
+    first, second = (_changed(context, job) for job in (pair.first, pair.second))
 
     def beside(job: Job) -> float | None:
-        share = outside(_changed(desk, job), first, second)
+        share = outside(_changed(context, job), first, second)
         return None if share is None else round(share, DECIMALS)
 
     def mixed(job: Job, weight: float) -> Mixed:
-        one, other = _scores(desk, (pair.first.target, pair.second.target), desk.picture(job), job)
+        one, other = _scores(context, (pair.first.target, pair.second.target), context.picture(job), job)
         return Mixed(str(job.target), weight, one, other, beside(job))
 
     return PairInteraction(
@@ -91,7 +100,7 @@ def _pair(desk: Desk, pair: Interaction) -> PairInteraction:
         joint=mixed(pair.joint, MIDDLE),
         again=beside(pair.again),
         walk=tuple(mixed(step.job, step.weight) for step in pair.walk),
-        unraised=tuple(name for name, job in _needed(pair) if not desk.source.is_raised(job)),
+        unraised=tuple(name for name, job in _needed(pair) if not context.results.is_raised(job)),
     )
 
 
@@ -102,23 +111,25 @@ def _needed(pair: Interaction) -> tuple[tuple[str, Job], ...]:
     return tuple(zip((first, second, joint, f"{joint} from other noise"), jobs, strict=True))
 
 
-def _changed(desk: Desk, job: Job) -> Array:
+def _changed(context: MeasureContext, job: Job) -> Array:
     """A picture's difference from what its recipe leaves of the noise, [H, W, 3]."""
-    return desk.picture(job) - desk.untouched(job)
+    return context.picture(job) - context.untouched(job)
 
 
-def _scores(desk: Desk, targets: Sequence[Target], picture: Array, job: Job) -> list[float]:
+def _scores(context: MeasureContext, targets: Sequence[Target], picture: Array, job: Job) -> list[float]:
     """The scores of one picture for several targets."""
     images = to_tensor(picture).expand(len(targets), -1, -1, -1)  # [3, H, W] -> [B, 3, H, W]
-    numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=len(targets))
+    numerics = replace(arithmetic.in_float32(context.renderer.numerics), batch_size=len(targets))
     with arithmetic.applied(numerics):
-        found = judge(desk.renderer.network("fp32", job.recipe.input), targets, images, job.recipe.first_size)
+        found = judge(context.renderer.network("fp32", job.recipe.input), targets, images, job.recipe.first_size)
     return [_known(value) for value in found.tolist()]
 
 
-def _layer_scores(desk: Desk, network: Network, layer: str, features: Sequence[int], images: Tensor) -> Tensor:
+def _layer_scores(
+    context: MeasureContext, network: Network, layer: str, features: Sequence[int], images: Tensor
+) -> Tensor:
     """The mean activation of some features of a layer for each image: [n, 3, H, W] -> [n, features]."""
-    numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=ROWS)
+    numerics = replace(arithmetic.in_float32(context.renderer.numerics), batch_size=ROWS)
     found = []
     with arithmetic.applied(numerics), torch.inference_mode():
         for at in range(0, len(images), ROWS):

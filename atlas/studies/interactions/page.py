@@ -10,7 +10,7 @@ from atlas.site.models import Link, Page, Picture, Shot, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK, shot_of, thumb_of
 from atlas.site.words import number, whole_percent
 from atlas.studies.interactions.jobs import Interaction, interactions, matrix_jobs
-from atlas.studies.interactions.result import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_topic
+from atlas.studies.interactions.result import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_spec
 
 PAGE = f"interactions/{HOME}"
 TITLE = "Interactions"
@@ -97,8 +97,8 @@ class MatrixBody:
 def interaction_pages(atlas: Atlas) -> list[Page]:
     """The page of pairs and one for each matrix, as far as they are measured."""
     wanted = atlas.config.lists.interactions
-    found = atlas.finding(INTERACTIONS)
-    matrices = [one for one in (atlas.finding(matrix_topic(layer)) for layer in wanted.layers) if one]
+    found = atlas.result(INTERACTIONS)
+    matrices = [one for one in (atlas.result(matrix_spec(layer)) for layer in wanted.layers) if one]
     if not found and not matrices:
         return []
     measured = zip(interactions(atlas.config), found.pairs, strict=True) if found else ()

@@ -6,10 +6,8 @@ of a pair is its change from the noise that the same recipe leaves where no grad
 
 from dataclasses import dataclass
 
-from atlas.plan.config import Config
-from atlas.plan.jobs import Job
-from atlas.store.results import Topic
-from atlas.studies.interactions.jobs import interactions, matrix_jobs
+from atlas.store.results import ResultSpec
+from atlas.studies.interactions.jobs import jobs, matrix_jobs
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,9 @@ class Matrix:
     noise: tuple[float, ...]  # of the start noise at the pictures' size, by feature
 
 
-def _pair_jobs(config: Config) -> tuple[Job, ...]:
-    return tuple(dict.fromkeys(job for pair in interactions(config) for job in pair.jobs))
+INTERACTIONS = ResultSpec("interactions", 3, Interactions, jobs)
 
 
-INTERACTIONS = Topic("interactions", 3, Interactions, _pair_jobs)
-
-
-def matrix_topic(layer: str) -> Topic[Matrix]:
+def matrix_spec(layer: str) -> ResultSpec[Matrix]:
     """The matrix of a layer."""
-    return Topic(f"interactions-{layer}", 1, Matrix, lambda config: matrix_jobs(config, layer))
+    return ResultSpec(f"interactions-{layer}", 1, Matrix, lambda config: matrix_jobs(config, layer))

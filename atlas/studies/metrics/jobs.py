@@ -16,6 +16,11 @@ class MetricRow:
     jobs: tuple[tuple[Metric, Job], ...]  # L1 first
 
 
+def jobs(config: Config) -> tuple[Job, ...]:
+    """The listed features by every metric."""
+    return tuple(job for row in metric_rows(config) for _, job in row.jobs)
+
+
 def metric_rows(config: Config) -> tuple[MetricRow, ...]:
     """The features that are rendered by each metric, in the configuration's order."""
     wanted = config.lists.metrics

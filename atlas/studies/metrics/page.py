@@ -54,7 +54,7 @@ class MetricsBody:
 
 def metrics_pages(atlas: Atlas) -> list[Page]:
     """The page, if it is measured."""
-    found = atlas.finding(METRICS)
+    found = atlas.result(METRICS)
     if not found:
         return []
     pairs = zip(metric_rows(atlas.config), found.targets, strict=True)

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from atlas.plan.config import Config
-from atlas.plan.jobs import Job
 from atlas.plan.recipes import Metric
-from atlas.store.results import Topic
-from atlas.studies.metrics.jobs import metric_rows
+from atlas.store.results import ResultSpec
+from atlas.studies.metrics.jobs import jobs
 from atlas.studies.shared.likeness import Likeness
 
 
@@ -38,8 +36,4 @@ class Metrics:
     targets: tuple[MetricTarget, ...]
 
 
-def _metric_jobs(config: Config) -> tuple[Job, ...]:
-    return tuple(job for row in metric_rows(config) for _, job in row.jobs)
-
-
-METRICS = Topic("metrics", 2, Metrics, _metric_jobs)
+METRICS = ResultSpec("metrics", 2, Metrics, jobs)

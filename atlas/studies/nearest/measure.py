@@ -4,16 +4,18 @@ A picture's description is two histograms. Their overlap (Bhattacharyya's coeffi
 square roots, so that one matrix product holds every picture against every other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from atlas.common.cores import count_cores
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.studies.nearest.result import MOST, Described, Near, Nearest, described_topic
-from atlas.studies.shared.context import Desk
+from atlas.studies.nearest.result import MOST, NEAREST, Described, Near, Nearest, described_spec
+from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.image_metrics import colour_shares, direction_shares, to_lab
 from atlas.studies.shared.maps import Array
 
@@ -22,16 +24,24 @@ ROWS = 1024  # pictures that are held against all others together
 DIGITS = 3  # of a likeness; of equal ones the earlier feature comes first
 
 
-def measure_described(desk: Desk, layer: str) -> Described:
+def measurements(config: Config) -> Iterator[Measurement]:
+    """Describe each layer's pictures, then compare all of them."""
+    specs = tuple(map(described_spec, config.layers))
+    for layer, spec in zip(config.layers, specs, strict=True):
+        yield Measurement(spec, partial(measure_described, layer=layer))
+    yield Measurement(NEAREST, measure_nearest, after=specs)
+
+
+def measure_described(context: MeasureContext, layer: str) -> Described:
     """Describe the pictures of a layer that are there and show something.
 
     Raises:
         StoreError: a master is damaged.
     """
-    jobs = [job for job in desk.source.jobs(described_topic(layer)) or () if desk.source.status(job) == "ok"]
+    jobs = [job for job in context.results.jobs(described_spec(layer)) or () if context.results.status(job) == "ok"]
 
     def measure(job: Job) -> bytes:
-        return describe(desk.image(job))
+        return describe(context.image(job))
 
     with ThreadPoolExecutor(count_cores()) as pool:
         described = list(pool.map(measure, jobs))
@@ -39,9 +49,9 @@ def measure_described(desk: Desk, layer: str) -> Described:
     return Described(layer, {number: one for number, one in zip(numbers, described, strict=True) if number is not None})
 
 
-def measure_nearest(desk: Desk) -> Nearest:
+def measure_nearest(context: MeasureContext) -> Nearest:
     """Hold the pictures of all layers, which are described before, against each other."""
-    layers = [one for layer in desk.source.config.layers if (one := desk.source.read(described_topic(layer)))]
+    layers = [one for layer in context.results.config.layers if (one := context.results.read(described_spec(layer)))]
     names = [(one.layer, feature) for one in layers for feature in one.features]
     found: dict[str, dict[int, tuple[Near, ...]]] = {one.layer: {} for one in layers}
     neighbours = nearest([data for one in layers for data in one.features.values()], MOST)

@@ -7,7 +7,7 @@ from atlas.site import words
 from atlas.site.catalogue import Atlas, Feature
 from atlas.site.models import Tile
 from atlas.site.pages.parts import tile_of
-from atlas.studies.connections.result import Ties, wired_layers, wiring_topic
+from atlas.studies.connections.result import Ties, wired_layers, wiring_spec
 from atlas.studies.nearest.result import NEAREST, Near, Nearest
 
 
@@ -55,9 +55,9 @@ class Vicinity:
 
 def vicinity(atlas: Atlas) -> Vicinity:
     """Gather what the studies found."""
-    wired = ((layer, atlas.finding(wiring_topic(layer))) for layer in wired_layers(atlas.config))
+    wired = ((layer, atlas.result(wiring_spec(layer))) for layer in wired_layers(atlas.config))
     return Vicinity(
         tiles={(feature.layer, feature.number): tile_of(feature) for feature in atlas.features},
-        nearest=atlas.finding(NEAREST),
+        nearest=atlas.result(NEAREST),
         wiring={layer: found.alike for layer, found in wired if found},
     )

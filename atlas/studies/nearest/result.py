@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from atlas.plan.jobs import feature_jobs, layer_jobs
-from atlas.store.results import Topic
+from atlas.store.results import ResultSpec
 
 MOST = 6  # neighbours of each feature
 
@@ -33,9 +33,9 @@ class Nearest:
     layers: dict[str, dict[int, tuple[Near, ...]]]  # by layer and feature, the nearest first
 
 
-def described_topic(layer: str) -> Topic[Described]:
+def described_spec(layer: str) -> ResultSpec[Described]:
     """The pictures of a layer; a finding for each, so that a change in one layer leaves the others described."""
-    return Topic(f"described-{layer}", 1, Described, partial(layer_jobs, layer=layer), needs_all=False)
+    return ResultSpec(f"described-{layer}", 1, Described, partial(layer_jobs, layer=layer), needs_all=False)
 
 
-NEAREST = Topic("nearest", 1, Nearest, feature_jobs, needs_all=False)
+NEAREST = ResultSpec("nearest", 1, Nearest, feature_jobs, needs_all=False)

@@ -18,6 +18,12 @@ class Beside:
     neuron: Job
 
 
+def jobs(config: Config) -> tuple[Job, ...]:
+    """The single neurons, and the features beside their rows and neurons."""
+    beside = (job for one in beside_jobs(config) for job in (one.feature, one.row, one.neuron))
+    return (*neuron_jobs(config), *beside)
+
+
 def neuron_jobs(config: Config) -> tuple[Job, ...]:
     """The single neurons that have a page."""
     recipe = config.get_recipe(config.lists.neurons.recipe)

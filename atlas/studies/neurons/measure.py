@@ -1,25 +1,33 @@
 """Where a neuron changes the picture: its picture against noise that was only blurred → centre and spread."""
 
+from collections.abc import Iterator
+
 from atlas.inception.layers import receptive_field
 from atlas.inception.targets import Neuron
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.studies.neurons.jobs import neuron_jobs
-from atlas.studies.neurons.result import NeuronChange, NeuronChanges
-from atlas.studies.shared.context import Desk
+from atlas.studies.neurons.result import NEURONS, NeuronChange, NeuronChanges
+from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.maps import Box, centre_of_mass, change, share_in_box, spread
 
 
-def measure_neurons(desk: Desk) -> NeuronChanges:
+def measurements(_: Config) -> Iterator[Measurement]:
+    """All neurons together."""
+    yield Measurement(NEURONS, measure_neurons)
+
+
+def measure_neurons(context: MeasureContext) -> NeuronChanges:
     """Measure the neurons of a configuration.
 
     Raises:
         StoreError: a master is missing or damaged.
     """
-    return NeuronChanges(tuple(_measure(desk, job) for job in neuron_jobs(desk.source.config)))
+    return NeuronChanges(tuple(_measure(context, job) for job in neuron_jobs(context.results.config)))
 
 
-def _measure(desk: Desk, job: Job) -> NeuronChange:
-    changed = change(desk.picture(job), desk.untouched(job))
+def _measure(context: MeasureContext, job: Job) -> NeuronChange:
+    changed = change(context.picture(job), context.untouched(job))
     centre = centre_of_mass(changed)
     return NeuronChange(
         target=str(job.target),

@@ -75,7 +75,7 @@ def neuron_pages(atlas: Atlas) -> list[Page]:
     body = NeuronsBody(rows, tuple(_shot(atlas, one) for one in shown), atlas.config.lists.neurons.recipe)
     crumbs = (HOME_LINK, Link(TITLE, None))
     description = "Single neurons of InceptionV3: where they sit, what they can see, and where they change the picture."
-    found = atlas.finding(NEURONS)
+    found = atlas.result(NEURONS)
     changes = {change.target: change for change in found.neurons} if found else {}
     pages = [Page(PAGE, "studies/neurons.html", TITLE, description, crumbs, body)]
     for at, one in enumerate(shown):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from atlas.store.results import Topic
+from atlas.store.results import ResultSpec
 from atlas.studies.neurons.jobs import neuron_jobs
 
 
@@ -26,4 +26,4 @@ class NeuronChanges:
     neurons: tuple[NeuronChange, ...]
 
 
-NEURONS = Topic("neurons", 1, NeuronChanges, neuron_jobs)
+NEURONS = ResultSpec("neurons", 1, NeuronChanges, neuron_jobs)

@@ -15,6 +15,6 @@ def palette_jobs(config: Config, recipe: str) -> tuple[Job, ...]:
     return tuple(Job(feature_target(LAYER, feature), chosen, config.seed) for feature in range(wanted.features))
 
 
-def all_palette_jobs(config: Config) -> tuple[Job, ...]:
+def jobs(config: Config) -> tuple[Job, ...]:
     """The features by every recipe of the palette."""
     return tuple(job for recipe in config.lists.palette.recipes for job in palette_jobs(config, recipe))

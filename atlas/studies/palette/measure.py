@@ -1,37 +1,46 @@
 """The first layer's colours: kernels, renderings and the start noise → measured colours (needs the network)."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from PIL import Image
 
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.render import numerics as arithmetic
 from atlas.render.network import fold
 from atlas.store.result_files import rounded
 from atlas.studies.palette.jobs import palette_jobs
-from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Slopes, Swatch
+from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Slopes, Swatch, palette_spec
 from atlas.studies.palette.settings import LAYER
 from atlas.studies.palette.spectrum import luminance, mean_spectrum, strongest_peak
-from atlas.studies.shared.context import Desk, to_tensor
+from atlas.studies.shared.context import MeasureContext, Measurement, to_tensor
 from atlas.studies.shared.maps import Array
 
 DOMINANT = 4  # colours of a picture
 BORDER = 1 / 8  # of the picture's side
 
 
-def measure_palette(desk: Desk, recipe: str) -> Palette:
+def measurements(config: Config) -> Iterator[Measurement]:
+    """The colours by each recipe."""
+    for recipe in config.lists.palette.recipes:
+        yield Measurement(palette_spec(recipe), partial(measure_palette, recipe=recipe))
+
+
+def measure_palette(context: MeasureContext, recipe: str) -> Palette:
     """Measure the first layer's features by one recipe.
 
     Raises:
         StoreError: a master is missing or damaged.
     """
-    jobs = palette_jobs(desk.source.config, recipe)
-    pictures = [desk.picture(job) for job in jobs]
-    kernels = fold(desk.renderer.weights.tensors, LAYER)[0].cpu().numpy()  # [32, 3, 3, 3]: feature, colour, row, col
-    opened = _open_shares(desk, jobs[0])
-    had_gradient = [desk.source.had_gradient(job) for job in jobs]
+    jobs = palette_jobs(context.results.config, recipe)
+    pictures = [context.picture(job) for job in jobs]
+    kernels = fold(context.renderer.weights.tensors, LAYER)[0].cpu().numpy()  # [32, 3, 3, 3]: feature, colour, row, col
+    opened = _open_shares(context, jobs[0])
+    had_gradient = [context.results.had_gradient(job) for job in jobs]
     features = (
         _feature(feature, kernels[feature], opened[feature], picture, had_gradient=had_gradient[feature])
         for feature, picture in enumerate(pictures)
@@ -95,12 +104,12 @@ def _slopes(kernel: Array) -> Slopes:
     return tuple(tuple(rounded(float(weight)) or 0.0 for weight in row) for row in kernel)
 
 
-def _open_shares(desk: Desk, job: Job) -> list[float]:
+def _open_shares(context: MeasureContext, job: Job) -> list[float]:
     """Share of each feature's neurons that are above 0 at the start noise, by feature."""
-    start = to_tensor(desk.start(job))[None]  # [1, 3, H, W]
-    numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=1)
+    start = to_tensor(context.start(job))[None]  # [1, 3, H, W]
+    numerics = replace(arithmetic.in_float32(context.renderer.numerics), batch_size=1)
     with arithmetic.applied(numerics), torch.inference_mode():
-        network = desk.renderer.network("fp32", job.recipe.input)
+        network = context.renderer.network("fp32", job.recipe.input)
         maps = network.activations(start.to(network.device), [LAYER])[LAYER][0]  # [32, rows, cols]
     shares: list[float] = (maps > 0).cpu().double().mean((1, 2)).tolist()
     return shares

@@ -10,7 +10,7 @@ from atlas.site.pages.parts import HOME, HOME_LINK, thumb_of
 from atlas.studies.palette import corners
 from atlas.studies.palette.corners import Reading, corner_name, read_feature
 from atlas.studies.palette.jobs import palette_jobs
-from atlas.studies.palette.result import Palette, PaletteFeature, Slopes, palette_topic
+from atlas.studies.palette.result import Palette, PaletteFeature, Slopes, palette_spec
 from atlas.studies.palette.settings import LAYER
 
 PAGE = f"palette/{HOME}"
@@ -81,7 +81,7 @@ class PaletteBody:
 def palette_pages(atlas: Atlas) -> list[Page]:
     """The page, if something is measured."""
     names = atlas.config.lists.palette.recipes
-    found = [one for one in (atlas.finding(palette_topic(name)) for name in names) if one]
+    found = [one for one in (atlas.result(palette_spec(name)) for name in names) if one]
     if not found:
         return []
     body = PaletteBody(LAYER, tuple(_part(atlas, one) for one in found))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.store.results import Topic
+from atlas.store.results import ResultSpec
 from atlas.studies.palette.jobs import palette_jobs
 
 Rgb = tuple[float, float, float]  # sRGB as stored, each in [0, 1]
@@ -52,10 +52,10 @@ class Palette:
     peak: Peak | None  # of the mean spectrum of pictures that had a gradient; None: it has no local maximum
 
 
-def palette_topic(recipe: str) -> Topic[Palette]:
+def palette_spec(recipe: str) -> ResultSpec[Palette]:
     """The colours by one recipe."""
 
     def jobs(config: Config) -> tuple[Job, ...]:
         return palette_jobs(config, recipe)
 
-    return Topic(f"palette-{recipe}", 2, Palette, jobs)
+    return ResultSpec(f"palette-{recipe}", 2, Palette, jobs)

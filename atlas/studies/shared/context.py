@@ -1,7 +1,8 @@
 """What a study works with: the store's pictures as arrays, and the network's gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +20,17 @@ from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
 from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
-from atlas.store.results import Source
+from atlas.store.results import Results, ResultSpec
 from atlas.studies.shared.maps import Array
 
 ROWS = 4  # pictures whose gradients are taken together
 
 
 @dataclass(frozen=True)
-class Desk:
+class MeasureContext:
     """The store of a configuration and a renderer with its weights."""
 
-    source: Source
+    results: Results
     renderer: Renderer
 
     def picture(self, job: Job) -> Array:
@@ -46,7 +47,7 @@ class Desk:
         Raises:
             StoreError: the master is missing or damaged.
         """
-        return open_master(master_path(self.source.config.store, self.source.weights, job))[0]
+        return open_master(master_path(self.results.config.store, self.results.weights, job))[0]
 
     def start(self, job: Job) -> Array:
         """The noise that a job starts from, [H, W, 3] in [0, 1]."""
@@ -103,6 +104,21 @@ class Desk:
             total = scores(objective, network.activations(leaf, objective.taps, objective.wanted)).sum()
             (gradient,) = torch.autograd.grad(total, leaf)
         return list(gradient.abs().sum(1).cpu().double().numpy())  # [B, 3, H, W] -> [B, H, W]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How one result is measured.
+
+    Attributes:
+        spec: the result.
+        measure: what returns it; may raise StoreError if a master is missing or damaged.
+        after: results that it gathers, which must all be up to date before it is measured.
+    """
+
+    spec: ResultSpec[Any]
+    measure: Callable[[MeasureContext], object]
+    after: tuple[ResultSpec[Any], ...] = ()
 
 
 def to_array(image: Tensor) -> Array:

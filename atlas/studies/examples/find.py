@@ -25,7 +25,7 @@ from atlas.store.masters import find_record, master_path, open_master
 from atlas.store.photo_files import COLOURS
 from atlas.store.records import Record
 from atlas.store.result_files import digest, rounded
-from atlas.studies.examples.pictures import Gallery, square_of
+from atlas.studies.examples.pictures import PictureSource, square_of
 from atlas.studies.examples.result import (
     KEPT,
     VERSION,
@@ -38,9 +38,9 @@ from atlas.studies.examples.result import (
     read_examples,
     write_examples,
 )
-from atlas.studies.examples.scan import Sight, Wanted, Watcher, look, stacked
-from atlas.studies.examples.top_k import NOBODY
-from atlas.studies.shared.context import Desk
+from atlas.studies.examples.scan import Scan, Wanted, Watcher, scan_pictures, stacked
+from atlas.studies.examples.top_k import NO_PICTURE
+from atlas.studies.shared.context import MeasureContext
 
 ROWS = {"cpu": 8, "cuda": 64, "mps": 16}  # pictures that run through the network together
 
@@ -50,7 +50,7 @@ Feature = tuple[str, int]  # layer and number
 
 
 @dataclass(frozen=True)
-class Looked:
+class FoundExamples:
     """What became of a run."""
 
     path: Path  # of the record
@@ -59,13 +59,13 @@ class Looked:
 
 
 def find_examples(
-    desk: Desk, gallery: Gallery, watcher: Watcher, *, rows: int | None = None, force: bool = False
-) -> Looked:
+    context: MeasureContext, source: PictureSource, watcher: Watcher, *, rows: int | None = None, force: bool = False
+) -> FoundExamples:
     """Keep the strongest crops of every rendered feature of a configuration, unless they are fresh.
 
     Args:
-        desk: the store, and a renderer with its weights.
-        gallery: the pictures.
+        context: the store, and a renderer with its weights.
+        source: the pictures.
         watcher: told of progress, and of each picture that cannot be read.
         rows: pictures that run through the network together, fewer where memory runs out; None: the table's.
         force: look again even if nothing changed.
@@ -74,22 +74,22 @@ def find_examples(
         ConfigError: nothing is rendered, no picture can be read, or memory runs out.
         StoreError: a master is damaged, or something cannot be written.
     """
-    config, weights = desk.source.config, desk.source.weights
-    rendered = _rendered(desk)
+    config, weights = context.results.config, context.results.weights
+    rendered = _rendered(context)
     if not rendered:
         raise ConfigError(
             f"{config.store} has no rendering of the configuration's features by recipe {config.recipe} with weights "
             f"{weights.name}: render first, with atlas render or atlas build"
         )
-    path, inputs = examples_path(config.store, weights), _inputs(desk, gallery, rendered)
+    path, inputs = examples_path(config.store, weights), _inputs(context, source, rendered)
     fresh = None if force else read_examples(config.store, weights, inputs)
     if fresh and _has_all_crops(path.parent, fresh):
-        return Looked(path, fresh, was_fresh=True)
-    rows = rows or ROWS[desk.renderer.device.type]
+        return FoundExamples(path, fresh, was_fresh=True)
+    rows = rows or ROWS[context.renderer.device.type]
     found = None
     while found is None:
         try:
-            found = _look(desk, gallery, rendered, watcher, rows)
+            found = _look(context, source, rendered, watcher, rows)
         except (RuntimeError, MemoryError) as error:
             if not may_be_out_of_memory(error) or (rows == 1 and not is_out_of_memory(error)):
                 raise
@@ -98,7 +98,7 @@ def find_examples(
             rows //= 2
     write_examples(config.store, weights, found, inputs)
     remove_crops(path.parent, crop_files(found.features))
-    return Looked(path, found, was_fresh=False)
+    return FoundExamples(path, found, was_fresh=False)
 
 
 def field_in(layer: str, feature: int, neuron: Place, size: int) -> Box:
@@ -107,57 +107,59 @@ def field_in(layer: str, feature: int, neuron: Place, size: int) -> Box:
     return max(0, math.floor(top)), max(0, math.floor(left)), min(size, math.ceil(bottom)), min(size, math.ceil(right))
 
 
-def _rendered(desk: Desk) -> dict[Job, Record]:
+def _rendered(context: MeasureContext) -> dict[Job, Record]:
     """The features of the configuration that the store has a rendering of, in the network's order."""
-    config, weights = desk.source.config, desk.source.weights
+    config, weights = context.results.config, context.results.weights
     records = (
         (job, find_record(master_path(config.store, weights, job), job, weights)) for job in feature_jobs(config)
     )
     return {job: record for job, record in records if record}
 
 
-def _inputs(desk: Desk, gallery: Gallery, rendered: dict[Job, Record]) -> str:
+def _inputs(context: MeasureContext, source: PictureSource, rendered: dict[Job, Record]) -> str:
     """Digest of all that the examples depend on, whatever the order of the pictures."""
-    size = desk.source.config.lists.examples.size
+    size = context.results.config.lists.examples.size
     features = (part for job, record in rendered.items() for part in (job.path, record.pixels_sha256))
-    colours = [COLOURS] if gallery.folder else []  # how a person's files are read
-    return digest([VERSION, KEPT, LARGEST, _folder(desk, gallery), size, *sorted(gallery.hashes), *features, *colours])
+    colours = [COLOURS] if source.folder else []  # how a person's files are read
+    return digest([VERSION, KEPT, LARGEST, _folder(context, source), size, *sorted(source.hashes), *features, *colours])
 
 
-def _folder(desk: Desk, gallery: Gallery) -> str | None:
-    return folder_digest(desk.source.config.store, gallery.folder) if gallery.folder else None
+def _folder(context: MeasureContext, source: PictureSource) -> str | None:
+    return folder_digest(context.results.config.store, source.folder) if source.folder else None
 
 
 def _has_all_crops(folder: Path, found: Examples) -> bool:
     return all((folder / CROPS / name).is_file() for name in crop_files(found.features))
 
 
-def _look(desk: Desk, gallery: Gallery, rendered: dict[Job, Record], watcher: Watcher, rows: int) -> Examples:
-    size = desk.source.config.lists.examples.size
-    numerics = replace(arithmetic.in_float32(desk.renderer.numerics), batch_size=rows)
+def _look(
+    context: MeasureContext, source: PictureSource, rendered: dict[Job, Record], watcher: Watcher, rows: int
+) -> Examples:
+    size = context.results.config.lists.examples.size
+    numerics = replace(arithmetic.in_float32(context.renderer.numerics), batch_size=rows)
     wanted = [
         Wanted(layer, tuple(_feature(job)[1] for job in jobs))
         for layer, jobs in groupby(rendered, lambda job: _feature(job)[0])
     ]
     with arithmetic.applied(numerics), torch.inference_mode():
-        sight = look(desk.renderer.network("fp32", "trained"), gallery, wanted, size, rows, KEPT, watcher)
-        if not sight.seen:
+        scan = scan_pictures(context.renderer.network("fp32", "trained"), source, wanted, size, rows, KEPT, watcher)
+        if not scan.seen:
             raise ConfigError("no picture could be read, so there is nothing to look at; name a folder of pictures")
-        own = _own_peaks(desk, list(rendered), rows)
-    crops = _cut(desk, gallery, _winners(wanted, sight, size), watcher)
+        own = _own_peaks(context, list(rendered), rows)
+    crops = _cut(context, source, _winners(wanted, scan, size), watcher)
     features = (
         FeatureExamples(str(job.target), record.pixels_sha256, *own[job], crops.get(_feature(job), ()))
         for job, record in rendered.items()
     )
-    seen, skipped = sight.seen, len(gallery.hashes) - sight.seen + gallery.unread
-    given = desk.source.weights.trained_input
-    return Examples(VERSION, _folder(desk, gallery), size, seen, skipped, numerics, tuple(features), given)
+    seen, skipped = scan.seen, len(source.hashes) - scan.seen + source.unread
+    given = context.results.weights.trained_input
+    return Examples(VERSION, _folder(context, source), size, seen, skipped, numerics, tuple(features), given)
 
 
-def _own_peaks(desk: Desk, jobs: Sequence[Job], rows: int) -> dict[Job, tuple[Place, float]]:
+def _own_peaks(context: MeasureContext, jobs: Sequence[Job], rows: int) -> dict[Job, tuple[Place, float]]:
     """The strongest neuron of each feature in its own picture, and its activation."""
-    store, weights = desk.source.config.store, desk.source.weights
-    network = desk.renderer.network("fp32", "trained")
+    store, weights = context.results.config.store, context.results.weights
+    network = context.renderer.network("fp32", "trained")
     found = {}
     for layer, members in groupby(jobs, lambda job: _feature(job)[0]):
         mine = list(members)
@@ -183,27 +185,29 @@ class _Winner:
     score: float
 
 
-def _winners(wanted: Sequence[Wanted], sight: Sight, size: int) -> list[_Winner]:
+def _winners(wanted: Sequence[Wanted], scan: Scan, size: int) -> list[_Winner]:
     """All pictures that are kept, by picture; one that does not excite a feature at all is not among its own."""
     found = []
     for one in wanted:
-        strongest, (_, cols) = sight.strongest[one.layer], layers.grid(one.layer, (size, size))
+        strongest, (_, cols) = scan.strongest[one.layer], layers.grid(one.layer, (size, size))
         parts = (part.tolist() for part in (strongest.pictures, strongest.places, strongest.scores))
         for feature, pictures, places, scores in zip(one.features, *parts, strict=True):
             for rank, (picture, place, score) in enumerate(zip(pictures, places, scores, strict=True)):
-                if picture != NOBODY and score > 0:
+                if picture != NO_PICTURE and score > 0:
                     found.append(_Winner(picture, (one.layer, feature), rank, divmod(place, cols), score))
     return sorted(found, key=lambda winner: (winner.picture, winner.feature))
 
 
-def _cut(desk: Desk, gallery: Gallery, winners: Sequence[_Winner], watcher: Watcher) -> dict[Feature, tuple[Crop, ...]]:
+def _cut(
+    context: MeasureContext, source: PictureSource, winners: Sequence[_Winner], watcher: Watcher
+) -> dict[Feature, tuple[Crop, ...]]:
     """Cut all crops, opening each picture once; by feature, the strongest first. One that is gone is left out."""
-    folder = examples_folder(desk.source.config.store, desk.source.weights)
-    size, numbered = desk.source.config.lists.examples.size, sorted(gallery.hashes)
+    folder = examples_folder(context.results.config.store, context.results.weights)
+    size, numbered = context.results.config.lists.examples.size, sorted(source.hashes)
     found: dict[Feature, dict[int, Crop]] = {}
     for picture, members in groupby(winners, lambda winner: winner.picture):
         try:
-            square = square_of(gallery.open(numbered[picture]), size)
+            square = square_of(source.open(numbered[picture]), size)
         except ConfigError as error:
             watcher.skips(str(error))
             continue

@@ -11,16 +11,16 @@ from atlas.plan.clips import config_clips
 from atlas.render.descent import start_noise
 from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
-from atlas.store.result_files import read_finding, rounded, write_finding
-from atlas.store.results import Source
+from atlas.store.result_files import read_result, rounded, write_result
+from atlas.store.results import Results
 from atlas.studies.fields.jobs import field_probes
-from atlas.studies.fields.result import fields_topic
+from atlas.studies.fields.result import fields_spec
 from atlas.studies.influence.jobs import influence_pairs
 from atlas.studies.influence.measure import AMOUNTS
-from atlas.studies.influence.result import INFLUENCE, clip_topic
+from atlas.studies.influence.result import INFLUENCE, clip_spec
 from atlas.studies.neurons.result import NEURONS
-from atlas.studies.run import run_studies, studies
-from atlas.studies.shared.context import Desk
+from atlas.studies.run import measurements, run_studies
+from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.maps import share_in_box, share_in_disc, smallest_disc
 
 CPU = torch.device("cpu")
@@ -32,15 +32,15 @@ def rendered(studied):
 
 
 @pytest.fixture
-def source(rendered):
+def results(rendered):
     config, renderer, _ = rendered
-    return Source(config, renderer.weights.id)
+    return Results(config, renderer.weights.id)
 
 
 def test_every_study_runs_once(rendered):
     config, renderer, asked = rendered
-    source = Source(config, renderer.weights.id)
-    names = [study.topic.name for study in studies(config) if source.digest(study.topic)]
+    results = Results(config, renderer.weights.id)
+    names = [wanted.spec.name for wanted in measurements(config) if results.digest(wanted.spec)]
     assert asked == names
     assert names[:4] == ["neurons", "fields-Mixed_5b", "influence-Mixed_5b_0003_video-1-7", "influence"]
     again: list[str] = []
@@ -54,18 +54,18 @@ def test_a_changed_picture_is_measured_again(rendered, tmp_path):
     kept = master.read_bytes()
     try:
         master.unlink()
-        assert Source(config, renderer.weights.id).read(NEURONS) is None
+        assert Results(config, renderer.weights.id).read(NEURONS) is None
     finally:
         master.write_bytes(kept)
-    assert Source(config, renderer.weights.id).read(NEURONS) is not None
+    assert Results(config, renderer.weights.id).read(NEURONS) is not None
 
 
 def test_a_damaged_finding_counts_as_none(tmp_path):
-    write_finding(tmp_path / "a.json", {"a": 1}, "inputs")
-    assert read_finding(tmp_path / "a.json", dict, "inputs") == {"a": 1}
-    assert read_finding(tmp_path / "a.json", dict, "others") is None
+    write_result(tmp_path / "a.json", {"a": 1}, "inputs")
+    assert read_result(tmp_path / "a.json", dict, "inputs") == {"a": 1}
+    assert read_result(tmp_path / "a.json", dict, "others") is None
     (tmp_path / "a.json").write_text('{"inputs": "inputs", "found": ')
-    assert read_finding(tmp_path / "a.json", dict, "inputs") is None
+    assert read_result(tmp_path / "a.json", dict, "inputs") is None
 
 
 def test_numbers_are_kept_to_six_digits():
@@ -73,9 +73,9 @@ def test_numbers_are_kept_to_six_digits():
     assert rounded(float("nan")) is None
 
 
-def test_a_neuron_changes_the_picture_around_its_place(source):
+def test_a_neuron_changes_the_picture_around_its_place(results):
     """An entry neuron sees 11 px, so what changed must lie there: its centre is that of the field."""
-    entry, _ = source.read(NEURONS).neurons
+    entry, _ = results.read(NEURONS).neurons
     assert entry.target == "Conv2d_2a_3x3[7, 10, 20]"
     # receptive field of Conv2d_2a: 7 px, jump 2, first centre at 3.5 px
     assert entry.centre == pytest.approx((10 * 2 + 3.5, 20 * 2 + 3.5), abs=2)
@@ -83,7 +83,7 @@ def test_a_neuron_changes_the_picture_around_its_place(source):
     assert entry.inside > 0.5  # blur carries the rest over the edge
 
 
-def test_untouched_noise_is_the_noise_blurred_step_by_step(rendered, source):
+def test_untouched_noise_is_the_noise_blurred_step_by_step(rendered, results):
     config, renderer, _ = rendered
     job = NEURONS.jobs(config)[0]
     image = start_noise(999, (76, 76))[None]
@@ -91,18 +91,18 @@ def test_untouched_noise_is_the_noise_blurred_step_by_step(rendered, source):
     for step in range(octave.steps):
         image = blur(image, octave.sigma_at(step))
     expected = (image[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy() / 255
-    assert np.abs(Desk(source, renderer).untouched(job) - expected).max() < 1e-6
+    assert np.abs(MeasureContext(results, renderer).untouched(job) - expected).max() < 1e-6
     octave = replace(octave, steps=2, sigma=(1.0, 1.0))  # a recipe may have several octaves of one size
     one, two = (replace(job.recipe, octaves=octaves) for octaves in ((replace(octave, steps=4),), (octave, octave)))
-    found = [Desk(source, renderer).untouched(replace(job, recipe=recipe)) for recipe in (one, two)]
+    found = [MeasureContext(results, renderer).untouched(replace(job, recipe=recipe)) for recipe in (one, two)]
     assert np.array_equal(*found)
     # and a rendering of a neuron is exactly that where the neuron cannot see and blur did not carry
     picture, _ = open_master(master_path(config.store, renderer.weights.id, job))
     assert np.array_equal(np.asarray(picture)[50:], np.round(expected * 255)[50:])
 
 
-def test_effective_fields_are_of_each_branch_and_of_what_lists_name(source):
-    found = source.read(fields_topic("Mixed_5b"))
+def test_effective_fields_are_of_each_branch_and_of_what_lists_name(results):
+    found = results.read(fields_spec("Mixed_5b"))
     assert [(point.feature, point.is_spread, point.is_named) for point in found.points] == [
         (0, True, True),
         (3, False, True),
@@ -114,65 +114,65 @@ def test_effective_fields_are_of_each_branch_and_of_what_lists_name(source):
     assert [point.branch for point in found.points] == [*["branch1x1"] * 3, "branch5x5", "branch3x3dbl", "branch_pool"]
 
 
-def test_a_probe_that_a_list_no_longer_names_is_asked_anew(rendered, source):
+def test_a_probe_that_a_list_no_longer_names_is_asked_anew(rendered, results):
     """Feature 0 is spread evenly and named by a pair: without the pair its rendering stays the same."""
     config, renderer, _ = rendered
     lists = replace(config.lists, interactions=config.lists.interactions.emptied())
-    other = Source(replace(config, lists=lists), renderer.weights.id)
-    topic = fields_topic("Mixed_5b")
-    assert topic.jobs(other.config) == topic.jobs(config)
-    assert other.read(topic) is None
-    assert source.read(topic) is not None
+    other = Results(replace(config, lists=lists), renderer.weights.id)
+    spec = fields_spec("Mixed_5b")
+    assert spec.jobs(other.config) == spec.jobs(config)
+    assert other.read(spec) is None
+    assert results.read(spec) is not None
 
 
-def test_gradients_lie_inside_the_theoretical_fields(rendered, source):
+def test_gradients_lie_inside_the_theoretical_fields(rendered, results):
     """The probes' gradients, and so nearly all that their discs are made of, come from where the neuron can look."""
     config, renderer, _ = rendered
     probes = field_probes(config)
-    desk = Desk(source, renderer)
-    pictures = [desk.picture(probe.job) for probe in probes]
-    gradients = desk.gradients([probe.job.target for probe in probes], pictures, (76, 76), "raw")
+    context = MeasureContext(results, renderer)
+    pictures = [context.picture(probe.job) for probe in probes]
+    gradients = context.gradients([probe.job.target for probe in probes], pictures, (76, 76), "raw")
     assert sum(gradient.any() for gradient in gradients) >= 4
-    for probe, gradient, point in zip(probes, gradients, source.read(fields_topic("Mixed_5b")).points, strict=True):
+    for probe, gradient, point in zip(probes, gradients, results.read(fields_spec("Mixed_5b")).points, strict=True):
         assert point.end == smallest_disc(gradient)
         box = receptive_field(probe.layer, probe.feature).box(*probe.neuron)
         if gradient.any():
             assert share_in_box(gradient, box) >= 0.999
 
 
-def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(rendered, source):
+def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(rendered, results):
     config, renderer, _ = rendered
-    desk = Desk(source, renderer)
+    context = MeasureContext(results, renderer)
     (octave,) = config.get_recipe("small").octaves
     blurred = start_noise(999, (76, 76))[None]
     for step in range(octave.steps):
         blurred = blur(blurred, octave.sigma_at(step))
     untouched = (blurred[0].clamp(0, 1) * 255).round().permute(1, 2, 0).double().numpy() / 255
-    found = source.read(fields_topic("Mixed_5b")).points
+    found = results.read(fields_spec("Mixed_5b")).points
     for probe, point in zip(field_probes(config), found, strict=True):
-        changed = np.abs(desk.picture(probe.job) - untouched).mean(2)
-        assert (point.change is not None) == (source.is_raised(probe.job) and changed.any())
+        changed = np.abs(context.picture(probe.job) - untouched).mean(2)
+        assert (point.change is not None) == (results.is_raised(probe.job) and changed.any())
         if point.change:
             assert share_in_disc(changed, point.change) >= 0.9
             assert share_in_disc(changed, replace(point.change, radius=point.change.radius - 0.01)) < 0.9
             centre = receptive_field("Mixed_5b").centre + 0.5 + 3 * 8  # of neuron 3, 3
             assert (point.change.row, point.change.col) == pytest.approx((centre, centre), abs=10)
     assert sum(point.change is not None for point in found) >= 3
-    lost = [probe for probe in field_probes(config) if source.status(probe.job) == "not_raised"]
+    lost = [probe for probe in field_probes(config) if results.status(probe.job) == "not_raised"]
     assert [str(probe.job.target) for probe in lost] == ["Mixed_5b[7, 3, 3]"]  # its change is no picture of it
 
 
-def test_frames_of_a_video(rendered, source):
+def test_frames_of_a_video(rendered, results):
     config, _, _ = rendered
     (clip,) = config_clips(config)
-    found = source.read(clip_topic(clip))
+    found = results.read(clip_spec(clip))
     assert len(found.frames) == 49
     assert all(0 <= frame.in_field <= 1 for frame in found.frames if frame.in_field is not None)
     assert max(frame.change for frame in found.frames) > 0
 
 
-def test_neurons_whose_fields_do_not_meet_leave_each_other_alone(source):
-    entry, mixed = source.read(INFLUENCE).targets
+def test_neurons_whose_fields_do_not_meet_leave_each_other_alone(results):
+    entry, mixed = results.read(INFLUENCE).targets
     assert [pair.variant for pair in entry.pairs] == ["as it is", "without blur", "larger image"]
     for pair in entry.pairs:
         assert not pair.fields_overlap
@@ -181,19 +181,19 @@ def test_neurons_whose_fields_do_not_meet_leave_each_other_alone(source):
     assert mixed.pairs[0].fields_overlap
 
 
-def test_a_pair_counts_only_where_all_three_pictures_were_raised(rendered, source):
+def test_a_pair_counts_only_where_all_three_pictures_were_raised(rendered, results):
     config, _, _ = rendered
-    found = [pair for target in source.read(INFLUENCE).targets for pair in target.pairs]
+    found = [pair for target in results.read(INFLUENCE).targets for pair in target.pairs]
     expected = [
-        all(source.status(job) == "ok" for job in (pair.first_job, pair.second_job, pair.joint_job))
+        all(results.status(job) == "ok" for job in (pair.first_job, pair.second_job, pair.joint_job))
         for pair in influence_pairs(config)
     ]
     assert [pair.raised for pair in found] == expected
     assert set(expected) == {True, False}
 
 
-def test_disturbances_are_followed_in_both_precisions(source):
-    _, mixed = source.read(INFLUENCE).targets
+def test_disturbances_are_followed_in_both_precisions(results):
+    _, mixed = results.read(INFLUENCE).targets
     assert [(one.precision, one.amount) for one in mixed.sensitivity] == [
         (precision, amount) for precision in ("fp32", "fp64") for amount in (*AMOUNTS, None)
     ]
