@@ -23,13 +23,14 @@ from atlas.site.pictures import CopySettings
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.files import sweep_temporaries
 from atlas.store.forecast import forecast, forecast_of, require_room
-from atlas.store.photos import keep_photos, open_photo
+from atlas.store.photos import open_photo
 from atlas.store.records import WeightsId
 from atlas.store.results import Results
 from atlas.store.video import Encoding, encode_clip
 from atlas.store.weights_ids import noted_input, write_weights_id
 from atlas.studies.all_jobs import all_jobs
 from atlas.studies.dead.rescues import rescues
+from atlas.studies.dreams.starts import keep_photos
 from atlas.studies.examples.find import FoundExamples, find_examples
 from atlas.studies.examples.pictures import check_folder, open_pictures
 from atlas.studies.run import run_studies

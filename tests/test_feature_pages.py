@@ -22,12 +22,12 @@ from atlas.site.charts import LEFT, RIGHT, WIDTH
 from atlas.site.check import check_site
 from atlas.site.pages.progress import HEIGHT, score_chart
 from atlas.site.templates import NO_BREAK
-from atlas.store import photos
 from atlas.store.masters import master_path, open_master, read_record
 from atlas.store.records import OctaveScores
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.store.stages import find_stages, stages_path, write_stages
 from atlas.studies.connections.result import Wiring, wiring_spec
+from atlas.studies.dreams.starts import identify_photos
 from atlas.studies.nearest.result import NEAREST, Near, Nearest
 from atlas.studies.neurons.jobs import neuron_jobs
 from browser import chromium, served
@@ -60,13 +60,13 @@ pairs = [["Mixed_5b[0]", "Mixed_6b[0]"]]
 def make(folder: Path) -> Config:
     """Six features and more; the first has its stages, the second another's, the third is pending."""
     (folder / "atlas.toml").write_text(TEXT)
-    config = photos.look_at_photos(load_config(str(folder / "atlas.toml")), lambda line: None)
+    config = identify_photos(load_config(str(folder / "atlas.toml")), lambda line: None)
     fill(config, statuses=("ok", "ok", None, "no_gradient"))
     first, second = (master_path(config.store, WEIGHTS, job) for job in feature_jobs(config)[:2])
     stages = [Image.new("RGB", (160, 160), colour) for colour in ("grey", "red", "green")]
     write_stages(first, stages, read_record(first))
     stages_path(second).write_bytes(stages_path(first).read_bytes())
-    source = Source(config, WEIGHTS)
+    source = Results(config, WEIGHTS)
     near = (Near("Mixed_6b", 1, 0.987), Near("Mixed_5b", 1, 0.5))
     source.write(NEAREST, Nearest({"Mixed_5b": {0: near}}))
     source.write(wiring_spec("Mixed_5b"), Wiring("Mixed_5b", {0: ((1, 0.25), (2, 0.125))}))

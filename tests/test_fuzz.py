@@ -29,7 +29,7 @@ from atlas.site.words import number
 from atlas.store.clips import ClipRecord
 from atlas.store.masters import find_record, open_master, read_record, write_master
 from atlas.store.media import media_fault
-from atlas.store.records import Record, parse_json
+from atlas.store.records import Record
 from atlas.store.result_files import read_result, write_result
 from atlas.store.stages import pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
@@ -322,11 +322,12 @@ def test_a_record_of_what_no_file_can_hold_is_refused(kind, data):
     check()
 
 
-@pytest.mark.parametrize("levels", [21, 1000, 200_000])
-def test_what_is_nested_deeply_is_refused_however_deep_the_reader_stands(levels):
-    assert parse_json("[" * 20 + "]" * 20)
-    with pytest.raises(ValueError, match="nested too deeply"):
-        parse_json("[" * levels + "]" * levels)
+@pytest.mark.parametrize("levels", [1, 21, 1000, 200_000])
+def test_what_is_nested_more_deeply_than_a_record_is_refused_however_deep_the_reader_stands(levels):
+    text = json.dumps({**RECORD_DATA, "recipe": {"lr": [0.5]}})
+    assert Record.from_json(text).recipe == {"lr": [0.5]}
+    with pytest.raises(AtlasError):
+        Record.from_json(text.replace("[0.5]", "[[" * levels + "]]" * levels))
 
 
 FINDINGS = [DEPTH, layer_depth_spec("Mixed_6b"), INFLUENCE, INTERACTIONS, METRICS, NEAREST, NEURONS]

@@ -26,7 +26,7 @@ from PIL import Image
 
 from atlas.cli.settings import with_photos
 from atlas.common.errors import AtlasError, StoreError, WeightsError
-from atlas.common.paths import read_whole
+from atlas.common.paths import read_file
 from atlas.plan.config import load_config
 from atlas.plan.starts import LARGEST_SIDE
 from atlas.render.torch_files import read_torch_file
@@ -38,8 +38,8 @@ from atlas.store.clips import read_clip
 from atlas.store.crops import crop_name, open_crop, write_crop
 from atlas.store.files import write_atomically
 from atlas.store.masters import find_record, master_path, open_master, pixels_sha256, read_record, write_master
-from atlas.store.photo_files import decode_picture
 from atlas.store.photos import open_kept
+from atlas.store.picture_files import decode
 from atlas.store.result_files import read_result, write_result
 from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, resolve_weights, write_weights_id
@@ -180,15 +180,15 @@ def test_a_note_of_weights_and_examples_that_are_no_files_count_as_missing(put, 
 def test_a_file_is_read_up_to_its_bound(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"12345")
-    assert read_whole(path, 5) == b"12345"
-    with pytest.raises(OSError, match="larger than 4 bytes"):
-        read_whole(path, 4)
-    with pytest.raises(IsADirectoryError):
-        read_whole(tmp_path, 4)
+    assert read_file(path, 5) == b"12345"
+    with pytest.raises(OSError, match="has 5 bytes, and at most 4 are read"):
+        read_file(path, 4)
+    with pytest.raises(OSError, match="is no file, but a folder"):
+        read_file(tmp_path, 4)
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", Path(os.devnull)):  # neither has bytes that end
-        with pytest.raises(OSError, match="no regular file"):
-            read_whole(place, 4)
+        with pytest.raises(OSError, match="is no file, but a pipe or a device"):
+            read_file(place, 4)
 
 
 # Masters
@@ -315,7 +315,7 @@ def test_a_bomb_is_refused_before_it_is_decoded():
     data = png(60_000, 60_000)
     assert len(data) < 2000
     with pytest.raises(AtlasError, match="more than 89 million pixels"):
-        decode_picture(data, Path("bomb.png"))
+        decode(data, Path("bomb.png"))
 
 
 # Weights

@@ -12,7 +12,7 @@ from PIL import Image
 import torture
 from atlas.common.errors import ConfigError
 from atlas.store.masters import list_masters, open_master
-from atlas.store.photo_files import decode_picture
+from atlas.store.picture_files import decode
 from atlas.studies import run as studying
 from atlas.studies.shared import context as desks
 from test_cli import run
@@ -120,12 +120,12 @@ def test_a_photograph_with_numbers_that_are_none_is_refused(value, tmp_path):
     grey = np.linspace(0, 1, 90 * 90, dtype=np.float32).reshape(90, 90)
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, "TIFF")
-    assert decode_picture(buffer.getvalue(), tmp_path / "a.tif").getextrema()[0] == (0, 255)
+    assert decode(buffer.getvalue(), tmp_path / "a.tif").picture.getextrema()[0] == (0, 255)
     grey[3, 3] = value
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, "TIFF")
     with pytest.raises(ConfigError, match=r"a\.tif: .*NaN or infinity"):
-        decode_picture(buffer.getvalue(), tmp_path / "a.tif")
+        decode(buffer.getvalue(), tmp_path / "a.tif")
 
 
 # Memory

@@ -11,7 +11,7 @@ import typer.main
 from atlas.cli import app
 from atlas.common import paths
 from atlas.common.paths import PathError, check_file, check_folder, is_folder, is_there, read_file
-from atlas.store import photo_files
+from atlas.store import picture_files
 from test_cli import TINY, run
 
 UNREADABLE = Path("/proc/self/mem")  # a plain file, to look at; reading it fails, even for root
@@ -156,7 +156,7 @@ def test_a_pipe_is_refused_and_not_waited_for(kind, config, pipe, tmp_path):
 
 
 def test_a_photograph_may_have_a_quarter_of_a_gigabyte():
-    assert photo_files.LARGEST_FILE == 2**28
+    assert picture_files.LARGEST_FILE == 2**28
 
 
 COMMAND_LINE = [

@@ -19,11 +19,11 @@ from atlas.plan.config import Config, load_config
 from atlas.plan.jobs import Job
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE
 from atlas.site.check import check_store
-from atlas.store import photo_files, photos
-from atlas.store.foreign_files import foreign_kind
-from atlas.store.photo_files import LARGEST_JPEG, decode, decode_picture, read_bytes
+from atlas.store import photos, picture_files
+from atlas.store.picture_files import LARGEST_JPEG, decode, read_bytes, unsupported_kind
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies.dreams.settings import name_photos
+from atlas.studies.dreams.starts import identify_photos, keep_photos
 from stores import WEIGHTS, put, record
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ def encoded(image: Image.Image, kind: str, **settings) -> bytes:
 
 
 def decoded(data: bytes) -> Image.Image:
-    return decode_picture(data, Path("photo"))
+    return decode(data, Path("photo")).picture
 
 
 def near(pixel, wanted, by=12) -> bool:
@@ -151,7 +151,7 @@ WHOLE = {  # settings by which a file's pixels are nearly or wholly those that w
 @pytest.fixture(scope="module")
 def colours() -> Image.Image:
     """A picture of many colours, in sRGB."""
-    return decode_picture(photos.DRAWN_FILE.read_bytes(), photos.DRAWN_FILE).resize((172, 115))
+    return decode(photos.DRAWN_FILE.read_bytes(), photos.DRAWN_FILE).picture.resize((172, 115))
 
 
 def mean_error(one: Image.Image, other: Image.Image) -> float:
@@ -321,10 +321,10 @@ def test_what_is_no_picture_is_refused_by_what_it_is(words: str, data: bytes) ->
 def test_pictures_are_not_taken_for_something_else() -> None:
     frames = [Image.new("RGB", (40, 30), (200, 0, at)) for at in (0, 90)]
     for kind in ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000"):
-        assert foreign_kind(encoded(frames[0], kind)) is None
-    assert foreign_kind(encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:])) is None
-    assert foreign_kind(media(b"mif1", b"mif1", b"avif")) is None
-    assert foreign_kind(encoded(frames[0], "TIFF", tiffinfo={271: "a camera", 254: 0}, compression="jpeg")) is None
+        assert unsupported_kind(encoded(frames[0], kind)) is None
+    assert unsupported_kind(encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:])) is None
+    assert unsupported_kind(media(b"mif1", b"mif1", b"avif")) is None
+    assert unsupported_kind(encoded(frames[0], "TIFF", tiffinfo={271: "a camera", 254: 0}, compression="jpeg")) is None
 
 
 @pytest.mark.parametrize("times", [1.1, 2.1])
@@ -353,7 +353,7 @@ def test_a_large_jpeg_is_decoded_at_half(settings: dict, orientation: int, monke
     assert (found.size, found.picture.size) == ((121, 80), (61, 40))
     assert near(found.picture.getpixel((10, 10)), (200, 0, 0))
     assert near(found.picture.getpixel((50, 10)), (0, 0, 200))
-    monkeypatch.setattr(photo_files, "LARGEST_JPEG", 9000)
+    monkeypatch.setattr(picture_files, "LARGEST_JPEG", 9000)
     with pytest.raises(ConfigError, match=r"more than 0 million pixels, the most that are read; make it smaller first"):
         decode(data, Path("photo"))
 
@@ -361,7 +361,7 @@ def test_a_large_jpeg_is_decoded_at_half(settings: dict, orientation: int, monke
 def test_a_photograph_of_108_megapixels_takes_little_memory(tmp_path: Path) -> None:
     Image.linear_gradient("L").resize((12_000, 9_000)).save(tmp_path / "phone.jpg")
     program = (
-        "import resource, sys; from pathlib import Path; from atlas.store.photo_files import decode, read_bytes\n"
+        "import resource, sys; from pathlib import Path; from atlas.store.picture_files import decode, read_bytes\n"
         "resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000))\n"  # whole and in RGB it has 432 MB, twice
         "file = Path(sys.argv[1]); found = decode(read_bytes(file), file); print(*found.size, *found.picture.size)"
     )
@@ -405,7 +405,7 @@ def config(tmp_path: Path) -> Config:
 
 def looked_at(config: Config) -> tuple[Config, list[str]]:
     said: list[str] = []
-    return photos.look_at_photos(config, said.append), said
+    return identify_photos(config, said.append), said
 
 
 def jobs_of(config: Config) -> list[Job]:
@@ -415,7 +415,7 @@ def jobs_of(config: Config) -> list[Job]:
 
 def kept(config: Config) -> tuple[Config, Path]:
     known, _ = looked_at(config)
-    photos.keep_photos(known, jobs_of(known))
+    keep_photos(known, jobs_of(known))
     return known, photos.photo_path(known.store, known.lists.dream.photos[0].photo)
 
 
@@ -451,7 +451,7 @@ def test_the_store_keeps_pixels_and_nothing_else_of_the_file(config: Config) -> 
 
 def test_only_what_jobs_start_from_is_kept(config: Config) -> None:
     known, _ = looked_at(config)
-    photos.keep_photos(known, jobs_of(known)[1:])
+    keep_photos(known, jobs_of(known)[1:])
     assert [path.stem for path in photos.list_photos(known.store)] == [DRAWN_PHOTO.sha256]
 
 
@@ -483,7 +483,7 @@ def test_a_file_that_changes_between_is_refused(config: Config) -> None:
     known, _ = looked_at(config)
     upright(90, 60).save(config.lists.dream.photos[0].file)
     with pytest.raises(ConfigError, match="has changed since"):
-        photos.keep_photos(known, jobs_of(known))
+        keep_photos(known, jobs_of(known))
 
 
 @pytest.mark.parametrize("damage", ["cut", "edited", "foreign", "gone"])
@@ -509,7 +509,7 @@ def test_damage_in_the_store_is_found_and_mended(config: Config, damage: str) ->
         put(known.store, jobs_of(known)[0])
         (fault,) = check_store(known.store)
         assert fault.startswith(f"{path}: ")
-    photos.keep_photos(known, jobs_of(known))
+    keep_photos(known, jobs_of(known))
     assert path.read_bytes() == before
     assert damage == "gone" or check_store(known.store) == []
 
@@ -654,7 +654,7 @@ def test_a_picture_without_a_profile_is_what_it_was(config: Config, colours: Ima
 def test_the_picture_that_ships_is_what_the_plan_says() -> None:
     data = photos.DRAWN_FILE.read_bytes()
     assert hashlib.sha256(data).hexdigest() == DRAWN_PHOTO.sha256
-    assert decode_picture(data, photos.DRAWN_FILE).size == DRAWN_PHOTO.size[::-1]
+    assert decode(data, photos.DRAWN_FILE).picture.size == DRAWN_PHOTO.size[::-1]
     assert len(data) < 200_000
 
 
@@ -667,4 +667,4 @@ def test_memory_that_runs_out_is_no_fault_of_the_file(monkeypatch):
 
     monkeypatch.setattr(Image, "open", never)
     with pytest.raises(MemoryError):
-        decode_picture(buffer.getvalue(), Path("holiday.png"))
+        decode(buffer.getvalue(), Path("holiday.png"))

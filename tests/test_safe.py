@@ -17,12 +17,12 @@ from PIL import Image
 from atlas.plan.config import Config, load_config
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
-from atlas.store import photos
 from atlas.store.masters import master_path, open_master, write_master
 from atlas.store.records import WeightsId
 from atlas.store.stages import write_stages
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies.dreams.jobs import config_dreams
+from atlas.studies.dreams.starts import identify_photos, keep_photos
 from browser import chromium
 from stores import WEIGHTS, put
 
@@ -73,9 +73,9 @@ def site_of(folder: Path, words: str, photo: str) -> Config:
     folder.mkdir(exist_ok=True)
     Image.linear_gradient("L").convert("RGB").resize((90, 80)).save(folder / photo)
     (folder / "atlas.toml").write_text(TEXT.format(title=quoted(words), photo=quoted(photo)), encoding="utf-8")
-    config = photos.look_at_photos(load_config(str(folder / "atlas.toml")), lambda line: None)
+    config = identify_photos(load_config(str(folder / "atlas.toml")), lambda line: None)
     dreams = config_dreams(config)
-    photos.keep_photos(config, [dream.job for dream in dreams])
+    keep_photos(config, [dream.job for dream in dreams])
     weights = WeightsId("demo", WEIGHTS.sha256, words)
     write_weights_id(config.store, weights)
     for job in (*feature_jobs(config), *(dream.job for dream in dreams)):

@@ -9,7 +9,7 @@ from atlas.inception.layers import get_layer
 from atlas.plan.config import load_config, override
 from atlas.site.build import build_site
 from atlas.site.check import check_site
-from atlas.store.results import Source
+from atlas.store.results import Results
 from atlas.studies.fields.jobs import field_probes
 from atlas.studies.fields.result import Disc, FieldPoint, Fields, fields_spec
 from atlas.studies.influence.page import make_map
@@ -95,7 +95,7 @@ def test_the_fields_page_has_a_row_a_branch(site, studied):
         (f"Mixed_5b/{feature}/index.html", feature, "branch1x1", "31 × 31\u00a0px") for feature in ("0", "3", "7")
     ]
     assert page.count("the guess cannot be judged") == 2
-    found = Source(studied.config, studied.renderer.weights.id).read(fields_spec("Mixed_5b"))
+    found = Results(studied.config, studied.renderer.weights.id).read(fields_spec("Mixed_5b"))
     drawn = [disc for point in found.points for disc in (point.start, point.end, point.change) if disc]
     assert page.count("<circle") == len(drawn)
     chosen = found.points[1]
@@ -110,7 +110,7 @@ def write_fields(config, layer):
         discs = [None if at % 5 == n else Disc(80, 80, 20 + 30 * n + at / 10) for n in range(3)]
         branch = get_layer(layer).branch_of(probe.feature).name
         points.append(FieldPoint(probe.feature, branch, probe.is_spread, probe.is_named, *discs))
-    Source(config, WEIGHTS).write(fields_spec(layer), Fields(layer, (4, 4), 160, tuple(points)))
+    Results(config, WEIGHTS).write(fields_spec(layer), Fields(layer, (4, 4), 160, tuple(points)))
 
 
 def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
@@ -135,7 +135,7 @@ def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
 
 
 def test_a_neuron_that_was_not_raised_is_said_to_be_so_in_the_list(site, studied):
-    source = Source(studied.config, studied.renderer.weights.id)
+    source = Results(studied.config, studied.renderer.weights.id)
     (beside,) = beside_jobs(studied.config)
     jobs = (beside.feature, beside.row, beside.neuron, *neuron_jobs(studied.config))
     words = words_of(site / "neurons/index.html")

@@ -95,9 +95,9 @@ def with_dreams(
 
 def with_photos(settings: Config) -> Config:
     """The configuration with its photographs known."""
-    from atlas.store.photos import look_at_photos
+    from atlas.studies.dreams.starts import identify_photos
 
-    return look_at_photos(settings, lambda line: typer.echo(line, err=True))
+    return identify_photos(settings, lambda line: typer.echo(line, err=True))
 
 
 def run_options(

@@ -1,18 +1,35 @@
-"""Paths at which anything may lie: what does, and a file's bytes; nothing is waited for, nothing too large is read."""
+"""Reading what lies at a path, without waiting for a pipe, and without reading more than a bound."""
 
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 
-class PathError(Exception):
-    """Why nothing can be read at a person's path, in words that follow it; who asked knows which exit code that has."""
+class PathError(OSError):
+    """Why nothing can be read at a path, in words that follow it. Its caller knows which exit code that has."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+@contextmanager
+def _in_words(missing: str) -> Iterator[None]:
+    """Raise what the system says as a `PathError`."""
+    try:
+        yield
+    except PathError:
+        raise
+    except OSError as error:
+        is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise PathError(error.errno, missing if is_missing else f"cannot be read: {error.strerror or error}") from None
 
 
 def is_there(path: Path) -> bool:
-    """Whether something lies at a path; also true where nobody may look: reading it then says why."""
+    """Whether something lies at a path; also true where that cannot be known, since reading it then says why."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a path with a NUL is a ValueError
@@ -23,110 +40,57 @@ def is_there(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder lies at a path, as far as anybody may see."""
+    """Whether a folder lies at a path; false where that cannot be known."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
         return False
 
 
+@_in_words("no such file")
 def check_file(path: Path, most: int) -> None:
-    """Refuse what is no plain file, or is too large, without opening it: opening a pipe would wait for its writer.
+    """Refuse what is no regular file, or is too large, without opening it.
 
     Args:
         path: of the file; links are followed.
         most: bytes that it may have.
 
     Raises:
-        PathError: no such file, no plain file, too large, or nobody may look.
+        PathError: no such file, no regular file, too large, or not to be looked at.
     """
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise _error(error, "no such file") from None
+    found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
-        raise PathError(f"is no file, but {kind}")
+        raise PathError(errno.EINVAL, f"is no file, but {kind}")
     if found.st_size > most:
-        raise PathError(f"has {found.st_size:,} bytes, and at most {most:,} are read")
+        raise PathError(errno.EFBIG, f"has {found.st_size:,} bytes, and at most {most:,} are read")
 
 
-def read_file(path: Path, most: int) -> bytes:
-    """The bytes of a plain file.
-
-    Args:
-        path: of the file; links are followed.
-        most: bytes that it may have.
-
-    Raises:
-        PathError: as `check_file`, or not readable.
-    """
+@_in_words("no such file")
+def open_file(path: Path, most: int) -> IO[bytes]:
+    """Open a regular file for reading; arguments and errors as `check_file`, or it may not be read."""
     check_file(path, most)
-    try:
-        return read_whole(path, most)
-    except OSError as error:
-        raise _error(error, "no such file") from None
+    return open(path, "rb")
 
 
-def open_regular(path: Path, most: int) -> IO[bytes]:
-    """Open a file for reading, without waiting for what is none: whatever stands there, a pipe or a device included.
-
-    Args:
-        path: the file, or a link to it.
-        most: bytes that it may have.
-
-    Raises:
-        OSError: it cannot be opened, is no file, or is larger.
-    """
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
-    found = os.fstat(file.fileno())
-    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
-        return file
-    file.close()
-    why = f"larger than {most:,} bytes" if stat.S_ISREG(found.st_mode) else "no regular file"
-    raise _unfit(path, why)
-
-
-def read_whole(path: Path, most: int) -> bytes:
-    """The bytes of a file.
-
-    Args:
-        path: the file, or a link to it.
-        most: bytes that it may have.
-
-    Raises:
-        OSError: it cannot be read, is no file, or is larger.
-    """
-    with open_regular(path, most) as file:
-        data = file.read(most + 1)  # some of the system's files say that they have 0 bytes
-    if len(data) > most:
-        raise _unfit(path, f"larger than {most:,} bytes")
+@_in_words("no such file")
+def read_file(path: Path, most: int) -> bytes:
+    """The bytes of a regular file; arguments and errors as `check_file`, or it cannot be read."""
+    with open_file(path, most) as file:
+        data = file.read(most + 1)
+    if len(data) > most:  # some of the system's files say that they have 0 bytes
+        raise PathError(errno.EFBIG, f"cannot be read: larger than {most:,} bytes")
     return data
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would be waited for until somebody writes
-
-
-def _unfit(path: Path, why: str) -> OSError:
-    return OSError(errno.EINVAL, why, str(path))
-
-
+@_in_words("no such folder")
 def check_folder(path: Path) -> None:
     """Refuse what is no folder, or cannot be listed.
 
     Raises:
         PathError: no such folder, no folder, or not readable.
     """
-    try:
-        with os.scandir(path):
-            pass
-    except NotADirectoryError:
-        raise PathError("is no folder") from None
-    except OSError as error:
-        raise _error(error, "no such folder") from None
-
-
-def _error(error: OSError, missing: str) -> PathError:
-    is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-    return PathError(missing if is_missing else f"cannot be read: {error.strerror or error}")
+    if not stat.S_ISDIR(path.stat().st_mode):
+        raise PathError(errno.ENOTDIR, "is no folder")
+    with os.scandir(path):
+        pass

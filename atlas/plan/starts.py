@@ -1,9 +1,13 @@
-"""Photographs that a descent may start from: what they are, wherever they lie."""
+"""Photographs that a descent may start from: those that a configuration names, and what they are, wherever they lie."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from atlas.inception.architecture import Size
 
+LONGEST_NAME = 40  # characters of a file's name in paths
+_JOINERS = "\u200c\u200d"  # between letters of some scripts
 _CONVERTED = "-srgb"
 LARGEST_SIDE = 1200  # pixels: the shorter side of a photograph as it is kept, and of a dream
 
@@ -37,3 +41,35 @@ def shorten(photo_id: str) -> str:
 
 DRAWN = "drawn"  # says a configuration instead of a path: what the project draws itself
 DRAWN_PHOTO = Photo("6e9cff2fed4a06aa2ec3e436dd20bdb162d9214b855c4741bbc8a25ff271b23b", (460, 690))  # by its script
+
+
+@dataclass(frozen=True)
+class StartPhoto:
+    """A photograph that a configuration names."""
+
+    file: Path | None  # None: the picture that ships with the project
+    photo: Photo | None  # what it is; None until somebody looks at the file
+
+    @property
+    def given(self) -> str:
+        """What `atlas dream` takes for it: the file's name, since its folder is this machine's."""
+        return self.file.name if self.file else DRAWN
+
+    @property
+    def title(self) -> str:
+        """What people read: the file's name. What cannot be shown, or would turn the text around it, is replaced."""
+        return "".join(char if char.isprintable() or char in _JOINERS else "\ufffd" for char in self.given)
+
+    @property
+    def slug(self) -> str:
+        """The file's name without ending, cut, in characters that every file system takes; empty if none is left."""
+        return self._whole_slug[:LONGEST_NAME].strip(".-")
+
+    @property
+    def is_slug_whole(self) -> bool:
+        """Whether the slug was not cut."""
+        return len(self._whole_slug) <= LONGEST_NAME
+
+    @property
+    def _whole_slug(self) -> str:
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.file.stem if self.file else DRAWN)

@@ -11,7 +11,7 @@ from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 
 from atlas.common.errors import StoreError, shorten
-from atlas.common.paths import read_whole
+from atlas.common.paths import read_file
 from atlas.store.records import Record
 
 FEATURES_IN_A_GRID = 64
@@ -227,13 +227,13 @@ class _PageChecker:
 
     def _read(self, name: str) -> str:
         try:
-            return read_whole(self._site / name, MOST_BYTES).decode()
+            return read_file(self._site / name, MOST_BYTES).decode()
         except (OSError, ValueError) as error:
-            raise StoreError(f"{self._site / name}: cannot be read: {error}; {REBUILD}") from None
+            raise StoreError(f"{self._site / name}: cannot be read ({error}); {REBUILD}") from None
 
     def _check_record(self, page: str) -> None:
         path = self._site / dirname(page) / "record.json"
         try:
-            Record.from_json(read_whole(path, MOST_BYTES).decode())
+            Record.from_json(read_file(path, MOST_BYTES).decode())
         except (OSError, ValueError, StoreError):
             self._note(page, "its record.json is missing or damaged")

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from atlas.common.errors import StoreError
-from atlas.common.paths import read_whole
+from atlas.common.paths import is_there, read_file
 from atlas.store.files import holds, sweep_temporaries, write_if_changed
 
 MANIFEST = ".atlas-site.json"
@@ -175,13 +175,13 @@ def _read_manifest(folder: Path) -> dict[str, _Note]:
     path = folder / MANIFEST
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder}: is a file, and the site needs a folder; choose another with --out")
-    try:
-        data = read_whole(path, MOST_BYTES)
-    except FileNotFoundError:
+    if not is_there(path):
         _refuse_foreign(folder)
         return {}
+    try:
+        data = read_file(path, MOST_BYTES)
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error}; remove it and the site beside it") from None
+        raise StoreError(f"{path}: {error}; remove it and the site beside it") from None
     try:
         files = msgspec.json.decode(data, type=_Manifest).files
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from atlas.common.errors import StoreError
-from atlas.common.paths import read_whole
+from atlas.common.paths import read_file
 from atlas.site.catalogue import Atlas, Exhibit
 from atlas.site.output import Output
 from atlas.store.stages import MOST_BYTES
@@ -39,6 +39,6 @@ def _digest(data: bytes) -> str:
 
 def _read(file: Path) -> bytes:
     try:
-        return read_whole(file, MOST_BYTES)
+        return read_file(file, MOST_BYTES)
     except OSError as error:
-        raise StoreError(f"{file}: cannot be read: {error.strerror}; allow this user to read it") from None
+        raise StoreError(f"{file}: {error}; allow this user to read it") from None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from atlas.common.errors import StoreError
-from atlas.common.paths import read_whole
+from atlas.common.paths import read_file
 from atlas.site.catalogue import Atlas, Video
 from atlas.site.output import Output
 from atlas.store.clips import RECORD, FileNote, note_of
@@ -42,6 +42,6 @@ def _path(video: Video, name: str) -> str:
 def _read(video: Video, name: str) -> bytes:
     assert video.files
     try:
-        return read_whole(video.files / name, MOST_BYTES)
+        return read_file(video.files / name, MOST_BYTES)
     except OSError as error:
-        raise StoreError(f"{video.files / name}: cannot be read: {error.strerror}; encode the video again") from None
+        raise StoreError(f"{video.files / name}: {error}; encode the video again") from None

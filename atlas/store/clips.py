@@ -3,21 +3,21 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
 
 from atlas.common.errors import StoreError
-from atlas.common.paths import read_whole
-from atlas.inception.architecture import Size
+from atlas.common.paths import read_file
 from atlas.inception.targets import feature_target
 from atlas.plan.clips import Clip
 from atlas.store.files import MOST_JSON, walk, write_atomically
 from atlas.store.masters import find_record, master_path
-from atlas.store.records import WeightsId, parse_json
+from atlas.store.records import Count, WeightsId, read_json
 from atlas.store.weights_ids import file_sha256
 
-FORMAT = 1
 RECORD = "clip.json"
 VIDEO = "video.mp4"
 POSTER = "poster.jpg"  # the last frame
@@ -25,12 +25,15 @@ SHEET = "sheet.avif"  # all frames, as the cells lie
 SHEET_JPEG = "sheet.jpg"
 FILES = (VIDEO, POSTER, SHEET, SHEET_JPEG)
 
+_Side: TypeAlias = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+_Size: TypeAlias = tuple[_Side, _Side]
+
 
 @dataclass(frozen=True)
 class FileNote:
     """What a file of a clip must be."""
 
-    bytes: int
+    bytes: Count
     sha256: str
 
 
@@ -41,19 +44,23 @@ class ClipRecord:
     target: str
     recipe_name: str
     recipe_digest: str
-    seed: int
+    seed: Count
     weights_sha256: str
-    stride: int  # neurons from one frame to the next
-    fps: int
-    grid: Size  # (rows, cols) of neurons
-    cells: Size  # (rows, cols) of frames
-    frame_size: Size  # (height, width) in pixels, of the masters
-    video_size: Size  # of the video and its poster: the masters', brought to even numbers
-    sheet_size: Size
+    stride: Count  # neurons from one frame to the next
+    fps: Count
+    grid: _Size  # (rows, cols) of neurons
+    cells: _Size  # (rows, cols) of frames
+    frame_size: _Size  # (height, width) in pixels, of the masters
+    video_size: _Size  # of the video and its poster: the masters', brought to even numbers
+    sheet_size: _Size
     encoder: str  # settings and versions
     source: str  # digest of all frames' pixels and of the encoder: all that the bytes depend on
     files: Mapping[str, FileNote]
-    format: int = FORMAT
+    format: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        if self.files.keys() != set(FILES):
+            raise ValueError(f"its files are not {', '.join(FILES)}")
 
     def is_of(self, clip: Clip, weights_sha256: str) -> bool:
         """Whether this is the video that a clip and weights ask for, whatever its frames look like."""
@@ -67,24 +74,16 @@ class ClipRecord:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "ClipRecord":
+    def from_json(cls, text: str | bytes) -> "ClipRecord":
         """Read a record.
 
         Raises:
             StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
         """
         try:
-            data = parse_json(text)
-        except ValueError:
-            raise StoreError("not JSON as this program writes it") from None
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise StoreError(f"not of format {FORMAT}, the one that this version reads")
-        if data.keys() != {field.name for field in fields(cls)}:
-            raise StoreError("has missing or additional fields")
-        try:
-            return _read(data)
-        except (TypeError, ValueError, AttributeError):
-            raise StoreError("has a field of the wrong type") from None
+            return read_json(text, cls)
+        except ValueError as error:
+            raise StoreError(f"not a record that this version reads: {error}") from None
 
 
 def clip_target(clip: Clip) -> str:
@@ -140,8 +139,8 @@ def read_clip(path: Path) -> ClipRecord:
         StoreError: not there, or damaged.
     """
     try:
-        return ClipRecord.from_json(read_whole(path, MOST_JSON).decode())
-    except (OSError, UnicodeDecodeError) as error:
+        return ClipRecord.from_json(read_file(path, MOST_JSON))
+    except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error}") from None
     except StoreError as error:
         raise StoreError(f"{path}: {error}; encode the video again, with atlas raster or atlas build") from None
@@ -176,26 +175,3 @@ def write_clip(folder: Path, files: Mapping[str, bytes], record: ClipRecord) -> 
     for name, data in files.items():
         write_atomically(folder / name, data)
     write_atomically(folder / RECORD, record.to_json().encode())
-
-
-_TEXTS = ("target", "recipe_name", "recipe_digest", "weights_sha256", "encoder", "source")
-_COUNTS = ("seed", "stride", "fps")
-_SIZES = ("grid", "cells", "frame_size", "video_size", "sheet_size")
-
-
-def _read(data: dict[str, Any]) -> ClipRecord:
-    if not all(isinstance(data[key], str) for key in _TEXTS):
-        raise TypeError
-    if not all(_is_count(data[key]) for key in _COUNTS):
-        raise TypeError
-    sizes = {key: tuple(data[key]) for key in _SIZES}
-    if not all(len(size) == 2 and all(_is_count(side) and side for side in size) for size in sizes.values()):
-        raise TypeError
-    files = {name: FileNote(**note) for name, note in data["files"].items()}
-    if files.keys() != set(FILES) or not all(_is_count(f.bytes) and isinstance(f.sha256, str) for f in files.values()):
-        raise TypeError
-    return ClipRecord(**{**data, **sizes, "files": files})
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0

@@ -9,15 +9,15 @@ from pathlib import Path
 from PIL import Image
 
 from atlas.common.errors import StoreError
-from atlas.common.paths import open_regular
 from atlas.store.files import walk, write_if_changed
-from atlas.store.media import DAMAGE
+from atlas.store.media import open_picture
 from atlas.store.records import WeightsId
 
 FOLDER = "examples"
 CROPS = "crops"
 LARGEST = 160  # pixels of the longer side
 MOST_BYTES = 2**20  # of a crop's file
+_REMEDY = "run atlas examples --force"
 _SUFFIX = ".webp"  # of other files than masters, which are PNG
 _NAME = re.compile(r"[0-9a-f]{24}\.webp")
 
@@ -60,16 +60,12 @@ def open_crop(path: Path) -> Image.Image:
     Raises:
         StoreError: not there, damaged, or edited.
     """
-    try:
-        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["WEBP"]) as image:
-            if max(image.size) > LARGEST:
-                raise StoreError(f"{path}: larger than a crop is; run atlas examples --force")
-            image.load()
-            picture = image.convert("RGB")
-    except DAMAGE as error:
-        raise StoreError(f"{path}: missing or damaged: {error}; run atlas examples --force") from None
+    with open_picture(path, "WEBP", MOST_BYTES, _REMEDY) as image:
+        if max(image.size) > LARGEST:
+            raise StoreError(f"{path}: larger than a crop is; {_REMEDY}")
+        picture = image.convert("RGB")
     if crop_name(picture) != path.name:
-        raise StoreError(f"{path}: its pixels are not those of its name; run atlas examples --force")
+        raise StoreError(f"{path}: its pixels are not those of its name; {_REMEDY}")
     return picture
 
 

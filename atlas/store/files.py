@@ -16,7 +16,7 @@ from typing import IO, TypeVar
 
 from atlas.common import log
 from atlas.common.errors import StoreError
-from atlas.common.paths import read_whole
+from atlas.common.paths import read_file
 
 if sys.platform != "win32":
     import fcntl
@@ -65,19 +65,12 @@ def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
         VanishedError: the temporary file is gone; see `again_if_vanished`.
         OSError: the file cannot be written; the path is as it was before, as it is after any other exception.
     """
-    temporary = _temporary_in(path.parent)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _create(temporary) as file, _tell_vanished(temporary):
-            yield file
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-            temporary.replace(path)  # while it is locked: it must never be taken for one that was left behind
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+    with _temporary(path.parent) as (temporary, file):
+        yield file
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
+        temporary.replace(path)  # while it is locked: it must never be taken for one that was left behind
     if sync:
         _sync_folder(path.parent)
 
@@ -92,14 +85,26 @@ def temporary_file(folder: Path) -> Iterator[Path]:
         VanishedError: it is gone, and something failed; see `again_if_vanished`.
         OSError: it cannot be made.
     """
-    path = _temporary_in(folder)
+    with _temporary(folder) as (path, _):
+        yield path
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A new file, locked, which is removed in the end unless it has got another name."""
+    path = folder / f".{_host()}-{secrets.token_hex(8)}{TEMPORARY}"
     folder.mkdir(parents=True, exist_ok=True)
-    with _create(path):
+    with _create(path) as file:
         try:
-            with _tell_vanished(path):
-                yield path
+            yield path, file
+        except Exception as error:
+            is_gone = not path.exists() or getattr(error, "errno", None) == errno.ESTALE
+            if is_gone and folder.is_dir():
+                raise VanishedError(errno.ENOENT, "its temporary file was removed by another", str(path)) from error
+            raise
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
 
 
 def again_if_vanished(write: Callable[[], Made]) -> Made:
@@ -108,18 +113,6 @@ def again_if_vanished(write: Callable[[], Made]) -> Made:
         return write()
     except VanishedError:
         return write()
-
-
-@contextmanager
-def _tell_vanished(temporary: Path) -> Iterator[None]:
-    """Make a `VanishedError` of an error, if a file is gone and its folder is not."""
-    try:
-        yield
-    except Exception as error:
-        is_gone = not temporary.exists() or getattr(error, "errno", None) == errno.ESTALE
-        if is_gone and temporary.parent.is_dir():
-            raise VanishedError(errno.ENOENT, "its temporary file was removed by another", str(temporary)) from error
-        raise
 
 
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
@@ -137,7 +130,7 @@ def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
 def holds(path: Path, data: bytes) -> bool:
     """Whether a file is there and has these bytes; a file that cannot be read has not."""
     try:
-        return path.stat().st_size == len(data) and read_whole(path, len(data)) == data
+        return read_file(path, len(data)) == data
     except OSError:
         return False
 
@@ -156,29 +149,27 @@ def walk(folder: Path, *, through_links: bool = True, skip_unreadable: bool = Fa
     Raises:
         StoreError: a folder cannot be read.
     """
-    found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    folders, links = [folder], list[Path]()
-    while folders or links:
-        here = folders.pop() if folders else links.pop(0)
-        try:
-            at = here.stat()
-            if (at.st_dev, at.st_ino) in seen:
+
+    def refuse(error: OSError) -> None:
+        if not skip_unreadable and not isinstance(error, FileNotFoundError):  # that was removed in this moment
+            why = f"cannot be read: {error.strerror}; allow this user to read it"
+            raise StoreError(f"{error.filename}: {why}") from None
+
+    found, seen, starts = list[Path](), set[tuple[int, int]](), [folder]
+    for start in starts:
+        for here, folders, files in os.walk(start, onerror=refuse):
+            parent = Path(here)
+            try:
+                identity = _identity(parent)
+            except OSError:
+                continue  # removed in this moment
+            if identity in seen:
+                folders.clear()
                 continue
-            seen.add((at.st_dev, at.st_ino))
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
-        except FileNotFoundError:
-            continue  # removed in this moment
-        except OSError as error:
-            if skip_unreadable:
-                continue
-            raise StoreError(f"{here}: cannot be read: {error.strerror}; allow this user to read it") from None
-        found += map(Path, entries)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(Path(entry))
-            elif through_links and entry.is_dir():
-                links.append(Path(entry))
+            seen.add(identity)
+            found += (parent / name for name in (*folders, *files))
+            if through_links:
+                starts += sorted(parent / name for name in folders if (parent / name).is_symlink())
     return sorted(found)
 
 
@@ -205,8 +196,7 @@ def sweep_temporaries(folder: Path, *, through_links: bool = False) -> int:
     Returns:
         How many files were removed; one that cannot be is left.
     """
-    paths = walk(folder, through_links=through_links, skip_unreadable=True)
-    return sum(_remove_if_abandoned(path) for path in paths if _TEMPORARY_NAME.fullmatch(path.name))
+    return sum(map(_remove_if_abandoned, walk(folder, through_links=through_links, skip_unreadable=True)))
 
 
 @contextmanager
@@ -218,18 +208,14 @@ def locked_folder(folder: Path) -> Iterator[None]:
     Raises:
         StoreError: the folder cannot be made, or another stands in its place in the end.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be used as a folder: {error.strerror}; choose another") from None
+    identity = make_folder(folder)
+    handle = os.open(folder, os.O_RDONLY)
     try:
         if _lock(handle, wait=False) is False:
             log.notice(f"another run is writing {folder}; waiting for it to end")
             _lock(handle, wait=True)
-        here = os.fstat(handle)
         yield
-        check_same_folder(folder, (here.st_dev, here.st_ino))
+        check_same_folder(folder, identity)
     finally:
         os.close(handle)
 
@@ -242,10 +228,9 @@ def make_folder(folder: Path) -> tuple[int, int]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        found = folder.stat()
+        return _identity(folder)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be used as a folder: {error.strerror}; choose another") from None
-    return found.st_dev, found.st_ino
 
 
 def check_same_folder(folder: Path, identity: tuple[int, int]) -> None:
@@ -254,20 +239,18 @@ def check_same_folder(folder: Path, identity: tuple[int, int]) -> None:
     Raises:
         StoreError: it is not.
     """
-    try:
-        found = folder.stat()
-        is_same = (found.st_dev, found.st_ino) == identity
-    except OSError:
-        is_same = False
-    if not is_same:
-        raise StoreError(
-            f"{folder}: vanished while it was in use, and what was in it with it: removed, or its disk unmounted; "
-            "bring it back if you can, and run the same command again"
-        )
+    with suppress(OSError):
+        if _identity(folder) == identity:
+            return
+    raise StoreError(
+        f"{folder}: vanished while it was in use, and what was in it with it: removed, or its disk unmounted; "
+        "bring it back if you can, and run the same command again"
+    )
 
 
-def _temporary_in(folder: Path) -> Path:
-    return folder / f".{_host()}-{secrets.token_hex(8)}{TEMPORARY}"
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
 
 
 @cache
@@ -292,16 +275,14 @@ def _create(temporary: Path) -> IO[bytes]:
 
 def _remove_if_abandoned(path: Path) -> bool:
     name = _TEMPORARY_NAME.fullmatch(path.name)
-    is_ours = name is not None and name[1] == _host()
-    try:
-        with open(path, "r+b") as file:
-            is_free = _lock(file.fileno(), wait=False)
-            age = time.time() - os.fstat(file.fileno()).st_mtime
-            if (is_free and is_ours) or (is_free is not False and age > _ABANDONED):
-                path.unlink()
-                return True
-    except OSError:
-        pass  # it is gone by now, or not ours to remove
+    if not name:
+        return False
+    with suppress(OSError), open(path, "r+b") as file:  # it may be gone by now, or not ours to remove
+        is_free = _lock(file.fileno(), wait=False)
+        is_old = time.time() - os.fstat(file.fileno()).st_mtime > _ABANDONED
+        if (is_free and name[1] == _host()) or (is_free is not False and is_old):
+            path.unlink()
+            return True
     return False
 
 

@@ -5,22 +5,21 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from PIL import Image, PngImagePlugin
 
 from atlas.common.errors import StoreError
-from atlas.common.paths import open_regular
 from atlas.plan.config import LARGEST_SIZE
 from atlas.plan.jobs import Job
 from atlas.store.files import walk, write_atomically
-from atlas.store.media import DAMAGE
+from atlas.store.media import open_picture
 from atlas.store.records import Record, WeightsId
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
 KEY = "atlas"  # of the PNG's iTXt chunk
 PHOTOS = "photos"  # the folder of a store whose pictures are no masters
 MOST_BYTES = 4 * LARGEST_SIZE**2  # of a file: more than the largest picture takes uncompressed, and its record
+_REMEDY = "render it again"
 _WEIGHTS_FOLDER = re.compile(r".+-[0-9a-f]{8}")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -60,11 +59,18 @@ def read_record(path: Path) -> Record:
     Raises:
         StoreError: not there, not a master, or cut off.
     """
+    with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
+        text = image.info.get(KEY)  # its chunk stands before the pixels, so that reading it is quick
+        assert image.fp
+        image.fp.seek(-len(_PNG_END), 2)
+        if image.fp.read() != _PNG_END:
+            raise StoreError(f"{path}: cut off; {_REMEDY}")
+    if not isinstance(text, str):
+        raise StoreError(f"{path}: carries no record of the atlas; {_REMEDY}")
     try:
-        with open_regular(path, MOST_BYTES) as file:
-            return _record_of(path, file)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
+        return Record.from_json(str(text))  # msgspec takes no subclass of it, which Pillow's is
+    except StoreError as error:
+        raise StoreError(f"{path}: {error}; {_REMEDY}") from None
 
 
 def open_master(path: Path) -> tuple[Image.Image, Record]:
@@ -77,18 +83,14 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
         StoreError: not there, damaged, or edited.
     """
     record = read_record(path)
-    try:
-        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["PNG"]) as image:
-            if image.size != (record.width, record.height):  # before memory is taken for a size that a person made up
-                raise StoreError(f"{path}: its size is not that of its record, so it was edited; render it again")
-            if max(image.size) > LARGEST_SIZE:
-                raise StoreError(f"{path}: larger than the {LARGEST_SIZE} px that are rendered; render it again")
-            image.load()
-            picture = image.convert("RGB")
-    except DAMAGE as error:
-        raise StoreError(f"{path}: damaged: {error}; render it again") from None
+    with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
+        if image.size != (record.width, record.height):  # before memory is taken for a size that a person made up
+            raise StoreError(f"{path}: its size is not that of its record, so it was edited; {_REMEDY}")
+        if max(image.size) > LARGEST_SIZE:
+            raise StoreError(f"{path}: larger than the {LARGEST_SIZE} px that are rendered; {_REMEDY}")
+        picture = image.convert("RGB")
     if pixels_sha256(picture.tobytes()) != record.pixels_sha256:
-        raise StoreError(f"{path}: its pixels are not those of its record, so it was edited; render it again")
+        raise StoreError(f"{path}: its pixels are not those of its record, so it was edited; {_REMEDY}")
     return picture, record
 
 
@@ -118,7 +120,7 @@ def list_masters(store: Path) -> Iterator[Path]:
 
 
 def unknown_folders(store: Path) -> Iterator[str]:
-    """One line for each folder of masters whose weights no readable note tells, so that nobody finds them; sorted."""
+    """One line for each folder of masters that is not shown, since no readable note tells its weights; sorted."""
     try:
         folders = sorted(path for path in store.iterdir() if _WEIGHTS_FOLDER.fullmatch(path.name))
     except FileNotFoundError:
@@ -127,42 +129,19 @@ def unknown_folders(store: Path) -> Iterator[str]:
         yield f"{store}: cannot be read: {error.strerror}; allow this user to read it"
         return
     for folder in folders:
-        if not _has_its_note(folder) and _holds_masters(folder):
+        try:
+            is_unknown = read_weights_id(folder / WEIGHTS_FILE).folder != folder.name
+        except StoreError:
+            is_unknown = True
+        if is_unknown and _may_hold_masters(folder):
             yield (
                 f"{folder}: not shown: its {WEIGHTS_FILE} cannot be read, or is of a folder of another name: allow "
                 "this user to read it, give the folder its name again, or render with these weights once more"
             )
 
 
-def _has_its_note(folder: Path) -> bool:
-    try:
-        return read_weights_id(folder / WEIGHTS_FILE).folder == folder.name
-    except StoreError:
-        return False
-
-
-def _holds_masters(folder: Path) -> bool:
-    """Whether there are masters in a folder; one that cannot be read may have some."""
+def _may_hold_masters(folder: Path) -> bool:
     try:
         return any(list_masters(folder))
-    except StoreError:
+    except StoreError:  # it cannot be read
         return True
-
-
-def _record_of(path: Path, file: IO[bytes]) -> Record:
-    """The record in an open master; its text chunk stands before the pixels, so that reading it is quick."""
-    try:
-        with Image.open(file, formats=["PNG"]) as image:
-            text = image.info.get(KEY)
-        file.seek(-len(_PNG_END), 2)
-        is_whole = file.read() == _PNG_END
-    except DAMAGE:
-        raise StoreError(f"{path}: not a whole PNG file; render it again") from None
-    if not is_whole:
-        raise StoreError(f"{path}: cut off; render it again")
-    if not isinstance(text, str):
-        raise StoreError(f"{path}: carries no record of the atlas; render it again")
-    try:
-        return Record.from_json(text)
-    except StoreError as error:
-        raise StoreError(f"{path}: {error}; render it again") from None

@@ -1,35 +1,47 @@
-"""Pictures and videos as files: is one whole? Path → what is wrong with it."""
+"""Pictures and videos of a store and a site: opened without trusting them; whole, or what is wrong with them."""
 
 import io
-import struct
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
-from atlas.common.paths import read_whole
+from atlas.common.errors import StoreError
+from atlas.common.paths import open_file, read_file
 
 MOST_BYTES = 2**30  # of a picture or a video; a site of more cannot be published
 MEDIA = (".avif", ".jpg", ".png", ".mp4")
-# Pillow's readers raise whatever a damaged file leads them to, so this names all but want of memory and Ctrl-C;
-# a warning of a bomb is an error only where a person or a test says so.
-DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 _JPEG_END = b"\xff\xd9"
+
+
+@contextmanager
+def open_picture(path: Path, kind: str, most: int, remedy: str) -> Iterator[ImageFile]:
+    """Open a picture of a store; its header is read, and its pixels when somebody asks for them.
+
+    Args:
+        path: of the file.
+        kind: of Pillow's formats.
+        most: bytes that the file may have.
+        remedy: the end of the error's message.
+
+    Raises:
+        StoreError: not there, too large, of another kind, or damaged, which also comes out while the context lasts.
+    """
+    with damage_refused(path, remedy), open_file(path, most) as file, Image.open(file, formats=[kind]) as image:
+        yield image
+
+
+@contextmanager
+def damage_refused(path: Path, remedy: str) -> Iterator[None]:
+    """Raise whatever a damaged file leads Pillow's readers to as a `StoreError`."""
+    try:
+        yield
+    except (StoreError, MemoryError):  # the latter is no fault of the file
+        raise
+    except Exception as error:
+        raise StoreError(f"{path}: missing or damaged: {error}; {remedy}") from None
 
 
 def media_fault(path: Path, *, is_copy: bool = False) -> str | None:
@@ -48,12 +60,13 @@ def media_fault(path: Path, *, is_copy: bool = False) -> str | None:
 
 def _picture_fault(path: Path, is_copy: bool) -> str | None:
     try:
-        data = read_whole(path, MOST_BYTES)
-        with Image.open(io.BytesIO(data)) as image:
-            has_profile = "icc_profile" in image.info
-            if is_copy:  # browsers must decode it
-                image.load()
-    except DAMAGE:
+        with damage_refused(path, ""):
+            data = read_file(path, MOST_BYTES)
+            with Image.open(io.BytesIO(data)) as image:
+                has_profile = "icc_profile" in image.info
+                if is_copy:  # browsers must decode it
+                    image.load()
+    except StoreError:
         return "not a picture"
     if is_copy and has_profile:
         return "has a colour profile, and of an AVIF whose profile is not one of RGB browsers show nothing"
@@ -63,7 +76,7 @@ def _picture_fault(path: Path, is_copy: bool) -> str | None:
 
 def _video_fault(path: Path) -> str | None:
     try:
-        data = read_whole(path, MOST_BYTES)
+        data = read_file(path, MOST_BYTES)
     except OSError:
         return "not a video"
     kinds = [kind for kind, _ in _boxes(data)]

@@ -1,22 +1,33 @@
 """The provenance of a rendering: `Record` ↔ JSON. Nothing in it depends on the clock, a path or the order of work."""
 
 import json
-import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar, get_args
+
+import msgspec
+from msgspec import Meta
 
 from atlas.common.errors import StoreError
 from atlas.plan.config import BUILT_IN_WEIGHTS
 from atlas.plan.jobs import Job
-from atlas.plan.recipes import INPUT_MAPS, InputMap, Recipe
+from atlas.plan.recipes import InputMap, Recipe
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 LARGEST_NUMBER = 1e300  # so that the difference between two is finite too; more counts as not finite
-_DEEPEST = 20  # levels of lists and tables; a record has five
 NOISE = "noise"
 Status = Literal["ok", "no_gradient", "not_raised", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 DEMO_SHA256 = "cf84acacdf6c911ad1b5c5b2a3df6abbc8b1393b699de2b3d0395e075987b2cb"  # of demo.safetensors
+
+# What a field of a record may hold. All of it is bounded, so that what was read can also be written.
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Number: TypeAlias = Annotated[float, Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
+_Scalar: TypeAlias = str | bool | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Number | None
+_Setting: TypeAlias = _Scalar | list[_Scalar | dict[str, _Scalar | list[_Scalar]]]
+
+Read = TypeVar("Read", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -65,8 +76,8 @@ class Numerics:
 
     device: str  # kind: "cpu", "cuda" or "mps"
     precision: str  # "fp64", "fp32", "tf32" or "bf16"
-    batch_size: int
-    threads: int  # of the CPU
+    batch_size: Count
+    threads: Count  # of the CPU
     model: str | None = None  # of the GPU, or the CPU's instruction set; None: unknown, as in older records
     cudnn: str | None = None  # version of cuDNN, on CUDA; None: unknown, or another device
 
@@ -75,20 +86,20 @@ class Numerics:
 class OctaveScores:
     """What one octave did; None where a number was not finite."""
 
-    size: int  # pixels
-    score_start: float | None
-    score_end: float | None
+    size: Count  # pixels
+    score_start: Number | None
+    score_end: Number | None
 
 
 @dataclass(frozen=True)
 class FailedStep:
     """Where an image went non-finite, both counted from 0."""
 
-    octave: int
-    step: int
+    octave: Count
+    step: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """Everything that is known of one rendering.
 
@@ -98,25 +109,25 @@ class Record:
 
     target: str
     recipe_name: str
-    recipe: dict[str, Any]
+    recipe: dict[str, _Setting]
     recipe_digest: str
     start: str  # "noise", or a photograph's id: the SHA-256 of its file, and "-srgb" if its colours were converted
-    seed: int
+    seed: Count
     weights: WeightsId
-    input: InputMap  # what the network was given for a picture x; "x" in records from before there was a choice
+    input: InputMap = "x"  # what the network was given for a picture x; records from before there was a choice lack it
     torch: str
     torchvision: str
     numerics: Numerics
     status: Status
     failed_at: FailedStep | None
     octaves: tuple[OctaveScores, ...]
-    score_start: float | None
-    score_shown: float | None
-    gradient_norm: float | None  # L2 norm of the first step's gradient
-    width: int  # pixels
-    height: int
+    score_start: Number | None
+    score_shown: Number | None
+    gradient_norm: Number | None  # L2 norm of the first step's gradient
+    width: Count  # pixels
+    height: Count
     pixels_sha256: str  # of the RGB bytes, row by row
-    format: int = FORMAT
+    format: Literal[1] = 1
 
     def is_of(self, job: Job, weights: WeightsId, precision: str | None = None) -> bool:
         """Whether this is the rendering that a job asks for.
@@ -163,15 +174,9 @@ class Record:
             StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
         """
         try:
-            data = parse_json(text)
-        except ValueError:
-            raise StoreError("its record is not JSON as this program writes it") from None
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise StoreError(f"its record is not of format {FORMAT}, the one that this version reads")
-        data = {"input": "x", **data}
-        if data.keys() != {one.name for one in fields(cls)}:
-            raise StoreError("its record has missing or additional fields")
-        return _read(data)
+            return read_json(text, cls)
+        except ValueError as error:
+            raise StoreError(f"its record is not one that this version reads: {error}") from None
 
 
 def finite(value: float) -> float | None:
@@ -179,94 +184,21 @@ def finite(value: float) -> float | None:
     return value if abs(value) <= LARGEST_NUMBER else None
 
 
-def parse_json(text: str | bytes) -> Any:
-    """What a small JSON file or chunk of a store says, if this program could have written it.
+def read_json(text: str | bytes, kind: type[Read]) -> Read:
+    """Read the JSON of a small file or chunk of a store.
 
-    Python reads more than JSON has: numbers that are not finite, and halves of characters, which no file can hold.
+    Args:
+        text: the JSON.
+        kind: a dataclass, of whose types the values must be.
 
     Raises:
-        ValueError: it is not JSON, has such a number or text, a whole number of more than 64 bits, or is nested deeply.
+        ValueError: not JSON, or with a missing, additional or mistyped field.
     """
     try:
-        data = json.loads(text, parse_constant=_real_number, parse_float=_real_number, parse_int=_whole_number)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    _check_values(data, _DEEPEST)
-    return data
-
-
-def _real_number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
-
-
-def _whole_number(text: str) -> int:
-    value = int(text)
-    if not -(2**63) <= value < 2**63:
-        raise ValueError(text)
-    return value
-
-
-def _check_values(value: object, levels: int) -> None:
-    """Check that all text can be written, and that there are no more levels."""
-    if isinstance(value, str):
-        value.encode()
-    elif isinstance(value, dict | list):
-        if not levels:
-            raise ValueError("nested too deeply")
-        for inner in value:
-            _check_values(inner, levels - 1)
-        for inner in value.values() if isinstance(value, dict) else ():
-            _check_values(inner, levels - 1)
-
-
-def _read(data: dict[str, Any]) -> Record:
-    try:
-        record = Record(
-            **{
-                **data,
-                "weights": WeightsId(**data["weights"]),
-                "numerics": Numerics(**data["numerics"]),
-                "failed_at": FailedStep(**data["failed_at"]) if data["failed_at"] else None,
-                "octaves": tuple(OctaveScores(**octave) for octave in data["octaves"]),
-            }
-        )
-    except TypeError:
-        raise StoreError("its record has missing or additional fields") from None
-    _check_types(record)
-    return record
-
-
-_TEXTS = ("target", "recipe_name", "recipe_digest", "start", "torch", "torchvision", "pixels_sha256")
-_NUMBERS = ("score_start", "score_shown", "gradient_norm")
-
-
-def _check_types(record: Record) -> None:
-    weights, numerics = record.weights, record.numerics
-    texts = [getattr(record, name) for name in _TEXTS]
-    texts += [weights.name, weights.sha256, weights.note, numerics.device, numerics.precision]
-    counts = [record.seed, record.width, record.height, numerics.batch_size, numerics.threads]
-    numbers = [getattr(record, name) for name in _NUMBERS]
-    for octave in record.octaves:
-        counts.append(octave.size)
-        numbers += [octave.score_start, octave.score_end]
-    if record.failed_at:
-        counts += [record.failed_at.octave, record.failed_at.step]
-    sound = (
-        all(isinstance(text, str) for text in texts)
-        and all(text is None or isinstance(text, str) for text in (numerics.model, numerics.cudnn))
-        and all(type(count) is int and count >= 0 for count in counts)
-        and all(number is None or _is_finite_number(number) for number in numbers)
-        and record.status in STATUSES
-        and record.input in INPUT_MAPS
-        and weights.input is None
-        and isinstance(record.recipe, dict)
-    )
-    if not sound:
-        raise StoreError("its record has a field of the wrong type")
-
-
-def _is_finite_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= LARGEST_NUMBER
+        found = msgspec.json.decode(text, type=kind)
+        unknown = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).keys() - {one.name for one in fields(kind)}
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(error) from None
+    if unknown:
+        raise ValueError(f"unknown field {min(unknown)!r}")
+    return found

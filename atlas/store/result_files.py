@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from atlas.common.paths import read_whole
+from atlas.common.paths import read_file
 from atlas.store.files import write_if_changed
 from atlas.store.records import WeightsId
 
@@ -54,7 +54,7 @@ def write_result(path: Path, found: object, inputs: str) -> None:
 def read_result(path: Path, kind: type[Found], inputs: str) -> Found | None:
     """Read a finding, or None if there is none of these inputs; a damaged one counts as none."""
     try:
-        file = msgspec.json.decode(read_whole(path, MOST_BYTES), type=_File)
+        file = msgspec.json.decode(read_file(path, MOST_BYTES), type=_File)
         return msgspec.json.decode(file.found, type=kind) if file.inputs == inputs else None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

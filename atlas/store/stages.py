@@ -6,11 +6,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from atlas.common.paths import open_regular, read_whole
+from atlas.common.errors import StoreError
+from atlas.common.paths import read_file
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.store.files import walk, write_atomically
-from atlas.store.media import DAMAGE, has_all_boxes
+from atlas.store.media import damage_refused, has_all_boxes
 from atlas.store.records import Record
 
 SIDE = 160  # pixels of a stage at most
@@ -65,17 +66,13 @@ def write_stages(master: Path, stages: Sequence[Image.Image], record: Record) ->
 def find_stages(master: Path, job: Job, record: Record) -> Path | None:
     """The strip of a master, if it is there, whole, and of these very pixels."""
     path = stages_path(master)
-    is_its = has_stages(job) and _look_at(path) == (record.pixels_sha256, strip_size(job.recipe))
+    is_its = has_stages(job) and _read_strip(path) == (record.pixels_sha256, strip_size(job.recipe))
     return path if is_its else None
 
 
 def pixels_of(path: Path) -> str | None:
-    """The hash of the pixels to which a strip belongs; None if it cannot be read, or says none."""
-    try:
-        with open_regular(path, MOST_BYTES) as file, Image.open(file, formats=["AVIF"]) as image:
-            found = image.getexif().get(_DESCRIPTION)
-    except DAMAGE:
-        return None
+    """The hash of its master's pixels that a strip names; None if it is not there or not whole, or names none."""
+    found, _ = _read_strip(path)
     return found if isinstance(found, str) else None
 
 
@@ -95,12 +92,13 @@ def master_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(_SUFFIX) + ".png")
 
 
-def _look_at(path: Path) -> tuple[object, tuple[int, int]] | None:
-    """Whose pixels a strip says it is of, and its size, from one reading; None if it is not there, or not whole."""
+def _read_strip(path: Path) -> tuple[object, tuple[int, int] | None]:
+    """The hash that a strip names, and its (width, height); (None, None) if it is not there, or not whole."""
     try:
-        data = read_whole(path, MOST_BYTES)
-        with Image.open(io.BytesIO(data), formats=["AVIF"]) as image:
-            found = image.getexif().get(_DESCRIPTION), image.size
-    except DAMAGE:
-        return None
-    return found if has_all_boxes(data) else None
+        with damage_refused(path, ""):
+            data = read_file(path, MOST_BYTES)
+            with Image.open(io.BytesIO(data), formats=["AVIF"]) as image:
+                found = image.getexif().get(_DESCRIPTION), image.size
+    except StoreError:
+        return None, None
+    return found if has_all_boxes(data) else (None, None)

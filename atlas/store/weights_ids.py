@@ -7,11 +7,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from atlas.common.errors import ConfigError, StoreError, WeightsError
-from atlas.common.paths import PathError, check_file, is_folder, is_there, read_whole
+from atlas.common.paths import PathError, check_file, is_folder, is_there, read_file
 from atlas.plan.config import BUILT_IN_WEIGHTS
-from atlas.plan.recipes import INPUT_MAPS, InputMap
+from atlas.plan.recipes import InputMap
 from atlas.store.files import MOST_JSON, write_if_changed
-from atlas.store.records import WeightsId, parse_json
+from atlas.store.records import WeightsId, read_json
 
 WEIGHTS_FILE = "weights.json"  # in a weights' folder: name, hash and note
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")  # which a name of weights goes without
@@ -52,13 +52,8 @@ def read_weights_id(file: Path) -> WeightsId:
         StoreError: not there, or damaged.
     """
     try:
-        data = parse_json(read_whole(file, MOST_JSON))
-        weights = WeightsId(**data)
-        texts = (weights.name, weights.sha256, weights.note)
-        if not all(isinstance(text, str) for text in texts) or weights.input not in (None, *INPUT_MAPS):
-            raise TypeError
-        return weights
-    except (OSError, ValueError, TypeError, AttributeError):
+        return read_json(read_file(file, MOST_JSON), WeightsId)
+    except (OSError, ValueError):
         raise StoreError(f"{file}: missing or damaged; render with these weights, and it is written again") from None
 
 

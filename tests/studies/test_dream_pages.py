@@ -21,6 +21,7 @@ from atlas.store.records import Status
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies.dreams.jobs import Dream, config_dreams
 from atlas.studies.dreams.page import dream_page
+from atlas.studies.dreams.starts import identify_photos, keep_photos
 from browser import chromium
 from stores import WEIGHTS, put
 
@@ -48,9 +49,9 @@ def make(folder: Path, statuses: tuple[Status | None, ...] = ("ok",)) -> tuple[C
     (folder / "secret folder").mkdir()
     Image.linear_gradient("L").resize((120, 180)).convert("RGB").save(folder / "secret folder" / "tall one.png")
     (folder / "atlas.toml").write_text(TEXT)
-    config = photos.look_at_photos(load_config(str(folder / "atlas.toml")), lambda line: None)
+    config = identify_photos(load_config(str(folder / "atlas.toml")), lambda line: None)
     dreams = config_dreams(config)
-    photos.keep_photos(config, [dream.job for dream in dreams])
+    keep_photos(config, [dream.job for dream in dreams])
     write_weights_id(config.store, WEIGHTS)
     for at, dream in enumerate(dreams):
         if status := statuses[at % len(statuses)]:
@@ -130,9 +131,9 @@ def test_people_read_the_files_name_and_paths_have_what_is_safe(tmp_path: Path) 
         Image.new("RGB", (120, 180), colour).save(tmp_path / text)
     lines = TEXT.replace('"secret folder/tall one.png", "drawn"', ", ".join(f'"{text}"' for text in texts))
     (tmp_path / "atlas.toml").write_text(lines, encoding="utf-8")
-    config = photos.look_at_photos(load_config(str(tmp_path / "atlas.toml")), lambda line: None)
+    config = identify_photos(load_config(str(tmp_path / "atlas.toml")), lambda line: None)
     dreams = config_dreams(config)
-    photos.keep_photos(config, [dream.job for dream in dreams])
+    keep_photos(config, [dream.job for dream in dreams])
     write_weights_id(config.store, WEIGHTS)
     for dream in dreams:
         put(config.store, dream.job, seed=dream.title)
@@ -197,7 +198,7 @@ def test_nothing_is_encoded_twice_and_another_photograph_anew(tmp_path: Path) ->
     assert built(config).encoded == 0
     (named, drawn), file = config.lists.dream.photos, tmp_path / "secret folder" / "tall one.png"
     Image.new("RGB", (120, 180), (9, 99, 9)).save(file)
-    other = photos.look_at_photos(config, lambda line: None)
+    other = identify_photos(config, lambda line: None)
     assert other.lists.dream.photos[0].photo != named.photo
     assert other.lists.dream.photos[1] == drawn
     built(other)
@@ -287,9 +288,9 @@ def test_a_scan_in_grey_is_shown(browser: Any, tmp_path: Path) -> None:
     config, _ = make(tmp_path)
     ramp = Image.linear_gradient("L").resize((120, 180))
     ramp.save(tmp_path / "secret folder" / "tall one.png", icc_profile=icc.grey(1.8))
-    config = photos.look_at_photos(config, lambda line: None)
+    config = identify_photos(config, lambda line: None)
     dream = config_dreams(config)[0]
-    photos.keep_photos(config, [dream.job])
+    keep_photos(config, [dream.job])
     put(config.store, dream.job)
     built(config)
     found = browser.new_page()

@@ -34,9 +34,9 @@ from atlas.site.build import build_site
 from atlas.site.check import check_site, check_store
 from atlas.store.crops import open_crop
 from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
-from atlas.store.photos import look_at_photos
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies.dreams.starts import identify_photos
 from atlas.studies.examples import find as study
 from atlas.studies.examples import pictures as galleries
 from atlas.studies.examples.find import field_in, find_examples
@@ -894,7 +894,7 @@ def test_nothing_that_a_picture_says_of_its_maker_is_kept_or_published(weights_f
         assert says(file.read_bytes()), file
     text = PRIVATE.format(weights=str(weights_file), photos=[f"pictures/{file.name}" for file in files])
     (tmp_path / "atlas.toml").write_text(text)
-    config = look_at_photos(load_config(str(tmp_path / "atlas.toml")), print)
+    config = identify_photos(load_config(str(tmp_path / "atlas.toml")), print)
     lists = replace(config.lists.emptied(), dream=config.lists.dream, examples=config.lists.examples)
     with RunConsole() as console:
         built = pipeline.build(replace(config, lists=lists), RunOptions(device="cpu"), console)

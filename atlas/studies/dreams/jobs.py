@@ -9,8 +9,8 @@ from atlas.inception import layers
 from atlas.plan.config import LARGEST_SIZE, Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe, octave_size
-from atlas.plan.starts import LARGEST_SIDE, Photo
-from atlas.studies.dreams.settings import DreamList, StartPhoto
+from atlas.plan.starts import LARGEST_SIDE, Photo, StartPhoto
+from atlas.studies.dreams.settings import DreamList
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The list of deep dreams: photographs, and what each is changed towards."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,43 +8,8 @@ from atlas.common.errors import ConfigError
 from atlas.inception import layers
 from atlas.inception.targets import Target, Term
 from atlas.plan.reading import Reader
-from atlas.plan.starts import DRAWN, DRAWN_PHOTO, LARGEST_SIDE, Photo
+from atlas.plan.starts import DRAWN, DRAWN_PHOTO, LARGEST_SIDE, StartPhoto
 from atlas.plan.tables import read_path
-
-LONGEST_NAME = 40  # characters of a file's name in paths
-_JOINERS = "\u200c\u200d"  # between letters of some scripts
-
-
-@dataclass(frozen=True)
-class StartPhoto:
-    """A photograph that a configuration names."""
-
-    file: Path | None  # None: the picture that ships with the project
-    photo: Photo | None  # what it is; None until somebody looks at the file
-
-    @property
-    def given(self) -> str:
-        """What `atlas dream` takes for it: the file's name, since its folder is this machine's."""
-        return self.file.name if self.file else DRAWN
-
-    @property
-    def title(self) -> str:
-        """What people read: the file's name. What cannot be shown, or would turn the text around it, is replaced."""
-        return "".join(char if char.isprintable() or char in _JOINERS else "\ufffd" for char in self.given)
-
-    @property
-    def slug(self) -> str:
-        """The file's name without ending, cut, in characters that every file system takes; empty if none is left."""
-        return self._whole_slug[:LONGEST_NAME].strip(".-")
-
-    @property
-    def is_slug_whole(self) -> bool:
-        """Whether the slug was not cut."""
-        return len(self._whole_slug) <= LONGEST_NAME
-
-    @property
-    def _whole_slug(self) -> str:
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.file.stem if self.file else DRAWN)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from atlas.render import numerics as arithmetic
 from atlas.render.memory import is_out_of_memory, may_be_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
 from atlas.store.masters import find_record, master_path, open_master
-from atlas.store.photo_files import COLOURS
+from atlas.store.picture_files import COLOURS
 from atlas.store.records import Record
 from atlas.store.result_files import digest, rounded
 from atlas.studies.examples.pictures import PictureSource, square_of

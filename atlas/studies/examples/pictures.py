@@ -15,8 +15,7 @@ from PIL import Image, ImageOps
 from atlas.common import paths
 from atlas.common.errors import ConfigError, StoreError
 from atlas.demo.pictures import CLASSES, draw_class
-from atlas.store.foreign_files import HEAD, foreign_kind
-from atlas.store.photo_files import LARGEST_FILE, decode_picture, read_bytes, sha256_of
+from atlas.store.picture_files import HEAD, LARGEST_FILE, decode, read_bytes, sha256_of, unsupported_kind
 from atlas.store.weights_ids import file_sha256
 from atlas.studies.examples.settings import ExampleList
 
@@ -68,7 +67,7 @@ class Folder:
         data = read_bytes(file)
         if sha256_of(data) != sha256:
             raise ConfigError(f"{file}: changed while the pictures were looked at; run the same command again")
-        return decode_picture(data, file)
+        return decode(data, file).picture
 
 
 @dataclass(frozen=True)
@@ -164,8 +163,8 @@ def square_of(image: Image.Image, size: int) -> Image.Image:
 
 def _foreign_kind(path: Path) -> str | None:
     """What a file is that is not read, before all of it is hashed; None if it may be a picture, or cannot be opened."""
-    with suppress(OSError), paths.open_regular(path, sys.maxsize) as file:
-        return foreign_kind(file.read(HEAD))
+    with suppress(OSError), paths.open_file(path, sys.maxsize) as file:
+        return unsupported_kind(file.read(HEAD))
     return None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from atlas.common.paths import read_whole
+from atlas.common.paths import read_file
 from atlas.plan.recipes import InputMap
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
 from atlas.store.files import walk
@@ -150,6 +150,6 @@ def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
 
 def _read(path: Path) -> _File | None:
     try:
-        return msgspec.json.decode(read_whole(path, MOST_BYTES), type=_File)
+        return msgspec.json.decode(read_file(path, MOST_BYTES), type=_File)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
