@@ -12,7 +12,7 @@ from atlas.plan import jobs as planning
 from atlas.plan.clips import Clip, config_clips
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
-from atlas.render.batches import Executor, PlainExecutor, RenderBatches
+from atlas.render.batches import Executor, LocalExecutor, RenderBatches
 from atlas.render.executors.local import Report, keep_attempts, split_fresh
 from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
@@ -290,4 +290,4 @@ def make_renderer(config: Config, options: RunOptions) -> tuple[Renderer, str]:
     """
     device = resolve_device(options.device)
     numerics = resolve_numerics(device, options.precision, options.threads)
-    return Renderer(_load(config), device, numerics), PlainExecutor(device, numerics).device_name
+    return Renderer(_load(config), device, numerics), LocalExecutor(device, numerics).device_name

@@ -11,7 +11,7 @@ from atlas.common.cores import find_cores
 from atlas.common.errors import ConfigError
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Job
-from atlas.render.batches import Executor, PlainExecutor
+from atlas.render.batches import Executor, LocalExecutor
 from atlas.render.executors import ray_cluster as cluster
 from atlas.render.executors.local import Outcome
 from atlas.render.numerics import resolve_device, resolve_numerics
@@ -141,4 +141,4 @@ def connect_executor(options: RunOptions) -> Iterator[Executor]:
             yield executor
     else:
         device = resolve_device(options.device)
-        yield PlainExecutor(device, resolve_numerics(device, options.precision, options.threads))
+        yield LocalExecutor(device, resolve_numerics(device, options.precision, options.threads))

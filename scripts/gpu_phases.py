@@ -35,7 +35,7 @@ from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Recipe
 from atlas.render import bench
 from atlas.render import numerics as arithmetic
-from atlas.render.batches import Attempt, PlainExecutor
+from atlas.render.batches import Attempt, LocalExecutor
 from atlas.render.cuda_graphs import Recorder, cuda_capture
 from atlas.render.descent import descend, start_noise
 from atlas.render.executors.local import Report, keep_attempts
@@ -458,7 +458,7 @@ class Run:
 
 @contextmanager
 def running(setting: Setting, precision: str = "auto") -> Iterator[Run]:
-    executor = PlainExecutor(setting.device, setting.numerics(precision))
+    executor = LocalExecutor(setting.device, setting.numerics(precision))
     with tempfile.TemporaryDirectory() as folder:
         yield Run(executor.load(setting.weights, no_photos), setting.weights.id, Path(folder), Report())
 

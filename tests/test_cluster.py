@@ -22,7 +22,7 @@ from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
 from atlas.render import numerics
-from atlas.render.batches import PlainExecutor
+from atlas.render.batches import LocalExecutor
 from atlas.render.executors import ray_cluster as cluster
 from atlas.render.executors import worker_pool as crew
 from atlas.render.executors.local import Report, keep_attempts
@@ -196,7 +196,7 @@ def on_ray(executor, weights, pictures):
 
 @pytest.fixture(scope="module")
 def plain(weights, pictures):
-    return PlainExecutor(CPU, resolve_numerics(CPU, "fp32", 1)).load(weights, pictures.__getitem__)
+    return LocalExecutor(CPU, resolve_numerics(CPU, "fp32", 1)).load(weights, pictures.__getitem__)
 
 
 def run(jobs, render, weights, store, size=2, on_done=lambda outcome: None):

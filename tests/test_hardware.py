@@ -15,7 +15,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render import renderer as rendering
-from atlas.render.batches import PlainExecutor
+from atlas.render.batches import LocalExecutor
 from atlas.render.device_check import check_gradients
 from atlas.render.hardware import Hardware, hardware_of
 from atlas.render.network import Network
@@ -85,16 +85,16 @@ def test_a_made_up_precision_is_refused_on_any_card(card):
 
 def test_the_size_of_a_batch_follows_the_memory_of_the_card(card):
     card(H100)
-    executor = PlainExecutor(CUDA, resolve_numerics(CUDA, "auto", 1))
+    executor = LocalExecutor(CUDA, resolve_numerics(CUDA, "auto", 1))
     assert executor.memory == H100.memory
-    assert PlainExecutor(CPU, resolve_numerics(CPU, "auto", 1)).memory is None
+    assert LocalExecutor(CPU, resolve_numerics(CPU, "auto", 1)).memory is None
 
 
 @pytest.mark.parametrize(("memory", "rows"), [(8 * 10**9, 8), (85 * 10**9, 16)])
 def test_a_run_is_planned_for_the_card_it_runs_on(memory, rows, card, monkeypatch):
     card(replace(H100, memory=memory))
     monkeypatch.setattr(arithmetic, "measure_speed", lambda device, numerics: 1e12)
-    executor = PlainExecutor(CUDA, resolve_numerics(CUDA, "auto", 1))
+    executor = LocalExecutor(CUDA, resolve_numerics(CUDA, "auto", 1))
     jobs = [Job(targets.parse("Mixed_7c[0]"), TINY, 999)]
     assert expect(forecast_of(jobs, set(jobs)), RunOptions(), None, executor).flops == rows * jobs[0].flops
     run = pipeline._Run(load_config(), RunOptions(), None, executor, None, None, None)

@@ -70,7 +70,7 @@ class Executor(Protocol):
         """
 
 
-class PlainExecutor:
+class LocalExecutor:
     """Renders on a device of this machine, one batch after the other, in their order."""
 
     def __init__(self, device: torch.device, numerics: Numerics) -> None:
