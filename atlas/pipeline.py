@@ -9,7 +9,7 @@ from pathlib import Path
 from atlas.common import log
 from atlas.common.errors import ConfigError, VideoError
 from atlas.plan import jobs as planning
-from atlas.plan.clips import Clip, config_clips
+from atlas.plan.clips import Clip
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
 from atlas.render.batches import Executor, LocalExecutor, RenderBatches
@@ -28,11 +28,13 @@ from atlas.store.records import WeightsId
 from atlas.store.results import Results
 from atlas.store.video import Encoding, encode_clip
 from atlas.store.weights_ids import noted_input, write_weights_id
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs
 from atlas.studies.dead.rescues import rescues
 from atlas.studies.dreams.starts import keep_photos
 from atlas.studies.examples.find import FoundExamples, find_examples
-from atlas.studies.examples.pictures import check_folder, open_pictures
+from atlas.studies.examples.pictures import check_pictures, open_pictures
+from atlas.studies.examples.settings import Settings as ExamplesSettings
+from atlas.studies.raster.jobs import config_clips
 from atlas.studies.run import run_studies
 from atlas.studies.shared.context import MeasureContext
 
@@ -88,8 +90,7 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
         AtlasError: as `render`, or the site cannot be written; a video that cannot be encoded says so in its outcome.
     """
     check_folders(config)  # before anything is rendered
-    if config.lists.examples.folder:
-        check_folder(config.lists.examples.folder)
+    check_pictures(config.study(ExamplesSettings).folder)
 
     had_base_url = False
 
@@ -117,8 +118,7 @@ def examples(config: Config, options: RunOptions, watcher: Watcher) -> FoundExam
         AtlasError: no pictures are named or can be read, nothing is rendered, or the store cannot be written.
     """
     device = resolve_device(options.device)
-    if config.lists.examples.folder:
-        check_folder(config.lists.examples.folder)
+    check_pictures(config.study(ExamplesSettings).folder)
     renderer = Renderer(_load(config), device, resolve_numerics(device, "fp32", options.threads))
     found = _find_examples(config, renderer, watcher, rows=options.batch_size, force=options.force)
     if found is None:
@@ -274,7 +274,7 @@ def _find_examples(
     config: Config, renderer: Renderer, watcher: Watcher, *, rows: int | None, force: bool
 ) -> FoundExamples | None:
     """The strongest crops out of the configuration's pictures; None if it names none."""
-    source = open_pictures(config.lists.examples, watcher.skips)
+    source = open_pictures(config.study(ExamplesSettings), watcher.skips)
     if source is None:
         return None
     return find_examples(

@@ -15,12 +15,13 @@ import torch
 from atlas.inception import targets
 from atlas.inception.layers import get_layer
 from atlas.plan.clips import Clip, make_clip
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Job, batch_size
 from atlas.render.hardware import hardware_of
 from atlas.render.numerics import resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import load_weights
+from atlas.studies import load_config
+from atlas.studies.raster.settings import Settings as RasterSettings
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
     options = parser.parse_args()
 
     config = load_config(options.config)
-    recipe = config.get_recipe(options.recipe or config.lists.raster.recipe)
+    recipe = config.get_recipe(options.recipe or config.study(RasterSettings).recipe)
     if options.steps:
         recipe = replace(recipe, octaves=tuple(replace(octave, steps=options.steps) for octave in recipe.octaves))
     clip = make_clip(targets.parse(options.target), recipe, config.seed, stride=None, fps=None, size=options.size)

@@ -35,13 +35,14 @@ from PIL import Image
 
 from atlas.demo.pictures import CLASSES, draw_class
 from atlas.inception.layers import get_layer
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.store.masters import master_path, open_master, pixels_sha256, read_record, write_master
 from atlas.store.records import Numerics, OctaveScores, Record, WeightsId
 from atlas.store.results import Results
 from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies import load_config
 from atlas.studies.connections.result import (
     Connections,
     Ties,
@@ -51,6 +52,7 @@ from atlas.studies.connections.result import (
     layer_before,
     wiring_spec,
 )
+from atlas.studies.connections.settings import Settings as ConnectionsSettings
 from atlas.studies.nearest.result import MOST, NEAREST, Near, Nearest
 
 WEIGHTS = WeightsId("imagenet", "b" * 64, "No weights: synthetic pictures, to time the site")
@@ -137,7 +139,7 @@ def make_results(config: Config) -> None:
     nearest = {layer: {number: near() for number in members} for layer, members in numbers.items()}
     results.write(NEAREST, Nearest(nearest))
     for layer, members in numbers.items():
-        count = min(config.lists.connections.strongest, len(members))
+        count = min(config.study(ConnectionsSettings).strongest, len(members))
         alike = {n: tuple((one, chance.random()) for one in chance.sample(members, count)) for n in members}
         results.write(wiring_spec(layer), Wiring(layer, alike))
     for layer in connected_layers(config):
@@ -146,7 +148,7 @@ def make_results(config: Config) -> None:
         planned_before, planned = config.features_of(before), config.features_of(layer)
 
         def ties(features: Sequence[int], chance: Random = chance) -> Ties:
-            count = min(config.lists.connections.strongest, len(features))
+            count = min(config.study(ConnectionsSettings).strongest, len(features))
             shares = sorted((chance.random() / count for _ in range(count)), reverse=True)
             return tuple(zip(chance.sample(features, count), shares, strict=True))
 

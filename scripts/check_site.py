@@ -22,7 +22,7 @@ from pathlib import Path
 
 from atlas.cli.settings import with_photos
 from atlas.common.errors import AtlasError
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.site.build import build_site
 from atlas.site.catalogue import gather_atlas
 from atlas.site.check import check_site
@@ -30,6 +30,7 @@ from atlas.site.links import MISSING
 from atlas.site.pages import make_pages
 from atlas.site.serve import serve
 from atlas.store.weights_ids import resolve_weights
+from atlas.studies import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "scripts" / "check-site"

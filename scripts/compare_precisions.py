@@ -17,7 +17,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from atlas.plan import jobs as planning
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import start_noise
@@ -25,6 +25,7 @@ from atlas.render.gradients import gradient_at
 from atlas.render.objectives import compile_objective
 from atlas.render.renderer import Renderer, Rendering
 from atlas.render.weights import load_weights
+from atlas.studies import load_config
 
 Spread = dict[str, float]
 

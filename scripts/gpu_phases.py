@@ -30,7 +30,6 @@ from atlas.inception import layers, targets
 from atlas.inception.targets import Target
 from atlas.plan import jobs as planning
 from atlas.plan.clips import make_clip
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Recipe
 from atlas.render import bench
@@ -49,6 +48,7 @@ from atlas.render.renderer import Renderer, no_photos
 from atlas.render.weights import Weights, load_weights
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.weights_ids import file_sha256, weights_name
+from atlas.studies import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("msgspec", "imageio_ffmpeg", "ffmpeg", "imageio", "rich", "typer", "werkzeug", "skimage", "pytest", "pynvml")

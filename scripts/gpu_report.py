@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from atlas.inception import layers, targets
-from atlas.plan.config import load_config
 from atlas.plan.jobs import DEFAULT_SEED, Job
+from atlas.studies import load_config
 
 Results = Mapping[str, Mapping[str, Any]]
 NEAR_BEST = 1.05  # a batch is large enough if its steps take at most so many times the best size's time

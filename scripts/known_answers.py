@@ -12,7 +12,7 @@ from rich.progress import track
 
 from atlas.demo.pictures import draw
 from atlas.inception.layers import LAYERS
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import Job, feature_jobs, rounds
 from atlas.render.executors.local import Report, run_batches, split_fresh
 from atlas.render.hardware import hardware_of
@@ -21,6 +21,7 @@ from atlas.render.numerics import resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import load_weights
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies import load_config
 
 HELD_OUT_SEED = 2 * 10**9  # neither training nor the test of accuracy draws with it
 CHUNK = 20  # pictures that run through the network together

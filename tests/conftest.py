@@ -9,10 +9,10 @@ import safetensors.torch
 import torch
 
 import oracle
-from atlas.plan.config import load_config
 from atlas.render.network import Network
 from atlas.render.weights import Weights
 from atlas.store.records import WeightsId
+from atlas.studies import load_config
 from seeded import seeded_tensors
 from studied import Studied, make_studied
 

@@ -16,6 +16,7 @@ from atlas.plan.recipes import Recipe
 from atlas.store.masters import master_path, write_master
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies.raster.settings import Settings as RasterSettings
 from stores import WEIGHTS, record
 
 BITS = 9
@@ -29,10 +30,12 @@ def clip_of(target: str, recipe: Recipe, *, stride: int | None = None, seed: int
 
 def with_videos(config: Config, *targets: str, recipe: Recipe, stride: int | None = None) -> Config:
     """The configuration with these videos, and nothing else beside its features."""
-    lists = config.lists.emptied()
-    raster = replace(lists.raster, targets=tuple(parse(t) for t in targets), recipe=recipe.name, stride=stride)
+    config = config.only_features()
+    raster = replace(
+        config.study(RasterSettings), targets=tuple(map(parse, targets)), recipe=recipe.name, stride=stride
+    )
     recipes = {**config.recipes, recipe.name: recipe}
-    return replace(config, recipes=recipes, lists=replace(lists, raster=raster))
+    return replace(config, recipes=recipes).with_study(raster)
 
 
 def put_frames(store: Path, clip: Clip, draw: Draw, *, weights: WeightsId = WEIGHTS) -> list[Path]:

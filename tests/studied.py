@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.plan.jobs import rounds
 from atlas.render.executors.local import Report, run_batches
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights
 from atlas.store.weights_ids import write_weights_id
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs, load_config
 from atlas.studies.run import run_studies
 
 CPU = torch.device("cpu")

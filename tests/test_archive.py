@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from atlas.cli import app
 from atlas.common.errors import ConfigError, StoreError
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.site.archive import archive_path, write_archive
 from atlas.site.build import build_site
 from atlas.site.check import check_site
+from atlas.studies import load_config
 from stores import WEIGHTS, fill
 
 

@@ -15,7 +15,7 @@ import icc
 from atlas.cli import app
 from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.plan.jobs import Job, feature_jobs, target_jobs
 from atlas.site import check
 from atlas.site.build import build_site
@@ -23,6 +23,7 @@ from atlas.site.check import check_site, check_store, mixed_hardware
 from atlas.store.masters import master_path, write_master
 from atlas.store.records import Numerics
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies import load_config
 from stores import WEIGHTS, fill, picture, put, record
 
 

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from atlas import pipeline
 from atlas.cli import app
-from atlas.plan.config import load_config
 from atlas.plan.jobs import feature_jobs
 from atlas.render.executors import ray_cluster as clusters
 from atlas.runs import RunOptions
 from atlas.store.masters import list_masters
+from atlas.studies import load_config
 from seeded import closed
 
 pytestmark = pytest.mark.filterwarnings("ignore:::ray")

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from atlas.common.errors import AtlasError, ConfigError
 from atlas.inception.layers import LAYERS
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.features import parse_features
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs, load_config
 from atlas.studies.fields.jobs import field_probes
+from atlas.studies.influence.settings import Settings as InfluenceSettings
 from atlas.studies.palette.jobs import jobs as palette_jobs
 
 
@@ -54,7 +55,7 @@ def test_the_configuration_of_the_results_asks_for_what_they_say():
     assert config.store.resolve() == root / "renders/results"
     assert palette_jobs(config)[0].recipe == load_config("article").recipes["octaves"]
     assert len(field_probes(config)) == 4 * 24 + 1
-    assert [str(target) for target in config.lists.influence.targets] == ["Mixed_6b[654]"]
+    assert [str(target) for target in config.study(InfluenceSettings).targets] == ["Mixed_6b[654]"]
     assert len(all_jobs(config)) < 250
 
 
@@ -110,11 +111,14 @@ MISTAKES = {
     "[features]\nlayers = ['Mixed_6z']": ("features.layers", "did you mean"),
     "[features]\nrecipe = 'octave'": ("features.recipe", 'did you mean "octaves"?'),
     "[recipes.raw]\noctaves = []": ("recipes.raw.octaves", "at least one table"),
-    "[recipes.raw]": ("recipes.raw.octaves", "is missing"),
-    "[recipes.raw]\noctave = []": ("recipes.raw.octaves is missing", 'is "octave" meant?'),
+    "[recipes.raw]": ("recipes.raw.octaves: missing",),
+    "[recipes.raw]\noctave = []": (
+        "recipes.raw.octaves: missing",
+        'recipes.raw.octave = []: no such key; did you mean "octaves"?',
+    ),
     "[recipes.raw]\noctaves = [{ size = 75, step = 1, lr = [1, 1] }]": (
-        "octaves[0].steps is missing",
-        'is "step" meant?',
+        "octaves[0].steps: missing",
+        'octaves[0].step = 1: no such key; did you mean "steps"?',
     ),
     "[atlas]\ntitle = ' '": ("atlas.title", "must not be empty"),
     "[recipes.raw]\noctaves = [{ size = 74, steps = 1, lr = [1, 1] }]": ("octaves[0].size = 74", "from 75"),
@@ -137,6 +141,41 @@ def test_mistakes_are_named(text, load):
     assert "mine.toml" in message
     for words in MISTAKES[text]:
         assert words in message
+
+
+def test_all_mistakes_of_a_file_are_named_at_once(load):
+    text = """[atlas]
+seed = -1
+[recipes.raw]
+octaves = [{ size = 74, steps = 0, lr = [1] }]
+[features]
+recipe = "octave"
+[raster]
+fps = 0
+recipe = "raw"
+targets = ["Mixed_6b[654]", "Mixed_6b[900]"]
+"""
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    first, *lines = str(caught.value).splitlines()
+    assert first.endswith("mine.toml: 7 errors")
+    assert [line.split(" = ")[0].strip() for line in lines] == [
+        "recipes.raw.octaves[0].size",
+        "recipes.raw.octaves[0].steps",
+        "recipes.raw.octaves[0].lr",
+        "atlas.seed",
+        "features.recipe",
+        "raster.targets[1]",
+        "raster.fps",
+    ]
+
+
+def test_messages_are_ours(load):
+    """No words, types or addresses of pydantic."""
+    for text in MISTAKES:
+        with pytest.raises(ConfigError) as caught:
+            load(text)
+        assert not re.search(r"pydantic|Input should|Value error|Field required|type=", str(caught.value))
 
 
 def test_a_missing_file_is_named_with_the_presets():
@@ -220,9 +259,9 @@ def test_tables_inside_each_other_are_refused_however_deep(depth, load):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"layer_names": "Mixed_6b,Mixed_9z"}, r'--layers "Mixed_9z": no such layer'),
-        ({"layer_names": "Mixed_6b Mixed_6c"}, "separate layers by commas"),
-        ({"layer_names": ","}, "--layers is empty"),
+        ({"layer_names": "Mixed_6b,Mixed_9z"}, r'--layers "Mixed_9z": no layer is called'),
+        ({"layer_names": "Mixed_6b Mixed_6c"}, "separate names by commas"),
+        ({"layer_names": ","}, '--layers .*"all" or a list'),
         ({"features": "x"}, "--features"),
         ({"features": "2048,"}, "no layer here"),
         ({"recipe": "octave"}, 'did you mean "octaves"?'),
@@ -253,20 +292,20 @@ def test_flags_override():
     [("2", (0, 1)), ("654,", (654,)), ("654-654", (654,)), ("0-2,654", (0, 1, 2, 654)), ("2,2,1-2", (1, 2))],
 )
 def test_features_of_the_command_line(text, chosen):
-    assert parse_features(text, "--features").of("Mixed_6b") == chosen
+    assert parse_features(text).of("Mixed_6b") == chosen
 
 
 def test_all_features_and_more_than_there_are():
-    assert len(parse_features("all", "").of("Mixed_7c")) == 2048
-    assert len(parse_features("100", "").of("Conv2d_1a_3x3")) == 32
+    assert len(parse_features("all").of("Mixed_7c")) == 2048
+    assert len(parse_features("100").of("Conv2d_1a_3x3")) == 32
 
 
 @given(st.text(max_size=20))
 def test_any_features_parse_or_say_why(text):
     try:
-        assert isinstance(parse_features(text, "--features").of("Mixed_6b"), tuple)
+        assert isinstance(parse_features(text).of("Mixed_6b"), tuple)
     except ConfigError as error:
-        assert "--features" in str(error)
+        assert str(error)
 
 
 keys = st.sampled_from(

@@ -10,12 +10,12 @@ from atlas.cli import app
 from atlas.common.errors import WeightsError
 from atlas.demo.pictures import draw
 from atlas.inception.targets import feature_target
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.render import weights as loading
 from atlas.render.network import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
+from atlas.studies import load_config
 from atlas.studies.examples.pictures import Drawn, draw_pictures
 from atlas.studies.examples.scan import Wanted, scan_pictures
 from known_answers import best_of_pictures

@@ -13,7 +13,6 @@ import torch
 from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
 from atlas.plan import jobs as planning
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Batch, Job
 from atlas.render.batches import BatchLimits, render_batches
 from atlas.render.executors import local as execute
@@ -22,6 +21,7 @@ from atlas.render.memory import is_out_of_memory, may_be_out_of_memory
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.store.masters import list_masters, read_record, write_master
+from atlas.studies import load_config
 
 CPU = torch.device("cpu")
 RECIPE = load_config().recipes["quick"].scaled(75, 2)
@@ -143,7 +143,7 @@ def test_the_size_that_fits_is_remembered_and_said_once(renderer, tmp_path, capl
 SHORT = """
 import json, resource, sys, torch
 from pathlib import Path
-from atlas.plan.config import load_config
+from atlas.studies import load_config
 from atlas.plan.jobs import Batch, Job
 from atlas.inception.targets import parse
 from atlas.render import batches

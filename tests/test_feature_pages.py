@@ -12,7 +12,7 @@ from PIL import Image
 
 from atlas.inception.architecture import Conv
 from atlas.inception.layers import LAYERS
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.plan.jobs import feature_jobs
 from atlas.site.blocks import STACK, TOP, draw_block, op_words, path_words
 from atlas.site.build import build_site
@@ -26,6 +26,7 @@ from atlas.store.masters import master_path, open_master, read_record
 from atlas.store.records import OctaveScores
 from atlas.store.results import Results
 from atlas.store.stages import find_stages, stages_path, write_stages
+from atlas.studies import load_config
 from atlas.studies.connections.result import Wiring, wiring_spec
 from atlas.studies.dreams.starts import identify_photos
 from atlas.studies.nearest.result import NEAREST, Near, Nearest

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.plan.features import parse_features
 from atlas.site import dominant_colours as tints
 from atlas.site.build import build_site
@@ -23,6 +23,7 @@ from atlas.site.finder import index_script, ranges
 from atlas.site.pages import make_pages
 from atlas.site.sheets import layer_sheet
 from atlas.site.templates import NO_BREAK
+from atlas.studies import load_config
 from browser import chromium
 from stores import WEIGHTS, fill
 

@@ -17,7 +17,6 @@ import torture
 from atlas.common import log
 from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.store import files
 from atlas.store.files import (
@@ -30,6 +29,7 @@ from atlas.store.files import (
     write_atomically,
 )
 from atlas.store.forecast import Forecast, LayerForecast, require_room
+from atlas.studies import load_config
 from test_cli import run
 from torture import IS_FULL, final_files, finish_build
 

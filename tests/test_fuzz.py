@@ -21,7 +21,7 @@ from atlas.common.errors import AtlasError, ConfigError
 from atlas.inception.layers import LAYERS
 from atlas.inception.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
 from atlas.plan import config as configuration
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.site.catalogue import Exhibit
 from atlas.site.output import MANIFEST, Output
 from atlas.site.pages.progress import score_chart
@@ -33,6 +33,7 @@ from atlas.store.records import Record
 from atlas.store.result_files import read_result, write_result
 from atlas.store.stages import pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
+from atlas.studies import load_config
 from atlas.studies.depth.result import DEPTH, layer_depth_spec
 from atlas.studies.examples import result as examples
 from atlas.studies.influence.result import INFLUENCE

@@ -10,7 +10,6 @@ from torch.overrides import TorchFunctionMode
 from atlas import pipeline
 from atlas.common.errors import ConfigError
 from atlas.inception import targets
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
@@ -24,6 +23,7 @@ from atlas.render.renderer import Renderer
 from atlas.runs import RunOptions, expect
 from atlas.store.forecast import forecast_of
 from atlas.store.records import Numerics
+from atlas.studies import load_config
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda", 0), torch.device("mps")
 TINY = Recipe("tiny", (Octave(75, 1, (0.04, 0.02)),), gradient="rms")

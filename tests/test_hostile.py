@@ -27,7 +27,6 @@ from PIL import Image
 from atlas.cli.settings import with_photos
 from atlas.common.errors import AtlasError, StoreError, WeightsError
 from atlas.common.paths import read_file
-from atlas.plan.config import load_config
 from atlas.plan.starts import LARGEST_SIDE
 from atlas.render.torch_files import read_torch_file
 from atlas.render.weights import load_weights
@@ -43,8 +42,9 @@ from atlas.store.picture_files import decode
 from atlas.store.result_files import read_result, write_result
 from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, resolve_weights, write_weights_id
+from atlas.studies import load_config
 from atlas.studies.examples.pictures import open_pictures
-from atlas.studies.examples.settings import ExampleList
+from atlas.studies.examples.settings import Settings as ExamplesSettings
 from test_store import JOB, PIXELS, RECORD, WEIGHTS
 
 DATA = Path(__file__).parent / "data"
@@ -298,7 +298,7 @@ def test_a_folder_of_hostile_pictures_gives_those_that_are_pictures(tmp_path):
     for name, data in {**good, **bad}.items():
         (tmp_path / name).write_bytes(data)
     skipped = []
-    source = open_pictures(ExampleList(tmp_path, False, 75, False, "mine"), skipped.append)
+    source = open_pictures(ExamplesSettings(tmp_path, 75, False, "mine"), skipped.append)
     assert source is not None
     assert [line.split(": ")[0] for line in skipped] == [str(tmp_path / name) for name in ("nothing.gif", "script.png")]
     read = 0

@@ -12,7 +12,7 @@ import oracle
 from atlas.cli import app
 from atlas.common.errors import ConfigError
 from atlas.inception.targets import parse
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render.descent import descend, start_noise
@@ -24,6 +24,7 @@ from atlas.site.check import check_store
 from atlas.store.masters import find_record, master_path, open_master, read_record, write_master
 from atlas.store.records import DEMO_SHA256, Record, WeightsId
 from atlas.store.weights_ids import WEIGHTS_FILE, noted_input, read_weights_id, write_weights_id
+from atlas.studies import load_config
 
 CPU = torch.device("cpu")
 RAW = Recipe("short", (Octave(75, 3, (0.04, 0.02), (1.2, 0.4)), Octave(80, 2, (0.02, 0.01))), gradient="rms")

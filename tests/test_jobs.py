@@ -10,9 +10,10 @@ from atlas.inception import layers
 from atlas.inception.architecture import Conv, Pool
 from atlas.inception.targets import parse
 from atlas.plan import jobs as planning
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.store.forecast import count_of, forecast
+from atlas.studies import load_config
 
 
 def plan(**flags):

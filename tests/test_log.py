@@ -15,8 +15,8 @@ from atlas.cli import app, console
 from atlas.common import log
 from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
+from atlas.studies import load_config
 from test_cli import TINY
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from atlas.inception.layers import LAYERS
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
@@ -19,6 +19,8 @@ from atlas.site.charts import LEFT, RIGHT, WIDTH
 from atlas.site.pages.method import recipe_figure
 from atlas.store.masters import master_path, open_master
 from atlas.store.stages import write_stages
+from atlas.studies import load_config
+from atlas.studies.compare.settings import Settings as CompareSettings
 from browser import chromium
 from stores import WEIGHTS, fill, put
 
@@ -33,8 +35,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Config:
     config = override(
         load_config("demo"), layer_names="Mixed_5b,Mixed_6b", features="2", store=folder / "a", site=folder / "b"
     )
-    config = replace(config, lists=replace(config.lists.emptied(), compare=config.lists.compare))
-    config = replace(config, lists=replace(config.lists, compare=replace(config.lists.compare, targets=())))
+    config = config.only_features().with_study(config.study(CompareSettings))
+    config = config.with_study(replace(config.study(CompareSettings), targets=()))
     fill(config)
     first = feature_jobs(config)[2]
     assert str(first.target) == "Mixed_6b[0]"

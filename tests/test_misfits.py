@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from atlas.cli.settings import with_photos
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.site import misfits
 from atlas.site.build import SiteReport, build_site
 from atlas.site.catalogue import Atlas, gather_atlas
@@ -21,6 +21,7 @@ from atlas.site.misfits import fitting_pages
 from atlas.site.pages import make_pages
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import resolve_weights
+from atlas.studies import load_config
 
 DATA = Path(__file__).parent / "data"
 MUTATIONS = 2000 if os.environ.get("ATLAS_TORTURE") else 60

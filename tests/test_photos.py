@@ -15,13 +15,15 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat, PngImagePlugin
 import icc
 from atlas.common.errors import ConfigError, StoreError
 from atlas.inception.targets import parse
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE
 from atlas.site.check import check_store
 from atlas.store import photos, picture_files
 from atlas.store.picture_files import LARGEST_JPEG, decode, read_bytes, unsupported_kind
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies import load_config
+from atlas.studies.dreams.settings import Settings as DreamsSettings
 from atlas.studies.dreams.settings import name_photos
 from atlas.studies.dreams.starts import identify_photos, keep_photos
 from stores import WEIGHTS, put, record
@@ -410,18 +412,18 @@ def looked_at(config: Config) -> tuple[Config, list[str]]:
 
 def jobs_of(config: Config) -> list[Job]:
     recipe = config.recipes["dream"]
-    return [Job(parse("Mixed_5b[:]"), recipe, 999, named.photo) for named in config.lists.dream.photos]
+    return [Job(parse("Mixed_5b[:]"), recipe, 999, named.photo) for named in config.study(DreamsSettings).photos]
 
 
 def kept(config: Config) -> tuple[Config, Path]:
     known, _ = looked_at(config)
     keep_photos(known, jobs_of(known))
-    return known, photos.photo_path(known.store, known.lists.dream.photos[0].photo)
+    return known, photos.photo_path(known.store, known.study(DreamsSettings).photos[0].photo)
 
 
 def test_a_large_photograph_is_made_smaller_with_a_line_that_says_so(config: Config) -> None:
     known, said = looked_at(config)
-    beach, drawn = known.lists.dream.photos
+    beach, drawn = known.study(DreamsSettings).photos
     assert (beach.slug, beach.given, drawn.given) == ("beach-day", "beach day.png", "drawn")
     assert beach.photo.size == (LARGEST_SIDE, 1800)
     assert beach.photo.sha256 == hashlib.sha256(beach.file.read_bytes()).hexdigest()
@@ -432,17 +434,17 @@ def test_a_large_photograph_is_made_smaller_with_a_line_that_says_so(config: Con
 
 
 def test_a_small_photograph_stays_as_it_is(config: Config) -> None:
-    upright(30, 45).save(config.lists.dream.photos[0].file)
+    upright(30, 45).save(config.study(DreamsSettings).photos[0].file)
     known, said = looked_at(config)
-    assert (known.lists.dream.photos[0].photo.size, said) == ((45, 30), [])
+    assert (known.study(DreamsSettings).photos[0].photo.size, said) == ((45, 30), [])
 
 
 def test_the_store_keeps_pixels_and_nothing_else_of_the_file(config: Config) -> None:
     exif = Image.Exif()
     exif[0x010F] = "a camera of somebody"
-    upright().save(config.lists.dream.photos[0].file, exif=exif)
+    upright().save(config.study(DreamsSettings).photos[0].file, exif=exif)
     known, path = kept(config)
-    assert photos.open_photo(known.store, known.lists.dream.photos[0].photo).tobytes() == upright().tobytes()
+    assert photos.open_photo(known.store, known.study(DreamsSettings).photos[0].photo).tobytes() == upright().tobytes()
     assert b"somebody" not in path.read_bytes()
     (note,) = path.parent.glob(f"{path.stem}*.json")
     assert str(known.store.parent) not in note.read_text()
@@ -457,7 +459,7 @@ def test_only_what_jobs_start_from_is_kept(config: Config) -> None:
 
 def test_a_store_that_has_it_needs_no_file(config: Config) -> None:
     known, _ = kept(config)
-    config.lists.dream.photos[0].file.unlink()
+    config.study(DreamsSettings).photos[0].file.unlink()
     assert looked_at(config) == (known, [])
     with pytest.raises(ConfigError, match=r"beach day\.png: no such file"):
         looked_at(replace(config, store=config.store / "other"))
@@ -465,12 +467,12 @@ def test_a_store_that_has_it_needs_no_file(config: Config) -> None:
 
 def test_another_photograph_of_the_same_name_is_another(config: Config) -> None:
     known, path = kept(config)
-    upright(90, 60).save(config.lists.dream.photos[0].file)
+    upright(90, 60).save(config.study(DreamsSettings).photos[0].file)
     again, other = kept(config)
-    assert again.lists.dream.photos[0].photo != known.lists.dream.photos[0].photo
+    assert again.study(DreamsSettings).photos[0].photo != known.study(DreamsSettings).photos[0].photo
     assert {path, other} < set(photos.list_photos(config.store))
     assert looked_at(config)[0] == again
-    config.lists.dream.photos[0].file.unlink()
+    config.study(DreamsSettings).photos[0].file.unlink()
     with pytest.raises(ConfigError, match=r"beach day\.png: no such file, and 2 pictures in the store had") as caught:
         looked_at(config)
     assert str(path) in str(caught.value)
@@ -481,7 +483,7 @@ def test_another_photograph_of_the_same_name_is_another(config: Config) -> None:
 
 def test_a_file_that_changes_between_is_refused(config: Config) -> None:
     known, _ = looked_at(config)
-    upright(90, 60).save(config.lists.dream.photos[0].file)
+    upright(90, 60).save(config.study(DreamsSettings).photos[0].file)
     with pytest.raises(ConfigError, match="has changed since"):
         keep_photos(known, jobs_of(known))
 
@@ -503,7 +505,7 @@ def test_damage_in_the_store_is_found_and_mended(config: Config, damage: str) ->
     else:
         edited.save(path, pnginfo=info if damage == "edited" else None)
     with pytest.raises(StoreError, match="render again"):
-        photos.open_photo(known.store, known.lists.dream.photos[0].photo)
+        photos.open_photo(known.store, known.study(DreamsSettings).photos[0].photo)
     if damage != "gone":
         write_weights_id(known.store, WEIGHTS)
         put(known.store, jobs_of(known)[0])
@@ -516,7 +518,7 @@ def test_damage_in_the_store_is_found_and_mended(config: Config, damage: str) ->
 
 def test_a_note_of_another_shape_counts_as_none(config: Config) -> None:
     _, path = kept(config)
-    config.lists.dream.photos[0].file.unlink()
+    config.study(DreamsSettings).photos[0].file.unlink()
     (note,) = path.parent.glob(f"{path.stem}*.json")
     whole = note.read_text()
     for text in (
@@ -532,7 +534,7 @@ def test_a_note_of_another_shape_counts_as_none(config: Config) -> None:
             looked_at(config)
     note.unlink()
     (path.parent / "beach-day.json").write_text(whole)  # where earlier versions kept it
-    assert photos.photo_path(config.store, looked_at(config)[0].lists.dream.photos[0].photo) == path
+    assert photos.photo_path(config.store, looked_at(config)[0].study(DreamsSettings).photos[0].photo) == path
 
 
 def test_slugs_are_safe_in_paths() -> None:
@@ -547,12 +549,12 @@ def test_slugs_are_safe_in_paths() -> None:
 
 def save_wide(config: Config, colours: Image.Image) -> None:
     """Make the configuration's photograph one of Display P3."""
-    icc.in_colours_of(colours, icc.P3).save(config.lists.dream.photos[0].file, icc_profile=icc.P3)
+    icc.in_colours_of(colours, icc.P3).save(config.study(DreamsSettings).photos[0].file, icc_profile=icc.P3)
 
 
 def as_earlier(config: Config, picture: Image.Image, profile: bytes | None) -> Path:
     """Keep the configuration's photograph as earlier versions did: its pixels as they are, and its profile."""
-    named = config.lists.dream.photos[0]
+    named = config.study(DreamsSettings).photos[0]
     digest = hashlib.sha256(named.file.read_bytes()).hexdigest()
     info = PngImagePlugin.PngInfo()
     info.add_itxt("atlas-photo", hashlib.sha256(picture.tobytes()).hexdigest())
@@ -567,19 +569,20 @@ def as_earlier(config: Config, picture: Image.Image, profile: bytes | None) -> P
 def test_the_store_keeps_srgb_and_no_profile(config: Config, colours: Image.Image) -> None:
     save_wide(config, colours)
     known, path = kept(config)
-    photo = known.lists.dream.photos[0].photo
-    assert path.name == f"{hashlib.sha256(config.lists.dream.photos[0].file.read_bytes()).hexdigest()}-srgb.png"
+    photo = known.study(DreamsSettings).photos[0].photo
+    file = config.study(DreamsSettings).photos[0].file
+    assert path.name == f"{hashlib.sha256(file.read_bytes()).hexdigest()}-srgb.png"
     with Image.open(path) as image:
         assert set(image.info) == {"atlas-photo", "atlas-photo-colours"}
     assert mean_error(photos.open_photo(known.store, photo), colours) < 0.5
     assert looked_at(config) == (known, [])
-    config.lists.dream.photos[0].file.unlink()
+    config.study(DreamsSettings).photos[0].file.unlink()
     assert looked_at(config) == (known, [])
 
 
 def test_a_dream_of_wrongly_read_pixels_is_another(config: Config, colours: Image.Image) -> None:
     save_wide(config, colours)
-    photo = kept(config)[0].lists.dream.photos[0].photo
+    photo = kept(config)[0].study(DreamsSettings).photos[0].photo
     job = jobs_of(kept(config)[0])[0]
     before = replace(job, start=replace(photo, is_converted=False))
     assert job.path != before.path
@@ -601,13 +604,13 @@ def test_what_earlier_versions_kept_becomes_srgb(
     if kind == "grey":
         profile, picture = icc.grey(1.8), colours.convert("L")
         wanted = decoded(encoded(picture, "PNG", icc_profile=profile))
-    picture.save(config.lists.dream.photos[0].file, icc_profile=profile)
+    picture.save(config.study(DreamsSettings).photos[0].file, icc_profile=profile)
     path = as_earlier(config, picture.convert("RGB"), profile)
     assert "icc_profile" not in photos.open_kept(path).info
     if not is_here:
-        config.lists.dream.photos[0].file.unlink()
+        config.study(DreamsSettings).photos[0].file.unlink()
     known, now = kept(config)
-    assert known.lists.dream.photos[0].photo.is_converted
+    assert known.study(DreamsSettings).photos[0].photo.is_converted
     assert mean_error(photos.open_kept(now), wanted) < 0.5
     assert not path.exists(), "its profile says who made it, and no dream begins with it"
     assert looked_at(config) == (known, [])
@@ -617,14 +620,14 @@ def test_what_earlier_versions_kept_becomes_srgb(
 def test_what_earlier_versions_kept_of_ink_loses_its_profile(is_here: bool, config: Config) -> None:
     """Its pixels cannot be converted any more, and are what the masters of the store began with."""
     page = Image.new("CMYK", (60, 40), (200, 30, 0, 40))
-    page.save(config.lists.dream.photos[0].file, "TIFF", icc_profile=icc.CMYK)
+    page.save(config.study(DreamsSettings).photos[0].file, "TIFF", icc_profile=icc.CMYK)
     path = as_earlier(config, page.convert("RGB"), icc.CMYK)
     if not is_here:
-        config.lists.dream.photos[0].file.unlink()
+        config.study(DreamsSettings).photos[0].file.unlink()
     known, now = kept(config)
     with Image.open(now) as image:
         assert "icc_profile" not in image.info
-    assert known.lists.dream.photos[0].photo.is_converted == is_here
+    assert known.study(DreamsSettings).photos[0].photo.is_converted == is_here
     assert path.exists() != is_here
     if not is_here:
         assert photos.open_kept(path).tobytes() == page.convert("RGB").tobytes()
@@ -635,20 +638,20 @@ def test_what_earlier_versions_kept_without_a_profile_is_read_again(config: Conf
     wide = icc.in_colours_of(colours, icc.P3)
     clear = wide.copy()
     clear.putalpha(255)
-    clear.save(config.lists.dream.photos[0].file, icc_profile=icc.P3)
+    clear.save(config.study(DreamsSettings).photos[0].file, icc_profile=icc.P3)
     as_earlier(config, wide, None)
-    assert kept(config)[0].lists.dream.photos[0].photo.is_converted
-    config.lists.dream.photos[0].file.unlink()
-    assert looked_at(config)[0].lists.dream.photos[0].photo.is_converted
+    assert kept(config)[0].study(DreamsSettings).photos[0].photo.is_converted
+    config.study(DreamsSettings).photos[0].file.unlink()
+    assert looked_at(config)[0].study(DreamsSettings).photos[0].photo.is_converted
 
 
 def test_a_picture_without_a_profile_is_what_it_was(config: Config, colours: Image.Image) -> None:
-    colours.save(config.lists.dream.photos[0].file)
+    colours.save(config.study(DreamsSettings).photos[0].file)
     path = as_earlier(config, colours, None)
     known, now = kept(config)
     assert now == path
     assert photos.open_kept(path).tobytes() == colours.tobytes()
-    assert not known.lists.dream.photos[0].photo.is_converted
+    assert not known.study(DreamsSettings).photos[0].photo.is_converted
 
 
 def test_the_picture_that_ships_is_what_the_plan_says() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
 from atlas.site.copies import Encoder, fit
 from atlas.site.pictures import JPEG, CopySettings
 from atlas.site.sheets import REGION_TILE
+from atlas.studies import load_config
 from stores import WEIGHTS, fill, picture
 
 AVIF = Encoder("AVIF", 60, 9)

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atlas.plan.clips import config_clips
-from atlas.plan.config import load_config
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
 from atlas.site.check import check_site
 from atlas.store.video import encode_clip
+from atlas.studies import load_config
+from atlas.studies.raster.jobs import config_clips
 from browser import chromium, served
 from frames import pattern, put_frames, read_pattern, with_videos
 from stores import WEIGHTS, put

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from atlas.common.errors import AtlasError
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.site.build import build_site
+from atlas.studies import load_config
 from publish import publish
 from stores import WEIGHTS, fill
 

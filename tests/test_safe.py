@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
 from atlas.store.masters import master_path, open_master, write_master
 from atlas.store.records import WeightsId
 from atlas.store.stages import write_stages
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies import load_config
 from atlas.studies.dreams.jobs import config_dreams
 from atlas.studies.dreams.starts import identify_photos, keep_photos
 from browser import chromium

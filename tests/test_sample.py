@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from atlas.cli.settings import with_photos
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import SiteReport, build_site, templates_folder
 from atlas.site.catalogue import gather_atlas
@@ -18,7 +18,7 @@ from atlas.site.check import check_site, check_store
 from atlas.site.pages import make_pages
 from atlas.store.masters import list_masters, master_path, write_master
 from atlas.store.weights_ids import resolve_weights, write_weights_id
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs, load_config
 from browser import chromium, served
 from stores import WEIGHTS, record
 

@@ -16,7 +16,7 @@ import pytest
 from atlas.cli.endings import site_lines
 from atlas.common.errors import ConfigError, StoreError
 from atlas.inception import layers
-from atlas.plan.config import Config, load_config, override
+from atlas.plan.config import Config, override
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site import build, templates, words
@@ -30,6 +30,7 @@ from atlas.store import files
 from atlas.store.masters import master_path
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.weights_ids import resolve_weights, write_weights_id
+from atlas.studies import load_config
 from stores import WEIGHTS, fill, put
 
 LAYERS = "Conv2d_1a_3x3,Mixed_5b,Mixed_5c"

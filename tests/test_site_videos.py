@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from atlas.plan.clips import config_clips
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
 from atlas.site.check import check_site, check_store
 from atlas.store.clips import clip_folder
 from atlas.store.video import encode_clip
+from atlas.studies import load_config
+from atlas.studies.raster.jobs import config_clips
 from frames import pattern, put_frames, with_videos
 from stores import WEIGHTS, put
 
@@ -89,7 +90,7 @@ def test_all_videos_are_listed_and_the_list_is_linked_from_home(config: Config) 
 
 
 def test_an_atlas_without_videos_does_not_speak_of_them(config: Config) -> None:
-    build_site(replace(config, lists=config.lists.emptied()), WEIGHTS)
+    build_site(config.only_features(), WEIGHTS)
     assert "videos" not in text(config, "index.html")
     assert not (config.site / "videos").exists()
 

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from atlas.common.errors import ConfigError, TargetError
 from atlas.inception import targets
 from atlas.plan import jobs as planning
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render.descent import descend, start_noise
 from atlas.render.gradients import resample
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
+from atlas.studies import load_config
 
 CPU = torch.device("cpu")
 SHORT = Recipe("short", (Octave(96, 4, (0.04, 0.02), (1.2, 0.4)),), gradient="rms", resize=(0.9, 1.1))

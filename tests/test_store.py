@@ -11,12 +11,12 @@ from PIL import Image, PngImagePlugin
 
 from atlas.common.errors import AtlasError, StoreError
 from atlas.inception.targets import parse
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Job
 from atlas.store import masters
 from atlas.store.files import write_atomically, write_if_changed
 from atlas.store.records import LARGEST_NUMBER, FailedStep, Numerics, OctaveScores, Record, WeightsId
 from atlas.store.weights_ids import find_weights_ids, weights_name, write_weights_id
+from atlas.studies import load_config
 
 WEIGHTS = WeightsId("trial", "ab" * 32, "made up")
 JOB = Job(parse("Mixed_6b[654]"), load_config().recipes["octaves"].ending_at(16), 999)

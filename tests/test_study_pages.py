@@ -6,14 +6,18 @@ from dataclasses import replace
 import pytest
 
 from atlas.inception.layers import get_layer
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.site.build import build_site
 from atlas.site.check import check_site
 from atlas.store.results import Results
+from atlas.studies import load_config
+from atlas.studies.dead.settings import Settings as DeadSettings
 from atlas.studies.fields.jobs import field_probes
 from atlas.studies.fields.result import Disc, FieldPoint, Fields, fields_spec
+from atlas.studies.fields.settings import Settings as FieldsSettings
 from atlas.studies.influence.page import make_map
 from atlas.studies.neurons.jobs import beside_jobs, neuron_jobs
+from atlas.studies.neurons.settings import Settings as NeuronsSettings
 from stores import WEIGHTS, fill, put
 
 
@@ -39,9 +43,8 @@ def test_home_leads_to_every_study(site):
 
 
 def test_a_study_without_a_finding_has_no_page_and_no_link(studied, tmp_path):
-    lists = studied.config.lists.emptied()
-    lists = replace(lists, dead=replace(lists.dead, features=0))
-    bare = replace(studied.config, site=tmp_path / "site", lists=lists)
+    bare = replace(studied.config.only_features(), site=tmp_path / "site")
+    bare = bare.with_study(replace(bare.study(DeadSettings), features=0))
     build_site(bare, studied.renderer.weights.id)
     assert not (tmp_path / "site" / "influence").exists()
     assert "Studies" not in (tmp_path / "site" / "index.html").read_text()
@@ -115,9 +118,9 @@ def write_fields(config, layer):
 
 def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
     config = override(load_config("demo"), layer_names="Conv2d_2b_3x3,Mixed_6b", features="1")
-    fields = replace(config.lists.fields, layers=("Mixed_6b", "Conv2d_2b_3x3"), features=8)
-    lists = replace(config.lists.emptied(), fields=fields, neurons=config.lists.neurons)
-    config = replace(config, store=tmp_path / "store", site=tmp_path / "site", lists=lists)
+    fields = replace(config.study(FieldsSettings), layers=("Mixed_6b", "Conv2d_2b_3x3"), features=8)
+    config = config.only_features().with_study(fields, config.study(NeuronsSettings))
+    config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
     fill(config)
     for layer in fields.layers:
         write_fields(config, layer)

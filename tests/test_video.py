@@ -15,12 +15,12 @@ from PIL import Image
 
 from atlas.common.errors import StoreError, VideoError
 from atlas.plan.clips import Clip
-from atlas.plan.config import load_config
 from atlas.plan.recipes import Octave, Recipe
 from atlas.store import video
 from atlas.store.clips import FILES, RECORD, ClipRecord, clip_folder, find_clip, read_clip
 from atlas.store.media import media_fault
 from atlas.store.video import Encoding, encode_clip
+from atlas.studies import load_config
 from frames import Detailed, clip_of, pattern, put_frames, read_pattern
 from stores import WEIGHTS
 

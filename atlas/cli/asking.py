@@ -13,7 +13,8 @@ from atlas.cli.app import app
 from atlas.cli.groups import Choice, Source, takes_groups
 from atlas.cli.settings import read_batch_sizes, read_settings, with_photos
 from atlas.inception import layers as network
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs
+from atlas.studies.dead.settings import Settings as DeadSettings
 
 ARTICLE_SIZE = (299, 299)
 
@@ -60,7 +61,7 @@ def plan_command(source: Source, choice: Choice, precision: opt.Precision = "aut
     typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
     Console().print(plan_table(ahead))
     typer.echo(room_line(ahead, settings.store))
-    if settings.lists.dead.features:
+    if settings.study(DeadSettings).features:
         typer.echo(
             "features that turn out to have no gradient, or not to be raised, are rendered once more on top of that"
         )

@@ -22,8 +22,9 @@ from atlas.cli.settings import (
 from atlas.common.errors import ConfigError
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Job
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs
 from atlas.studies.dreams.jobs import config_dreams
+from atlas.studies.examples.settings import Settings as ExamplesSettings
 
 if TYPE_CHECKING:  # needs torch
     from atlas.render.executors.local import Report
@@ -192,7 +193,7 @@ def examples_command(
         how = RunOptions(device, batch_size=rows, threads=threads, force=force)
         looked = pipeline.examples(looking, how, console)
     typer.echo(looked.path)
-    wanted = settings.lists.examples
+    wanted = settings.study(ExamplesSettings)
     if wanted.show and is_of(looked.found, wanted, settings.store):
         shown = "atlas site shows them"
     else:

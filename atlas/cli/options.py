@@ -7,6 +7,7 @@ import typer
 
 from atlas.inception import layers as network
 from atlas.plan import config as configuration
+from atlas.plan.recipes import LARGEST_SIZE
 from atlas.plan.starts import LARGEST_SIDE
 from atlas.studies.examples.settings import LARGEST_SIZE as LARGEST_EXAMPLE
 from atlas.studies.raster.settings import LARGEST_FPS, LARGEST_STRIDE
@@ -231,7 +232,7 @@ Size = Annotated[
         "--size",
         metavar="PIXELS",
         min=network.MIN_SIZE,
-        max=configuration.LARGEST_SIZE,
+        max=LARGEST_SIZE,
         rich_help_panel=WHAT,
         help="Pixels to render at; default: the recipe's.",
     ),

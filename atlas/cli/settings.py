@@ -11,9 +11,15 @@ from atlas.common.errors import ConfigError, did_you_mean
 from atlas.inception import layers as network
 from atlas.inception.targets import parse
 from atlas.plan import config as configuration
-from atlas.plan.clips import Clip, config_clips
+from atlas.plan.clips import Clip
 from atlas.plan.config import Config
+from atlas.plan.starts import DRAWN
+from atlas.studies import load_config
+from atlas.studies.dreams.settings import Settings as DreamsSettings
 from atlas.studies.dreams.settings import name_photos
+from atlas.studies.examples.settings import Settings as ExamplesSettings
+from atlas.studies.raster.jobs import config_clips
+from atlas.studies.raster.settings import Settings as RasterSettings
 
 if TYPE_CHECKING:  # needs torch
     from atlas.runs import RunOptions
@@ -24,7 +30,7 @@ EXECUTORS = ("plain", "ray")
 def read_settings(source: Source, choice: Choice = Choice(), place: Place = Place()) -> Config:  # noqa: B008  # frozen
     """The configuration with the flags put in."""
     return configuration.override(
-        configuration.load_config(source.config),
+        load_config(source.config),
         layer_names=choice.layers,
         features=choice.features,
         features_only=choice.features_only,
@@ -47,7 +53,7 @@ def chosen_clips(
     size: int | None,
 ) -> tuple[Clip, ...]:
     """The videos of targets, or of the configuration, with the flags put in."""
-    wanted = settings.lists.raster
+    wanted = settings.study(RasterSettings)
     wanted = replace(
         wanted,
         targets=tuple(dict.fromkeys(parse(text) for text in targets)) if targets else wanted.targets,
@@ -57,7 +63,7 @@ def chosen_clips(
         size=size or wanted.size,
     )
     layers = {target.deepest for target in wanted.targets} if targets else settings.layers
-    clips = config_clips(replace(settings, lists=replace(settings.lists, raster=wanted), layers=tuple(layers)))
+    clips = config_clips(replace(settings.with_study(wanted), layers=tuple(layers)))
     if not clips:
         raise ConfigError(
             'the configuration names no videos: name a feature, such as "Mixed_6b[654]", or list some in '
@@ -70,17 +76,17 @@ def with_pictures(settings: Config, folder: Path | None, drawn: bool, size: int 
     """The configuration with these pictures, or its own."""
     if folder and drawn:
         raise ConfigError("FOLDER and --drawn exclude each other: look at a folder, or at what the project draws")
-    wanted = settings.lists.examples
+    wanted = settings.study(ExamplesSettings)
     if folder or drawn:
-        wanted = replace(wanted, folder=folder, drawn=drawn)
-    return replace(settings, lists=replace(settings.lists, examples=replace(wanted, size=size or wanted.size)))
+        wanted = replace(wanted, folder=folder or DRAWN)
+    return settings.with_study(replace(wanted, size=size or wanted.size))
 
 
 def with_dreams(
     settings: Config, photos: list[str] | None, targets: list[str] | None, recipe: str | None, size: int | None
 ) -> Config:
     """The configuration with these dreams, or its own, and the flags put in."""
-    wanted = settings.lists.dream
+    wanted = settings.study(DreamsSettings)
     wanted = replace(
         wanted,
         photos=name_photos(photos) if photos else wanted.photos,
@@ -90,7 +96,7 @@ def with_dreams(
     )
     named = {term.layer for target in wanted.targets for term in target.terms}
     layers = tuple(layer.name for layer in network.LAYERS if layer.name in named) if targets else settings.layers
-    return with_photos(replace(settings, lists=replace(settings.lists, dream=wanted), layers=layers))
+    return with_photos(replace(settings.with_study(wanted), layers=layers))
 
 
 def with_photos(settings: Config) -> Config:

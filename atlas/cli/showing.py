@@ -11,7 +11,7 @@ from atlas.cli.endings import finish, site_lines
 from atlas.cli.groups import Choice, Place, Publishing, Source, watched
 from atlas.cli.settings import read_settings, with_photos
 from atlas.common.errors import ConfigError
-from atlas.plan.config import load_config
+from atlas.studies import load_config
 
 
 @app.command("site")

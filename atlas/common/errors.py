@@ -18,7 +18,7 @@ class AtlasError(Exception):
     exit_code = 1
 
 
-class ConfigError(AtlasError):
+class ConfigError(AtlasError, ValueError):
     """A configuration file, a preset or an option of the command line is wrong."""
 
     exit_code = 2

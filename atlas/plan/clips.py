@@ -8,7 +8,6 @@ from atlas.common.errors import TargetError
 from atlas.inception import layers
 from atlas.inception.architecture import Size
 from atlas.inception.targets import Prefix, Target, Term, feature_target
-from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 
@@ -97,17 +96,6 @@ def make_clip(
         raise TargetError(f"a stride of {stride} neurons, and the grid of {term.layer} is {grid[0]}×{grid[1]}")
     stride = stride or _least_stride(grid)
     return Clip(term.layer, term.feature, recipe, seed, stride, fps or _cells(grid, stride)[1])
-
-
-def config_clips(config: Config) -> tuple[Clip, ...]:
-    """The videos of a configuration, in its order."""
-    wanted = config.lists.raster
-    recipe = config.get_recipe(wanted.recipe)
-    return tuple(
-        make_clip(target, recipe, config.seed, stride=wanted.stride, fps=wanted.fps, size=wanted.size)
-        for target in wanted.targets
-        if target.deepest in config.layers
-    )
 
 
 def _cells(grid: Size, stride: int) -> Size:

@@ -1,54 +1,145 @@
-"""Settings of an atlas: a TOML file or preset → frozen `Config`; unknown keys and wrong types are errors."""
+"""Settings of an atlas: a TOML file or preset → frozen `Config`, or an error that names all that is wrong in it."""
 
+import codecs
 import re
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from atlas.common.errors import ConfigError, did_you_mean, shorten
-from atlas.common.paths import is_there
-from atlas.inception import layers
-from atlas.plan.features import Features, parse_features
-from atlas.plan.lists import Lists, read_lists
-from atlas.plan.recipes import GRADIENTS, INPUT_MAPS, INPUTS, METRICS, Gradient, Input, InputMap, Metric, Octave, Recipe
-from atlas.plan.tables import Table, read_path
+from pydantic import PlainValidator, WrapValidator
+from pydantic_core import core_schema
 
-PRESETS = ("article", "demo")
+from atlas.common.errors import ConfigError, did_you_mean, shorten
+from atlas.common.paths import PathError, is_there, read_file
+from atlas.inception import layers
+from atlas.inception.targets import Term
+from atlas.plan.features import Features, parse_features
+from atlas.plan.recipes import InputMap, Recipe
+from atlas.plan.settings import (
+    Context,
+    Flag,
+    FolderPath,
+    Info,
+    LayerName,
+    Reader,
+    RecipeName,
+    StudySettings,
+    Table,
+    Title,
+    Whole,
+    read_path,
+    read_text,
+    values_of,
+)
+
+Preset = Literal["article", "demo"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 BUILT_IN_WEIGHTS = ("imagenet", "demo")
-LARGEST_SIZE = 4096  # pixels: more is a slip, and would ask for hundreds of gigabytes
 LARGEST_SEED = 2**63 - 1
-MOST_STEPS = 1_000_000  # of an octave
+LARGEST_FILE = 2**20  # bytes; every feature of every layer named one by one takes a tenth
 _FOLDER = Path(__file__).parent / "presets"
 _NOT_IN_URLS = frozenset(' "<>\\^`{|}')
 _RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
+Tables = Mapping[str, type[StudySettings]]  # the settings of studies, by the names of their tables
+Settings = TypeVar("Settings", bound=StudySettings)
+
+
+def _read_weights(value: object, info: Info) -> str:
+    text = read_text(value)
+    if not text:
+        raise ConfigError(f"must be {', '.join(BUILT_IN_WEIGHTS)} or a file")
+    return text if text in BUILT_IN_WEIGHTS else str(read_path(text, info.context.folder))
+
+
+def _read_base_url(value: object) -> str:
+    text = read_text(value)
+    if text and (fault := _url_fault(text)):
+        raise ConfigError(f'{fault}; must be like "https://name.github.io/atlas/"')
+    return text if text.endswith("/") or not text else text + "/"
+
+
+def _read_layers(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> tuple[str, ...]:
+    if value == "all":
+        return tuple(layer.name for layer in layers.LAYERS)
+    if not value or not isinstance(value, list | tuple):
+        raise ConfigError('must be "all" or a list of layer names')
+    return tuple(sorted(set(handler(value)), key=layers.depth))
+
+
+def _read_count(value: object) -> Features:
+    if isinstance(value, Features):
+        return value
+    if isinstance(value, int | str) and not isinstance(value, bool):
+        return parse_features(str(value))
+    if not (isinstance(value, list) and value and all(type(item) in (int, str) for item in value)):
+        raise ConfigError('must be a number, "all", or a list such as [0, "5-9", 654]')
+    return parse_features(",".join(map(str, value)) + ",")
+
 
 @dataclass(frozen=True)
-class Config:
-    """What an atlas is made of; every field is in the `article` preset, and files and flags replace some."""
+class AtlasTable(Table):
+    """The table [atlas] of a configuration."""
 
-    title: str
-    weights: str  # "imagenet", "demo" or the path of a file
+    title: Title
+    weights: Annotated[str, PlainValidator(_read_weights)]  # "imagenet", "demo" or the path of a file
     weights_input: InputMap | None  # the map that they were trained with; None: as is known of them
-    seed: int
-    store: Path
-    site: Path
-    base_url: str  # where the site will be published, ends in "/"; "" if unknown
+    seed: Annotated[int, Whole(0, LARGEST_SEED)]
+    store: FolderPath
+    site: FolderPath
+    base_url: Annotated[str, PlainValidator(_read_base_url)]  # of the published site, ends in "/"; "" if unknown
+
+
+@dataclass(frozen=True)
+class FeaturesTable(Table):
+    """The table [features] of a configuration."""
+
+    layers: Annotated[tuple[LayerName, ...], WrapValidator(_read_layers)]
+    count: Annotated[Features, PlainValidator(_read_count)]
+    recipe: RecipeName
+    only: Flag = False  # whether what studies show is left out
+
+
+@dataclass(frozen=True)
+class Config(AtlasTable):
+    """What an atlas is made of; every field is in the `article` preset, and files and options replace some."""
+
     layers: tuple[str, ...]  # in the network's order
     features: Features
     recipe: str  # of the features
     recipes: Mapping[str, Recipe]
-    recipe_is_chosen: bool  # whether a file or flag, and not the article's preset, named the recipe
-    lists: Lists  # what is shown beside the features; what names a layer that is left out is left out too
+    recipe_is_chosen: bool  # whether a file or option, and not the article's preset, named the recipe
+    studies: Mapping[str, StudySettings]  # by table; what names a layer that is left out is left out too
+
+    def study(self, kind: type[Settings]) -> Settings:
+        """The settings of a study, by their type."""
+        return next(settings for settings in self.studies.values() if isinstance(settings, kind))
+
+    def with_study(self, *changed: StudySettings) -> "Config":
+        """The configuration with these settings in place of those of the same types."""
+        by_type = {type(settings): settings for settings in (*self.studies.values(), *changed)}
+        studies = {table: by_type[type(settings)] for table, settings in self.studies.items()}
+        return replace(self, studies=MappingProxyType(studies))
+
+    def only_features(self) -> "Config":
+        """The configuration without what studies show beside the features."""
+        return self.with_study(*(settings.emptied() for settings in self.studies.values()))
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Every term that some study names; each feature among them has a page."""
+        return tuple(term for settings in self.studies.values() for term in settings.terms)
 
     def features_of(self, layer: str) -> tuple[int, ...]:
-        """The features of a layer that have a page, ascending: the chosen ones, and those that a list names."""
+        """The features of a layer that have a page, ascending: the chosen ones, and those that a study names."""
         if layer not in self.layers:
             return ()
-        named = {term.feature for term in self.lists.terms if term.layer == layer and term.feature is not None}
+        named = {term.feature for term in self.terms if term.layer == layer and term.feature is not None}
         return tuple(sorted({*self.features.of(layer), *named}))
 
     def get_recipe(self, name: str, where: str = "") -> Recipe:
@@ -66,21 +157,22 @@ class Config:
         return self.recipes[name]
 
 
-def load_config(name: str = "article") -> Config:
+def load_config(name: str, tables: Tables) -> Config:
     """Read a configuration.
 
     Args:
         name: a preset ("article", "demo") or the path of a TOML file.
+        tables: the settings of studies.
 
     Raises:
-        ConfigError: the file, one of its keys or one of its values is wrong.
+        ConfigError: the file, some of its keys or some of its values are wrong.
     """
     if name in PRESETS:
-        return _preset(name)
+        return _load_preset(name, tuple(tables.items()))
     file = Path(name)
     if not is_there(file):
         raise ConfigError(f'configuration "{name}": no such file, and the presets are {", ".join(PRESETS)}')
-    return _extend(Table.load(file), file.parent)
+    return _extend(_read_toml(file, name), name, file.parent, tables)
 
 
 def override(
@@ -97,121 +189,135 @@ def override(
     base_url: str | None = None,
     features_only: bool = False,
 ) -> Config:
-    """The configuration with the flags that were given put in; each is text as on the command line.
+    """The configuration with the options that were given put in; each is text as on the command line.
 
     Raises:
-        ConfigError: a flag's value is wrong.
+        ConfigError: the value of an option is wrong.
     """
-    if layer_names is not None:
-        config = replace(config, layers=_layer_names(layer_names))
-    if features is not None:
-        config = replace(config, features=parse_features(features, "--features"))
-    if recipe is not None:
-        config = replace(config, recipe=config.get_recipe(recipe, "--recipe ").name, recipe_is_chosen=True)
-    if seed is not None:
-        config = replace(config, seed=seed)
-    if weights is not None:
-        config = replace(config, weights=weights, weights_input=None)  # what a file says is of its own weights
-    if weights_input is not None:
-        config = replace(config, weights_input=_input_map(weights_input))
-    if base_url is not None:
-        config = replace(config, base_url=_base_url(base_url, "--base-url"))
-    if features_only:
-        config = replace(config, lists=config.lists.emptied())
-    config = replace(config, store=store or config.store, site=site or config.site)
-    if layer_names is not None or features is not None:
-        _check_features(config, "--features" if features is not None else "--layers")
-    return config
-
-
-def _preset(name: str) -> Config:
-    return _extend(Table.load(_FOLDER / f"{name}.toml", name=f"preset {name}"), Path(), is_article=name == "article")
-
-
-def _extend(table: Table, folder: Path, *, is_article: bool = False) -> Config:
-    """The configuration that a file makes of the preset which it extends."""
-    base = None if is_article else _preset(table.choice("extends", PRESETS, "article"))
-    atlas, features = table.table("atlas"), table.table("features")
-    recipes = {**(base.recipes if base else {}), **_read_recipes(table.table("recipes"))}
-    chosen = base is not None and (features.has("recipe") or base.recipe_is_chosen)
-    lists = read_lists(table, recipes, folder, base.lists if base else None)
-    table.done()
-    config = Config(
-        title=_read_title(atlas, base),
-        weights=_read_weights(atlas, folder, base),
-        weights_input=_read_weights_input(atlas, base),
-        seed=atlas.integer("seed", base.seed if base else None, least=0, most=LARGEST_SEED),
-        store=_read_path(atlas, "store", folder, base.store if base else None),
-        site=_read_path(atlas, "site", folder, base.site if base else None),
-        base_url=_read_base_url(atlas, base),
-        layers=_read_layers(features, base),
-        features=_read_features(features, base),
-        recipe=features.choice("recipe", recipes, base.recipe if base else None),
-        recipes=MappingProxyType(recipes),
-        recipe_is_chosen=chosen,
-        lists=lists.emptied() if features.boolean("only", False) else lists,
+    reader = Reader("", Context(Path(), dict(config.recipes)))
+    given = (
+        ("layers", FeaturesTable, "layers", "--layers", None if layer_names is None else _split(layer_names)),
+        ("features", FeaturesTable, "count", "--features", features),
+        ("recipe", FeaturesTable, "recipe", "--recipe", recipe),
+        ("weights_input", AtlasTable, "weights_input", "--weights-input", weights_input),
+        ("seed", AtlasTable, "seed", "--seed", seed),
+        ("base_url", AtlasTable, "base_url", "--base-url", base_url),
     )
-    atlas.done()
-    features.done()
-    if features.has("count") or features.has("layers"):
-        _check_features(config, f"{table.name}: features.count")
-    return config
+    read = {
+        field: reader.option(kind, key, option, value) for field, kind, key, option, value in given if value is not None
+    }
+    reader.finish()
+    if recipe is not None:
+        read["recipe_is_chosen"] = True
+    if weights is not None:
+        read = {"weights": weights, "weights_input": None, **read}  # what a file says is of its own weights
+    config = replace(config, **read, store=store or config.store, site=site or config.site)
+    if layer_names is not None or features is not None:
+        _check_features(reader, config.layers, config.features, "--layers" if features is None else "--features")
+    reader.finish()
+    return config.only_features() if features_only else config
 
 
-def _read_title(table: Table, base: Config | None) -> str:
-    title = table.text("title", base.title if base else None)
-    if not title.strip():
-        table.fail("title", "must not be empty")
-    return title
+def article_recipes() -> Mapping[str, Recipe]:
+    """The recipes of the article's preset."""
+    data = _read_preset("article")
+    return _known(_read_recipes(Reader("preset article", Context(Path(), {})), data["recipes"]))
 
 
-def _read_weights(table: Table, folder: Path, base: Config | None) -> str:
-    if not table.has("weights") and base:
-        return base.weights
-    weights = table.text("weights")
-    if not weights:
-        table.fail("weights", f"must be {', '.join(BUILT_IN_WEIGHTS)} or a file")
-    return weights if weights in BUILT_IN_WEIGHTS else str(_path(table, "weights", folder))
+@cache
+def _load_preset(name: Preset, tables: tuple[tuple[str, type[StudySettings]], ...]) -> Config:
+    return _extend(_read_preset(name), f"preset {name}", Path(), dict(tables), is_article=name == "article")
 
 
-def _read_weights_input(table: Table, base: Config | None) -> InputMap | None:
-    if table.has("weights_input"):
-        return cast(InputMap, table.choice("weights_input", INPUT_MAPS))
-    return None if base is None or table.has("weights") else base.weights_input
+def _read_preset(name: Preset) -> dict[str, Any]:
+    return _read_toml(_FOLDER / f"{name}.toml", f"preset {name}")
 
 
-def _input_map(text: str) -> InputMap:
-    if text not in INPUT_MAPS:
-        raise ConfigError(f'--weights-input "{shorten(text)}": allowed: {", ".join(INPUT_MAPS)}')
-    return text
+def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is_article: bool = False) -> Config:
+    """The configuration that a file makes of the preset that it extends."""
+    recipes: dict[str, Recipe | None] = {}
+    reader = Reader(name, Context(folder, recipes))
+    base = None if is_article else _load_preset(_read_extends(reader, data), tuple(tables.items()))
+    given = {key: data.get(key, {}) for key in ("atlas", "features", "recipes", *tables)}
+    known = ("extends", *given)
+    for key in data:
+        if key not in known:
+            reader.fail((key,), f"no such key; {did_you_mean(key, known)}", data[key])
+    recipes.update({**(base.recipes if base else {}), **_read_recipes(reader, given["recipes"])})
+    atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), _atlas_values(base, given["atlas"]))
+    features = reader.table(FeaturesTable, given["features"], ("features",), _features_values(base))
+    studies = {
+        table: reader.table(kind, given[table], (table,), values_of(base.studies[table]) if base else None)
+        for table, kind in tables.items()
+    }
+    if features:
+        _check_features(reader, features.layers, features.count, "features", "count")
+    reader.finish()
+    assert atlas
+    assert features
+    config = Config(
+        **values_of(atlas),
+        layers=features.layers,
+        features=features.count,
+        recipe=features.recipe,
+        recipes=MappingProxyType(_known(recipes)),
+        recipe_is_chosen=base is not None and ("recipe" in given["features"] or base.recipe_is_chosen),
+        studies=MappingProxyType({table: settings for table, settings in studies.items() if settings}),
+    )
+    return config.only_features() if features.only else config
 
 
-def _read_path(table: Table, key: str, folder: Path, default: Path | None) -> Path:
-    if not table.has(key) and default:
-        return default
-    return _path(table, key, folder)
+def _read_extends(reader: Reader, data: dict[str, Any]) -> Preset:
+    name = data.get("extends", "article")
+    if name not in PRESETS:
+        reader.fail(("extends",), did_you_mean(str(name), PRESETS), name)
+    return "demo" if name == "demo" else "article"
 
 
-def _path(table: Table, key: str, folder: Path) -> Path:
-    try:
-        return read_path(table.text(key), folder)
-    except ConfigError as error:
-        table.fail(key, f"must be a path: {error}")
+def _atlas_values(base: Config | None, given: Any) -> dict[str, object]:
+    """What [atlas] need not say: the base's values; but what that says of its weights is of these alone."""
+    if base is None:
+        return {"weights_input": None}
+    values = {field.name: getattr(base, field.name) for field in fields(AtlasTable)}
+    return {**values, "weights_input": None} if isinstance(given, dict) and "weights" in given else values
 
 
-def _read_base_url(table: Table, base: Config | None) -> str:
-    if not table.has("base_url") and base:
-        return base.base_url
-    return _base_url(table.text("base_url"), f"{table.name}: atlas.base_url")
+def _features_values(base: Config | None) -> dict[str, object]:
+    return {"layers": base.layers, "count": base.features, "recipe": base.recipe} if base else {}
 
 
-def _base_url(text: str, where: str) -> str:
-    if not text:
-        return ""
-    if fault := _url_fault(text):
-        shown = shorten("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text))
-        raise ConfigError(f'{where} = "{shown}": {fault}; must be like "https://name.github.io/atlas/"')
-    return text if text.endswith("/") else text + "/"
+def _check_features(reader: Reader, names: tuple[str, ...], features: Features, *place: str) -> None:
+    """Refuse a feature that none of the layers has; one that some layers lack is left out there."""
+    widest = max(map(layers.get_layer, names), key=lambda layer: layer.features)
+    if features.last_named >= widest.features:
+        why = f"no layer here has a feature {features.last_named}; the widest, {widest.name}, has"
+        reader.fail(place, f"{why} 0 to {widest.features - 1}")
+
+
+def _read_recipes(reader: Reader, tables: Any) -> dict[str, Recipe | None]:
+    """The recipes of a file; None for those that are invalid, so that others may name them without a second error."""
+    if not isinstance(tables, dict):
+        reader.fail(("recipes",), "must be a table, [recipes]", tables)
+        return {}
+    return {name: _read_recipe(reader, name, table) for name, table in tables.items()}
+
+
+def _read_recipe(reader: Reader, name: str, table: object) -> Recipe | None:
+    place = ("recipes", name)
+    if not _RECIPE_NAME.fullmatch(name):
+        reader.fail(place, "a recipe's name is made of a-z, 0-9, _ and -, at most 40 of them", table)
+    if isinstance(table, dict) and "name" in table:
+        reader.fail((*place, "name"), "no such key; the table's header names the recipe", table["name"])
+    return reader.table(Recipe, table, place, {"name": name})
+
+
+def _known(recipes: Mapping[str, Recipe | None]) -> dict[str, Recipe]:
+    return {name: recipe for name, recipe in recipes.items() if recipe}
+
+
+def _split(text: str) -> str | list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return "all" if names == ["all"] else names
 
 
 def _url_fault(text: str) -> str:
@@ -234,104 +340,49 @@ def _url_fault(text: str) -> str:
     return "" if not re.search("%(?![0-9A-Fa-f]{2})", text) else "holds a % without two hexadecimal digits after it"
 
 
-def _read_layers(table: Table, base: Config | None) -> tuple[str, ...]:
-    if not table.has("layers") and base:
-        return base.layers
-    value = table.raw("layers")
-    if value == "all":
-        return tuple(layer.name for layer in layers.LAYERS)
-    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
-        table.fail("layers", 'must be "all" or a list of layer names')
-    for name in value:
-        if not any(layer.name == name for layer in layers.LAYERS):
-            table.fail("layers", f'"{shorten(name)}": {did_you_mean(name, [layer.name for layer in layers.LAYERS])}')
-    return _in_order(value)
+def _read_toml(file: Path, name: str) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        ConfigError: the file cannot be read or is not TOML.
+    """
+    try:
+        text = _decode(read_file(file, LARGEST_FILE), name)
+    except PathError as error:
+        raise ConfigError(f"{name}: {error}; name a TOML file") from None
+    try:
+        data = tomllib.loads(text)
+        is_huge = _has_huge_number(data)
+    except RecursionError:
+        raise ConfigError(f"{name}: tables or lists inside each other, deeper than they can be read") from None
+    except ValueError as error:  # a number of thousands of digits is a plain one
+        raise ConfigError(f"{name}: not valid TOML: {error}") from None
+    if is_huge:
+        raise ConfigError(f"{name}: not valid TOML: a whole number has at most 64 bits")
+    return data
 
 
-def _layer_names(text: str) -> tuple[str, ...]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if names == ["all"]:
-        return tuple(layer.name for layer in layers.LAYERS)
-    if not names:
-        raise ConfigError("--layers is empty; name layers, separated by commas, or say all")
-    known = [layer.name for layer in layers.LAYERS]
-    for name in names:
-        if name not in known:
-            hint = "separate layers by commas" if " " in name else did_you_mean(name, known)
-            raise ConfigError(f'--layers "{name}": no such layer; {hint}')
-    return _in_order(names)
+def _decode(data: bytes, name: str) -> str:
+    """The text of a file in UTF-8; a byte order mark, as editors of Windows put it first, is left out.
 
-
-def _in_order(names: list[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(names), key=layers.depth))
-
-
-def _read_features(table: Table, base: Config | None) -> Features:
-    if not table.has("count") and base:
-        return base.features
-    where = f"{table.name}: features.count"
-    value = table.raw("count")
-    if isinstance(value, int | str) and not isinstance(value, bool):
-        return parse_features(str(value), where)
-    is_list = isinstance(value, list) and value and all(type(item) in (int, str) for item in value)
-    if not is_list:
-        table.fail("count", 'must be a number, "all", or a list such as [0, "5-9", 654]')
-    return parse_features(",".join(str(item) for item in value) + ",", where)
-
-
-def _check_features(config: Config, where: str) -> None:
-    """A feature that no layer of the configuration has is a slip; one that some layers lack is left out there."""
-    widest = max((layers.get_layer(name) for name in config.layers), key=lambda layer: layer.features)
-    too_high = config.features.last_named >= widest.features
-    if too_high:
+    Raises:
+        ConfigError: in another encoding, or no text.
+    """
+    has_mark = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if has_mark or data[:2].count(0) == 1:  # a sign of ASCII and a zero: UTF-16 without a mark
+        raise ConfigError(f"{name}: saved as UTF-16: save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
         raise ConfigError(
-            f"{where}: no layer here has a feature {config.features.last_named}; "
-            f"the widest, {widest.name}, has 0 to {widest.features - 1}"
-        )
+            f"{name}: not UTF-8 text, in line {line}: if it was saved in another encoding, such as Latin-1 or ANSI, "
+            "save it as UTF-8"
+        ) from None
 
 
-def _read_recipes(table: Table) -> dict[str, Recipe]:
-    return {name: _read_recipe(name, table, table.table(name)) for name in list(table.keys())}
-
-
-def _read_recipe(name: str, parent: Table, table: Table) -> Recipe:
-    if not _RECIPE_NAME.fullmatch(name):
-        parent.fail(name, "a recipe's name is made of a-z, 0-9, _ and -, at most 40 of them")
-    recipe = Recipe(
-        name=name,
-        octaves=tuple(_read_octave(octave) for octave in table.tables("octaves")),
-        metric=cast(Metric, table.choice("metric", METRICS, "l1")),
-        constant=table.number("constant", 200.0),
-        gradient=cast(Gradient, table.choice("gradient", GRADIENTS, "sum")),
-        resize=table.pair("resize", above=0) if table.has("resize") else None,
-        rescue_steps=table.integer("rescue_steps", least=1, most=MOST_STEPS) if table.has("rescue_steps") else None,
-        input=cast(Input, table.choice("input", INPUTS, "raw")),
-    )
-    table.done()
-    _check_resize(table, recipe)
-    return recipe
-
-
-def _check_resize(table: Table, recipe: Recipe) -> None:
-    if recipe.resize is None:
-        return
-    if recipe.resize[0] > recipe.resize[1]:
-        table.fail("resize", "must be two factors [least, largest], the least first")
-    least, largest = recipe.sizes_seen
-    if least < layers.MIN_SIZE or largest > LARGEST_SIZE:
-        table.fail(
-            "resize",
-            f"the network would see images of {least} to {largest} px, "
-            f"and the sizes allowed are {layers.MIN_SIZE} to {LARGEST_SIZE}",
-        )
-
-
-def _read_octave(table: Table) -> Octave:
-    octave = Octave(
-        size=table.integer("size", least=layers.MIN_SIZE, most=LARGEST_SIZE),
-        steps=table.integer("steps", least=1, most=MOST_STEPS),
-        lr=table.pair("lr"),
-        sigma=table.pair("sigma", above=0) if table.has("sigma") else None,
-    )
-    table.done()
-    return octave
+def _has_huge_number(value: object) -> bool:
+    """Whether a value of TOML holds a whole number that TOML does not allow, and that could not even be printed."""
+    if isinstance(value, dict | list):
+        return any(map(_has_huge_number, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and not -(2**63) <= value < 2**64

@@ -31,12 +31,11 @@ class Features:
         return max((last for _, last in self.ranges), default=-1)
 
 
-def parse_features(text: str, where: str) -> Features:
+def parse_features(text: str) -> Features:
     """Read a choice of features.
 
     Args:
         text: `16` (the first 16), `all`, or a list with a comma or a range: `654,`, `654-654`, `0-15,654`.
-        where: file and key, or option, for the message.
 
     Raises:
         ConfigError: not of that form.
@@ -49,17 +48,15 @@ def parse_features(text: str, where: str) -> Features:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     is_list = bool(parts) and ("," in text or "-" in text)
     if not is_list:
-        raise ConfigError(f'{where} = "{shorten(text)}": must be a number above 0, "all", or a list such as 0-15,654')
-    return Features(ranges=tuple(_range(part, text, where) for part in parts))
+        raise ConfigError('must be a number above 0, "all", or a list such as 0-15,654')
+    return Features(ranges=tuple(map(_range, parts)))
 
 
-def _range(part: str, text: str, where: str) -> tuple[int, int]:
+def _range(part: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(part)
     if not match:
-        raise ConfigError(
-            f'{where} = "{shorten(text)}": "{shorten(part)}" is neither a feature nor a range such as 5-9'
-        )
+        raise ConfigError(f'"{shorten(part)}" is neither a feature nor a range such as 5-9')
     first, last = int(match[1]), int(match[2] or match[1])
     if last < first:
-        raise ConfigError(f'{where} = "{shorten(text)}": the range {part} runs backwards; write {last}-{first}')
+        raise ConfigError(f"the range {part} runs backwards; write {last}-{first}")
     return first, last

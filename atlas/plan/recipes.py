@@ -5,31 +5,63 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from random import Random
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+from atlas.common.errors import ConfigError
 from atlas.inception.architecture import Size
+from atlas.inception.layers import MIN_SIZE
+from atlas.plan.settings import Number, Pair, PositivePair, Table, Whole
 
 Metric = Literal["l1", "l2", "linf"]
 Gradient = Literal["sum", "per_feature", "rms"]
 Input = Literal["raw", "trained"]
-InputMap = Literal["x", "2x-1"]
-METRICS: tuple[Metric, ...] = ("l1", "l2", "linf")
-GRADIENTS: tuple[Gradient, ...] = ("sum", "per_feature", "rms")
-INPUTS: tuple[Input, ...] = ("raw", "trained")
-INPUT_MAPS: tuple[InputMap, ...] = ("x", "2x-1")  # what the network is given for a picture x in [0, 1]
+InputMap = Literal["x", "2x-1"]  # what the network is given for a picture x in [0, 1]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+INPUT_MAPS: tuple[InputMap, ...] = get_args(InputMap)
+
+LARGEST_SIZE = 4096  # pixels; a larger rendering would take hundreds of gigabytes
+MOST_STEPS = 1_000_000  # of an octave
+
+
+def _read_octaves(value: object) -> object:
+    if not value or not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ConfigError("must be a list of at least one table { … }")
+    return value
+
+
+def _check_resize(resize: tuple[float, float], info: ValidationInfo) -> tuple[float, float]:
+    if resize[0] > resize[1]:
+        raise ConfigError("must be two factors [least, largest], the least first")
+    if "octaves" not in info.data:  # they are invalid, and reported
+        return resize
+    least, largest = _sizes_seen(info.data["octaves"], resize)
+    if least < MIN_SIZE or largest > LARGEST_SIZE:
+        raise ConfigError(
+            f"the network would see images of {least} to {largest} px, "
+            f"and the sizes allowed are {MIN_SIZE} to {LARGEST_SIZE}"
+        )
+    return resize
+
+
+def _sizes_seen(octaves: "tuple[Octave, ...]", resize: tuple[float, float] | None) -> tuple[int, int]:
+    least, largest = resize or (1.0, 1.0)
+    sizes = [octave.size for octave in octaves]
+    return round(min(sizes) * least), round(max(sizes) * largest)
 
 
 @dataclass(frozen=True)
-class Octave:
+class Octave(Table):
     """Steps of gradient descent at one image size.
 
     At step i of N, from 0, a pair (a, b) stands for a(N−i)/N + b·i/N: it starts at a and approaches b.
     """
 
-    size: int  # pixels, the shorter side
-    steps: int
-    lr: tuple[float, float]  # learning rate
-    sigma: tuple[float, float] | None = None  # of the 3×3 Gaussian blur after each update, pixels; None: no blur
+    size: Annotated[int, Whole(MIN_SIZE, LARGEST_SIZE)]  # pixels, the shorter side
+    steps: Annotated[int, Whole(1, MOST_STEPS)]
+    lr: Pair  # learning rate
+    sigma: PositivePair | None = None  # of the 3×3 Gaussian blur after each update, pixels; None: no blur
 
     def lr_at(self, step: int) -> float:
         """Learning rate of a step, 0 ≤ step < steps."""
@@ -46,16 +78,19 @@ class Octave:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Table):
     """A list of octaves, and what the descent follows."""
 
     name: str
-    octaves: tuple[Octave, ...]
+    octaves: Annotated[tuple[Octave, ...], BeforeValidator(_read_octaves)]
     metric: Metric = "l1"  # distance between the constant and the activations
-    constant: float = 200.0  # C, the large activation that is aimed at
+    constant: Number = 200.0  # C, the large activation that is aimed at
     gradient: Gradient = "sum"  # as it is, divided by the features summed, or by each row's root mean square
-    resize: tuple[float, float] | None = None  # least and largest factor at which the network sees the image; None: 1
-    rescue_steps: int | None = None  # steps at the start in which a row without a gradient is rescued; None: none
+    # Least and largest factor at which the network sees the image; None: 1.
+    resize: Annotated[PositivePair, AfterValidator(_check_resize)] | None = None
+    rescue_steps: Annotated[int, Whole(1, MOST_STEPS)] | None = (
+        None  # steps at the start in which a row without a gradient is rescued; None: none
+    )
     input: Input = "raw"  # give the network pixels as they are (the article), or mapped as in its training
 
     @cached_property
@@ -83,9 +118,7 @@ class Recipe:
     @property
     def sizes_seen(self) -> tuple[int, int]:
         """The least and the largest size, in pixels of the shorter side, at which the network may see an image."""
-        least, largest = self.resize or (1.0, 1.0)
-        sizes = [octave.size for octave in self.octaves]
-        return round(min(sizes) * least), round(max(sizes) * largest)
+        return _sizes_seen(self.octaves, self.resize)
 
     def size_seen(self, size: Size, seed: int, octave: int, step: int) -> Size:
         """(height, width) in pixels at which the network sees an image at a step.

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from atlas.inception.architecture import Size
 
@@ -39,7 +40,7 @@ def shorten(photo_id: str) -> str:
     return photo_id[:8] + photo_id[64:]
 
 
-DRAWN = "drawn"  # says a configuration instead of a path: what the project draws itself
+DRAWN: Literal["drawn"] = "drawn"  # says a configuration instead of a path: what the project draws itself
 DRAWN_PHOTO = Photo("6e9cff2fed4a06aa2ec3e436dd20bdb162d9214b855c4741bbc8a25ff271b23b", (460, 690))  # by its script
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from atlas import studies
 from atlas.common.errors import StoreError
 from atlas.inception import layers
 from atlas.inception.layers import Layer, Region
-from atlas.plan.clips import Clip, config_clips
+from atlas.plan.clips import Clip
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.recipes import Recipe
@@ -23,9 +24,9 @@ from atlas.store.result_files import result_path
 from atlas.store.results import Results, ResultSpec
 from atlas.store.stages import find_stages
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
-from atlas.studies.all_jobs import exhibit_jobs
 from atlas.studies.dead.rescues import Rescue, rescues
 from atlas.studies.examples.shown import ShownExamples, shown_examples
+from atlas.studies.raster.jobs import config_clips
 
 PENDING = "pending"  # planned, and not in the store
 NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})
@@ -224,7 +225,7 @@ def gather_atlas(config: Config, weights: WeightsId | None, spoilt: Mapping[Path
         exhibits[rescue.rescued] = rescued
         if rescued.status == "ok":
             known[rescue.own] = replace(known[rescue.own], rescued=rescued)
-    for job in exhibit_jobs(config):
+    for job in studies.jobs(config):
         exhibits[job] = known.get(job) or _find(Exhibit(job, exhibit_folder(job)), config, weights, spoilt)
     by_layer: dict[str, list[Feature]] = {}
     for feature in known.values():

@@ -5,7 +5,7 @@ from functools import cache
 
 from atlas.inception.layers import get_layer, receptive_field
 from atlas.plan.clips import Clip
-from atlas.plan.config import load_config
+from atlas.plan.config import article_recipes
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.site.catalogue import PENDING
@@ -208,7 +208,7 @@ def is_preset(recipe: Recipe) -> bool:
 
 @cache
 def _preset_digests() -> dict[str, str]:
-    return {name: recipe.digest for name, recipe in load_config().recipes.items()}
+    return {name: recipe.digest for name, recipe in article_recipes().items()}
 
 
 def toml(recipe: Recipe) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from atlas.common.errors import StoreError
-from atlas.plan.config import LARGEST_SIZE
 from atlas.plan.jobs import Job
+from atlas.plan.recipes import LARGEST_SIZE
 from atlas.store.files import walk, write_atomically
 from atlas.store.media import open_picture
 from atlas.store.records import Record, WeightsId

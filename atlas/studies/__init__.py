@@ -19,6 +19,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from atlas.plan import config as configuration
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job, feature_jobs
+from atlas.plan.settings import StudySettings
+
 
 @dataclass(frozen=True)
 class Study:
@@ -28,11 +33,13 @@ class Study:
         name: of its template and of its pages' folder.
         table: its table in a configuration; its name, if that is not another one.
         package: where its modules are; `atlas.studies.<name>` by default.
+        is_frames: whether its jobs are frames of videos, which come last and are not shown one by one.
     """
 
     name: str
     table: str = ""
     package: str = ""
+    is_frames: bool = False
 
     def find(self, module: str, name: str) -> Any:
         """What a module of the study calls by a name; None if the study does not have that module."""
@@ -41,7 +48,7 @@ class Study:
 
 
 STUDIES = (  # in the order of the home page
-    Study("raster"),
+    Study("raster", is_frames=True),
     Study("neurons"),
     Study("fields"),
     Study("influence"),
@@ -56,3 +63,25 @@ STUDIES = (  # in the order of the home page
     Study("connections"),
     Study("nearest"),
 )
+
+
+def settings_types() -> dict[str, type[StudySettings]]:
+    """The settings of studies, by the names of their tables in a configuration."""
+    found = {study.table or study.name: study.find("settings", "Settings") for study in STUDIES}
+    return {table: kind for table, kind in found.items() if kind}
+
+
+def load_config(name: str = "article") -> Config:
+    """Read a configuration with the tables of all studies; arguments and errors as of `plan.config.load_config`."""
+    return configuration.load_config(name, settings_types())
+
+
+def jobs(config: Config, *, is_frames: bool = False) -> tuple[Job, ...]:
+    """The renderings that studies ask for, each once: those that pages show one by one, or the frames of videos."""
+    asked = (study.find("jobs", "jobs") for study in STUDIES if study.is_frames == is_frames)
+    return tuple(dict.fromkeys(job for ask in asked if ask for job in ask(config)))
+
+
+def all_jobs(config: Config) -> tuple[Job, ...]:
+    """Every rendering of an atlas, each once: features first, then those of studies, frames of videos last."""
+    return tuple(dict.fromkeys((*feature_jobs(config), *jobs(config), *jobs(config, is_frames=True))))

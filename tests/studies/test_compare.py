@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 
 from atlas.common.errors import ConfigError
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
 from atlas.store.results import Results
-from atlas.studies.all_jobs import all_jobs, exhibit_jobs
+from atlas.studies import all_jobs, jobs, load_config
 from atlas.studies.compare.jobs import comparisons, raw_pairs
 from atlas.studies.compare.measure import measure_compare, measure_raw
 from atlas.studies.compare.page import compare_verdicts, describe, middle_of, raw_summary
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
+from atlas.studies.compare.settings import Settings as CompareSettings
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import kept, likeness
 from atlas.studies.shared.likeness import Likeness
@@ -99,10 +100,10 @@ def test_what_is_measured_is_the_likeness_of_the_masters(studied):
 
 def test_a_feature_that_two_lists_name_is_kept_once(studied, site):
     """A rendering that is a feature's own is shown from the feature's folder."""
-    own = set(feature_jobs(studied.config)) & set(exhibit_jobs(studied.config))
+    own = set(feature_jobs(studied.config)) & set(jobs(studied.config))
     assert own
     folders = {path.parent.relative_to(site).as_posix() for path in site.rglob("record.json")}
-    others = set(exhibit_jobs(studied.config)) - own
+    others = set(jobs(studied.config)) - own
     assert folders == {
         *(f"{job.target.terms[0].layer}/{job.target.terms[0].feature}" for job in feature_jobs(studied.config)),
         *(f"renderings/{job.path.with_suffix('')}" for job in others),
@@ -112,7 +113,7 @@ def test_a_feature_that_two_lists_name_is_kept_once(studied, site):
 
 def test_raw_pictures_are_measured_where_both_are_there(tmp_path):
     config = override(load_config("demo"), layer_names="Mixed_5b", features="3", store=tmp_path)
-    config = replace(config, lists=replace(config.lists, compare=replace(config.lists.compare, raw_features=3)))
+    config = config.with_study(replace(config.study(CompareSettings), raw_features=3))
     fill(config, statuses=("ok", None, "ok"))
     pairs = raw_pairs(config, "Mixed_5b")
     for pair in pairs[:2]:

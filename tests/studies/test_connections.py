@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from atlas.inception.architecture import Conv, Pool
 from atlas.inception.layers import Branch, get_layer
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.render.network import fold
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
@@ -19,8 +19,10 @@ from atlas.site.check import check_site
 from atlas.site.templates import NO_BREAK
 from atlas.store.records import WeightsId
 from atlas.store.results import Results
+from atlas.studies import load_config
 from atlas.studies.connections.measure import connection_shares, squared_norms, strongest
 from atlas.studies.connections.result import connected_layers, connections_spec, layer_before
+from atlas.studies.connections.settings import Settings as ConnectionsSettings
 from atlas.studies.run import run_studies
 from stores import fill
 
@@ -133,8 +135,7 @@ def walked(weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("connections")
     (folder / "atlas.toml").write_text(TEXT)
     config = replace(load_config(str(folder / "atlas.toml")), store=folder / "store", site=folder / "site")
-    lists = replace(config.lists.emptied(), connections=config.lists.connections)
-    config = replace(config, lists=lists)
+    config = config.only_features().with_study(config.study(ConnectionsSettings))
     renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     fill(config, weights=weights.id)
     asked: list[str] = []

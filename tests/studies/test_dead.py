@@ -8,7 +8,6 @@ import pytest
 from atlas import pipeline
 from atlas.common.errors import ConfigError
 from atlas.inception.targets import feature_target, parse
-from atlas.plan.config import load_config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.runs import RunOptions
 from atlas.site import words
@@ -19,6 +18,7 @@ from atlas.site.models import Picture
 from atlas.site.templates import NO_BREAK
 from atlas.store.masters import read_record
 from atlas.store.records import OctaveScores
+from atlas.studies import load_config
 from atlas.studies.dead.page import dead_verdict, rescue_verdict
 from atlas.studies.dead.rescued import Rescued
 from atlas.studies.dead.rescues import rescue_recipe, rescues

@@ -10,11 +10,12 @@ import pytest
 from scipy.stats import t as student_t
 
 from atlas.inception.layers import LAYERS
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
 from atlas.store.masters import master_path
 from atlas.store.results import Results
+from atlas.studies import load_config
 from atlas.studies import run as studying
 from atlas.studies.depth.measure import measure_depth, measure_layer_depth, trend
 from atlas.studies.depth.page import MEASURES, depth_verdict, direction, extremes_sentence, trend_sentence
@@ -29,7 +30,7 @@ def config(tmp_path):
     """Six features of three layers, of which two have no gradient and one is pending in each."""
     names = "Conv2d_2a_3x3,Mixed_5b,Mixed_7c"
     made = override(load_config("demo"), layer_names=names, features="6", store=tmp_path / "a", site=tmp_path / "b")
-    made = replace(made, lists=made.lists.emptied())
+    made = made.only_features()
     fill(made, statuses=("ok", "no_gradient", None, "not_raised", "no_gradient", "failed"))
     return made
 

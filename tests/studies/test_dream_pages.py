@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,16 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 import icc
-from atlas.plan.config import Config, load_config
+from atlas.plan.config import Config
 from atlas.site.build import SiteReport, build_site
 from atlas.site.check import check_site
 from atlas.store import photos
 from atlas.store.records import Status
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies import load_config
 from atlas.studies.dreams.jobs import Dream, config_dreams
 from atlas.studies.dreams.page import dream_page
+from atlas.studies.dreams.settings import Settings as DreamsSettings
 from atlas.studies.dreams.starts import identify_photos, keep_photos
 from browser import chromium
 from stores import WEIGHTS, put
@@ -196,11 +197,11 @@ def test_nothing_is_encoded_twice_and_another_photograph_anew(tmp_path: Path) ->
     config, _ = make(tmp_path)
     assert built(config).encoded > 0
     assert built(config).encoded == 0
-    (named, drawn), file = config.lists.dream.photos, tmp_path / "secret folder" / "tall one.png"
+    (named, drawn), file = config.study(DreamsSettings).photos, tmp_path / "secret folder" / "tall one.png"
     Image.new("RGB", (120, 180), (9, 99, 9)).save(file)
     other = identify_photos(config, lambda line: None)
-    assert other.lists.dream.photos[0].photo != named.photo
-    assert other.lists.dream.photos[1] == drawn
+    assert other.study(DreamsSettings).photos[0].photo != named.photo
+    assert other.study(DreamsSettings).photos[1] == drawn
     built(other)
     assert "Planned, and not rendered yet" in page_of(other, config_dreams(other)[0]), "the old dream is not shown"
 
@@ -221,7 +222,7 @@ def test_the_site_needs_neither_torch_nor_the_photographs(tmp_path: Path) -> Non
 
 def test_without_dreams_there_is_no_page(tmp_path: Path) -> None:
     config, _ = make(tmp_path)
-    built(replace(config, lists=replace(config.lists, dream=config.lists.dream.emptied())))
+    built(config.with_study(config.study(DreamsSettings).emptied()))
     assert not (config.site / "dreams").exists()
     assert "dreams/" not in (config.site / "index.html").read_text()
 

@@ -13,7 +13,7 @@ from atlas.cli import app
 from atlas.common.errors import ConfigError, TargetError
 from atlas.inception import layers
 from atlas.inception.targets import parse
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import DRAWN_PHOTO, Photo
@@ -23,8 +23,9 @@ from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
 from atlas.site.check import check_store
 from atlas.store.masters import find_record, list_masters, master_path, open_master, write_master
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs, load_config
 from atlas.studies.dreams.jobs import config_dreams
+from atlas.studies.dreams.settings import Settings as DreamsSettings
 from atlas.studies.dreams.settings import name_photos
 
 CPU = torch.device("cpu")
@@ -120,19 +121,19 @@ def config_of(tmp_path: Path, text: str):
 
 def test_photographs_are_relative_to_the_file_and_the_rest_is_inherited(tmp_path: Path) -> None:
     config = config_of(tmp_path, '[dream]\nphotos = ["in/a.jpg"]\n')
-    dream, article = config.lists.dream, load_config().lists.dream
+    dream, article = config.study(DreamsSettings), load_config().study(DreamsSettings)
     assert [named.file for named in dream.photos] == [tmp_path / "in" / "a.jpg"]
     assert (dream.targets, dream.recipe) == (article.targets, article.recipe)
-    assert config_of(tmp_path, "").lists.dream == article
+    assert config_of(tmp_path, "").study(DreamsSettings) == article
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('photos = [""]', "dream.photos = .*is no path"),
+        ('photos = [""]', r"dream\.photos\[0\] = .*is no path"),
         ('photos = "a.jpg"', "must be a list of strings"),
-        ('targets = ["Mixed_6z[:]"]', "dream.targets = .*Mixed_6z"),
-        ('recipe = "dreem"', 'dream.recipe = "dreem": did you mean "dream"'),
+        ('targets = ["Mixed_6z[:]"]', r"dream\.targets\[0\] = .*Mixed_6z"),
+        ('recipe = "dreem"', 'dream.recipe = "dreem": no such recipe; did you mean "dream"'),
         ("size = 1201", "dream.size = 1201: must be a whole number from 75 to 1200"),
         ('photo = "a.jpg"', "dream.photo = .*no such key"),
     ],
@@ -149,14 +150,14 @@ def test_what_is_left_out_has_no_dreams(tmp_path: Path) -> None:
     assert [str(dream.job.target) for dream in some] == ["Mixed_6d[3] + Mixed_6e[7]"]
     empty = config_of(tmp_path, "[dream]\nphotos = []\n")
     assert config_dreams(empty) == ()
-    assert empty.lists.dream.terms == ()
+    assert empty.study(DreamsSettings).terms == ()
 
 
 def sized(size: int, photo: Photo = DRAWN_PHOTO):
     config = load_config()
-    (named,) = config.lists.dream.photos
-    dream = replace(config.lists.dream, size=size, photos=(replace(named, photo=photo),))
-    return config_dreams(replace(config, lists=replace(config.lists, dream=dream)))
+    (named,) = config.study(DreamsSettings).photos
+    dream = replace(config.study(DreamsSettings), size=size, photos=(replace(named, photo=photo),))
+    return config_dreams(config.with_study(dream))
 
 
 def test_size_is_the_shorter_side_of_the_dream() -> None:
@@ -183,8 +184,8 @@ def named(*texts: str, hashes: str = "abcdefgh") -> list[tuple[str, str]]:
     starts = name_photos(texts)
     known = (replace(start, photo=Photo(digit * 64, (300, 400))) for start, digit in zip(starts, hashes, strict=False))
     config = override(load_config(), layer_names="Mixed_6b")
-    dream = replace(config.lists.dream, photos=tuple(known), targets=(parse("Mixed_6b[:]"),))
-    found = config_dreams(replace(config, lists=replace(config.lists, dream=dream)))
+    dream = replace(config.study(DreamsSettings), photos=tuple(known), targets=(parse("Mixed_6b[:]"),))
+    found = config_dreams(config.with_study(dream))
     return [(dream.name, dream.title) for dream in found]
 
 

@@ -23,8 +23,8 @@ from atlas.cli import app
 from atlas.common.errors import ConfigError
 from atlas.demo.pictures import CLASSES, draw_class
 from atlas.inception.layers import get_layer, grid, receptive_field
-from atlas.plan.config import load_config
 from atlas.plan.jobs import feature_jobs, rounds
+from atlas.plan.starts import DRAWN
 from atlas.render.executors.local import Report, run_batches
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
@@ -36,6 +36,8 @@ from atlas.store.crops import open_crop
 from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
+from atlas.studies import load_config
+from atlas.studies.dreams.settings import Settings as DreamsSettings
 from atlas.studies.dreams.starts import identify_photos
 from atlas.studies.examples import find as study
 from atlas.studies.examples import pictures as galleries
@@ -43,6 +45,7 @@ from atlas.studies.examples.find import field_in, find_examples
 from atlas.studies.examples.page import examples_sentence, feature_sentence, unraised_sentence
 from atlas.studies.examples.pictures import draw_pictures, square_of, walk_folder
 from atlas.studies.examples.result import KEPT, Crop, FeatureExamples, read_examples
+from atlas.studies.examples.settings import Settings as ExamplesSettings
 from atlas.studies.examples.top_k import TopK
 from atlas.studies.shared.context import MeasureContext
 from test_input import folded_copy
@@ -95,7 +98,7 @@ class Quiet:
 def read(folder, weights_file, more=""):
     (folder / "atlas.toml").write_text(TEXT.format(weights=str(weights_file), own_size=OWN_SIZE, more=more))
     config = load_config(str(folder / "atlas.toml"))
-    return replace(config, lists=replace(config.lists.emptied(), examples=config.lists.examples))
+    return config.only_features().with_study(config.study(ExamplesSettings))
 
 
 def drawn(at):
@@ -579,7 +582,7 @@ def test_a_picture_that_was_not_raised_is_no_rival_of_crops():
 
 def site_of(context, **changes):
     config = context.results.config
-    config = replace(config, lists=replace(config.lists, examples=replace(config.lists.examples, **changes)))
+    config = config.with_study(replace(config.study(ExamplesSettings), **changes))
     return config.site, build_site(config, context.results.weights)
 
 
@@ -632,7 +635,7 @@ def test_small_crops_are_enlarged_by_whole_numbers(site, made):
     assert 'width="96" height="96"' in page[page.index('id="crops"') :]
 
 
-@pytest.mark.parametrize("changes", [{"show": False}, {"drawn": True, "folder": None}, {"folder": None}])
+@pytest.mark.parametrize("changes", [{"show": False}, {"folder": DRAWN}, {"folder": None}])
 def test_only_what_the_configuration_wants_is_shown(context, photos, changes):
     """Crops of a person's folder are not shown as drawn pictures, nor where no pictures are named."""
     find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
@@ -762,8 +765,8 @@ def test_a_build_looks_at_drawn_pictures(made, weights_file, tmp_path, monkeypat
     found = read_examples(config.store, made[0].results.weights.__class__(**_weights_of(config.store)))
     assert (found.folder, found.seen, len(found.features)) == (None, 6, 3)
     assert "drawn by this project" in (config.site / "Conv2d_1a_3x3/1/index.html").read_text()
-    missing = replace(config.lists.examples, drawn=False, folder=tmp_path / "missing")
-    refused = replace(config, lists=replace(config.lists, examples=missing), store=tmp_path / "no")
+    missing = replace(config.study(ExamplesSettings), folder=tmp_path / "missing")
+    refused = replace(config.with_study(missing), store=tmp_path / "no")
     with RunConsole() as console, pytest.raises(ConfigError, match="no such folder"):
         pipeline.build(refused, RunOptions(device="cpu"), console)
     assert not (tmp_path / "no").exists()
@@ -806,15 +809,15 @@ def test_mistakes_are_named(tmp_path, more, words):
 
 
 def test_presets(tmp_path):
-    article, demo = (load_config(name).lists.examples for name in ("article", "demo"))
-    assert (article.folder, article.drawn, article.size, article.show) == (None, False, 299, False)
-    assert (demo.folder, demo.drawn, demo.show) == (None, True, True)
+    article, demo = (load_config(name).study(ExamplesSettings) for name in ("article", "demo"))
+    assert (article.folder, article.size, article.show) == (None, 299, False)
+    assert (demo.folder, demo.show) == (DRAWN, True)
     (tmp_path / "atlas.toml").write_text('extends = "demo"\n[examples]\nfolder = "mine"\n')
-    mine = load_config(str(tmp_path / "atlas.toml")).lists.examples
-    assert (mine.folder, mine.drawn) == (tmp_path / "mine", False)
+    mine = load_config(str(tmp_path / "atlas.toml")).study(ExamplesSettings)
+    assert mine.folder == tmp_path / "mine"
     (tmp_path / "atlas.toml").write_text('extends = "demo"\n[examples]\nfolder = ""\n')
-    none = load_config(str(tmp_path / "atlas.toml")).lists.examples
-    assert (none.folder, none.drawn) == (None, False)
+    none = load_config(str(tmp_path / "atlas.toml")).study(ExamplesSettings)
+    assert none.folder is None
 
 
 # what files say of people
@@ -895,9 +898,9 @@ def test_nothing_that_a_picture_says_of_its_maker_is_kept_or_published(weights_f
     text = PRIVATE.format(weights=str(weights_file), photos=[f"pictures/{file.name}" for file in files])
     (tmp_path / "atlas.toml").write_text(text)
     config = identify_photos(load_config(str(tmp_path / "atlas.toml")), print)
-    lists = replace(config.lists.emptied(), dream=config.lists.dream, examples=config.lists.examples)
+    config = config.only_features().with_study(config.study(DreamsSettings), config.study(ExamplesSettings))
     with RunConsole() as console:
-        built = pipeline.build(replace(config, lists=lists), RunOptions(device="cpu"), console)
+        built = pipeline.build(config, RunOptions(device="cpu"), console)
     assert built.unmeasured == ()
     assert len(list((tmp_path / "site").rglob("before.avif"))) == len(files)
     assert len(list((tmp_path / "site" / "examples").glob("*.avif"))) == len(files)

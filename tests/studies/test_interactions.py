@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 import oracle
 from atlas.common.errors import ConfigError
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import rounds
 from atlas.render.descent import descend, resize, start_noise, to_pixels
 from atlas.render.executors.local import Report, run_batches
@@ -22,11 +22,12 @@ from atlas.site.templates import NO_BREAK
 from atlas.store.masters import master_path, open_master
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs, load_config
 from atlas.studies.interactions.jobs import interactions, matrix_jobs
 from atlas.studies.interactions.measure import outside
 from atlas.studies.interactions.page import judged, matrix_sentences, pair_sentences, ratios
 from atlas.studies.interactions.result import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_spec
+from atlas.studies.interactions.settings import Settings as InteractionsSettings
 from atlas.studies.run import run_studies
 
 CPU = torch.device("cpu")
@@ -58,8 +59,8 @@ features = 3
 def read(folder, more):
     (folder / "atlas.toml").write_text(TEXT.format(more=more))
     config = load_config(str(folder / "atlas.toml"))
-    lists = replace(config.lists.emptied(), interactions=config.lists.interactions)
-    return replace(config, store=folder / "store", site=folder / "site", lists=lists)
+    config = config.only_features().with_study(config.study(InteractionsSettings))
+    return replace(config, store=folder / "store", site=folder / "site")
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,8 @@ def test_the_articles_walk_is_in_quarters():
         "0.25*Mixed_6a[199] + 0.75*Mixed_6b[201]",
         "Mixed_6b[201]",
     ]
-    assert len({layer for pair in load_config().lists.interactions.pairs for t in pair for layer in [t.deepest]}) > 4
+    pairs = load_config().study(InteractionsSettings).pairs
+    assert len({target.deepest for pair in pairs for target in pair}) > 4
 
 
 def test_a_matrix_is_of_the_first_features_that_have_a_page(rendered):
@@ -148,7 +150,7 @@ def test_mistakes_are_named(tmp_path, more, words):
 def test_features_only_asks_for_none():
     config = override(load_config(), features_only=True)
     assert interactions(config) == ()
-    assert config.lists.interactions.layers == ()
+    assert config.study(InteractionsSettings).layers == ()
 
 
 # measures
@@ -374,6 +376,6 @@ def test_the_matrix_page_has_a_cell_for_each_picture_and_feature(site, results):
 
 def test_without_findings_there_is_no_page(rendered, tmp_path):
     config, renderer = rendered
-    bare = replace(config, site=tmp_path / "site", lists=config.lists.emptied())
+    bare = replace(config.only_features(), site=tmp_path / "site")
     build_site(bare, renderer.weights.id)
     assert not (tmp_path / "site/interactions").exists()

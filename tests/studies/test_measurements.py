@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from atlas.inception.layers import receptive_field
-from atlas.plan.clips import config_clips
 from atlas.render.descent import start_noise
 from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
@@ -18,7 +17,9 @@ from atlas.studies.fields.result import fields_spec
 from atlas.studies.influence.jobs import influence_pairs
 from atlas.studies.influence.measure import AMOUNTS
 from atlas.studies.influence.result import INFLUENCE, clip_spec
+from atlas.studies.interactions.settings import Settings as InteractionsSettings
 from atlas.studies.neurons.result import NEURONS
+from atlas.studies.raster.jobs import config_clips
 from atlas.studies.run import measurements, run_studies
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.maps import share_in_box, share_in_disc, smallest_disc
@@ -117,8 +118,7 @@ def test_effective_fields_are_of_each_branch_and_of_what_lists_name(results):
 def test_a_probe_that_a_list_no_longer_names_is_asked_anew(rendered, results):
     """Feature 0 is spread evenly and named by a pair: without the pair its rendering stays the same."""
     config, renderer, _ = rendered
-    lists = replace(config.lists, interactions=config.lists.interactions.emptied())
-    other = Results(replace(config, lists=lists), renderer.weights.id)
+    other = Results(config.with_study(config.study(InteractionsSettings).emptied()), renderer.weights.id)
     spec = fields_spec("Mixed_5b")
     assert spec.jobs(other.config) == spec.jobs(config)
     assert other.read(spec) is None

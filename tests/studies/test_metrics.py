@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from atlas.common.errors import ConfigError
-from atlas.plan.config import load_config
 from atlas.site.build import build_site
 from atlas.store.results import Results
+from atlas.studies import load_config
 from atlas.studies.metrics.jobs import metric_rows
 from atlas.studies.metrics.page import is_judged, noise_verdict, same_verdict
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget

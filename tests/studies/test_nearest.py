@@ -1,7 +1,5 @@
 """Nearest features: what two pictures must share to be near, who is nearest, and wiring against autograd."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,11 +8,12 @@ from PIL import Image
 
 from atlas.inception.architecture import Conv
 from atlas.inception.layers import get_layer
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import feature_jobs
 from atlas.render.network import fold
 from atlas.store.masters import master_path, write_master
 from atlas.store.results import Results
+from atlas.studies import load_config
 from atlas.studies.connections.measure import kernel_cosines, measure_wiring
 from atlas.studies.connections.result import wired_layers, wiring_spec
 from atlas.studies.nearest.measure import describe, measure_described, measure_nearest, nearest
@@ -103,7 +102,7 @@ def config(tmp_path):
     made = override(
         load_config("demo"), layer_names="Mixed_5b,Mixed_6b", features="6", store=tmp_path / "a", site=tmp_path / "b"
     )
-    made = replace(made, lists=made.lists.emptied())
+    made = made.only_features()
     fill(made, statuses=("ok", "no_gradient", "ok", None, "ok", "ok"))
     return made
 
@@ -187,6 +186,6 @@ def test_wiring_stays_in_a_branch_and_leaves_out_opposites_and_pools(weights) ->
 
 def test_without_connections_there_is_no_wiring() -> None:
     config = load_config("demo")
-    config = replace(config, lists=config.lists.emptied())
+    config = config.only_features()
     assert wired_layers(config) == ()
     assert Results(config, WEIGHTS).digest(wiring_spec("Mixed_6b")) is None

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from atlas.common.errors import ConfigError
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import rounds
 from atlas.render.executors.local import Report, run_batches
 from atlas.render.network import fold
@@ -19,6 +19,7 @@ from atlas.site.check import check_site
 from atlas.site.colour import CORNERS, hex_of, nearest_corner, oklab, oklch
 from atlas.store.masters import master_path, open_master
 from atlas.store.results import Results
+from atlas.studies import load_config
 from atlas.studies.palette import corners
 from atlas.studies.palette.jobs import jobs as every_job
 from atlas.studies.palette.measure import dominant_colours, inner, mean_colour, phase_colours
@@ -358,7 +359,7 @@ def test_the_table():
 
 @pytest.mark.parametrize(
     ("table", "message"),
-    [('recipes = ["rae"]', 'palette.recipes = .*no such recipe.*"raw"'), ("features = 33", "1 to 32")],
+    [('recipes = ["rae"]', 'palette.recipes.*no such recipe.*"raw"'), ("features = 33", "1 to 32")],
 )
 def test_a_wrong_table_is_refused(tmp_path, table, message):
     (tmp_path / "atlas.toml").write_text(f"[palette]\n{table}\n")

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from atlas.common.errors import TargetError
 from atlas.inception.layers import LAYERS
 from atlas.inception.targets import parse
-from atlas.plan.clips import MOST_FRAMES, config_clips, make_clip
-from atlas.plan.config import load_config, override
+from atlas.plan.clips import MOST_FRAMES, make_clip
+from atlas.plan.config import override
+from atlas.studies import load_config
+from atlas.studies.raster.jobs import config_clips
 
 RASTER = load_config().recipes["raster"]
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -19,6 +18,7 @@ from atlas.plan import config as configuration
 from atlas.site.check import check_site, check_store
 from atlas.store.clips import read_clip
 from atlas.store.masters import list_masters, open_master
+from atlas.studies.raster.settings import Settings as RasterSettings
 
 CONFIG = """
 [atlas]
@@ -54,7 +54,7 @@ def config(weights_file, tmp_path, monkeypatch):
 
     def videos_alone(*arguments, **flags):
         found = override(*arguments, **flags)
-        return replace(found, lists=replace(found.lists.emptied(), raster=found.lists.raster))
+        return found.only_features().with_study(found.study(RasterSettings))
 
     monkeypatch.setattr(configuration, "override", videos_alone)
     return file

@@ -1,7 +1,7 @@
 """Where else the atlas shows a feature: its dreams, its neurons, and the studies that list it."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from atlas.inception.targets import Term
 from atlas.site.catalogue import Atlas, Feature
@@ -54,10 +54,9 @@ def _dreams(atlas: Atlas) -> Iterator[tuple[Key, str, str]]:
 
 def _studies(atlas: Atlas, titles: Mapping[str, str]) -> Iterator[tuple[Key, str, str]]:
     """Lists that name features; a study's page is named as its list."""
-    lists = atlas.config.lists
-    for field in fields(lists):
-        path = f"{field.name}/{HOME}"
-        for term in getattr(lists, field.name).terms:
+    for table, settings in atlas.config.studies.items():
+        path = f"{table}/{HOME}"
+        for term in settings.terms:
             yield _key(term), path, titles.get(path, "")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from atlas.inception.targets import Target, feature_target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
+from atlas.studies.compare.settings import Settings
 from atlas.studies.shared.places import feature_of
 
 
@@ -33,7 +34,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
 
 def comparisons(config: Config) -> tuple[Comparison, ...]:
     """The features that are rendered by several recipes, in the configuration's order."""
-    wanted = config.lists.compare
+    wanted = config.study(Settings)
     recipes = [config.get_recipe(name) for name in wanted.recipes]
     return tuple(
         Comparison(target, tuple(Job(target, recipe, config.seed) for recipe in recipes))
@@ -44,7 +45,7 @@ def comparisons(config: Config) -> tuple[Comparison, ...]:
 
 def raw_pairs(config: Config, layer: str) -> tuple[RawPair, ...]:
     """The features of a layer that are rendered raw too, ascending; none if the atlas's own recipe is the raw one."""
-    wanted = config.lists.compare
+    wanted = config.study(Settings)
     own, raw = config.get_recipe(config.recipe), config.get_recipe(wanted.raw)
     if own == raw:
         return ()

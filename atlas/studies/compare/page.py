@@ -13,6 +13,7 @@ from atlas.store.forecast import count_of
 from atlas.studies.compare.jobs import Comparison, comparisons
 from atlas.studies.compare.raw import raw_beside
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget
+from atlas.studies.compare.settings import Settings
 from atlas.studies.shared.likeness import Likeness
 
 PAGE = f"compare/{HOME}"
@@ -74,7 +75,7 @@ def compare_pages(atlas: Atlas) -> list[Page]:
     found = atlas.result(COMPARE)
     if not found and not any(raws.values()):
         return []
-    wanted = atlas.config.lists.compare
+    wanted = atlas.config.study(Settings)
     pairs = zip(comparisons(atlas.config), found.targets, strict=True) if found else ()
     body = CompareBody(
         recipes=tuple((name, describe(atlas.config.get_recipe(name))) for name in wanted.recipes),

@@ -26,6 +26,7 @@ from atlas.studies.connections.result import (
     wired_layers,
     wiring_spec,
 )
+from atlas.studies.connections.settings import Settings
 from atlas.studies.shared.context import MeasureContext, Measurement
 
 ROWS = 32  # features whose composed kernels are held in memory together
@@ -45,7 +46,7 @@ def measure_connections(context: MeasureContext, layer: str) -> Connections:
     before = layer_before(layer)
     here, there = config.features_of(layer), config.features_of(before)
     shares = connection_shares(context.renderer.weights, get_layer(layer))
-    count = config.lists.connections.strongest
+    count = config.study(Settings).strongest
     everything = range(shares.shape[0]), range(shares.shape[1])
     return Connections(
         layer=layer,
@@ -60,7 +61,7 @@ def measure_connections(context: MeasureContext, layer: str) -> Connections:
 def measure_wiring(context: MeasureContext, layer: str) -> Wiring:
     """Which planned features of a layer are wired alike: those of one branch, by the cosine of their kernels."""
     config = context.results.config
-    planned, count = config.features_of(layer), config.lists.connections.strongest
+    planned, count = config.features_of(layer), config.study(Settings).strongest
     alike: dict[int, Ties] = {}
     for branch in get_layer(layer).branches:
         members = [feature for feature in planned if feature in branch.range]

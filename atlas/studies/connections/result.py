@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from atlas.inception import layers
 from atlas.plan.config import Config
 from atlas.store.results import ResultSpec
+from atlas.studies.connections.settings import Settings
 
 Tie = tuple[int, float]  # a feature, and the share of the fed feature's squared norm that comes from or goes there
 Ties = tuple[Tie, ...]  # the largest share first
@@ -38,7 +39,7 @@ def wiring_spec(layer: str) -> ResultSpec[Wiring]:
     """The wiring of a layer's planned features."""
 
     def settings(config: Config) -> tuple[object, ...]:
-        strongest = config.lists.connections.strongest
+        strongest = config.study(Settings).strongest
         return (strongest, config.features_of(layer)) if strongest and layer in config.layers else ()
 
     return ResultSpec(f"wiring-{layer}", 1, Wiring, lambda _: (), settings)
@@ -46,14 +47,14 @@ def wiring_spec(layer: str) -> ResultSpec[Wiring]:
 
 def wired_layers(config: Config) -> tuple[str, ...]:
     """The layers of a configuration whose wiring is shown: all or none."""
-    return config.layers if config.lists.connections.strongest else ()
+    return config.layers if config.study(Settings).strongest else ()
 
 
 def connections_spec(layer: str) -> ResultSpec[Connections]:
     """The connections between a layer, which must not be the first, and the one before it."""
 
     def settings(config: Config) -> tuple[object, ...]:
-        strongest = config.lists.connections.strongest
+        strongest = config.study(Settings).strongest
         if not strongest or layer not in config.layers:
             return ()
         return strongest, config.features_of(layer_before(layer)), config.features_of(layer)
@@ -68,6 +69,6 @@ def layer_before(layer: str) -> str:
 
 def connected_layers(config: Config) -> tuple[str, ...]:
     """The layers of a configuration whose connections to the layer before are shown: all but the first."""
-    if not config.lists.connections.strongest:
+    if not config.study(Settings).strongest:
         return ()
     return tuple(name for name in config.layers if layers.depth(name))

@@ -1,29 +1,19 @@
-"""How many connections of each feature are shown."""
+"""Settings of the connections between layers: its table [connections]."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
-from atlas.inception.targets import Term
-from atlas.plan.reading import Reader
+from atlas.plan.settings import StudySettings, Whole
 
 MOST = 12  # of the pictures that they add to a feature's page
 
 
 @dataclass(frozen=True)
-class ConnectionList:
+class Settings(StudySettings):
     """Connections to the layer before, by weights alone."""
 
-    strongest: int  # of each feature; 0: none
+    strongest: Annotated[int, Whole(0, MOST)]  # of each feature; 0: none
 
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """None: connections lead to features that other lists name."""
-        return ()
-
-    def emptied(self) -> "ConnectionList":
+    def emptied(self) -> Self:
         """No connections."""
         return replace(self, strongest=0)
-
-
-def read_connections(reader: Reader, base: ConnectionList | None) -> ConnectionList:
-    """Read the table [connections]."""
-    return ConnectionList(reader.table.integer("strongest", base.strongest if base else None, least=0, most=MOST))

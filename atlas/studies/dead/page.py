@@ -11,6 +11,7 @@ from atlas.site.words import percent, rose_later
 from atlas.store.forecast import count_of
 from atlas.studies.dead.rescued import Rescued, rescued_features
 from atlas.studies.dead.rescues import rescue_recipe
+from atlas.studies.dead.settings import Settings
 
 PAGE = f"dead/{HOME}"
 TITLE = "Features without a gradient"
@@ -46,7 +47,7 @@ class DeadBody:
 
 def dead_pages(atlas: Atlas) -> list[Page]:
     """The page, if anything is rendered and the configuration wants it."""
-    wanted = atlas.config.lists.dead
+    wanted = atlas.config.study(Settings)
     rows = [_row(entry.layer.name, entry.shown) for entry in atlas.layers if entry.shown]
     if not rows or not wanted.features:
         return []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.recipes import Recipe
+from atlas.studies.dead.settings import Settings
 
 RESCUE_STEPS = 16  # opened all of 32 features of a network trained on photographs but two whose weights are all 0
 
@@ -26,8 +27,8 @@ def rescue_recipe(config: Config) -> Recipe:
 
     A recipe of the configuration that is the same but for its name is taken by that name.
     """
-    if config.lists.dead.recipe is not None:
-        return config.get_recipe(config.lists.dead.recipe)
+    if (chosen := config.study(Settings).recipe) is not None:
+        return config.get_recipe(chosen)
     own = config.get_recipe(config.recipe)
     if own.rescue_steps:
         return own
@@ -44,7 +45,7 @@ def rescues(config: Config, dead: Collection[Job]) -> tuple[Rescue, ...]:
     """
     if not dead:
         return ()
-    wanted, dead = config.lists.dead, set(dead)
+    wanted, dead = config.study(Settings), set(dead)
     recipe = rescue_recipe(config)
     found, count = [], Counter[str]()
     for job in feature_jobs(config):

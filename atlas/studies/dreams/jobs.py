@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from atlas.common.errors import ConfigError
 from atlas.inception import layers
-from atlas.plan.config import LARGEST_SIZE, Config
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.plan.recipes import Recipe, octave_size
+from atlas.plan.recipes import LARGEST_SIZE, Recipe, octave_size
 from atlas.plan.starts import LARGEST_SIDE, Photo, StartPhoto
-from atlas.studies.dreams.settings import DreamList
+from atlas.studies.dreams.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def config_dreams(config: Config) -> tuple[Dream, ...]:
     Raises:
         ConfigError: the size is too small for the recipe, or a photograph too long for the size.
     """
-    wanted = config.lists.dream
+    wanted = config.study(Settings)
     if not wanted.photos:
         return ()
     recipe = _sized(config.get_recipe(wanted.recipe), wanted)
@@ -46,7 +46,7 @@ def config_dreams(config: Config) -> tuple[Dream, ...]:
     )
 
 
-def _sized(recipe: Recipe, wanted: DreamList) -> Recipe:
+def _sized(recipe: Recipe, wanted: Settings) -> Recipe:
     if wanted.size is None:
         return recipe
     sized = recipe.ending_at(wanted.size)

@@ -11,6 +11,7 @@ from atlas.site.models import Again, Link, Page, Picture, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK, Around, dream_page, neighbours, picture_of, thumb_of
 from atlas.store.records import OctaveScores, Record
 from atlas.studies.dreams.jobs import Dream, config_dreams
+from atlas.studies.dreams.settings import Settings
 
 PAGE = f"dreams/{HOME}"
 TITLE = "Deep dreams"
@@ -94,7 +95,7 @@ def dream_pages(atlas: Atlas) -> list[Page]:
     cards = tuple(_card(dream, atlas.exhibits[dream.job]) for dream in dreams)
     crumbs = (HOME_LINK, Link(TITLE, None))
     description = "Deep dreams of InceptionV3: pictures before and after a layer, or a sum of features, was asked for."
-    body = DreamsBody(cards, atlas.config.lists.dream.recipe)
+    body = DreamsBody(cards, atlas.config.study(Settings).recipe)
     pages = [Page(PAGE, "studies/dreams.html", TITLE, description, crumbs, body)]
     for at, dream in enumerate(dreams):
         pages.append(_dream_page(atlas, dream, neighbours(dreams, at, lambda d: Link(_title(d), dream_page(d)))))
@@ -157,7 +158,7 @@ def _octaves(dream: Dream, record: Record | None) -> tuple[OctaveRow, ...]:
 
 def _again(atlas: Atlas, dream: Dream, exhibit: Exhibit) -> Again:
     """How to make it; a recipe that was brought to a size is given as it was, beside the size."""
-    wanted, record = atlas.config.lists.dream, exhibit.record
+    wanted, record = atlas.config.study(Settings), exhibit.record
     recipe = atlas.config.get_recipe(wanted.recipe)
     return Again(
         command=words.dream_command(dream.start.given, dream.job, recipe, wanted.size, record, atlas.weights_option),

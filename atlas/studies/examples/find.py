@@ -39,6 +39,7 @@ from atlas.studies.examples.result import (
     write_examples,
 )
 from atlas.studies.examples.scan import Scan, Wanted, Watcher, scan_pictures, stacked
+from atlas.studies.examples.settings import Settings
 from atlas.studies.examples.top_k import NO_PICTURE
 from atlas.studies.shared.context import MeasureContext
 
@@ -118,7 +119,7 @@ def _rendered(context: MeasureContext) -> dict[Job, Record]:
 
 def _inputs(context: MeasureContext, source: PictureSource, rendered: dict[Job, Record]) -> str:
     """Digest of all that the examples depend on, whatever the order of the pictures."""
-    size = context.results.config.lists.examples.size
+    size = context.results.config.study(Settings).size
     features = (part for job, record in rendered.items() for part in (job.path, record.pixels_sha256))
     colours = [COLOURS] if source.folder else []  # how a person's files are read
     return digest([VERSION, KEPT, LARGEST, _folder(context, source), size, *sorted(source.hashes), *features, *colours])
@@ -135,7 +136,7 @@ def _has_all_crops(folder: Path, found: Examples) -> bool:
 def _look(
     context: MeasureContext, source: PictureSource, rendered: dict[Job, Record], watcher: Watcher, rows: int
 ) -> Examples:
-    size = context.results.config.lists.examples.size
+    size = context.results.config.study(Settings).size
     numerics = replace(arithmetic.in_float32(context.renderer.numerics), batch_size=rows)
     wanted = [
         Wanted(layer, tuple(_feature(job)[1] for job in jobs))
@@ -203,7 +204,7 @@ def _cut(
 ) -> dict[Feature, tuple[Crop, ...]]:
     """Cut all crops, opening each picture once; by feature, the strongest first. One that is gone is left out."""
     folder = examples_folder(context.results.config.store, context.results.weights)
-    size, numbered = context.results.config.lists.examples.size, sorted(source.hashes)
+    size, numbered = context.results.config.study(Settings).size, sorted(source.hashes)
     found: dict[Feature, dict[int, Crop]] = {}
     for picture, members in groupby(winners, lambda winner: winner.picture):
         try:

@@ -11,6 +11,7 @@ from atlas.site.pictures import crop_path
 from atlas.site.words import hardware, number
 from atlas.store.forecast import count_of
 from atlas.studies.examples.result import Crop, Examples, FeatureExamples
+from atlas.studies.examples.settings import Settings
 from atlas.studies.examples.shown import ShownExamples
 
 PAGE = f"examples/{HOME}"
@@ -83,7 +84,7 @@ def example_pages(atlas: Atlas) -> list[Page]:
     raised = tuple(one for feature, one in pairs if feature.status == "ok")
     body = ExamplesBody(
         verdict=examples_sentence(raised, found.seen, len(pairs) - len(raised)),
-        title=atlas.config.lists.examples.title,
+        title=atlas.config.study(Settings).title,
         seen=found.seen,
         skipped=found.skipped,
         size=found.size,
@@ -106,7 +107,7 @@ def crops_of(atlas: Atlas, feature: Feature) -> CropSection | None:
         sentence=feature_sentence(examples, found.seen) if feature.status == "ok" else unraised_sentence(examples),
         shots=tuple(_shot(crop, feature, found) for crop in examples.crops),
         page=PAGE,
-        title=atlas.config.lists.examples.title,
+        title=atlas.config.study(Settings).title,
         seen=count_of(found.seen, "picture"),
         size=found.size,
         own_size=atlas.recipe.octaves[-1].size,

@@ -15,9 +15,10 @@ from PIL import Image, ImageOps
 from atlas.common import paths
 from atlas.common.errors import ConfigError, StoreError
 from atlas.demo.pictures import CLASSES, draw_class
+from atlas.plan.starts import DRAWN
 from atlas.store.picture_files import HEAD, LARGEST_FILE, decode, read_bytes, sha256_of, unsupported_kind
 from atlas.store.weights_ids import file_sha256
-from atlas.studies.examples.settings import ExampleList
+from atlas.studies.examples.settings import Settings
 
 DRAWN_EACH = 2  # pictures of each class
 DRAWN_SEED = 3 * 10**9  # neither training nor a test draws with it
@@ -88,25 +89,26 @@ class Drawn:
         return self.pictures[sha256]
 
 
-def open_pictures(wanted: ExampleList, on_skip: Skip) -> PictureSource | None:
+def open_pictures(wanted: Settings, on_skip: Skip) -> PictureSource | None:
     """The pictures that a configuration names; None if it names none.
 
     Raises:
         ConfigError: the folder is not there, or not readable.
     """
-    if wanted.drawn:
+    if wanted.folder == DRAWN:
         return draw_pictures(wanted.size)
-    return walk_folder(wanted.folder, on_skip) if wanted.folder else None
+    return walk_folder(wanted.folder, on_skip) if isinstance(wanted.folder, Path) else None
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that is not there, or cannot be listed.
+def check_pictures(folder: Path | str | None) -> None:
+    """Refuse a folder of pictures, if one is named, that is not there or cannot be listed.
 
     Raises:
         ConfigError: no such folder, or not readable.
     """
     try:
-        paths.check_folder(folder)
+        if isinstance(folder, Path):
+            paths.check_folder(folder)
     except paths.PathError as error:
         raise ConfigError(f"{folder}: {error}; name one of pictures") from None
 
@@ -121,7 +123,7 @@ def walk_folder(folder: Path, on_skip: Skip) -> Folder:
     Raises:
         ConfigError: no such folder, or not readable.
     """
-    check_folder(folder)
+    check_pictures(folder)
     files: dict[str, Path] = {}
     unread = 0
 

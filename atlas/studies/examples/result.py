@@ -14,11 +14,12 @@ import msgspec
 
 from atlas.common.paths import read_file
 from atlas.plan.recipes import InputMap
+from atlas.plan.starts import DRAWN
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
 from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.result_files import MOST_BYTES, write_result
-from atlas.studies.examples.settings import ExampleList
+from atlas.studies.examples.settings import Settings
 
 VERSION = 2
 RECORD = "examples.json"
@@ -131,11 +132,11 @@ def folder_digest(store: Path, folder: Path) -> str:
     return hashlib.sha256(os.fsencode(way)).hexdigest()
 
 
-def is_of(found: Examples, wanted: ExampleList, store: Path) -> bool:
+def is_of(found: Examples, wanted: Settings, store: Path) -> bool:
     """Whether examples are of the pictures that a configuration names; `atlas examples` can look at any others too."""
-    if wanted.folder is None:
-        return wanted.drawn and found.folder is None
-    return found.folder == folder_digest(store, wanted.folder)
+    if isinstance(wanted.folder, Path):
+        return found.folder == folder_digest(store, wanted.folder)
+    return wanted.folder == DRAWN and found.folder is None
 
 
 def list_examples(store: Path) -> tuple[Path, ...]:

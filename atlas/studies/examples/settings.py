@@ -1,56 +1,47 @@
-"""The pictures of which a feature's strongest crops are kept, and whether the site shows them."""
+"""Settings of the maximally activating crops: its table [examples]."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import PlainValidator
 
 from atlas.common.errors import ConfigError
 from atlas.inception import layers
-from atlas.inception.targets import Term
-from atlas.plan.reading import Reader
+from atlas.plan.settings import Flag, Info, StudySettings, Whole, read_path, read_text
 from atlas.plan.starts import DRAWN
-from atlas.plan.tables import read_path
 
 LARGEST_SIZE = 1200  # pixels
 
 
-@dataclass(frozen=True)
-class ExampleList:
-    """A folder of pictures to look at, and what the site says of them."""
-
-    folder: Path | None  # None: drawn pictures, or nothing
-    drawn: bool  # whether the pictures are those that the project draws
-    size: int  # pixels of the square that the network sees of each
-    show: bool  # whether crops enter the site
-    title: str  # where the pictures come from, in words for pages
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """None: examples are of features that have pages anyway."""
-        return ()
-
-    def emptied(self) -> "ExampleList":
-        """The same settings with nothing asked and nothing shown."""
-        return replace(self, folder=None, drawn=False, show=False)
+def _read_folder(value: object, info: Info) -> Path | str | None:
+    if value is None or isinstance(value, Path) or value == DRAWN:
+        return value
+    if not (text := read_text(value)):
+        return None
+    try:
+        return read_path(text, info.context.folder)
+    except ConfigError as error:
+        raise ConfigError(f'{error}; "drawn" and "" for none are allowed too') from None
 
 
-def read_examples(reader: Reader, base: ExampleList | None) -> ExampleList:
-    """Read the table [examples]."""
-    table = reader.table
-    folder, drawn = (base.folder, base.drawn) if base else (None, False)
-    if table.has("folder") or not base:
-        text = table.text("folder")
-        drawn = text == DRAWN
-        try:
-            folder = read_path(text, reader.folder) if text and not drawn else None
-        except ConfigError as error:
-            table.fail("folder", f'must be the path of a folder, "drawn", or "" for none: {error}')
-    title = table.text("title", base.title if base else None)
+def _read_title(value: object) -> str:
+    title = read_text(value)
     if not title.strip():
-        table.fail("title", "must say in words where the pictures come from")
-    return ExampleList(
-        folder=folder,
-        drawn=drawn,
-        size=table.integer("size", base.size if base else None, least=layers.MIN_SIZE, most=LARGEST_SIZE),
-        show=table.boolean("show", base.show if base else False),
-        title=title,
-    )
+        raise ConfigError("must say in words where the pictures come from")
+    return title
+
+
+@dataclass(frozen=True)
+class Settings(StudySettings):
+    """A folder of pictures from which crops are taken, and what the site says of them."""
+
+    # "drawn": the pictures that the project draws; None: no pictures.
+    folder: Annotated[Path | Literal["drawn"] | None, PlainValidator(_read_folder)]
+    size: Annotated[int, Whole(layers.MIN_SIZE, LARGEST_SIZE)]  # pixels of the square that the network sees of each
+    show: Flag  # whether crops enter the site
+    title: Annotated[str, PlainValidator(_read_title)]  # where the pictures come from, in words for pages
+
+    def emptied(self) -> Self:
+        """The same settings without pictures."""
+        return replace(self, folder=None, show=False)

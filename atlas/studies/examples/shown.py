@@ -8,6 +8,7 @@ from atlas.plan.config import Config
 from atlas.store.crops import CROPS, examples_folder, has_crop
 from atlas.store.records import WeightsId
 from atlas.studies.examples.result import Examples, FeatureExamples, crop_files, examples_path, is_of, read_examples
+from atlas.studies.examples.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def shown_examples(
     Returns:
         None if nothing is to be shown, or nothing was looked for.
     """
-    wanted = config.lists.examples
+    wanted = config.study(Settings)
     found = read_examples(config.store, weights) if wanted.show else None
     if found is None or not is_of(found, wanted, config.store):
         return None

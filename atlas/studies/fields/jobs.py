@@ -8,6 +8,7 @@ from atlas.inception.architecture import Size
 from atlas.inception.targets import Neuron, Target, Term
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
+from atlas.studies.fields.settings import Settings
 from atlas.studies.shared.places import middle_of
 
 
@@ -33,7 +34,7 @@ def field_probes(config: Config) -> tuple[FieldProbe, ...]:
 
     They are of some features of each branch, evenly spread over its range, and of those that a list names.
     """
-    wanted = config.lists.fields
+    wanted = config.study(Settings)
     recipe = config.get_recipe(wanted.recipe)
     found = []
     for name in wanted.layers:
@@ -41,7 +42,7 @@ def field_probes(config: Config) -> tuple[FieldProbe, ...]:
             continue
         row, col = middle_of(name, recipe)
         spread = {feature for branch in layers.get_layer(name).branches for feature in _spread(branch, wanted.features)}
-        named = {term.feature for term in config.lists.terms if term.layer == name and term.feature is not None}
+        named = {term.feature for term in config.terms if term.layer == name and term.feature is not None}
         for feature in sorted(spread | named):
             job = Job(Target((Term(name, feature, Neuron(row, col)),)), recipe, config.seed)
             found.append(FieldProbe(name, feature, feature in spread, feature in named, (row, col), job))

@@ -12,13 +12,14 @@ from atlas.inception.layers import get_layer
 from atlas.plan.config import Config
 from atlas.studies.fields.jobs import field_probes
 from atlas.studies.fields.result import FieldPoint, Fields, fields_spec
+from atlas.studies.fields.settings import Settings
 from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.maps import change, smallest_disc
 
 
 def measurements(config: Config) -> Iterator[Measurement]:
     """The probes of each layer."""
-    for layer in config.lists.fields.layers:
+    for layer in config.study(Settings).layers:
         yield Measurement(fields_spec(layer), partial(measure_fields, layer=layer))
 
 

@@ -10,6 +10,7 @@ from atlas.site.models import Link, Page, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK
 from atlas.site.verdicts import fields_verdict, radii
 from atlas.studies.fields.result import DiscName, FieldPoint, Fields, fields_spec
+from atlas.studies.fields.settings import Settings
 
 PAGE = f"fields/{HOME}"
 NO_GRADIENT, NOT_RAISED = "no gradient", "not raised"
@@ -66,7 +67,7 @@ class FieldsBody:
 
 def field_pages(atlas: Atlas) -> list[Page]:
     """The page, if something is measured."""
-    wanted = atlas.config.lists.fields.layers
+    wanted = atlas.config.study(Settings).layers
     found = [one for one in (atlas.result(fields_spec(layer)) for layer in wanted) if one]
     if not found:
         return []

@@ -1,35 +1,21 @@
-"""The list of layers whose effective receptive fields are measured."""
+"""Settings of the effective receptive fields: its table [fields]."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Self
 
-from atlas.inception.targets import Term
-from atlas.plan.reading import Reader
+from atlas.plan.settings import LayerNames, OneSizeRecipe, StudySettings, Whole
 
 MOST_FEATURES = 64  # of a branch
 
 
 @dataclass(frozen=True)
-class FieldList:
+class Settings(StudySettings):
     """Layers of which the effective receptive field is measured, branch by branch."""
 
-    layers: tuple[str, ...]
-    features: int  # of each branch
-    recipe: str
+    layers: LayerNames
+    features: Annotated[int, Whole(1, MOST_FEATURES)]  # of each branch
+    recipe: OneSizeRecipe
 
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """None: what is measured here has no page of its own."""
-        return ()
-
-    def emptied(self) -> "FieldList":
-        """The same settings with nothing listed."""
+    def emptied(self) -> Self:
+        """The same settings without layers."""
         return replace(self, layers=())
-
-
-def read_fields(reader: Reader, base: FieldList | None) -> FieldList:
-    """Read the table [fields]."""
-    return FieldList(
-        layers=reader.layers("layers", base.layers if base else None),
-        features=reader.table.integer("features", base.features if base else None, least=1, most=MOST_FEATURES),
-        recipe=reader.one_size_recipe(base.recipe if base else None),
-    )

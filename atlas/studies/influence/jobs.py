@@ -9,6 +9,7 @@ from atlas.inception.targets import Neuron, Target, Term
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
+from atlas.studies.influence.settings import Settings
 from atlas.studies.shared.places import feature_of
 
 LARGER = 1.5  # times the size, in which the same two neurons lie farther from the border
@@ -41,7 +42,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
 
 def influence_pairs(config: Config) -> tuple[Pair, ...]:
     """Pairs of neurons near opposite corners, by the recipe, without its blur, and in a larger image."""
-    wanted = config.lists.influence
+    wanted = config.study(Settings)
     recipe = config.get_recipe(wanted.recipe)
     found: list[Pair] = []
     for target in wanted.targets:

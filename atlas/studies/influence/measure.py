@@ -19,7 +19,7 @@ from atlas.inception import layers
 from atlas.inception.architecture import Size
 from atlas.inception.layers import ReceptiveField, receptive_field
 from atlas.inception.targets import Neuron, Prefix, Target, Term
-from atlas.plan.clips import Clip, config_clips
+from atlas.plan.clips import Clip
 from atlas.plan.config import Config
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import descend
@@ -36,6 +36,7 @@ from atlas.studies.influence.result import (
     TargetInfluence,
     clip_spec,
 )
+from atlas.studies.raster.jobs import config_clips
 from atlas.studies.shared.context import MeasureContext, Measurement, to_tensor
 from atlas.studies.shared.maps import (
     Array,

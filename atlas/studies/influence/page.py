@@ -6,7 +6,7 @@ from itertools import groupby
 from math import log2
 
 from atlas.inception.layers import receptive_field
-from atlas.plan.clips import Clip, config_clips
+from atlas.plan.clips import Clip
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Link, Page, Picture, StudyCard
@@ -23,6 +23,7 @@ from atlas.studies.influence.result import (
     TargetInfluence,
     clip_spec,
 )
+from atlas.studies.raster.jobs import config_clips
 
 PAGE = f"influence/{HOME}"
 TITLE = "Influence from afar"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from atlas.inception.targets import Target, feature_target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
+from atlas.studies.interactions.settings import Settings
 
 DECIMALS = 4  # of a weight on the walk, so that a target can be read
 
@@ -42,7 +43,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
 
 def interactions(config: Config) -> tuple[Interaction, ...]:
     """The pairs whose layers the configuration has, in its order."""
-    wanted = config.lists.interactions
+    wanted = config.study(Settings)
     recipe = config.get_recipe(wanted.recipe)
     found = []
     for first, second in wanted.pairs:
@@ -58,7 +59,7 @@ def interactions(config: Config) -> tuple[Interaction, ...]:
 def matrix_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     """The renderings of the first features of a layer, by the configuration's own recipe."""
     recipe = config.get_recipe(config.recipe)
-    features = config.features_of(layer)[: config.lists.interactions.features]
+    features = config.features_of(layer)[: config.study(Settings).features]
     return tuple(Job(feature_target(layer, feature), recipe, config.seed) for feature in features)
 
 

@@ -23,6 +23,7 @@ from atlas.render.network import Network
 from atlas.store.result_files import rounded
 from atlas.studies.interactions.jobs import Interaction, interactions, matrix_jobs
 from atlas.studies.interactions.result import INTERACTIONS, Interactions, Matrix, Mixed, PairInteraction, matrix_spec
+from atlas.studies.interactions.settings import Settings
 from atlas.studies.shared.context import ROWS, MeasureContext, Measurement, to_tensor
 from atlas.studies.shared.maps import Array
 
@@ -33,7 +34,7 @@ DECIMALS = 4  # of a share, of which 0 is an end
 def measurements(config: Config) -> Iterator[Measurement]:
     """The pairs, and the matrix of each layer."""
     yield Measurement(INTERACTIONS, measure_interactions)
-    for layer in config.lists.interactions.layers:
+    for layer in config.study(Settings).layers:
         yield Measurement(matrix_spec(layer), partial(measure_matrix, layer=layer))
 
 

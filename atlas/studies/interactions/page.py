@@ -11,6 +11,7 @@ from atlas.site.pages.parts import HOME, HOME_LINK, shot_of, thumb_of
 from atlas.site.words import number, whole_percent
 from atlas.studies.interactions.jobs import Interaction, interactions, matrix_jobs
 from atlas.studies.interactions.result import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_spec
+from atlas.studies.interactions.settings import Settings
 
 PAGE = f"interactions/{HOME}"
 TITLE = "Interactions"
@@ -96,7 +97,7 @@ class MatrixBody:
 
 def interaction_pages(atlas: Atlas) -> list[Page]:
     """The page of pairs and one for each matrix, as far as they are measured."""
-    wanted = atlas.config.lists.interactions
+    wanted = atlas.config.study(Settings)
     found = atlas.result(INTERACTIONS)
     matrices = [one for one in (atlas.result(matrix_spec(layer)) for layer in wanted.layers) if one]
     if not found and not matrices:

@@ -6,6 +6,7 @@ from atlas.inception.targets import Target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import METRICS, Metric, Recipe
+from atlas.studies.metrics.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
 
 def metric_rows(config: Config) -> tuple[MetricRow, ...]:
     """The features that are rendered by each metric, in the configuration's order."""
-    wanted = config.lists.metrics
+    wanted = config.study(Settings)
     recipe = config.get_recipe(wanted.recipe)
     return tuple(
         MetricRow(target, tuple((m, Job(target, _with_metric(recipe, m), config.seed)) for m in METRICS))

@@ -10,6 +10,7 @@ from atlas.site.pages.parts import HOME, HOME_LINK, outcome_of, shot_of
 from atlas.store.forecast import count_of
 from atlas.studies.metrics.jobs import MetricRow, metric_rows
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
+from atlas.studies.metrics.settings import Settings
 
 PAGE = f"metrics/{HOME}"
 TITLE = "L1, L2 and L∞"
@@ -59,7 +60,7 @@ def metrics_pages(atlas: Atlas) -> list[Page]:
         return []
     pairs = zip(metric_rows(atlas.config), found.targets, strict=True)
     body = MetricsBody(
-        recipe=atlas.config.get_recipe(atlas.config.lists.metrics.recipe),
+        recipe=atlas.config.get_recipe(atlas.config.study(Settings).recipe),
         targets=tuple(_target_part(atlas, row, one) for row, one in pairs),
         same=same_verdict(found),
         noise=noise_verdict(found),

@@ -6,6 +6,7 @@ from atlas.inception.architecture import Size
 from atlas.inception.targets import Neuron, Position, Row, Target, Term
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
+from atlas.studies.neurons.settings import Settings
 from atlas.studies.shared.places import feature_of, middle_of
 
 
@@ -26,8 +27,8 @@ def jobs(config: Config) -> tuple[Job, ...]:
 
 def neuron_jobs(config: Config) -> tuple[Job, ...]:
     """The single neurons that have a page."""
-    recipe = config.get_recipe(config.lists.neurons.recipe)
-    chosen = config.lists.neurons.targets
+    recipe = config.get_recipe(config.study(Settings).recipe)
+    chosen = config.study(Settings).targets
     return tuple(Job(target, recipe, config.seed) for target in chosen if target.deepest in config.layers)
 
 
@@ -36,7 +37,7 @@ def beside_jobs(config: Config) -> tuple[Beside, ...]:
 
     The neuron is the first of the layer that the configuration lists, or the one in the middle.
     """
-    wanted = config.lists.neurons
+    wanted = config.study(Settings)
     recipe = config.get_recipe(wanted.recipe)
     found = []
     for target in wanted.beside:
@@ -51,7 +52,7 @@ def beside_jobs(config: Config) -> tuple[Beside, ...]:
 
 
 def _listed_neuron(config: Config, layer: str) -> Size | None:
-    for target in config.lists.neurons.targets:
+    for target in config.study(Settings).targets:
         term = target.terms[0]
         if term.layer == layer and isinstance(term.position, Neuron):
             return term.position.row, term.position.col

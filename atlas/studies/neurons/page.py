@@ -11,6 +11,7 @@ from atlas.site.models import Again, Link, Page, Picture, Shot, StudyCard
 from atlas.site.pages.parts import HOME, HOME_LINK, again_of, layer_page, neighbours, picture_of, region_link, shot_of
 from atlas.studies.neurons.jobs import beside_jobs, neuron_jobs
 from atlas.studies.neurons.result import NEURONS, NeuronChange
+from atlas.studies.neurons.settings import Settings
 
 PAGE = f"neurons/{HOME}"
 TITLE = "Single neurons"
@@ -72,7 +73,7 @@ def neuron_pages(atlas: Atlas) -> list[Page]:
     rows = tuple(
         tuple(_shot(atlas, atlas.exhibits[job]) for job in (one.feature, one.row, one.neuron)) for one in beside
     )
-    body = NeuronsBody(rows, tuple(_shot(atlas, one) for one in shown), atlas.config.lists.neurons.recipe)
+    body = NeuronsBody(rows, tuple(_shot(atlas, one) for one in shown), atlas.config.study(Settings).recipe)
     crumbs = (HOME_LINK, Link(TITLE, None))
     description = "Single neurons of InceptionV3: where they sit, what they can see, and where they change the picture."
     found = atlas.result(NEURONS)

@@ -3,12 +3,12 @@
 from atlas.inception.targets import feature_target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.studies.palette.settings import LAYER
+from atlas.studies.palette.settings import LAYER, Settings
 
 
 def palette_jobs(config: Config, recipe: str) -> tuple[Job, ...]:
     """The features by one recipe of the palette; none if the configuration leaves the layer or the recipe out."""
-    wanted = config.lists.palette
+    wanted = config.study(Settings)
     if LAYER not in config.layers or recipe not in wanted.recipes:
         return ()
     chosen = config.get_recipe(recipe)
@@ -17,4 +17,4 @@ def palette_jobs(config: Config, recipe: str) -> tuple[Job, ...]:
 
 def jobs(config: Config) -> tuple[Job, ...]:
     """The features by every recipe of the palette."""
-    return tuple(job for recipe in config.lists.palette.recipes for job in palette_jobs(config, recipe))
+    return tuple(job for recipe in config.study(Settings).recipes for job in palette_jobs(config, recipe))

@@ -15,7 +15,7 @@ from atlas.render.network import fold
 from atlas.store.result_files import rounded
 from atlas.studies.palette.jobs import palette_jobs
 from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Slopes, Swatch, palette_spec
-from atlas.studies.palette.settings import LAYER
+from atlas.studies.palette.settings import LAYER, Settings
 from atlas.studies.palette.spectrum import luminance, mean_spectrum, strongest_peak
 from atlas.studies.shared.context import MeasureContext, Measurement, to_tensor
 from atlas.studies.shared.maps import Array
@@ -26,7 +26,7 @@ BORDER = 1 / 8  # of the picture's side
 
 def measurements(config: Config) -> Iterator[Measurement]:
     """The colours by each recipe."""
-    for recipe in config.lists.palette.recipes:
+    for recipe in config.study(Settings).recipes:
         yield Measurement(palette_spec(recipe), partial(measure_palette, recipe=recipe))
 
 

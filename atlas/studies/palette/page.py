@@ -11,7 +11,7 @@ from atlas.studies.palette import corners
 from atlas.studies.palette.corners import Reading, corner_name, read_feature
 from atlas.studies.palette.jobs import palette_jobs
 from atlas.studies.palette.result import Palette, PaletteFeature, Slopes, palette_spec
-from atlas.studies.palette.settings import LAYER
+from atlas.studies.palette.settings import LAYER, Settings
 
 PAGE = f"palette/{HOME}"
 TITLE = "The palette"
@@ -80,7 +80,7 @@ class PaletteBody:
 
 def palette_pages(atlas: Atlas) -> list[Page]:
     """The page, if something is measured."""
-    names = atlas.config.lists.palette.recipes
+    names = atlas.config.study(Settings).recipes
     found = [one for one in (atlas.result(palette_spec(name)) for name in names) if one]
     if not found:
         return []

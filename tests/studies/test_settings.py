@@ -1,14 +1,17 @@
-"""The lists of a configuration: what they name, what they ask to be rendered, and how slips are told."""
+"""Settings of studies: what they name, what they ask to be rendered, and how errors are reported."""
 
 import pytest
 
 from atlas.common.errors import ConfigError
-from atlas.plan.config import load_config, override
+from atlas.plan.config import override
 from atlas.plan.jobs import feature_jobs
-from atlas.studies.all_jobs import all_jobs
+from atlas.studies import all_jobs, load_config
 from atlas.studies.fields.jobs import field_probes
+from atlas.studies.fields.settings import Settings as FieldsSettings
 from atlas.studies.influence.jobs import influence_pairs
 from atlas.studies.neurons.jobs import beside_jobs, neuron_jobs
+from atlas.studies.neurons.settings import Settings as NeuronsSettings
+from atlas.studies.raster.settings import Settings as RasterSettings
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def load(tmp_path):
     return make
 
 
-SLIPS = {
+ERRORS = {
     "[raster]\ntargets = ['Mixed_6b[654, 3, 3]']": ("raster.targets", "is no whole feature"),
     "[raster]\ntargets = 'Mixed_6b[654]'": ("raster.targets", "list of strings"),
     "[raster]\ntargets = ['Mixed_6b[900]']": ("raster.targets", "0 to 767"),
@@ -37,19 +40,19 @@ SLIPS = {
 }
 
 
-@pytest.mark.parametrize("text", SLIPS)
-def test_slips_name_file_key_and_what_is_allowed(text, load):
+@pytest.mark.parametrize("text", ERRORS)
+def test_errors_name_file_key_and_what_is_allowed(text, load):
     with pytest.raises(ConfigError) as error:
         load(text)
-    for part in ("atlas.toml", *SLIPS[text]):
+    for part in ("atlas.toml", *ERRORS[text]):
         assert part in str(error.value)
 
 
 def test_a_list_replaces_the_one_that_it_extends(load):
     config = load("[raster]\ntargets = ['Mixed_7a[1]']")
-    assert [str(target) for target in config.lists.raster.targets] == ["Mixed_7a[1]"]
-    assert config.lists.raster.recipe == "raster"
-    assert config.lists.neurons == load_config().lists.neurons
+    assert [str(target) for target in config.study(RasterSettings).targets] == ["Mixed_7a[1]"]
+    assert config.study(RasterSettings).recipe == "raster"
+    assert config.study(NeuronsSettings) == load_config().study(NeuronsSettings)
 
 
 def test_every_feature_that_a_list_names_is_rendered_whole():
@@ -119,4 +122,4 @@ def test_pairs_lie_near_opposite_corners():
 def test_a_layer_that_is_named_twice_counts_once(tmp_path):
     file = tmp_path / "atlas.toml"
     file.write_text('extends = "demo"\n[fields]\nlayers = ["Mixed_6b", "Mixed_5b", "Mixed_6b"]\n')
-    assert load_config(str(file)).lists.fields.layers == ("Mixed_6b", "Mixed_5b")
+    assert load_config(str(file)).study(FieldsSettings).layers == ("Mixed_6b", "Mixed_5b")

@@ -1,0 +1,340 @@
+"""Settings as data: the types of their fields, and `Reader`, which makes frozen dataclasses of a file's tables.
+
+A table of a configuration is a frozen dataclass that inherits from `Table`; each field is a key, and the field's type
+says what is allowed. Use the types of this module, or `Annotated[<type>, PlainValidator(<function>)]` with a function
+that takes a value and returns what the field holds, or raises `ConfigError` with the reason. A function gets a file's
+value, or a value that it has returned before, since a file that extends another one takes over its values.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
+
+from pydantic import ConfigDict, PlainValidator, Strict, TypeAdapter, ValidationError, ValidationInfo, WrapValidator
+from pydantic_core import ErrorDetails, core_schema
+
+from atlas.common.errors import ConfigError, did_you_mean, shorten
+from atlas.inception import layers, targets
+from atlas.inception.targets import Target, Term
+
+if TYPE_CHECKING:  # whose fields have types of this module
+    from atlas.plan.recipes import Recipe
+
+LONGEST_PATH, LONGEST_PART = 4095, 255  # bytes that file systems take
+MOST_FAULTS = 20  # that one message lists
+
+T = TypeVar("T")
+Place = tuple[str | int, ...]  # of a value: keys of tables and indices of lists
+
+
+class Table:
+    """Base of the dataclasses that are read from a table; a key that is no field is an error."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+class StudySettings(Table):
+    """Base of the settings of a study, which are frozen dataclasses."""
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The features that it names, which therefore have pages."""
+        return ()
+
+    def emptied(self) -> Self:
+        """The same settings with nothing to render or to show, for an atlas of features alone."""
+        return self
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the values of a table may refer to."""
+
+    folder: Path  # to which paths are relative
+    recipes: "Mapping[str, Recipe | None]"  # by name; None: its table is invalid
+
+
+Info = ValidationInfo[Context]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Marks a whole number, least ≤ value ≤ most: `Annotated[int, Whole(1, 120)]`."""
+
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> core_schema.CoreSchema:
+        """How pydantic validates it."""
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def _read(self, value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
+            raise ConfigError(f"must be a whole number from {self.least} to {self.most}")
+        return value
+
+
+def _read_number(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):  # an integer beyond every float
+            if math.isfinite(value):
+                return float(value)
+    raise ConfigError("must be a finite number")
+
+
+def _read_positive_number(value: object) -> float:
+    if (number := _read_number(value)) <= 0:
+        raise ConfigError("must be a number above 0")
+    return number
+
+
+def _read_pair(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> tuple[float, float]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ConfigError("must be two numbers [first, last]")
+    first, last = handler(value)
+    return first, last
+
+
+def read_text(value: object) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise ConfigError("must be a string, in quotes")
+    return value
+
+
+def _read_title(value: object) -> str:
+    title = read_text(value)
+    if not title.strip():
+        raise ConfigError("must not be empty")
+    return title
+
+
+def read_path(value: object, folder: Path) -> Path:
+    """A path as a person writes it in a configuration: relative to a folder, and ~ is the home.
+
+    Raises:
+        ConfigError: no path, longer than file systems take, or in the home of a user who is not here.
+    """
+    text = read_text(value)
+    if not text or "\0" in text:
+        raise ConfigError("must be a path: this is no path")
+    if len(os.fsencode(text)) > LONGEST_PATH or any(len(os.fsencode(p)) > LONGEST_PART for p in Path(text).parts):
+        raise ConfigError("must be a path: this is longer than a path can be")
+    try:
+        return folder / Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError("must be a path: no user of that name is known here; write the whole path") from None
+
+
+def _read_folder(value: object, info: Info) -> Path:
+    return value if isinstance(value, Path) else read_path(value, info.context.folder)
+
+
+def read_target(value: object) -> Target:
+    """A target, or one in the notation."""
+    return value if isinstance(value, Target) else targets.parse(read_text(value))
+
+
+def _read_feature(value: object) -> Target:
+    target = read_target(value)
+    if not target.is_feature:
+        raise ConfigError('is no whole feature, such as "Mixed_6b[654]"')
+    return target
+
+
+def _read_layer(value: object) -> str:
+    name = read_text(value)
+    if " " in name:
+        raise ConfigError("separate names by commas; a layer's name has no space")
+    return layers.get_layer(name).name
+
+
+def _read_recipe(value: object, info: Info) -> str:
+    name = read_text(value)
+    if name not in info.context.recipes:
+        raise ConfigError(f"no such recipe; {did_you_mean(name, info.context.recipes)}")
+    return name
+
+
+def _read_one_size_recipe(value: object, info: Info) -> str:
+    name = _read_recipe(value, info)
+    if recipe := info.context.recipes[name]:
+        sizes = sorted({octave.size for octave in recipe.octaves})
+        if len(sizes) > 1:
+            raise ConfigError(
+                f"must stay at one size, such as raster; this one goes over {', '.join(map(str, sizes))} px"
+            )
+        if recipe.shrinks:
+            raise ConfigError("must stay at one size, such as raster; this one lets the network see smaller images")
+    return name
+
+
+def _read_strings(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise ConfigError("must be a list of strings, in quotes")
+    return tuple(dict.fromkeys(handler(value)))
+
+
+Flag = Annotated[bool, Strict()]
+Title = Annotated[str, PlainValidator(_read_title)]
+Number = Annotated[float, PlainValidator(_read_number)]
+_PositiveNumber = Annotated[float, PlainValidator(_read_positive_number)]
+Pair = Annotated[tuple[Number, Number], WrapValidator(_read_pair)]
+PositivePair = Annotated[tuple[_PositiveNumber, _PositiveNumber], WrapValidator(_read_pair)]
+FolderPath = Annotated[Path, PlainValidator(_read_folder)]
+RecipeName = Annotated[str, PlainValidator(_read_recipe)]
+OneSizeRecipe = Annotated[str, PlainValidator(_read_one_size_recipe)]  # a place in the map is one in the picture
+EachOnce = WrapValidator(_read_strings)  # marks a list of what is written as strings, in which each counts once
+Targets = Annotated[tuple[Annotated[Target, PlainValidator(read_target)], ...], EachOnce]
+FeatureTargets = Annotated[tuple[Annotated[Target, PlainValidator(_read_feature)], ...], EachOnce]
+LayerName = Annotated[str, PlainValidator(_read_layer)]
+LayerNames = Annotated[tuple[LayerName, ...], EachOnce]
+RecipeNames = Annotated[tuple[RecipeName, ...], EachOnce]
+
+
+@dataclass(frozen=True)
+class FeatureListSettings(StudySettings):
+    """Base of the settings of a study that lists whole features."""
+
+    targets: FeatureTargets
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The features that it names."""
+        return tuple(term for target in self.targets for term in target.terms)
+
+    def emptied(self) -> Self:
+        """The same settings without features."""
+        return replace(self, targets=())
+
+
+class Reader:
+    """Reads the tables of one file, or options of the command line, and collects all that is wrong with them."""
+
+    def __init__(self, name: str, context: Context) -> None:
+        """Begin.
+
+        Args:
+            name: of the file, for messages; "" for options.
+            context: what its values may refer to.
+        """
+        self._name = name
+        self._context = context
+        self._faults: list[str] = []
+
+    def table(self, kind: type[T], value: object, place: Place, base: Mapping[str, object] | None = None) -> T | None:
+        """Read a table.
+
+        Args:
+            kind: the dataclass to make of it.
+            value: of the file.
+            place: where it stands.
+            base: values of the keys that the table leaves out.
+
+        Returns:
+            None if something is wrong with it.
+        """
+        if not isinstance(value, dict):
+            self.fail(place, f"must be a table, [{_path(place)}]", value)
+            return None
+        found: T | None = self._read(kind, {**(base or {}), **value}, place)
+        return found
+
+    def option(self, kind: type[Table], key: str, option: str, value: object) -> Any:
+        """Read an option of the command line as the value of a key of a table; None if it is wrong."""
+        return self._read(get_type_hints(kind, include_extras=True)[key], value, (option,))
+
+    def fail(self, place: Place, why: str, value: object = None) -> None:
+        """Note what is wrong with a value.
+
+        Args:
+            place: its keys, or the option.
+            why: in words.
+            value: to show; None: leave it out.
+        """
+        is_option = str(place[0]).startswith("--")
+        where = f"{place[0]} " if is_option else f"{_path(place)} = "
+        self._faults.append(f"{where.strip(' =')}: {why}" if value is None else f"{where}{_show(value)}: {why}")
+
+    def finish(self) -> None:
+        """Raise what was wrong.
+
+        Raises:
+            ConfigError: something was; a line for each.
+        """
+        shown, more = self._faults[:MOST_FAULTS], len(self._faults) - MOST_FAULTS
+        shown += [f"and {more} more"] if more > 0 else []
+        if len(shown) == 1 and self._name:
+            raise ConfigError(f"{self._name}: {shown[0]}")
+        if shown:
+            head = [f"{self._name}: {len(self._faults)} errors"] if self._name else []
+            raise ConfigError("\n  ".join([*head, *shown]))
+
+    def _read(self, kind: Any, value: object, place: Place) -> Any:
+        try:
+            return _adapter(kind).validate_python(value, context=self._context)
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                is_missing = one["type"] == "missing"
+                self.fail((*place, *one["loc"]), _why(one, kind), None if is_missing else one["input"])
+            return None
+
+
+def values_of(table: object) -> dict[str, Any]:
+    """The fields of a dataclass and their values."""
+    return {field.name: getattr(table, field.name) for field in fields(table)}  # type: ignore[arg-type]
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+_WHY = {
+    "missing": "missing",
+    "dataclass_type": "must be a table",
+    "tuple_type": "must be a list",
+    "string_type": "must be a string, in quotes",
+    "bool_type": "must be true or false",
+}
+
+
+def _why(error: ErrorDetails, kind: Any) -> str:
+    """What is wrong with a value, in words of ours."""
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] == "unexpected_keyword_argument":
+        *outer, key = error["loc"]
+        return f"no such key; {did_you_mean(str(key), _keys(kind, outer))}"
+    if error["type"] == "literal_error":
+        choices = re.findall("'(.*?)'", error["ctx"]["expected"])
+        close = did_you_mean(str(error["input"]), choices)
+        allowed = did_you_mean("", choices)
+        return allowed if close == allowed else f"{allowed}; {close}"
+    return _WHY.get(error["type"], "is not allowed here")
+
+
+def _keys(kind: Any, place: Iterable[str | int]) -> list[str]:
+    """The keys of a table, or of one inside it."""
+    for part in place:
+        kind = get_type_hints(kind)[str(part)] if is_dataclass(kind) else get_args(kind)[0]
+    return [field.name for field in fields(kind)]
+
+
+def _path(place: Place) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in place)[1:]
+
+
+def _show(value: object) -> str:
+    is_text = isinstance(value, str | Target | Path)
+    return _printable(f'"{value}"' if is_text else str(value))
+
+
+def _printable(text: str) -> str:
+    return shorten("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in shorten(text)))
