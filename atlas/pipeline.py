@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from atlas import studies
 from atlas.common import log
 from atlas.common.errors import ConfigError, VideoError
 from atlas.plan import jobs as planning
@@ -19,7 +20,7 @@ from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights, load_weights
 from atlas.runs import BatchSizes, RunOptions, Watcher, batch_sizes, connect_executor, expect, refuse_long_cpu_run
 from atlas.site.build import SiteReport, build_site, check_folders
-from atlas.site.pictures import CopySettings
+from atlas.site.copies import CopySettings
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.files import sweep_temporaries
 from atlas.store.forecast import forecast, forecast_of, require_room
@@ -96,7 +97,8 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
 
     def write_site(weights: WeightsId) -> SiteReport:
         nonlocal had_base_url
-        site = build_site(config, weights, settings=CopySettings(options.fine), on_progress=watcher.builds_site)
+        copies = CopySettings(options.fine)
+        site = build_site(config, weights, studies.pages(), settings=copies, on_progress=watcher.builds_site)
         had_base_url |= site.lost_base_url  # of two builds only the first one sees it go
         return replace(site, lost_base_url=had_base_url)
 

@@ -1,7 +1,7 @@
 """How long does the site of a whole atlas take? Times `atlas site` over synthetic masters, and weighs what it writes.
 
 Makes a store of one master for each of the 10,448 features, with its strip of stages (kept and used again, if they are
-there), and of the findings that every feature's page shows: connections, and nearest features. The article's other
+there), and of the results that every feature's page shows: connections, and nearest features. The article's other
 lists stay pending. Runs the command in a process of its own: a first build, a build in which nothing changed, and one
 after a single master changed. For each it reports the seconds, those of the CPU, the largest memory of all processes
 together, and what the site weighs.

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from atlas import studies
 from atlas.cli.settings import with_photos
 from atlas.common.errors import AtlasError
 from atlas.plan.config import Config
@@ -100,8 +101,8 @@ def build_sample() -> tuple[dict[str, str], Config, int, str]:
         port = free.getsockname()[1]
     config = replace(with_photos(load_config(str(SAMPLE))), base_url=f"http://127.0.0.1:{port}/")
     weights = resolve_weights(config.store, config.weights, config.weights_input)
-    report = build_site(config, weights)
-    pages = make_pages(gather_atlas(config, weights, {}))
+    report = build_site(config, weights, studies.pages())
+    pages = make_pages(gather_atlas(config, weights, studies.pages()))[0]
     kinds = {page.template: page.path for page in reversed(pages)}
     ready: queue.Queue[str] = queue.Queue()
     threading.Thread(target=serve, args=(config.site, port, ready.put), daemon=True).start()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from atlas import studies
 from atlas.cli import app
 from atlas.common.errors import ConfigError, StoreError
 from atlas.plan.config import Config, override
@@ -24,7 +25,7 @@ def config(tmp_path: Path) -> Config:
     config = override(load_config("demo"), layer_names="Mixed_5b", features="2", features_only=True)
     config = replace(config, store=tmp_path / "store", site=tmp_path / "mine")
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     return config
 
 
@@ -48,7 +49,7 @@ def test_the_same_site_gives_the_same_bytes(config: Config, tmp_path: Path) -> N
         file.touch()
     assert write_archive(config.site).read_bytes() == first
     other = replace(config, site=tmp_path / "again" / "mine")
-    build_site(other, WEIGHTS)
+    build_site(other, WEIGHTS, studies.pages())
     assert write_archive(other.site).read_bytes() == first
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import icc
+from atlas import studies
 from atlas.cli import app
 from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
@@ -33,7 +34,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Config:
     config = override(load_config("demo"), layer_names="Mixed_5b,Mixed_5c", features="2", features_only=True)
     config = replace(config, store=folder / "store", site=folder / "site")
     fill(config, statuses=("ok", "ok", None, "ok"))
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     return config
 
 
@@ -201,7 +202,7 @@ def test_links_in_a_circle_end_and_a_second_name_changes_nothing(config: Config)
 
 def test_a_layers_folder_of_a_site_may_be_a_link(config: Config, tmp_path: Path) -> None:
     moved_and_linked(config.site / "Mixed_5b", tmp_path / "other disk")
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert check_site(config.site).faults == ()
     (config.site / "Mixed_5b/0/thumb.jpg").write_bytes(b"cut")
     assert any("Mixed_5b/0/thumb.jpg" in fault for fault in check_site(config.site).faults)
@@ -307,7 +308,7 @@ def test_a_page_to_which_nothing_leads_is_found(config: Config) -> None:
 @pytest.fixture
 def published(config: Config) -> Config:
     config = replace(config, base_url="https://example.org/atlas/")
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert check_site(config.site).faults == ()
     return config
 
@@ -332,7 +333,7 @@ def test_absolute_addresses_are_followed(published: Config, page: str, old: str,
 
 @pytest.mark.parametrize("path", ["a&b/", "a&amp;b/", "it's/", "a&copy=1/"])
 def test_a_base_url_may_have_what_xml_escapes(config: Config, path: str) -> None:
-    build_site(replace(config, base_url=f"https://example.org/{path}"), WEIGHTS)
+    build_site(replace(config, base_url=f"https://example.org/{path}"), WEIGHTS, studies.pages())
     assert check_site(config.site).faults == ()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atlas import studies
 from atlas.inception.architecture import Conv
 from atlas.inception.layers import LAYERS
 from atlas.plan.config import Config
@@ -77,7 +78,7 @@ def make(folder: Path) -> Config:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Config:
     config = make(tmp_path_factory.mktemp("features"))
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert check_site(config.site).faults == ()
     return config
 
@@ -114,15 +115,15 @@ def test_a_strip_of_another_picture_and_one_of_nothing_are_left_out(built: Confi
 
 def test_a_strip_follows_its_master(tmp_path: Path) -> None:
     config = make(tmp_path)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert (config.site / "Mixed_5b/0/stages.avif").exists()
     put(config.store, feature_jobs(config)[0], seed="another")  # rendered again, and stopped before the strip
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert not (config.site / "Mixed_5b/0/stages.avif").exists()
     master = master_path(config.store, WEIGHTS, feature_jobs(config)[0])
     picture, record = open_master(master)
     write_stages(master, [picture, picture, picture], record)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert find_stages(master, feature_jobs(config)[0], record)
     assert (config.site / "Mixed_5b/0/stages.avif").read_bytes() == stages_path(master).read_bytes()
 
@@ -210,18 +211,18 @@ def test_a_neurons_status_is_told_of_the_neuron(tmp_path: Path) -> None:
         master_path(config.store, WEIGHTS, job).unlink(missing_ok=True)
         if status:
             put(config.store, job, status=status)
-        build_site(config, WEIGHTS)
+        build_site(config, WEIGHTS, studies.pages())
         page = (config.site / "Mixed_6b/1/2-3/index.html").read_text(encoding="utf-8")
-        told[status] = page.split('class="verdict"')[1].split("</p>")[0]
-    assert "the neuron could not be moved" in told["no_gradient"]
-    assert "no neuron of this feature" not in told["no_gradient"]
+        told[status] = page.split('class="summary"')[1].split("</p>")[0]
+    assert "no step could activate the neuron" in told["no_gradient"]
+    assert "a neuron of this feature" not in told["no_gradient"]
     assert "in octave 2, at step 13" in told["failed"]
     assert "Planned" in told[None]
 
 
 def test_a_pending_page_says_with_what_the_picture_lands_in_the_atlas(built: Config) -> None:
     shown, pending = ((built.site / f"Mixed_5b/{n}/index.html").read_text(encoding="utf-8") for n in (0, 2))
-    sentence = "It lands in this atlas only with the <code>--config</code> or <code>--store</code>"
+    sentence = "To add it to this atlas, give the <code>--config</code> or <code>--store</code>"
     assert sentence in pending
     assert sentence not in shown
 
@@ -229,7 +230,7 @@ def test_a_pending_page_says_with_what_the_picture_lands_in_the_atlas(built: Con
 def test_findings_of_other_pictures_are_not_shown(tmp_path: Path) -> None:
     config = make(tmp_path)
     put(config.store, feature_jobs(config)[1], seed="another")
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     page = text(config, "Mixed_5b/0")
     assert "By picture" not in page
     assert "By wiring" in page  # is of the weights alone

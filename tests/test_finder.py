@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atlas import studies
 from atlas.plan.config import Config, override
 from atlas.plan.features import parse_features
-from atlas.site import dominant_colours as tints
+from atlas.site import dominant_colours
 from atlas.site.build import build_site
 from atlas.site.catalogue import gather_atlas
 from atlas.site.check import check_site
 from atlas.site.colour import COLOUR_NAMES, HUES, oklch, strong_colours
 from atlas.site.finder import index_script, ranges
 from atlas.site.pages import make_pages
-from atlas.site.sheets import layer_sheet
+from atlas.site.pictures import layer_sheet
 from atlas.site.templates import NO_BREAK
 from atlas.studies import load_config
 from browser import chromium
@@ -41,7 +42,7 @@ def config_at(folder: Path, **changes: str) -> Config:
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     made = config_at(tmp_path_factory.mktemp("finder"))
     fill(made, statuses=("ok", "ok", None, *("ok", "ok", "no_gradient", None, "ok") * 2, "ok"))
-    build_site(made, WEIGHTS)
+    build_site(made, WEIGHTS, studies.pages())
     return made
 
 
@@ -59,14 +60,16 @@ def parse(script: str) -> dict[str, Any]:
 def test_the_index_has_each_feature_with_its_status_and_colours(config: Config) -> None:
     index = index_of(config)
     (one,) = (layer for layer in index["layers"] if layer["name"] == "Mixed_6b")
-    atlas = gather_atlas(config, WEIGHTS)
+    atlas = gather_atlas(config, WEIGHTS, studies.pages())
     features = next(entry.features for entry in atlas.layers if entry.layer.name == "Mixed_6b")
     assert one["numbers"] == "0-2,70-74,200-201,400"
     assert one["branches"] == [["branch1x1", 0], ["branch7x7", 192], ["branch7x7dbl", 384], ["branch_pool", 576]]
     assert [index["states"][int(letter)] for letter in one["state"]] == [feature.status for feature in features]
-    for feature, letter in zip(features, one["tint"], strict=True):
-        measured = tints.picture_tint(config.site / feature.folder / "thumb.jpg") if feature.record else ()
-        assert index["tints"][ord(letter) - ord("0")].split() == list(measured)
+    for feature, letter in zip(features, one["colour"], strict=True):
+        measured = (
+            dominant_colours.picture_colours(config.site / feature.folder / "thumb.jpg") if feature.record else ()
+        )
+        assert index["colours"][ord(letter) - ord("0")].split() == list(measured)
 
 
 def test_the_index_lists_pages_but_not_those_of_features(config: Config) -> None:
@@ -78,19 +81,19 @@ def test_the_index_lists_pages_but_not_those_of_features(config: Config) -> None
 
 
 def test_the_index_of_all_features_is_small(tmp_path: Path) -> None:
-    atlas = gather_atlas(config_at(tmp_path, layer_names="all", features="all"), None)
+    atlas = gather_atlas(config_at(tmp_path, layer_names="all", features="all"), None, studies.pages())
     draw = random.Random(7)
     names = [name for name, _ in HUES]
-    atlas = replace(atlas, tints={f.folder: tuple(draw.sample(names, draw.choice((1, 2)))) for f in atlas.features})
-    script = index_script(atlas, make_pages(atlas))
+    atlas = replace(atlas, colours={f.folder: tuple(draw.sample(names, draw.choice((1, 2)))) for f in atlas.features})
+    script = index_script(atlas, make_pages(atlas)[0])
     assert len(atlas.features) == 10_448
     assert len(script.encode()) < 40_000
     assert sum(len(layer["state"]) for layer in parse(script)["layers"]) == 10_448
 
 
 def test_hostile_words_stay_words_in_the_index(tmp_path: Path) -> None:
-    atlas = gather_atlas(config_at(tmp_path), None)
-    (page, *_) = (page for page in make_pages(atlas) if page.title)
+    atlas = gather_atlas(config_at(tmp_path), None, studies.pages())
+    (page, *_) = (page for page in make_pages(atlas)[0] if page.title)
     hostile = '"</script><b>\\ \u2028'
     assert parse(index_script(atlas, [replace(page, title=hostile)]))["pages"][0][0] == hostile
 
@@ -136,26 +139,26 @@ def test_a_stored_picture_is_measured(tmp_path: Path) -> None:
     picture = Image.new("RGB", (160, 160), (128, 128, 128))
     picture.paste((20, 60, 230), (0, 0, 160, 60))
     picture.save(tmp_path / "thumb.jpg", quality=90)
-    assert tints.picture_tint(tmp_path / "thumb.jpg") == ("blue",)
+    assert dominant_colours.picture_colours(tmp_path / "thumb.jpg") == ("blue",)
 
 
 def test_an_unchanged_picture_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_at(tmp_path, features="2")
     fill(config)
     measured: list[Path] = []
-    honest = tints.picture_tint
-    monkeypatch.setattr(tints, "picture_tint", lambda file: measured.append(file) or honest(file))
-    build_site(config, WEIGHTS)
+    honest = dominant_colours.picture_colours
+    monkeypatch.setattr(dominant_colours, "picture_colours", lambda file: measured.append(file) or honest(file))
+    build_site(config, WEIGHTS, studies.pages())
     before = (config.site / "static/index.js").read_bytes()
     assert len(measured) == 4
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert len(measured) == 4
     assert (config.site / "static/index.js").read_bytes() == before
     fill(override(config, layer_names="Mixed_6b", features="1"), statuses=("failed",))
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert len(measured) == 4, "the same pixels with another status"
-    monkeypatch.setattr(tints, "METHOD", "another")
-    build_site(config, WEIGHTS)
+    monkeypatch.setattr(dominant_colours, "METHOD", "another")
+    build_site(config, WEIGHTS, studies.pages())
     assert len(measured) == 8
 
 
@@ -174,7 +177,7 @@ def test_a_layers_sheet_has_all_its_features(config: Config) -> None:
     ("layer", "columns", "rows", "tile"), [("Mixed_7c", 32, 64, 32), ("Mixed_6b", 32, 24, 48), ("Mixed_5b", 16, 16, 64)]
 )
 def test_the_more_features_the_smaller_their_pictures(tmp_path: Path, layer, columns, rows, tile) -> None:
-    atlas = gather_atlas(config_at(tmp_path, layer_names=layer, features="all"), None)
+    atlas = gather_atlas(config_at(tmp_path, layer_names=layer, features="all"), None, studies.pages())
     sheet = layer_sheet(next(entry for entry in atlas.layers if entry.features))
     assert sheet.tile == tile
     assert (len(sheet.rows), len(sheet.rows[0])) == (rows, columns)
@@ -188,7 +191,7 @@ def test_the_more_features_the_smaller_their_pictures(tmp_path: Path, layer, col
 def test_each_page_has_a_card_and_robots_name_the_sitemap(config: Config, tmp_path: Path) -> None:
     assert (config.site / "robots.txt").read_text() == "User-agent: *\nAllow: /\n"
     public = replace(config, site=tmp_path / "site", base_url="https://example.org/atlas/")
-    build_site(public, WEIGHTS)
+    build_site(public, WEIGHTS, studies.pages())
     assert (public.site / "robots.txt").read_text().endswith("\nSitemap: https://example.org/atlas/sitemap.xml\n")
     for page in public.site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
@@ -277,8 +280,8 @@ def test_words_find_layers_features_branches_statuses_and_colours(home: Any, con
     assert results(home, "branch7×7dbl") == results(home, "dbl") == ["Mixed_6b 400"]
     assert results(home, "6b no_gradient") == ["Mixed_6b 2", "Mixed_6b 74"]
     assert results(home, "6b pending") == ["Mixed_6b 70", "Mixed_6b 200"]
-    features = [f for f in gather_atlas(config, WEIGHTS).features if f.record]
-    colours = {f.folder: tints.picture_tint(config.site / f.folder / "thumb.jpg") for f in features}
+    features = [f for f in gather_atlas(config, WEIGHTS, studies.pages()).features if f.record]
+    colours = {f.folder: dominant_colours.picture_colours(config.site / f.folder / "thumb.jpg") for f in features}
     for name in {name for names in colours.values() for name in names}:
         expected = [folder.replace("/", " ") for folder, names in colours.items() if name in names]
         assert results(home, name) == expected
@@ -316,7 +319,7 @@ def test_arrows_walk_through_the_results_from_a_deep_page(browser: Any, config: 
 
 
 def test_a_random_feature_is_one_that_is_shown(home: Any, config: Config) -> None:
-    shown = {feature.page for feature in gather_atlas(config, WEIGHTS).features if feature.record}
+    shown = {feature.page for feature in gather_atlas(config, WEIGHTS, studies.pages()).features if feature.record}
     seen = set()
     for _ in range(4):
         with home.expect_navigation():
@@ -354,7 +357,7 @@ def test_an_index_that_cannot_be_loaded_is_said_and_tried_again(browser: Any, co
 
 def test_random_says_that_nothing_is_rendered(browser: Any, tmp_path: Path) -> None:
     config = config_at(tmp_path)
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     with opened(browser, config.site / "index.html") as page:
         page.get_by_role("button", name="Random").click()
         page.get_by_role("status").filter(has_text="No feature is rendered yet.").wait_for()
@@ -405,7 +408,7 @@ def test_a_layers_page_is_filtered_by_status_and_colour(browser: Any, config: Co
 def test_a_layer_of_many_pages_is_searched_as_a_whole(browser: Any, tmp_path: Path) -> None:
     config = config_at(tmp_path, layer_names="Mixed_7c", features="100")
     fill(config, statuses=("ok", *[None] * 65))  # 0 and 66
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     with opened(browser, config.site / "Mixed_7c/index.html") as page:
         page.get_by_role("combobox", name="Status").select_option("ok")
         assert page.locator(".tiles li:visible").count() == 1
@@ -480,7 +483,7 @@ def test_no_word_is_too_long_for_a_phone(browser: Any, config: Config, tmp_path:
     named = replace(config, site=tmp_path / "site", title="Pictures_of_everything_that_one_network_ever_responded_to")
     weights = replace(WEIGHTS, name="weights-" * 9)
     fill(named, weights=weights)
-    build_site(named, weights)
+    build_site(named, weights, studies.pages())
     paths = ("index.html", "method/index.html", "region/middle-mixed/index.html", "Mixed_6b/index.html")
     with opened(browser, named.site / "index.html", viewport={"width": 360, "height": 740}) as page:
         for path in (*paths, "Mixed_6b/400/index.html"):

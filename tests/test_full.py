@@ -254,7 +254,7 @@ def test_a_store_that_vanishes_stops_the_run(atlas_of, tmp_path, monkeypatch):
 def test_a_site_that_vanishes_is_no_success(atlas_of, tmp_path, monkeypatch):
     config, _, expected_site = atlas_of
     store, site = tmp_path / "store", tmp_path / "site"
-    monkeypatch.setattr("atlas.site.build.copy_videos", lambda *_: shutil.rmtree(site) or ())
+    monkeypatch.setattr("atlas.site.build.copy_files", lambda *_: shutil.rmtree(site) or ())
     result = build(config, store, site)
     assert (result.exit_code, "vanished" in result.output) == (4, True)
     monkeypatch.undo()

@@ -22,7 +22,7 @@ from atlas.inception.layers import LAYERS
 from atlas.inception.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
 from atlas.plan import config as configuration
 from atlas.plan.config import Config
-from atlas.site.catalogue import Exhibit
+from atlas.site.catalogue import PlannedRendering
 from atlas.site.output import MANIFEST, Output
 from atlas.site.pages.progress import score_chart
 from atlas.site.words import number
@@ -301,7 +301,7 @@ def test_a_record_with_any_value_replaced_is_read_or_refused(kind, data):
             assert msgspec.json.encode(record)  # in the site, as beside its picture and in its words
             if kind is Record:
                 assert all(map(number, [record.score_start, record.score_shown, record.gradient_norm]))
-                score_chart(Exhibit(JOB, "", record))
+                score_chart(PlannedRendering(JOB, "", record))
 
     check()
 

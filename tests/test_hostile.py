@@ -24,6 +24,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from atlas import studies
 from atlas.cli.settings import with_photos
 from atlas.common.errors import AtlasError, StoreError, WeightsError
 from atlas.common.paths import read_file
@@ -157,7 +158,7 @@ def test_what_is_no_file_counts_as_missing_wherever_it_stands(put, demo):
     with limits(60):
         faults = check_store(demo.store)
         weights = resolve_weights(demo.store, demo.weights)
-        report = build_site(demo, weights)
+        report = build_site(demo, weights, studies.pages())
     named = {name for name, path in places.items() if any(fault.startswith(str(path)) for fault in faults)}
     assert named == places.keys() - {"finding"}
     assert report.pending == 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from atlas import studies
 from atlas.inception.layers import LAYERS
 from atlas.plan.config import Config, override
 from atlas.plan.jobs import feature_jobs
@@ -43,7 +44,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Config:
     put(config.store, replace(first, recipe=config.recipes["raw-demo"]))
     picture, record = open_master(master_path(config.store, WEIGHTS, first))
     write_stages(master_path(config.store, WEIGHTS, first), [picture] * 3, record)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     return config
 
 
@@ -65,7 +66,7 @@ def test_the_example_is_the_feature_of_which_there_is_most_to_show(page_text: st
 
 def test_without_pictures_the_page_is_whole(tmp_path: Path) -> None:
     config = override(load_config("demo"), store=tmp_path / "a", site=tmp_path / "b", features="1", features_only=True)
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     page = (config.site / PAGE).read_text(encoding="utf-8")
     assert "stages.avif" not in page
     assert 'class="recipe"' in page

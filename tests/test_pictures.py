@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from atlas import studies
 from atlas.plan.config import Config, override
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
-from atlas.site.copies import Encoder, fit
-from atlas.site.pictures import JPEG, CopySettings
-from atlas.site.sheets import REGION_TILE
+from atlas.site.copies import JPEG, CopySettings, Encoder
+from atlas.site.models import fit
+from atlas.site.pictures import REGION_TILE
 from atlas.studies import load_config
 from stores import WEIGHTS, fill, picture
 
@@ -51,7 +52,7 @@ def test_sizes_in_the_site_are_those_of_the_pages(tmp_path: Path) -> None:
     )
     config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     folder = config.site / "Mixed_5b/0"
     sizes = {}
     for name in ("picture.avif", "thumb.avif", "thumb.jpg"):
@@ -84,7 +85,7 @@ def test_what_is_rendered_without_blur_is_encoded_finer(
     config = small(tmp_path)
     config = replace(config, recipe=name, recipes={**config.recipes, name: Recipe(name, octaves)})
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     copy = (config.site / "Mixed_5b/0/picture.avif").read_bytes()
     assert copy == Encoder("AVIF", quality, 9).encode(master_of(config, "Mixed_5b_0000"))
 
@@ -97,20 +98,20 @@ def small(folder: Path) -> Config:
 def test_fine_copies_are_made_anew_and_stay_as_long_as_they_are_asked_for(tmp_path: Path) -> None:
     config = small(tmp_path)
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     avif = len(list(config.site.rglob("*.avif")))
-    assert build_site(config, WEIGHTS, settings=CopySettings(fine=True)).encoded == avif
+    assert build_site(config, WEIGHTS, studies.pages(), settings=CopySettings(fine=True)).encoded == avif
     copy = (config.site / "Mixed_5b/0/picture.avif").read_bytes()
     assert copy == Encoder("AVIF", 60, 6).encode(master_of(config, "Mixed_5b_0000"))
-    assert build_site(config, WEIGHTS, settings=CopySettings(fine=True)).encoded == 0
-    assert build_site(config, WEIGHTS).encoded == avif
+    assert build_site(config, WEIGHTS, studies.pages(), settings=CopySettings(fine=True)).encoded == 0
+    assert build_site(config, WEIGHTS, studies.pages()).encoded == avif
 
 
 def test_a_sheet_has_a_row_for_each_layer_and_grey_for_what_is_pending(tmp_path: Path) -> None:
     config = override(load_config("demo"), layer_names="Mixed_5b,Mixed_5c,Mixed_7a", features="3", features_only=True)
     config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
     fill(config, statuses=("ok", "ok", "ok", None, "ok", "ok", None, None, None))
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     with Image.open(config.site / "region/early-mixed/sheet.jpg") as sheet:
         assert sheet.size == (3 * (REGION_TILE + 4) + 4, 2 * (REGION_TILE + 4) + 4)
         spread = [ImageStat.Stat(sheet.crop((8, top, 92, top + 84))).stddev for top in (8, 108)]

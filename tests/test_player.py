@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atlas import studies
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
@@ -64,7 +65,7 @@ def build(config) -> None:
         assert encode_clip(config.store, WEIGHTS, clip).record
     for job in feature_jobs(config):
         put(config.store, job)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert check_site(config.site).faults == ()
 
 

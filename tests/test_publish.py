@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from atlas import studies
 from atlas.common.errors import AtlasError
 from atlas.plan.config import Config, override
 from atlas.site.build import build_site
@@ -32,7 +33,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     config = override(load_config("demo"), layer_names="Mixed_5b", features="2", features_only=True)
     config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     for name in ("clone", "remote"):
         (tmp_path / name).mkdir()
     git("init", "--quiet", "--bare", "--initial-branch=main", at=tmp_path / "remote")
@@ -67,7 +68,7 @@ def test_a_second_time_adds_a_commit_from_any_clone(config: Config, tmp_path: Pa
     first = git("rev-parse", "gh-pages", at=tmp_path / "remote")
     git("branch", "--quiet", "-D", "gh-pages", at=tmp_path / "clone")  # as in a fresh clone
     git("update-ref", "-d", "refs/remotes/pages/gh-pages", at=tmp_path / "clone")
-    build_site(override(config, features="1"), WEIGHTS)
+    build_site(override(config, features="1"), WEIGHTS, studies.pages())
     publish(config.site, "pages", "gh-pages")
     assert git("rev-parse", "gh-pages^", at=tmp_path / "remote") == first
     assert "Mixed_5b/1/index.html" not in arrived(tmp_path)

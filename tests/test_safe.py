@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from atlas import studies
 from atlas.plan.config import Config
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
@@ -88,7 +89,7 @@ def site_of(folder: Path, words: str, photo: str) -> Config:
         write_master(path, picture.tobytes(), record)
         if job in feature_jobs(config):
             write_stages(path, [picture.resize((160, 160))] * 3, record)
-    build_site(config, weights)
+    build_site(config, weights, studies.pages())
     return config
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageOps
 
+from atlas import studies
 from atlas.cli.settings import with_photos
 from atlas.plan.config import Config, override
 from atlas.plan.jobs import feature_jobs
@@ -47,15 +48,15 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     config = with_photos(load_config(str(DATA / "demo-store.toml")))
     config = replace(config, site=tmp_path_factory.mktemp("sample") / "site")
     weights = resolve_weights(config.store, config.weights)
-    report = build_site(config, weights)
-    pages = make_pages(gather_atlas(config, weights, {}))
+    report = build_site(config, weights, studies.pages())
+    pages = make_pages(gather_atlas(config, weights, studies.pages()))[0]
     return Sample(config, report, {page.template: page.path for page in reversed(pages)})
 
 
 def test_the_store_is_small_and_whole() -> None:
     store = DATA / "demo-store"
     assert sum(path.stat().st_size for path in store.rglob("*") if path.is_file()) <= LARGEST_STORE
-    assert check_store(store) == []
+    assert check_store(store, studies.pages()) == []
 
 
 def test_the_store_has_all_that_its_configuration_names(sample: Sample) -> None:
@@ -126,7 +127,7 @@ def test_few_bytes_are_needed_for_the_first_view(
     config = override(load_config("demo"), layer_names="Mixed_6b", features=features, recipe=recipe, features_only=True)
     config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
     put_crowd(sample, config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     address = served(config.site)
     context = browser.new_context(viewport={"width": 1280, "height": 900}, device_scale_factor=2)
     page = context.new_page()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from atlas import studies
 from atlas.plan.config import Config
 from atlas.plan.jobs import feature_jobs
 from atlas.plan.recipes import Octave, Recipe
@@ -44,7 +45,7 @@ def text(config: Config, path: str) -> str:
 
 
 def test_a_video_lies_beside_its_features_page(config: Config) -> None:
-    report = build_site(config, WEIGHTS)
+    report = build_site(config, WEIGHTS, studies.pages())
     assert report.videos == 1
     folder = clip_folder(config.store, WEIGHTS, config_clips(config)[0])
     for name in COPIES:
@@ -54,7 +55,7 @@ def test_a_video_lies_beside_its_features_page(config: Config) -> None:
 
 
 def test_its_page_says_what_the_player_needs(config: Config) -> None:
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     page = text(config, "Mixed_5b/3/index.html")
     assert '<h2 id="video">Neurons in reading order</h2>' in page
     assert "49 frames on a grid of 7&nbsp;×&nbsp;7 neurons, 7 a second" in page
@@ -71,7 +72,7 @@ def test_its_page_says_what_the_player_needs(config: Config) -> None:
 
 
 def test_pages_without_a_video_have_neither_player_nor_its_script(config: Config) -> None:
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     for path in config.site.rglob("*.html"):
         page = path.read_text(encoding="utf-8")
         if path.parent.relative_to(config.site).as_posix() != "Mixed_5b/3":
@@ -80,7 +81,7 @@ def test_pages_without_a_video_have_neither_player_nor_its_script(config: Config
 
 
 def test_all_videos_are_listed_and_the_list_is_linked_from_home(config: Config) -> None:
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert 'href="videos/index.html"' in text(config, "index.html")
     page = text(config, "videos/index.html")
     assert 'href="../Mixed_5b/3/index.html#video"' in page
@@ -90,21 +91,21 @@ def test_all_videos_are_listed_and_the_list_is_linked_from_home(config: Config) 
 
 
 def test_an_atlas_without_videos_does_not_speak_of_them(config: Config) -> None:
-    build_site(config.only_features(), WEIGHTS)
+    build_site(config.only_features(), WEIGHTS, studies.pages())
     assert "videos" not in text(config, "index.html")
     assert not (config.site / "videos").exists()
 
 
 def test_nothing_is_copied_twice_and_what_is_no_longer_shown_goes(config: Config) -> None:
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     times = {path: path.stat().st_mtime_ns for path in config.site.rglob("*")}
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert {path: path.stat().st_mtime_ns for path in config.site.rglob("*")} == times
     (config.site / "Mixed_5b/3/video.mp4").unlink()
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert (config.site / "Mixed_5b/3/video.mp4").is_file()
     next(config.store.rglob("*_k0020.png")).unlink()  # not fresh: its frames are not all there
-    assert build_site(config, WEIGHTS).videos == 0
+    assert build_site(config, WEIGHTS, studies.pages()).videos == 0
     assert not (config.site / "Mixed_5b/3/video.mp4").exists()
     assert "<video" not in text(config, "Mixed_5b/3/index.html")
     assert check_site(config.site).faults == ()
@@ -138,7 +139,7 @@ def _index_last(data: bytes) -> bytes:
     ],
 )
 def test_a_spoilt_video_is_found_in_site_and_store(config: Config, change, words: str) -> None:
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     for folder in (config.site / "Mixed_5b/3", clip_folder(config.store, WEIGHTS, config_clips(config)[0])):
         path = folder / "video.mp4"
         path.write_bytes(change(path.read_bytes()))
@@ -155,7 +156,7 @@ def test_a_spoilt_record_is_found_in_the_store(config: Config) -> None:
 
 
 def test_links_to_posters_and_to_neurons_are_checked(config: Config) -> None:
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     page = config.site / "method/index.html"
     whole = page.read_text()
     good, bad = '<a href="../Mixed_5b/3/index.html#6,6">', '<a href="../Mixed_5b/3/index.html#7,0">'

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from atlas import studies
 from atlas.inception.layers import get_layer
 from atlas.plan.config import override
 from atlas.site.build import build_site
@@ -23,7 +24,7 @@ from stores import WEIGHTS, fill, put
 
 @pytest.fixture(scope="module")
 def site(studied):
-    build_site(studied.config, studied.renderer.weights.id)
+    build_site(studied.config, studied.renderer.weights.id, studies.pages())
     return studied.config.site
 
 
@@ -45,7 +46,7 @@ def test_home_leads_to_every_study(site):
 def test_a_study_without_a_finding_has_no_page_and_no_link(studied, tmp_path):
     bare = replace(studied.config.only_features(), site=tmp_path / "site")
     bare = bare.with_study(replace(bare.study(DeadSettings), features=0))
-    build_site(bare, studied.renderer.weights.id)
+    build_site(bare, studied.renderer.weights.id, studies.pages())
     assert not (tmp_path / "site" / "influence").exists()
     assert "Studies" not in (tmp_path / "site" / "index.html").read_text()
 
@@ -124,7 +125,7 @@ def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
     fill(config)
     for layer in fields.layers:
         write_fields(config, layer)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     page = (config.site / "fields/index.html").read_text()
     rows = re.findall(r'<tr><th scope="row"><a href="../Mixed_6b/(.*?)/index.html">.*?</th>(.*?)</tr>', page)
     cells = {int(feature): re.findall(r"<td>(.*?)</td>", row) for feature, row in rows}

@@ -7,13 +7,14 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from atlas.common.errors import StoreError
-from atlas.site.copies import Copy, Encoder, MasterSource, Spoilt, Work
+from atlas.site.copies import Copy, Encoder, Spoilt, Work, draw_master
 from atlas.site.workers import make_all
 
 JPEG = Encoder("JPEG", 90)
@@ -71,8 +72,11 @@ class Ending:
         raise AssertionError("not reached")
 
 
+COPIES = (Copy("a/thumb.jpg", JPEG, 16, "digest"),)
+
+
 def work(source) -> Work:
-    return Work((Copy("a/thumb.jpg", JPEG, 16, "digest"),), source)
+    return Work(COPIES, source.draw)
 
 
 def wait_for(condition, seconds: float = 30) -> bool:
@@ -99,7 +103,7 @@ def test_results_come_in_the_order_of_the_works(processes):
 
 def test_a_damaged_picture_stops_no_other(tmp_path):
     missing = tmp_path / "none.png"
-    results = list(make_all([work(MasterSource(missing)), work(Plain(9))], 2))
+    results = list(make_all([Work(COPIES, partial(draw_master, missing)), work(Plain(9))], 2))
     assert isinstance(results[0], Spoilt)
     assert results[0].file == missing
     assert "cannot be read" in results[0].why

@@ -18,10 +18,11 @@ from atlas.studies import load_config
 @watched
 def site_command(source: Source, choice: Choice, place: Place, publishing: Publishing) -> None:
     """Write the site of a configuration from what the store has; needs neither network nor weights."""
+    from atlas import studies
     from atlas.cli.console import RunConsole
     from atlas.site.build import build_site
+    from atlas.site.copies import CopySettings
     from atlas.site.output import has_pictures
-    from atlas.site.pictures import CopySettings
     from atlas.store.weights_ids import resolve_weights
 
     settings = with_photos(read_settings(source, choice, place))
@@ -32,7 +33,8 @@ def site_command(source: Source, choice: Choice, place: Place, publishing: Publi
             "would lose its pictures; name the --store, --weights or --config that it was made from, or another --out"
         )
     with RunConsole() as console:
-        report = build_site(settings, found, settings=CopySettings(publishing.fine), on_progress=console.builds_site)
+        copies = CopySettings(publishing.fine)
+        report = build_site(settings, found, studies.pages(), settings=copies, on_progress=console.builds_site)
     finish(site_lines(settings, report, publishing.zip_site), failed=False)
 
 
@@ -60,13 +62,14 @@ def check_command(
     ] = None,
 ) -> None:
     """Check that every master is whole and every link good; without a folder, the configuration's store and site."""
+    from atlas import studies
     from atlas.site.check import check_site, check_store, mixed_hardware
 
     settings = load_config(config)
     both = store is None and site is None
     faults: list[str] = []
     if store or both:
-        found = check_store(store or settings.store)
+        found = check_store(store or settings.store, studies.pages())
         faults += found
         typer.echo(f"{store or settings.store}: {len(found)} faults", err=True)
         for line in mixed_hardware(store or settings.store):

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,17 +13,19 @@ import msgspec
 from atlas.common.errors import ConfigError, StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
-from atlas.site.dominant_colours import measure_tints
+from atlas.site.copies import CopySettings, FileCopy, copy_files
+from atlas.site.dominant_colours import measure_colours
 from atlas.site.finder import index_script
-from atlas.site.misfits import fitting_pages
-from atlas.site.models import Link, Page
+from atlas.site.models import HOME, Link, Page
 from atlas.site.output import Output
+from atlas.site.pages import make_pages
 from atlas.site.pages.network import missing_page
-from atlas.site.pages.parts import HOME, METHOD, MISSING, region_link
-from atlas.site.pictures import CopySettings, Encoded, Progress, encode_all, has_sheet, sheet_folder
-from atlas.site.stages import copy_stages
+from atlas.site.pages.parts import METHOD, MISSING, region_link
+from atlas.site.pages.progress import stages_copy
+from atlas.site.pictures import Encoded, Progress, encode_all, has_sheet, sheet_folder
+from atlas.site.study_page import StudyPage
 from atlas.site.templates import Facts, Templates, templates_folder
-from atlas.site.videos import copy_videos
+from atlas.store.clips import VIDEO
 from atlas.store.files import locked_folder
 from atlas.store.masters import unknown_folders
 from atlas.store.records import Record, WeightsId
@@ -33,7 +35,7 @@ DEFAULT_COPIES = CopySettings()
 
 @dataclass(frozen=True)
 class SiteReport:
-    """What a build of the site came to."""
+    """What a build of the site did."""
 
     pages: int
     pictures: int  # web copies in the site
@@ -41,7 +43,7 @@ class SiteReport:
     videos: int
     pending: int  # features that are planned and not in the store
     bytes: int  # of the whole site
-    damaged: tuple[str, ...]  # one message for each master, crop, finding or folder of masters that cannot be shown
+    damaged: tuple[str, ...]  # one message for each master, crop, result or folder of masters that cannot be shown
     lost_base_url: bool  # whether the site had a base URL before, and has none now
 
 
@@ -56,6 +58,7 @@ class _File:
 def build_site(
     config: Config,
     weights: WeightsId | None,
+    studies: Sequence[StudyPage],
     *,
     settings: CopySettings = DEFAULT_COPIES,
     on_progress: Progress | None = None,
@@ -65,6 +68,7 @@ def build_site(
     Args:
         config: what is shown, the store, and the site's folder.
         weights: with which weights; None if nothing is rendered with them yet, so that everything is pending.
+        studies: what is shown beside the features.
         settings: how web copies of pictures are made.
         on_progress: called with the number of web copies made so far and how many there are to make.
 
@@ -75,13 +79,12 @@ def build_site(
     check_folders(config)  # before a folder is made
     with _collector_paused(), locked_folder(config.site):  # of two builds one waits for the other
         output = Output(config.site)
-        atlas, encoded = _encode(config, weights, output, settings, on_progress)
-        atlas = replace(atlas, tints=measure_tints(atlas, config.site, output))
-        atlas, pages = fitting_pages(atlas)
-        files = _files(atlas, pages)
-        output.keep(encoded.paths)
-        output.keep((*copy_videos(atlas, output), *copy_stages(atlas, output)))
-        output.keep(files)
+        atlas, encoded = _encode(config, weights, studies, output, settings, on_progress)
+        atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
+        pages, unusable = make_pages(atlas)
+        files, copies = _files(atlas, pages), _copies(atlas)
+        copy_files(copies, output)
+        output.keep((*encoded.paths, *(copy.path for copy in copies), *files))
         stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
         output.claim(stale)
         for path, file in stale.items():  # one after another, so that no more than one is in memory
@@ -91,10 +94,10 @@ def build_site(
             pages=sum(path.endswith(".html") for path in files),
             pictures=len(encoded.paths),
             encoded=encoded.count,
-            videos=sum(video.record is not None for video in atlas.videos),
+            videos=sum(copy.path.endswith(f"/{VIDEO}") for copy in copies),
             pending=sum(feature.record is None for feature in atlas.features),
             bytes=output.finish(),
-            damaged=(*atlas.damaged, *unknown_folders(config.store)),
+            damaged=(*atlas.damaged, *_faults(atlas), *unusable, *unknown_folders(config.store)),
             lost_base_url=lost_base_url,
         )
 
@@ -125,7 +128,12 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _encode(
-    config: Config, weights: WeightsId | None, output: Output, settings: CopySettings, on_progress: Progress | None
+    config: Config,
+    weights: WeightsId | None,
+    studies: Sequence[StudyPage],
+    output: Output,
+    settings: CopySettings,
+    on_progress: Progress | None,
 ) -> tuple[Atlas, Encoded]:
     """Gather the atlas and make its web copies.
 
@@ -134,32 +142,43 @@ def _encode(
     spoilt: dict[Path, str] = {}
     count = 0
     while True:
-        atlas = gather_atlas(config, weights, spoilt)
+        atlas = gather_atlas(config, weights, studies, spoilt)
         encoded = encode_all(atlas, output, settings, on_progress)
         count += encoded.count
         if not encoded.spoilt:
             return atlas, replace(encoded, count=count)
         if encoded.spoilt.keys() <= spoilt.keys():  # each is gathered no more: or this would go on for ever
-            raise StoreError(f"{next(iter(encoded.spoilt))}: damaged, and asked for again; remove it and run again")
+            raise StoreError(f"{next(iter(encoded.spoilt))}: still damaged; remove it and run again")
         spoilt.update(encoded.spoilt)
+
+
+def _faults(atlas: Atlas) -> Iterator[str]:
+    return (fault for study in atlas.studies for fault in study.faults(atlas))
+
+
+def _copies(atlas: Atlas) -> list[FileCopy]:
+    """Every file of the store that the site has as it is."""
+    strips = [FileCopy(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
+    return [*(copy for study in atlas.studies for copy in study.files(atlas)), *strips]
 
 
 def _files(atlas: Atlas, pages: list[Page]) -> dict[str, _File]:
     """Every file of the site but its web copies, by path."""
     templates = Templates(_facts(atlas))
     files = {page.path: _File(partial(templates.page, page), templates.digest(page)) for page in pages}
-    for exhibit in atlas.shown_or_pending:
-        if exhibit.record:
-            files[f"{exhibit.folder}/record.json"] = _File(partial(_json, exhibit.record))
+    for rendering in atlas.shown_or_pending:
+        if rendering.record and rendering.json:
+            files[rendering.json] = _File(partial(_json, rendering.record))
     for static in sorted((templates_folder() / "static").iterdir()):
         files[f"static/{static.name}"] = _File(static.read_bytes)
     files["static/index.js"] = _File(index_script(atlas, pages).encode)
     files[".nojekyll"] = _File(bytes)
     files["robots.txt"] = _File(partial(templates.file, "robots.txt"))
-    if atlas.base_url:
-        urls = [atlas.base_url + page.path.removesuffix(HOME) for page in pages]
+    base_url = atlas.config.base_url
+    if base_url:
+        urls = [base_url + page.path.removesuffix(HOME) for page in pages]
         files["sitemap.xml"] = _File(partial(templates.file, "sitemap.xml", urls=urls))
-        files[MISSING] = _File(partial(templates.page, missing_page(atlas), atlas.base_url))
+        files[MISSING] = _File(partial(templates.page, missing_page(), base_url))
     return files
 
 
@@ -167,8 +186,8 @@ def _facts(atlas: Atlas) -> Facts:
     regions = (region_link(region.region.slug) for region in atlas.regions if region.planned)
     sheets = (f"{sheet_folder(region)}/sheet.jpg" for region in atlas.regions if has_sheet(region))
     return Facts(
-        title=atlas.title,
-        base_url=atlas.base_url,
+        title=atlas.config.title,
+        base_url=atlas.config.base_url,
         weights=atlas.weights,
         weights_name=atlas.weights_name,
         menu=(Link("Home", HOME), *regions, Link("Method", METHOD)),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from atlas.plan.jobs import DEFAULT_SEED
 from atlas.plan.starts import shorten
 from atlas.site.links import INDEX, REBUILD, check_pages
 from atlas.site.output import MANIFEST, read_sizes
+from atlas.site.study_page import StudyPage
 from atlas.store.clips import clip_faults, list_clips, read_clip
 from atlas.store.crops import list_crops, open_crop
 from atlas.store.files import walk
@@ -25,7 +26,6 @@ from atlas.store.photos import list_photos, open_kept
 from atlas.store.records import NOISE, Record
 from atlas.store.stages import list_stages, master_of, pixels_of
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
-from atlas.studies.examples.result import list_examples, missing_crops
 
 LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
 
@@ -40,8 +40,12 @@ class SiteCheck:
     bytes: int  # of all files
 
 
-def check_store(store: Path) -> list[str]:
+def check_store(store: Path, studies: Iterable[StudyPage] = ()) -> list[str]:
     """Check that every master opens, shows the pixels of its record, and lies where its record says.
+
+    Args:
+        store: folder of masters.
+        studies: whose files are checked too.
 
     Returns:
         One line for each fault, by path.
@@ -63,13 +67,13 @@ def check_store(store: Path) -> list[str]:
     for strip in list_stages(store):
         faults += _check_stages(strip)
     for clip in list_clips(store):
-        faults += _check_clip(clip)
+        faults += _faults(read_clip, clip) or clip_faults(clip.parent, read_clip(clip))
     for photo in list_photos(store):
-        faults += _check_photo(photo)
+        faults += _faults(open_kept, photo)
     for crop in list_crops(store):
-        faults += _check_crop(crop)
-    for record in list_examples(store):
-        faults += [f"{crop}: missing; run atlas examples --force" for crop in missing_crops(record)]
+        faults += _faults(open_crop, crop)
+    for study in studies:
+        faults += study.store_faults(store)
     return faults
 
 
@@ -191,31 +195,17 @@ def _check_master(path: Path) -> list[str]:
 
 
 def _check_stages(path: Path) -> list[str]:
-    """A strip that belongs to no picture harms nobody, and takes space for nothing."""
+    """A strip that belongs to no picture is not shown, and takes space."""
     with suppress(StoreError):
         if media_fault(path) is None and pixels_of(path) == read_record(master_of(path)).pixels_sha256:
             return []
     return [f"{path}: belongs to no master, so it is not shown: remove it, or render {master_of(path).name} again"]
 
 
-def _check_clip(path: Path) -> list[str]:
+def _faults(open_file: Callable[[Path], object], path: Path) -> list[str]:
+    """What is wrong with a file that cannot be opened."""
     try:
-        return list(clip_faults(path.parent, read_clip(path)))
-    except StoreError as error:
-        return [str(error)]
-
-
-def _check_photo(path: Path) -> list[str]:
-    try:
-        open_kept(path)
-    except StoreError as error:
-        return [str(error)]
-    return []
-
-
-def _check_crop(path: Path) -> list[str]:
-    try:
-        open_crop(path)
+        open_file(path)
     except StoreError as error:
         return [str(error)]
     return []

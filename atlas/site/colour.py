@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from atlas.studies.palette.result import Rgb
+Rgb = tuple[float, float, float]  # in [0, 1]
 
 GREY = 0.02  # chroma below which a colour has no hue worth naming
 Corner = tuple[int, int, int]  # 0 or 1 for red, green and blue

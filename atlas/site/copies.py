@@ -1,10 +1,11 @@
 """A picture → its web copies: what it is drawn from, and how it is encoded. Equal input, equal bytes.
 
-Everything here can be sent to another process, so a picture is named by its file and opened where it is encoded.
+A `Work` can be sent to another process, so a picture is named by its file and opened where it is encoded.
 """
 
+import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,22 +14,25 @@ from typing import Literal
 from PIL import Image, features
 
 from atlas.common.errors import StoreError
-from atlas.store.crops import open_crop
+from atlas.common.paths import read_file
+from atlas.site.models import fit
+from atlas.site.output import Output
 from atlas.store.masters import open_master
-from atlas.store.photos import open_kept
+from atlas.store.media import MOST_BYTES
 
-CROP = 96  # pixels up to which a small crop is enlarged, by a whole number
+QUALITY = 60  # of AVIF
+FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
+_SPEED = 9
+_FINE_SPEED = 6  # takes ten times as long, and files are a seventh smaller
 _GROUND = (20, 20, 20)
 _PENDING_GROUND = (72, 72, 72)
-
-Format = Literal["AVIF", "JPEG"]
 
 
 @dataclass(frozen=True)
 class Encoder:
     """How a web copy is encoded, without chroma subsampling."""
 
-    format: Format
+    format: Literal["AVIF", "JPEG"]
     quality: int
     speed: int | None = None  # of AVIF, 0 to 10: a slower one makes smaller files
 
@@ -43,7 +47,7 @@ class Encoder:
         """The picture as a file."""
         buffer = io.BytesIO()
         if self.format == "AVIF":
-            # one thread for each picture: the bytes depend on the number, and pictures run side by side anyway
+            # one thread for each picture: the bytes depend on the number, and pictures are encoded side by side anyway
             settings = {"quality": self.quality, "subsampling": "4:4:4", "speed": self.speed, "max_threads": 1}
             image.save(buffer, "AVIF", icc_profile=None, **settings)
         else:
@@ -51,90 +55,19 @@ class Encoder:
         return buffer.getvalue()
 
 
-@dataclass(frozen=True)
-class MasterSource:
-    """A master's picture."""
-
-    file: Path
-
-    def draw(self) -> Image.Image:
-        """The picture.
-
-        Raises:
-            SpoiltError: its pixels are damaged.
-        """
-        try:
-            return open_master(self.file)[0]
-        except StoreError as error:
-            raise SpoiltError(self.file, str(error)) from None
+JPEG = Encoder("JPEG", 90)
 
 
 @dataclass(frozen=True)
-class PhotoSource:
-    """A photograph at the size of the rendering that starts from it."""
+class CopySettings:
+    """How the copies of a site are made."""
 
-    file: Path
-    size: tuple[int, int]  # (width, height) in pixels
+    fine: bool = False  # slower and smaller
+    processes: int | None = None  # None: as suits the number of pictures and of cores; changes no byte
 
-    def draw(self) -> Image.Image:
-        """The picture.
-
-        Raises:
-            SpoiltError: its pixels are damaged.
-        """
-        try:
-            return open_kept(self.file).resize(self.size, Image.Resampling.LANCZOS)
-        except StoreError as error:
-            raise SpoiltError(self.file, str(error)) from None
-
-
-@dataclass(frozen=True)
-class CropSource:
-    """A crop of a person's picture; one of a few pixels is enlarged."""
-
-    file: Path
-
-    def draw(self) -> Image.Image:
-        """The picture.
-
-        Raises:
-            SpoiltError: its pixels are damaged.
-        """
-        try:
-            image = open_crop(self.file)
-        except StoreError as error:
-            raise SpoiltError(self.file, str(error)) from None
-        return image.resize(crop_size(image.size), Image.Resampling.NEAREST)
-
-
-@dataclass(frozen=True)
-class SheetSource:
-    """Masters in rows; None is a grey square for one that is pending."""
-
-    rows: tuple[tuple[Path | None, ...], ...]
-    tile: int  # pixels of a picture's side
-    gap: int  # pixels between two
-    size: tuple[int, int]  # (width, height) in pixels
-
-    @property
-    def layout(self) -> str:
-        """What its pixels depend on beside its pictures."""
-        return f"{self.tile} {self.gap} {_GROUND} {_PENDING_GROUND}"
-
-    def draw(self) -> Image.Image:
-        """The picture.
-
-        Raises:
-            SpoiltError: the pixels of one of its masters are damaged.
-        """
-        sheet = Image.new("RGB", self.size, _GROUND)
-        pending = Image.new("RGB", (self.tile, self.tile), _PENDING_GROUND)
-        step = self.tile + self.gap
-        for row, files in enumerate(self.rows):
-            for column, file in enumerate(files):
-                tile = _shrink(MasterSource(file).draw(), self.tile) if file else pending
-                sheet.paste(tile, (self.gap + column * step, self.gap + row * step))
-        return sheet
+    def avif(self, quality: int = QUALITY) -> Encoder:
+        """The encoder of AVIF files."""
+        return Encoder("AVIF", quality, _FINE_SPEED if self.fine else _SPEED)
 
 
 @dataclass(frozen=True)
@@ -152,7 +85,7 @@ class Work:
     """The copies that are made from one picture."""
 
     copies: tuple[Copy, ...]
-    source: MasterSource | PhotoSource | CropSource | SheetSource
+    draw: Callable[[], Image.Image]  # can be pickled; raises SpoiltError where the pixels of a file are damaged
 
 
 @dataclass(frozen=True)
@@ -171,6 +104,64 @@ class SpoiltError(Exception):
         self.spoilt = Spoilt(file, why)
 
 
+def make_work(
+    draw: Callable[[], Image.Image], pixels: str, copies: Iterable[tuple[str, Encoder, int]], layout: str = ""
+) -> Work:
+    """Describe the copies of a picture.
+
+    Args:
+        draw: makes the picture; a partial of a function of a module, so that another process can call it.
+        pixels: names the pixels of its files, such as by their hash.
+        copies: path in the site, encoder and largest side of each.
+        layout: what else the picture depends on.
+    """
+
+    def digest(encoder: Encoder, largest: int) -> str:
+        return hashlib.sha256(f"{pixels}|{layout or largest}|{encoder.identity}".encode()).hexdigest()[:24]
+
+    return Work(tuple(Copy(path, how, largest, digest(how, largest)) for path, how, largest in copies), draw)
+
+
+def open_picture(file: Path, open_file: Callable[[Path], Image.Image]) -> Image.Image:
+    """Open a file of the store for a web copy.
+
+    Raises:
+        SpoiltError: its pixels are damaged.
+    """
+    try:
+        return open_file(file)
+    except StoreError as error:
+        raise SpoiltError(file, str(error)) from None
+
+
+def draw_master(file: Path) -> Image.Image:
+    """A master's picture."""
+    return open_picture(file, lambda path: open_master(path)[0])
+
+
+def draw_sheet(rows: Sequence[Sequence[Path | None]], tile: int, gap: int, size: tuple[int, int]) -> Image.Image:
+    """Masters in rows.
+
+    Args:
+        rows: files; None draws a grey square for one that is pending.
+        tile: pixels of a picture's side.
+        gap: pixels between two.
+        size: (width, height) of the sheet in pixels.
+    """
+    sheet = Image.new("RGB", size, _GROUND)
+    pending = Image.new("RGB", (tile, tile), _PENDING_GROUND)
+    for row, files in enumerate(rows):
+        for column, file in enumerate(files):
+            picture = _shrink(draw_master(file), tile) if file else pending
+            sheet.paste(picture, (gap + column * (tile + gap), gap + row * (tile + gap)))
+    return sheet
+
+
+def sheet_layout(tile: int, gap: int) -> str:
+    """What the pixels of a sheet depend on beside its pictures."""
+    return f"{tile} {gap} {_GROUND} {_PENDING_GROUND}"
+
+
 def make_copies(work: Work) -> Sequence[bytes] | Spoilt:
     """The files of a picture's copies, in their order, or what is wrong with the picture.
 
@@ -178,7 +169,7 @@ def make_copies(work: Work) -> Sequence[bytes] | Spoilt:
         StoreError: the picture is whole, and cannot be encoded.
     """
     try:
-        image = work.source.draw()
+        image = work.draw()
     except SpoiltError as error:
         return error.spoilt
     try:
@@ -187,20 +178,43 @@ def make_copies(work: Work) -> Sequence[bytes] | Spoilt:
         raise StoreError(f"{work.copies[0].path}: the web copy cannot be encoded: {error}") from None
 
 
-def fit(size: tuple[int, int], largest: int) -> tuple[int, int]:
-    """(width, height) of a picture whose longer side may have so many pixels; a smaller one is not enlarged."""
-    longer = max(size)
-    if longer <= largest:
-        return size
-    return max(1, round(size[0] * largest / longer)), max(1, round(size[1] * largest / longer))
-
-
-def crop_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of a crop in the site: one of a few pixels is enlarged, so that they can be told apart."""
-    times = max(1, CROP // max(size))
-    return size[0] * times, size[1] * times
-
-
 def _shrink(image: Image.Image, largest: int) -> Image.Image:
     size = fit(image.size, largest)
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+@dataclass(frozen=True)
+class FileCopy:
+    """A file of the store that the site has as it is."""
+
+    path: str  # in the site
+    file: Path
+    sha256: str | None = None  # where a record says it
+
+    def read(self) -> bytes:
+        """The file.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        try:
+            return read_file(self.file, MOST_BYTES)
+        except OSError as error:
+            why = f"{self.file}: cannot be read: {error.strerror}"
+            raise StoreError(f"{why}; allow this user to read it, or make it again") from None
+
+    def source(self) -> str:
+        """Its hash."""
+        return self.sha256 or hashlib.sha256(self.read()).hexdigest()
+
+
+def copy_files(copies: Sequence[FileCopy], output: Output) -> None:
+    """Copy the files that are missing in the site or changed.
+
+    Raises:
+        StoreError: a file cannot be read or written.
+    """
+    stale = [copy for copy in copies if not output.has_copy(copy.path, copy.source())]
+    output.claim(copy.path for copy in stale)
+    for copy in stale:  # those that were hashed are read once more, since all together are too much for the memory
+        output.write_copy(copy.path, copy.read(), copy.source())

@@ -1,11 +1,11 @@
-"""The colours of pictures, by name: web copies → tints, each measured once and noted in the site's manifest."""
+"""The dominant colours of pictures, by name: measured once on each web copy, and noted in the site's manifest."""
 
 from collections import Counter
 from pathlib import Path
 
 from PIL import Image
 
-from atlas.site.catalogue import Atlas, Tints
+from atlas.site.catalogue import Atlas, Colours
 from atlas.site.colour import strong_colours
 from atlas.site.output import Output
 
@@ -14,21 +14,23 @@ _SIDE = 40  # pixels of the side at which a picture is measured
 _LEVELS = 0xFC  # the bits of a channel that count, so that few colours are measured, and each once
 
 
-def measure_tints(atlas: Atlas, site: Path, output: Output) -> Tints:
+def measure_colours(atlas: Atlas, site: Path, output: Output) -> Colours:
     """The colours of all features that are shown, from the thumbnails in the site."""
-    return {feature.folder: _tint(feature.face.folder, site, output) for feature in atlas.features if feature.record}
+    return {
+        feature.folder: _colours_of(feature.face.folder, site, output) for feature in atlas.features if feature.record
+    }
 
 
-def _tint(folder: str, site: Path, output: Output) -> tuple[str, ...]:
+def _colours_of(folder: str, site: Path, output: Output) -> tuple[str, ...]:
     path = f"{folder}/thumb.jpg"
     noted = (output.seen(path) or "").split()
     if noted[:1] != [METHOD]:
-        noted = [METHOD, *picture_tint(site / path)]
+        noted = [METHOD, *picture_colours(site / path)]
         output.note_seen(path, " ".join(noted))
     return tuple(noted[1:])
 
 
-def picture_tint(file: Path) -> tuple[str, ...]:
+def picture_colours(file: Path) -> tuple[str, ...]:
     """Names of the strong colours of a picture."""
     with Image.open(file) as image:
         small = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX).point(lambda value: value & _LEVELS)

@@ -6,7 +6,7 @@ from itertools import count, groupby
 from typing import Any
 
 from atlas.inception import layers
-from atlas.site.catalogue import PENDING, Atlas, Feature, LayerEntry
+from atlas.site.catalogue import PENDING, Atlas, LayerEntry
 from atlas.site.models import Page
 from atlas.store.records import STATUSES
 
@@ -24,24 +24,24 @@ def index_script(atlas: Atlas, pages: Iterable[Page]) -> str:
         atlas: whose features.
         pages: of which all but those of features are listed by title, address and description.
     """
-    tints = sorted({atlas.tints.get(feature.folder, ()) for feature in atlas.features})
+    colours = sorted({atlas.colours.get(feature.folder, ()) for feature in atlas.features})
     index = {
         "states": _STATES,
-        "tints": [" ".join(names) for names in tints],
-        "layers": [_layer(entry, atlas, tints) for entry in atlas.layers if entry.features],
+        "colours": [" ".join(names) for names in colours],
+        "layers": [_layer(entry, atlas, colours) for entry in atlas.layers if entry.features],
         "pages": [[page.title, page.path, page.description] for page in pages if _is_listed(page)],
     }
     return f"window.{NAME} = {json.dumps(index, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
-def _layer(entry: LayerEntry, atlas: Atlas, tints: list[tuple[str, ...]]) -> dict[str, Any]:
+def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]]) -> dict[str, Any]:
     return {
         "name": entry.layer.name,
         "region": layers.get_region(entry.layer.region).title,
         "branches": [[branch.name, branch.first] for branch in entry.layer.branches],
         "numbers": ranges(feature.number for feature in entry.features),
         "state": "".join(_letter(_STATES.index(feature.status)) for feature in entry.features),
-        "tint": "".join(_letter(tints.index(_tint(atlas, feature))) for feature in entry.features),
+        "colour": "".join(_letter(colours.index(atlas.colours.get(feature.folder, ()))) for feature in entry.features),
         "faces": {feature.number: f"{feature.face.folder}/" for feature in entry.features if feature.rescued},
     }
 
@@ -51,10 +51,6 @@ def ranges(numbers: Iterable[int]) -> str:
     steps = count()
     runs = [list(run) for _, run in groupby(numbers, key=lambda number: number - next(steps))]
     return ",".join(f"{run[0]}-{run[-1]}" if run[1:] else str(run[0]) for run in runs)
-
-
-def _tint(atlas: Atlas, feature: Feature) -> tuple[str, ...]:
-    return atlas.tints.get(feature.folder, ())
 
 
 def _letter(at: int) -> str:

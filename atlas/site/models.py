@@ -1,9 +1,17 @@
-"""What many pages are made of, as frozen dataclasses; what only one kind of page has stands in its room."""
+"""What pages are made of, as frozen dataclasses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from atlas.plan.recipes import Octave
 from atlas.store.records import OctaveScores, Record
+
+if TYPE_CHECKING:
+    from atlas.site.catalogue import PlannedRendering
+
+HOME = "index.html"
+THUMB = 160  # pixels of a thumbnail's longer side
 
 
 @dataclass(frozen=True)
@@ -18,23 +26,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture among others, with a caption."""
+    """A rendering among others, with a caption."""
 
     words: str
-    picture: Picture | None  # None: pending
+    rendering: "PlannedRendering"
     alt: str
-    page: str | None = None  # to which the caption leads
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a rendering came out, as a row of a table says it."""
-
-    recipe: str
-    status: str
-    score_start: float | None
-    score_shown: float | None
-    json: str | None  # path of the record; None: pending
+    page: str | None = None  # to which the caption links
 
 
 @dataclass(frozen=True)
@@ -52,56 +49,18 @@ class Tile:
 
 @dataclass(frozen=True)
 class Link:
-    """A link and its words; without a page it is the place where the reader is, or a gap."""
+    """A link and its words; without a page it is the open page, or a gap."""
 
     words: str
     page: str | None
 
 
 @dataclass(frozen=True)
-class VideoCard:
-    """A video in a list."""
-
-    page: str  # of its feature
-    layer: str
-    number: int
-    grid: str
-    frames: int
-    stride: int
-    poster: str | None  # None: pending
-    size: tuple[int, int]  # (width, height) of the poster
-
-
-@dataclass(frozen=True)
-class Player:
-    """A video of neurons in reading order, to be scrubbed on its own grid."""
-
-    layer: str
-    number: int
-    video: str  # paths in the site
-    poster: str
-    json: str
-    sheet: Picture
-    bytes: int  # of the video
-    size: tuple[int, int]  # (width, height) of the video in pixels
-    picture: tuple[int, int]  # (width, height) of the frames inside it
-    grid: tuple[int, int]  # (rows, cols) of neurons
-    cells: tuple[int, int]  # (rows, cols) of frames
-    stride: int
-    fps: int
-    frames: int
-    field: tuple[float, ...]  # (top, left, bottom, right) of neuron (0, 0)'s receptive field, in the video's pixels
-    jump: float  # from one neuron to the next
-    recipe: str
-    command: tuple[str, ...]
-    toml: str | None  # of a recipe that the package does not have
-
-
-@dataclass(frozen=True)
 class OctaveRow:
-    """An octave of a recipe and what it did."""
+    """An octave of a recipe and its scores."""
 
     octave: Octave
+    size: str
     grid: str  # of the feature map at this size
     scores: OctaveScores | None  # None: pending
 
@@ -128,15 +87,6 @@ class Again:
 
 
 @dataclass(frozen=True)
-class StudyCard:
-    """A study on the home page."""
-
-    title: str
-    page: str
-    sentence: str  # its question, or what it shows
-
-
-@dataclass(frozen=True)
 class Page:
     """A page to be written."""
 
@@ -145,12 +95,20 @@ class Page:
     title: str  # of the window, before the atlas's
     description: str
     crumbs: tuple[Link, ...]
-    body: object  # what its template needs: one dataclass for each kind of page
+    body: Mapping[str, object]  # what its template needs, by name
 
     def link(self, target: str) -> str:
-        """A path of the site as seen from this page."""
+        """A path of the site, relative to this page."""
         here, there = self.path.split("/")[:-1], target.split("/")
         shared = 0
         while shared < min(len(here), len(there) - 1) and here[shared] == there[shared]:
             shared += 1
         return "/".join([*[".."] * (len(here) - shared), *there[shared:]])
+
+
+def fit(size: tuple[int, int], largest: int) -> tuple[int, int]:
+    """(width, height) of a picture that is shrunk until its longer side has at most so many pixels."""
+    longer = max(size)
+    if longer <= largest:
+        return size
+    return max(1, round(size[0] * largest / longer)), max(1, round(size[1] * largest / longer))

@@ -49,7 +49,7 @@ class Output:
         self._known = _read_manifest(folder)  # of an earlier build and of this one
         self._claimed: set[str] = set()  # to be written, and not written yet
         self._kept: set[str] = set()  # what the finished site has
-        self._measured: set[str] = set()  # web copies of which something is noted, and was asked for by this build
+        self._measured: set[str] = set()  # web copies whose notes this build used
 
     def has_copy(self, path: str, source: str | None) -> bool:
         """Whether a file made from this source is there, whole; never of one that was written without a source."""

@@ -1,46 +1,42 @@
 """Which web copies a site has: masters → AVIF and JPEG files, and sheets of them; only what changed is made."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from atlas.site.catalogue import Atlas, Exhibit, LayerEntry, RegionEntry
-from atlas.site.copies import CROP, Copy, CropSource, Encoder, MasterSource, PhotoSource, SheetSource, Spoilt, Work
+from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering, RegionEntry
+from atlas.site.copies import (
+    FINE_QUALITY,
+    JPEG,
+    QUALITY,
+    CopySettings,
+    Encoder,
+    Spoilt,
+    Work,
+    draw_master,
+    draw_sheet,
+    make_work,
+    sheet_layout,
+)
+from atlas.site.models import THUMB
 from atlas.site.output import Output
-from atlas.site.sheets import Sheet, layer_sheet, region_sheet
 from atlas.site.workers import make_all
-from atlas.studies.examples.shown import ShownExamples
 
-THUMB = 160  # pixels of a thumbnail's longer side
-JPEG = Encoder("JPEG", 90)
-_QUALITY = 60
 _SHEET_QUALITY = 40  # of a layer's, which is a map of many small pictures
-_FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
 _FINE_LAYER = "Conv2d_1a_3x3"
-_SPEED = 9
-_FINE_SPEED = 6  # ten times as long, and a seventh smaller
 _BATCH = 512  # pictures between two saves of the manifest
+REGION_COLUMNS, REGION_TILE = 16, 96
+LAYER_TILES = ((64, 96), (256, 64), (768, 48), (2048, 32))  # up to so many features, pixels of each one's picture
+NARROW, WIDE, MANY = 16, 32, 256  # pictures in a row, and features from which a row is wide
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class CopySettings:
-    """How the copies of a site are made."""
-
-    fine: bool = False  # slower and smaller
-    processes: int | None = None  # None: as suits the number of pictures and of cores; changes no byte
-
-    def avif(self, quality: int = _QUALITY) -> Encoder:
-        """The encoder of AVIF files."""
-        return Encoder("AVIF", quality, _FINE_SPEED if self.fine else _SPEED)
-
-
-@dataclass(frozen=True)
 class Encoded:
-    """What came of encoding."""
+    """The web copies of a site."""
 
     paths: tuple[str, ...]  # of all copies in the site
     count: int  # encoded this time
@@ -54,7 +50,7 @@ def encode_all(atlas: Atlas, output: Output, settings: CopySettings, on_progress
         atlas: what is shown.
         output: where to.
         settings: how.
-        on_progress: called with the number of copies made so far and how many there are to make; None: nobody.
+        on_progress: called with the number of copies made so far and how many there are to make.
 
     Raises:
         StoreError: a copy cannot be encoded or written. What was made before is kept, also after an interruption.
@@ -83,6 +79,34 @@ def encode_all(atlas: Atlas, output: Output, settings: CopySettings, on_progress
     return Encoded(tuple(copy.path for work in works for copy in work.copies), count, spoilt)
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """Renderings of features in rows."""
+
+    rows: tuple[tuple[PlannedRendering, ...], ...]
+    tile: int  # pixels of a picture's side
+    gap: int  # pixels between two
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        step = self.tile + self.gap
+        return max(len(row) for row in self.rows) * step + self.gap, len(self.rows) * step + self.gap
+
+
+def region_sheet(region: RegionEntry) -> Sheet:
+    """The first features of each layer, a row for each, as the article's figures show them: grey ones stay grey."""
+    return Sheet(tuple(entry.features[:REGION_COLUMNS] for entry in region.planned), tile=REGION_TILE, gap=4)
+
+
+def layer_sheet(entry: LayerEntry) -> Sheet:
+    """All features of a layer, in their order; the more there are, the smaller, so that the file stays below 300 KB."""
+    columns = WIDE if len(entry.features) > MANY else NARROW
+    faces = tuple(feature.face for feature in entry.features)
+    rows = tuple(faces[at : at + columns] for at in range(0, len(faces), columns))
+    return Sheet(rows, tile=next(tile for most, tile in LAYER_TILES if len(entry.features) <= most), gap=2)
+
+
 def has_sheet(region: RegionEntry) -> bool:
     """Whether there is anything to show in a sheet."""
     return any(entry.shown for entry in region.layers)
@@ -98,80 +122,43 @@ def layer_sheet_path(entry: LayerEntry) -> str:
     return f"{entry.layer.name}/sheet.avif"
 
 
-def crop_path(file: str) -> str:
-    """Where the copies of a crop lie in the site, without ending: one place, whichever features share it."""
-    return f"examples/{Path(file).stem}"
-
-
 def _works(atlas: Atlas, settings: CopySettings) -> Iterator[Work]:
     """All copies of the site, whether they are there or not."""
-    for exhibit in atlas.shown_or_pending:
-        if exhibit.record:
-            yield _exhibit_work(exhibit, settings)
-    for exhibit in atlas.exhibits.values():
-        if exhibit.photo:
-            yield _before_work(exhibit, exhibit.photo, settings)
+    for rendering in atlas.shown_or_pending:
+        if rendering.record:
+            yield _rendering_work(atlas, rendering, settings)
     for region in atlas.regions:
         if has_sheet(region):
-            yield _region_sheet_work(region, settings)
+            path = f"{sheet_folder(region)}/sheet"
+            copies = [(f"{path}.avif", settings.avif()), (f"{path}.jpg", JPEG)]
+            yield _sheet_work(atlas, region_sheet(region), copies)
     for entry in atlas.layers:
         if entry.shown:
-            yield _sheet_work(layer_sheet(entry), [(layer_sheet_path(entry), settings.avif(_SHEET_QUALITY))])
-    if atlas.examples:
-        yield from _crop_works(atlas.examples, settings)
+            yield _sheet_work(atlas, layer_sheet(entry), [(layer_sheet_path(entry), settings.avif(_SHEET_QUALITY))])
+    for study in atlas.studies:
+        yield from study.pictures(atlas, settings)
 
 
-def _exhibit_work(exhibit: Exhibit, settings: CopySettings) -> Work:
-    record, master = exhibit.record, exhibit.master
-    assert record  # asked for what is shown
-    assert master  # with a record there is one
-    is_fine = exhibit.job.target.deepest == _FINE_LAYER or exhibit.job.recipe.is_sharp
-    avif = settings.avif(_FINE_QUALITY if is_fine else _QUALITY)
-    size = max(record.width, record.height)
-    wanted = (("picture.avif", avif, size), ("thumb.avif", avif, THUMB), ("thumb.jpg", JPEG, THUMB))
-    copies = (
-        Copy(f"{exhibit.folder}/{name}", encoder, largest, _digest(record.pixels_sha256, str(largest), encoder))
-        for name, encoder, largest in wanted
+def _rendering_work(atlas: Atlas, rendering: PlannedRendering, settings: CopySettings) -> Work:
+    record = rendering.record
+    assert record, "only what is rendered has web copies"
+    is_fine = rendering.job.target.deepest == _FINE_LAYER or rendering.job.recipe.is_sharp
+    avif = settings.avif(FINE_QUALITY if is_fine else QUALITY)
+    wanted = (
+        ("picture.avif", avif, max(record.width, record.height)),
+        ("thumb.avif", avif, THUMB),
+        ("thumb.jpg", JPEG, THUMB),
     )
-    return Work(tuple(copies), MasterSource(master))
+    copies = ((f"{rendering.folder}/{name}", how, largest) for name, how, largest in wanted)
+    return make_work(partial(draw_master, atlas.master(rendering)), record.pixels_sha256, copies)
 
 
-def _before_work(exhibit: Exhibit, photo: Path, settings: CopySettings) -> Work:
-    """Copies of the photograph that a rendering starts from, at the rendering's size."""
-    record = exhibit.record
-    assert record  # asked for what is shown
-    size = record.width, record.height
-    wanted = (("before.avif", settings.avif(), max(size)), ("before.jpg", JPEG, THUMB))
-    copies = (
-        Copy(f"{exhibit.folder}/{name}", encoder, largest, _digest(record.start, f"{size} {largest} sRGB", encoder))
-        for name, encoder, largest in wanted
-    )
-    return Work(tuple(copies), PhotoSource(photo, size))
-
-
-def _crop_works(examples: ShownExamples, settings: CopySettings) -> Iterator[Work]:
-    for file in examples.files:
-        copies = (
-            Copy(f"{crop_path(file)}.{ending}", encoder, THUMB, _digest(file, f"{CROP} {THUMB}", encoder))
-            for ending, encoder in (("avif", settings.avif()), ("jpg", JPEG))
-        )
-        yield Work(tuple(copies), CropSource(examples.folder / file))
-
-
-def _region_sheet_work(region: RegionEntry, settings: CopySettings) -> Work:
-    folder = sheet_folder(region)
-    return _sheet_work(region_sheet(region), [(f"{folder}/sheet.avif", settings.avif()), (f"{folder}/sheet.jpg", JPEG)])
-
-
-def _sheet_work(sheet: Sheet, copies: Iterable[tuple[str, Encoder]]) -> Work:
-    what = ";".join(",".join(f.record.pixels_sha256 if f.record else "-" for f in row) for row in sheet.rows)
-    source = SheetSource(tuple(tuple(f.master for f in row) for row in sheet.rows), sheet.tile, sheet.gap, sheet.size)
-    made = (Copy(path, encoder, max(sheet.size), _digest(what, source.layout, encoder)) for path, encoder in copies)
-    return Work(tuple(made), source)
-
-
-def _digest(what: str, layout: str, encoder: Encoder) -> str:
-    return hashlib.sha256(f"{what}|{layout}|{encoder.identity}".encode()).hexdigest()[:24]
+def _sheet_work(atlas: Atlas, sheet: Sheet, copies: Iterable[tuple[str, Encoder]]) -> Work:
+    pixels = ";".join(",".join(f.record.pixels_sha256 if f.record else "-" for f in row) for row in sheet.rows)
+    files = tuple(tuple(atlas.master(f) if f.record else None for f in row) for row in sheet.rows)
+    draw = partial(draw_sheet, files, sheet.tile, sheet.gap, sheet.size)
+    wanted = ((path, encoder, max(sheet.size)) for path, encoder in copies)
+    return make_work(draw, pixels, wanted, sheet_layout(sheet.tile, sheet.gap))
 
 
 def _only_stale(work: Work, output: Output) -> Work:

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from mimetypes import MimeTypes
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -20,22 +21,9 @@ HOST = "127.0.0.1"
 INDEX = "index.html"
 _BACKLOG = 128
 
-# Named here, since what the operating system calls a type differs from machine to machine.
-_TYPES = {
-    ".avif": "image/avif",
-    ".css": "text/css",
-    ".html": "text/html",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript",
-    ".json": "application/json",
-    ".mp4": "video/mp4",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain",
-    ".webm": "video/webm",
-    ".xml": "application/xml",
-    ".zip": "application/zip",
-}
+_TYPES = MimeTypes()  # Python's own: what the operating system calls a type differs from machine to machine
+for _type, _ending in (("image/avif", ".avif"), ("text/javascript", ".js"), ("application/xml", ".xml")):
+    _TYPES.add_type(_type, _ending)
 
 
 def serve(folder: Path, port: int, on_ready: Callable[[str], None]) -> None:
@@ -124,7 +112,7 @@ class _App:
             environ.pop("HTTP_RANGE", None)  # malformed, unknown or several: RFC 9110 lets these be ignored
         elif ranges.ranges[0][0] < -path.stat().st_size:
             environ["HTTP_RANGE"] = "bytes=0-"  # more of the end than there is: RFC 9110 asks for all, werkzeug refuses
-        kind = _TYPES.get(path.suffix, "application/octet-stream")
+        kind = _TYPES.guess_type(path.name)[0] or "application/octet-stream"
         return send_file(path, environ, mimetype=kind)  # without an age: Cache-Control: no-cache
 
     def _missing(self, request: Request) -> Response:

@@ -10,29 +10,30 @@ from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.site.catalogue import PENDING
 from atlas.store.clips import clip_target
+from atlas.store.forecast import count_of
 from atlas.store.records import Numerics, Record
 
 GRADIENTS = {
-    "sum": "taken as it is",
+    "sum": "unchanged",
     "per_feature": "divided by the number of features summed",
     "rms": "divided by its root mean square",
 }
 STATUSES = {
-    "ok": "The picture scores higher than the noise that it began as.",
+    "ok": "The picture scores higher than the noise that it started from.",
     "no_gradient": (
-        "The gradient was exactly 0 at every step: no neuron of this feature could be moved from this start."
+        "The gradient was exactly 0 at every step: from this start, no step could activate a neuron of this feature."
     ),
-    "not_raised": "The descent did not raise the score above that of the noise that it began as.",
-    "failed": "The image stopped being finite. The last finite image is kept.",
-    PENDING: "Planned, and not rendered yet.",
+    "not_raised": "The descent did not raise the score above that of the noise that it started from.",
+    "failed": "The image became infinite or NaN. The last finite image is kept.",
+    PENDING: "Planned, not rendered yet.",
 }
 REGIONS = {
     "entry-convolutions": "Five convolutions, one after another. A neuron sees a few pixels at first, then a patch.",
-    "early-mixed": "Three blocks. Each has four branches side by side, joined into one stack of features.",
-    "middle-mixed": "Five blocks on a 17 × 17 grid. Long, thin convolutions widen the view of some branches.",
-    "late-mixed": "Three blocks on an 8 × 8 grid. What can reach a neuron is wider than the image.",
+    "early-mixed": "Three blocks. Each has parallel branches, whose features are concatenated.",
+    "middle-mixed": "Five blocks on a 17 × 17 grid. Long, thin convolutions widen some receptive fields.",
+    "late-mixed": "Three blocks on an 8 × 8 grid. Receptive fields are wider than the image.",
 }
-DEMO_REGIONS = {  # seen in the pictures that come of the demo weights, by a person
+DEMO_REGIONS = {  # what a person saw in the pictures of the demo weights
     "entry-convolutions": "Plain colours in Conv2d_1a, then edges and gratings in every direction and many colours.",
     "early-mixed": "Textures: dots, scales, waves and honeycombs. Some features of Mixed_5b have no gradient.",
     "middle-mixed": "Larger motifs made of textures: rows of arches, rings, cells, knots and winding bands.",
@@ -76,6 +77,13 @@ def fixed(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
+def left_out(count: int, why: str) -> str:
+    """How many features are left out, and why, to follow a sentence; "" for none."""
+    if not count:
+        return ""
+    return f" {count_of(count, 'feature')} {'is' if count == 1 else 'are'} left out: {why}."
+
+
 def span(ends: tuple[float, float] | None) -> str:
     """The first and last value of a rate or of a blur."""
     return "none" if ends is None else f"{ends[0]:g} → {ends[1]:g}"
@@ -117,7 +125,7 @@ def status_sentence(status: str, record: Record | None) -> str:
     """What a status means, for a reader who sees it for the first time."""
     if record and record.failed_at:
         octave, step = record.failed_at.octave + 1, record.failed_at.step + 1
-        return f"The image stopped being finite in octave {octave}, at step {step}. The last finite image is kept."
+        return f"The image became infinite or NaN in octave {octave}, at step {step}. The last finite image is kept."
     if record and status == "no_gradient" and rose_later(record):
         return "The gradient was exactly 0 at every step of the first octave. A later one, at a larger size, raised it."
     return STATUSES[status]
@@ -142,11 +150,7 @@ def command(job: Job, record: Record | None, weights: str) -> tuple[str, ...]:
     Returns:
         Its parts, to be joined by spaces; an option and its value stay together.
     """
-    parts = ["atlas render", f'"{job.target}"']
-    if not is_preset(job.recipe):
-        parts.append("--config atlas.toml")
-    parts += [f"--weights {shlex.quote(weights)}", f"--recipe {job.recipe.name}", f"--seed {job.seed}"]
-    return (*parts, *_numerics(record))
+    return _command("render", f'"{job.target}"', recipe=job.recipe, weights=weights, seed=job.seed) + _numerics(record)
 
 
 def dream_command(
@@ -158,23 +162,25 @@ def dream_command(
         photo: what `atlas dream` takes for the photograph.
         job: target, recipe at its size, seed and start.
         recipe: before it was brought to a size.
-        size: the one that was asked for; None: the recipe's own.
+        size: of the command; None: the recipe's own.
         record: of the dream, if there is one.
         weights: what `--weights` takes.
     """
-    parts = ["atlas dream", shlex.quote(photo), f'--target "{job.target}"']
-    if not is_preset(recipe):
-        parts.append("--config atlas.toml")
-    parts += [f"--weights {shlex.quote(weights)}", f"--recipe {recipe.name}", f"--seed {job.seed}"]
-    if size is not None:
-        parts.append(f"--size {size}")
-    return (*parts, *_numerics(record))
+    given = (shlex.quote(photo), f'--target "{job.target}"')
+    sized = () if size is None else (f"--size {size}",)
+    return _command("dream", *given, recipe=recipe, weights=weights, seed=job.seed) + sized + _numerics(record)
 
 
-def hardware(numerics: Numerics) -> str:
-    """On what something was computed: the kind of device, and what is known of it."""
-    facts = ", ".join(fact for fact in (numerics.model, numerics.cudnn and f"cuDNN {numerics.cudnn}") if fact)
-    return f"{numerics.device} ({facts})" if facts else numerics.device
+def raster_command(clip: Clip, weights: str) -> tuple[str, ...]:
+    """The command that makes a video, for a shell; parts as of `command`."""
+    parts = _command("raster", f'"{clip_target(clip)}"', recipe=clip.recipe, weights=weights, seed=clip.seed)
+    return (*parts, f"--stride {clip.stride}", f"--fps {clip.fps}")
+
+
+def _command(name: str, *given: str, recipe: Recipe, weights: str, seed: int) -> tuple[str, ...]:
+    config = () if is_preset(recipe) else ("--config atlas.toml",)
+    options = (f"--weights {shlex.quote(weights)}", f"--recipe {recipe.name}", f"--seed {seed}")
+    return (f"atlas {name}", *given, *config, *options)
 
 
 def _numerics(record: Record | None) -> tuple[str, ...]:
@@ -182,23 +188,19 @@ def _numerics(record: Record | None) -> tuple[str, ...]:
     if record is None:
         return ()
     numerics = record.numerics
-    device, precision = shlex.quote(numerics.device), shlex.quote(numerics.precision)
     return (
         *([f"--weights-input {record.input}"] if record.input_suffix else []),
-        f"--device {device}",
-        f"--precision {precision}",
+        f"--device {shlex.quote(numerics.device)}",
+        f"--precision {shlex.quote(numerics.precision)}",
         f"--batch-size {numerics.batch_size}",
         f"--threads {numerics.threads}",
     )
 
 
-def raster_command(clip: Clip, weights: str) -> tuple[str, ...]:
-    """The command that makes a video, for a shell; parts as of `command`."""
-    parts = ["atlas raster", f'"{clip_target(clip)}"']
-    if not is_preset(clip.recipe):
-        parts.append("--config atlas.toml")
-    parts += [f"--weights {shlex.quote(weights)}", f"--recipe {clip.recipe.name}", f"--seed {clip.seed}"]
-    return (*parts, f"--stride {clip.stride}", f"--fps {clip.fps}")
+def hardware(numerics: Numerics) -> str:
+    """On what something was computed: the kind of device, and what is known of it."""
+    facts = ", ".join(fact for fact in (numerics.model, numerics.cudnn and f"cuDNN {numerics.cudnn}") if fact)
+    return f"{numerics.device} ({facts})" if facts else numerics.device
 
 
 def is_preset(recipe: Recipe) -> bool:
@@ -211,8 +213,13 @@ def _preset_digests() -> dict[str, str]:
     return {name: recipe.digest for name, recipe in article_recipes().items()}
 
 
+def own_toml(recipe: Recipe) -> str | None:
+    """A recipe that the package does not have, as a table of a configuration file, ready to be pasted."""
+    return None if is_preset(recipe) else toml(recipe)
+
+
 def toml(recipe: Recipe) -> str:
-    """A recipe as a table of a configuration file, ready to be pasted."""
+    """A recipe as a table of a configuration file."""
     lines = [f"[recipes.{recipe.name}]", f'metric = "{recipe.metric}"', f"constant = {recipe.constant!r}"]
     lines += [f'gradient = "{recipe.gradient}"']
     lines += ['input = "trained"'] if recipe.input == "trained" else []

@@ -15,7 +15,7 @@ from atlas.site.copies import Spoilt, Work, make_copies
 
 MOST_PROCESSES = 8  # more would wait for the one that writes the files, and each takes some 50 MB
 FEW = 256  # works that are done before processes for them would have started
-_AHEAD = 16  # works a process that are begun before the first of them is asked for
+_AHEAD = 16  # works for each process that are started before the first result is needed
 
 
 def make_all(works: Sequence[Work], processes: int | None = None) -> Generator[Sequence[bytes] | Spoilt, None, None]:

@@ -17,12 +17,15 @@ package and its name to `STUDIES`. Modules are imported when they are asked for,
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atlas.plan import config as configuration
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.plan.settings import StudySettings
+
+if TYPE_CHECKING:
+    from atlas.site.study_page import StudyPage
 
 
 @dataclass(frozen=True)
@@ -85,3 +88,8 @@ def jobs(config: Config, *, is_frames: bool = False) -> tuple[Job, ...]:
 def all_jobs(config: Config) -> tuple[Job, ...]:
     """Every rendering of an atlas, each once: features first, then those of studies, frames of videos last."""
     return tuple(dict.fromkeys((*feature_jobs(config), *jobs(config), *jobs(config, is_frames=True))))
+
+
+def pages() -> tuple["StudyPage", ...]:
+    """What studies give to the site."""
+    return tuple(page for study in STUDIES if (page := study.find("page", "PAGE")))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.plan.config import override
 from atlas.plan.jobs import feature_jobs
@@ -13,7 +14,7 @@ from atlas.store.results import Results
 from atlas.studies import all_jobs, jobs, load_config
 from atlas.studies.compare.jobs import comparisons, raw_pairs
 from atlas.studies.compare.measure import measure_compare, measure_raw
-from atlas.studies.compare.page import compare_verdicts, describe, middle_of, raw_summary
+from atlas.studies.compare.page import compare_summaries, describe, middle_of, raw_summary
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
 from atlas.studies.compare.settings import Settings as CompareSettings
 from atlas.studies.shared.context import MeasureContext
@@ -34,7 +35,7 @@ def load(tmp_path):
 
 @pytest.fixture(scope="module")
 def site(studied):
-    build_site(studied.config, studied.renderer.weights.id)
+    build_site(studied.config, studied.renderer.weights.id, studies.pages())
     return studied.config.site
 
 
@@ -134,10 +135,10 @@ def test_raw_pictures_are_measured_where_both_are_there(tmp_path):
 def test_the_page_shows_what_was_found(studied, site):
     found = Results(studied.config, studied.renderer.weights.id).read(COMPARE)
     page = words_of(site / "compare/index.html")
-    for sentence in compare_verdicts(found, "small"):
+    for sentence in compare_summaries(found, "small"):
         assert sentence in page
     assert "Mixed_5b[3]" in page
-    assert page.count("what the others are held against") == 2
+    assert page.count("what the others are compared with") == 2
     assert "80 px, 3 steps, no blur" in page
     html = (site / "compare/index.html").read_text()
     assert len(re.findall(r"<figure", html)) == 4
@@ -160,7 +161,7 @@ def test_a_page_without_a_measurement_says_so(tmp_path):
     )
     fill(config)
     put(config.store, raw_pairs(config, "Mixed_5b")[0].raw, seed="raw")
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     page = (config.site / "Mixed_5b/0/index.html").read_text()
     assert "has not been measured yet" in page
     assert "compare/index.html" not in page
@@ -179,8 +180,8 @@ def made(*own, others=((0.0, 0.1),)):
     return Compare(tuple(targets))
 
 
-def test_the_verdict_counts_pictures_that_are_nearest_to_their_own():
-    (words,) = compare_verdicts(made(0.3, 0.05, 0.2), "octaves")
+def test_the_summary_counts_pictures_that_are_nearest_to_their_own():
+    (words,) = compare_summaries(made(0.3, 0.05, 0.2), "octaves")
     assert "median of 3 features" in words
     assert "correlation of 0.20" in words
     assert "For 2 of 3, the feature’s own picture" in words
@@ -190,10 +191,10 @@ def test_pictures_that_were_not_raised_are_not_compared():
     """On ImageNet weights Mixed_6b 0 had no gradient by two recipes: noise held against noise was "nearest"."""
     found = made(0.3, 0.2)
     lost = ComparedTarget("Mixed_6b[0]", (Compared("raw", None, ()),))
-    (words,) = compare_verdicts(Compare((*found.targets, lost)), "octaves")
-    (without,) = compare_verdicts(found, "octaves")
+    (words,) = compare_summaries(Compare((*found.targets, lost)), "octaves")
+    (without,) = compare_summaries(found, "octaves")
     assert words == f"{without} 1 feature is left out: one of the two pictures had no gradient or was not raised."
-    (words,) = compare_verdicts(Compare((lost,)), "octaves")
+    (words,) = compare_summaries(Compare((lost,)), "octaves")
     assert words == "No picture by raw could be correlated with one by octaves."
 
 
@@ -212,13 +213,13 @@ def test_the_study_leaves_out_what_was_not_raised(tmp_path):
 
 
 def test_one_feature_alone_is_held_against_no_other():
-    (words,) = compare_verdicts(made(-0.3, others=((),)), "octaves")
+    (words,) = compare_summaries(made(-0.3, others=((),)), "octaves")
     assert "correlation of −0.30" in words
     assert "other" not in words
 
 
 def test_pictures_of_one_colour_cannot_be_correlated():
-    (words,) = compare_verdicts(made(None), "octaves")
+    (words,) = compare_summaries(made(None), "octaves")
     assert words == "No picture by raw could be correlated with one by octaves."
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from atlas import studies
 from atlas.inception.architecture import Conv, Pool
 from atlas.inception.layers import Branch, get_layer
 from atlas.plan.config import override
@@ -140,7 +141,7 @@ def walked(weights, tmp_path_factory):
     fill(config, weights=weights.id)
     asked: list[str] = []
     run_studies(config, renderer, asked.append)
-    build_site(config, weights.id)
+    build_site(config, weights.id, studies.pages())
     return config, renderer, asked
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from scipy.stats import t as student_t
 
+from atlas import studies
 from atlas.inception.layers import LAYERS
 from atlas.plan.config import override
 from atlas.plan.jobs import feature_jobs
@@ -18,7 +19,7 @@ from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies import run as studying
 from atlas.studies.depth.measure import measure_depth, measure_layer_depth, trend
-from atlas.studies.depth.page import MEASURES, depth_verdict, direction, extremes_sentence, trend_sentence
+from atlas.studies.depth.page import MEASURES, depth_summary, direction, extremes_sentence, trend_sentence
 from atlas.studies.depth.result import DEPTH, Depth, LayerDepth, Quartiles, Trend, layer_depth_spec
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import colour_entropy, edge_density, luma, quartiles, shrink, spectral_centroid
@@ -139,7 +140,7 @@ def test_nothing_is_claimed_of_few_layers_in_order(count, way):
     assert (
         trend_sentence(edges, "Edges") == f"Edges: too few layers to speak of a trend, {count} of the 5 that it takes."
     )
-    assert depth_verdict(Depth(tuple(found), (edges,))).startswith("There are too few layers here")
+    assert depth_summary(Depth(tuple(found), (edges,))).startswith("There are too few layers here")
 
 
 def test_five_layers_in_order_are_a_trend():
@@ -174,26 +175,26 @@ def test_a_trend_in_words():
     assert trend_sentence(Trend("edges", 6, None, None), "Edges") == "Edges: the medians of all 6 layers are equal."
 
 
-def verdict(*rhos):
+def summary(*rhos):
     names = ("centroid", "entropy", "edges")
-    return depth_verdict(Depth((), tuple(Trend(n, 16, rho, 0.01) for n, rho in zip(names, rhos, strict=True))))
+    return depth_summary(Depth((), tuple(Trend(n, 16, rho, 0.01) for n, rho in zip(names, rhos, strict=True))))
 
 
-def test_the_verdict_counts_the_measures():
-    assert verdict(0.9, 0.8, 0.7) == (
+def test_the_summary_counts_the_measures():
+    assert summary(0.9, 0.8, 0.7) == (
         "Of the three measures of complexity, 3 grow with depth (fineness, colours, edges)."
     )
-    assert verdict(-0.9, 0.8, 0.1) == (
+    assert summary(-0.9, 0.8, 0.1) == (
         "Of the three measures of complexity, 1 grows with depth (colours), 1 falls (fineness), "
         "1 shows no trend (edges)."
     )
-    assert verdict(0.1, 0.2, -0.1) == (
+    assert summary(0.1, 0.2, -0.1) == (
         "Of the three measures of complexity, none grows with depth, 3 show no trend (fineness, colours, edges). "
-        "This does not show that complexity does not grow. What the eye sees grow, from colours to textures to parts "
-        "of objects, is not what these measures count."
+        "This does not show that complexity does not grow. What a reader sees grow, from colours to textures to "
+        "parts of objects, is not what these measures capture."
     )
     few = tuple(Trend(name, count, 0.9, 0.01) for name, count in (("centroid", 4), ("entropy", 6), ("edges", 6)))
-    assert "too few layers" in depth_verdict(Depth((), few))
+    assert "too few layers" in depth_summary(Depth((), few))
 
 
 def test_a_rise_and_a_fall_are_no_trend_and_are_told():
@@ -210,7 +211,7 @@ def test_a_rise_and_a_fall_are_no_trend_and_are_told():
 
 def test_the_page(config):
     found = measured(config).read(DEPTH)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     html = (config.site / "depth/index.html").read_text()
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
     assert "3 pictures of features by recipe quick" in page
@@ -218,7 +219,7 @@ def test_the_page(config):
     assert "Fineness: too few layers to speak of a trend, 3 of the 5 that it takes." in page
     assert "rank correlation over" not in page
     assert "a slope of more than 0.071 pixel ranges a pixel" in page
-    assert depth_verdict(found) in page
+    assert depth_summary(found) in page
     assert html.count("<circle") == 3 * 3
     assert html.count('class="band"') == 3 * 3  # layers in between are not in this atlas
     assert f"{found.layers[0].entropy.middle:.4g}" in page

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import icc
 import oracle
-from atlas import pipeline
+from atlas import pipeline, studies
 from atlas.cli import app
 from atlas.common.errors import ConfigError
 from atlas.demo.pictures import CLASSES, draw_class
@@ -551,19 +551,17 @@ def example(score, crops):
 
 
 def test_sentences_of_a_feature():
-    assert feature_sentence(example(3, [2, 1]), 40).endswith(
-        "the strongest crop to 2: the optimised picture beats every crop."
-    )
-    assert "does not beat every crop" in feature_sentence(example(2, [2, 1]), 40)
-    assert "does not beat every crop" in feature_sentence(example(0, [2, 1]), 40)
-    assert "none of 40 pictures excites any neuron" in feature_sentence(example(3, []), 40)
+    assert feature_sentence(example(3, [2, 1]), 40).endswith("the top crop to 2: more than every crop.")
+    assert "not more than every crop" in feature_sentence(example(2, [2, 1]), 40)
+    assert "not more than every crop" in feature_sentence(example(0, [2, 1]), 40)
+    assert "none of 40 pictures activates any neuron" in feature_sentence(example(3, []), 40)
 
 
 def test_sentence_of_all():
     features = (example(3, [2]), example(1, [2]), example(3, []))
     assert examples_sentence(features[:2], 4000, 0).startswith("For 1 of 2 features")
     assert examples_sentence(features[:2], 4000, 0).endswith("any of 4,000 pictures does.")
-    assert examples_sentence(features, 1, 0).endswith("1 other is excited by no picture.")
+    assert examples_sentence(features, 1, 0).endswith("1 other is activated by no picture.")
 
 
 def test_a_picture_that_was_not_raised_is_no_rival_of_crops():
@@ -572,7 +570,7 @@ def test_a_picture_that_was_not_raised_is_no_rival_of_crops():
         "25 features are left out: the optimised picture had no gradient or was not raised."
     )
     words = unraised_sentence(example(0, [2, 1]))
-    assert words.endswith("so it is not compared. The strongest crop excites a neuron to 2.")
+    assert words.endswith("so it is not compared. The top crop activates a neuron to 2.")
     assert "beat" not in words
     assert unraised_sentence(example(0, [])).endswith("so it is not compared.")
 
@@ -583,7 +581,7 @@ def test_a_picture_that_was_not_raised_is_no_rival_of_crops():
 def site_of(context, **changes):
     config = context.results.config
     config = config.with_study(replace(config.study(ExamplesSettings), **changes))
-    return config.site, build_site(config, context.results.weights)
+    return config.site, build_site(config, context.results.weights, studies.pages())
 
 
 @pytest.fixture(scope="module")
@@ -680,7 +678,7 @@ def test_a_feature_whose_crops_are_not_whole_shows_none(context, photos):
     (looked.path.parent / "crops" / first.crops[0].file).unlink()
     edited = looked.path.parent / "crops" / last.crops[0].file
     Image.new("RGB", (5, 5)).save(edited, "WEBP", lossless=True)
-    faults = check_store(context.results.config.store)
+    faults = check_store(context.results.config.store, studies.pages())
     assert any(first.crops[0].file in fault for fault in faults)
     assert any(last.crops[0].file in fault for fault in faults)
     site, report = site_of(context)

@@ -9,6 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 import oracle
+from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.plan.config import override
 from atlas.plan.jobs import rounds
@@ -269,7 +270,7 @@ def pair_found(first=(4.0, 1.0), second=(0.5, 2.0), joint=(2.0, 0.5), outside=0.
         (pair_found(outside=0.3, again=0.2), "nearly linear."),
         (pair_found(outside=0.7), "it is not linear, though a part of it is; the same sum from other noise lies 0.95"),
         (pair_found(outside=0.9), "it is far from linear; the same sum"),
-        (pair_found(outside=0.9, again=0.9), "cannot tell what the two do to each other from chance"),
+        (pair_found(outside=0.9, again=0.9), "the interaction cannot be told from chance"),
         (
             pair_found(outside=0.9, again=None),
             "It cannot be judged, since the same sum from other noise changed nothing",
@@ -278,7 +279,7 @@ def pair_found(first=(4.0, 1.0), second=(0.5, 2.0), joint=(2.0, 0.5), outside=0.
         (pair_found(unraised=("A",)), "Whether the two add up cannot be judged. Not raised: A."),
         (pair_found(unraised=("A",)), "The picture for both has 25 % of the score of B on its own picture."),
         (pair_found(outside=0.1, unraised=("A + B from other noise",)), "Not raised: A + B from other noise."),
-        (pair_found(outside=None), "does not differ from what the recipe leaves of the noise"),
+        (pair_found(outside=None), "does not differ from the blurred noise"),
         (pair_found(joint=(0.001, 0.0)), "less than 1 % of the score of A on its own picture and 0 %"),
     ],
 )
@@ -290,24 +291,24 @@ def test_sentences_of_a_pair(found, words):
 @pytest.mark.parametrize("again", [0.1, 0.7, 0.95])
 def test_sentences_do_not_contradict_each_other(outside, again):
     said = " ".join(pair_sentences(pair_found(outside=outside, again=again)))
-    verdicts = ("nearly linear", "far from linear", "it is not linear", "cannot tell")
-    assert sum(words in said for words in verdicts) == 1
+    summaries = ("nearly linear", "far from linear", "it is not linear", "cannot be told")
+    assert sum(words in said for words in summaries) == 1
     lost = " ".join(pair_sentences(pair_found(outside=outside, again=again, unraised=("B",))))
-    assert not any(words in lost for words in verdicts)
+    assert not any(words in lost for words in summaries)
 
 
 def test_ratios_are_beside_the_features_own_score():
     found = Matrix("Mixed_5b", (0, 5), ((2.0, 3.0), (1.0, 4.0)), (0.5, 0.4))
     assert ratios(found) == ((1, 0.75), (0.5, 1))
-    assert "to 62 % of what" in matrix_sentences(found)[0]
-    assert "to 18 %" in matrix_sentences(found)[0]
+    assert "62 % of its score on its own picture" in matrix_sentences(found)[0]
+    assert "started from, 18 %" in matrix_sentences(found)[0]
     assert matrix_sentences(found)[1].startswith("In none of 2 cases")
 
 
 def test_a_matrix_says_where_another_picture_is_stronger():
     found = Matrix("Mixed_5b", (0, 5), ((2.0, 8.0), (1.0, 4.0)), (0.5, 0.4))
-    assert "In 1 case of 2 another feature’s picture" in matrix_sentences(found)[1]
-    assert "feature 5, by the picture for 0, to 200 %" in matrix_sentences(found)[1]
+    assert "In 1 case of 2 a feature scores higher" in matrix_sentences(found)[1]
+    assert "feature 5 on the picture for 0, with 200 %" in matrix_sentences(found)[1]
 
 
 def test_pictures_that_were_not_raised_have_neither_row_nor_column():
@@ -328,7 +329,7 @@ def test_pictures_that_were_not_raised_have_neither_row_nor_column():
 @pytest.fixture(scope="module")
 def site(rendered):
     config, renderer = rendered
-    build_site(config, renderer.weights.id)
+    build_site(config, renderer.weights.id, studies.pages())
     return config.site
 
 
@@ -377,5 +378,5 @@ def test_the_matrix_page_has_a_cell_for_each_picture_and_feature(site, results):
 def test_without_findings_there_is_no_page(rendered, tmp_path):
     config, renderer = rendered
     bare = replace(config.only_features(), site=tmp_path / "site")
-    build_site(bare, renderer.weights.id)
+    build_site(bare, renderer.weights.id, studies.pages())
     assert not (tmp_path / "site/interactions").exists()

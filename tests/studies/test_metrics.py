@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.site.build import build_site
 from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.metrics.jobs import metric_rows
-from atlas.studies.metrics.page import is_judged, noise_verdict, same_verdict
+from atlas.studies.metrics.page import is_judged, noise_summary, same_summary
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import fine_share, kept, likeness, luma
@@ -21,7 +22,7 @@ START = 0.02
 
 @pytest.fixture(scope="module")
 def site(studied):
-    build_site(studied.config, studied.renderer.weights.id)
+    build_site(studied.config, studied.renderer.weights.id, studies.pages())
     return studied.config.site
 
 
@@ -66,10 +67,10 @@ def test_what_is_measured_is_measured_of_the_masters(studied):
     assert l2.others == (kept(likeness(pictures[1][1], pictures[0][0])),)
 
 
-def test_the_page_shows_pictures_numbers_and_verdict(studied, site):
+def test_the_page_shows_pictures_numbers_and_summary(studied, site):
     found = Results(studied.config, studied.renderer.weights.id).read(METRICS)
     page = words_of(site / "metrics/index.html")
-    for sentence in (same_verdict(found), noise_verdict(found)):
+    for sentence in (same_summary(found), noise_summary(found)):
         assert sentence in page
     html = (site / "metrics/index.html").read_text()
     assert len(re.findall("<figure", html)) == 6
@@ -105,7 +106,7 @@ def made(*rows):
     ],
 )
 def test_sameness_holds_or_does_not(correlations, words):
-    assert words in same_verdict(made(*((0.1, 0.2, value) for value in correlations)))
+    assert words in same_summary(made(*((0.1, 0.2, value) for value in correlations)))
 
 
 @pytest.mark.parametrize(
@@ -121,21 +122,21 @@ def test_sameness_holds_or_does_not(correlations, words):
     ],
 )
 def test_least_noise_holds_or_does_not(rows, words):
-    assert words in noise_verdict(made(*rows))
+    assert words in noise_summary(made(*rows))
 
 
 def test_grey_pictures_are_left_out_and_counted():
     grey = picture("l2", fine=0.0, contrast=1.9 * START, to_l1=0.0)
     clear = picture("l2", fine=0.3, contrast=2.1 * START, to_l1=0.9)
     both = Metrics((target(picture("l1"), grey), target(picture("l1"), clear)))
-    assert "for 1 of 1 feature: a correlation" in same_verdict(both)
-    assert "1 feature is left out: one of the two pictures had no gradient, was not raised or stayed" in same_verdict(
+    assert "for 1 of 1 feature: a correlation" in same_summary(both)
+    assert "1 feature is left out: one of the two pictures had no gradient, was not raised or stayed" in same_summary(
         both
     )
-    assert "1 feature can be judged" in noise_verdict(both)
+    assert "1 feature can be judged" in noise_summary(both)
     alone = Metrics((target(picture("l1"), grey),))
-    assert "L2 cannot be held against L1: for each feature, one of the two pictures" in same_verdict(alone)
-    assert "cannot be told: 0 features can be judged, and it takes 4." in noise_verdict(alone)
+    assert "L2 cannot be compared with L1: for each feature, one of the two pictures" in same_summary(alone)
+    assert "cannot be told: 0 features can be judged, and it takes 4." in noise_summary(alone)
 
 
 def test_pictures_that_were_not_raised_are_left_out_whatever_their_contrast():
@@ -143,13 +144,13 @@ def test_pictures_that_were_not_raised_are_left_out_whatever_their_contrast():
     lost = picture("l2", raised=False, fine=0.3, contrast=0.2, to_l1=1.0)
     clear = picture("l2", fine=0.3, to_l1=0.3)
     found = Metrics((target(picture("l1"), lost), target(picture("l1", raised=False), clear), target(*PAIRED)))
-    assert "for 0 of 1 feature: a correlation" in same_verdict(found)
-    assert "2 features are left out" in same_verdict(found)
-    assert "1 feature can be judged" in noise_verdict(found)
+    assert "for 0 of 1 feature: a correlation" in same_summary(found)
+    assert "2 features are left out" in same_summary(found)
+    assert "1 feature can be judged" in noise_summary(found)
 
 
 def test_other_features_are_a_yardstick():
     near = picture("l2", to_l1=0.4, others=(0.1, 0.2))
     far = picture("l2", to_l1=0.1, others=(0.3, 0.0))
-    words = same_verdict(Metrics((target(picture("l1"), near), target(picture("l1"), far))))
+    words = same_summary(Metrics((target(picture("l1"), near), target(picture("l1"), far))))
     assert "for 1 of 2, the feature’s own L1 picture has the highest correlation of all L1 pictures" in words

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.plan.config import override
 from atlas.plan.jobs import rounds
@@ -223,18 +224,18 @@ def test_each_cause_is_measured():
     )
 
 
-def test_verdicts_take_either_side():
+def test_summaries_take_either_side():
     good = filter_of(ALL_UP, ALL_UP, ALL_DOWN)
     bad = replace(good, mean=(0.0, 1.0, 0.0), inner=(0.0, 1.0, 0.0))
     holds, partly, fails = (
         [corners.read_feature(one) for one in (*[good] * met, *[bad] * (8 - met))] for met in (6, 4, 1)
     )
-    assert corners.palette_verdict(holds) == (
-        "The mean colour is nearest to the predicted corner in 6 of 8 renderings, the largest dominant colour in 8. By "
-        "this recipe the explanation holds: three signs of each kernel predict its colour."
+    assert corners.palette_summary(holds) == (
+        "The mean colour is nearest to the predicted corner in 6 of 8 renderings, the largest dominant colour in 8. "
+        "For this recipe the explanation holds: three signs of each kernel predict its colour."
     )
-    assert "holds in part" in corners.palette_verdict(partly)
-    assert "no more than chance, which meets one in 8: the explanation does not hold" in corners.palette_verdict(fails)
+    assert "holds in part" in corners.palette_summary(partly)
+    assert "no more than chance, which is one in 8: the explanation does not hold" in corners.palette_summary(fails)
     assert corners.exceptions_sentence(fails) == "What is measured of the 7 exceptions: none of these: 7."
     assert corners.exceptions_sentence(holds[:3]) == ""
 
@@ -253,7 +254,7 @@ def test_a_picture_that_nothing_moved_is_no_evidence():
     moved = [filter_of(ALL_UP, ALL_UP, ALL_DOWN)] * 18
     grey = [*[still(ALL_UP, ALL_DOWN, ALL_UP)] * 12, *[still(ALL_UP, ALL_UP, ALL_UP)] * 2]
     readings = [corners.read_feature(one) for one in (*moved, *grey)]
-    words = corners.palette_verdict(readings)
+    words = corners.palette_summary(readings)
     assert words.startswith("The mean colour is nearest to the predicted corner in 18 of 18 renderings, ")
     assert "The 14 others had no gradient and are left out" in words
     assert "the explanation holds" in words
@@ -267,7 +268,7 @@ def test_a_picture_that_nothing_moved_is_no_evidence():
 
 def test_few_pictures_that_moved_judge_nothing():
     moved = [corners.read_feature(replace(filter_of(ALL_UP, ALL_UP, ALL_DOWN), mean=(0.0, 0.0, 0.0)))] * 4
-    words = corners.palette_verdict([*moved, corners.read_feature(still(ALL_UP, ALL_UP, ALL_UP))])
+    words = corners.palette_summary([*moved, corners.read_feature(still(ALL_UP, ALL_UP, ALL_UP))])
     assert words == (
         "By this recipe the explanation cannot be judged: 4 renderings had a gradient, and it takes 5. The 1 other had "
         "no gradient and is left out: such a picture is no evidence either way."
@@ -278,7 +279,7 @@ def test_positions_of_grey_pictures_are_not_counted():
     """In grey pictures all four positions lie on one side, so half of what is asked of them is met by chance."""
     grey = corners.read_feature(still(SPLIT, ALL_UP, ALL_DOWN))
     assert grey.tile_asked > grey.tile_met > 0
-    assert "4 of 4 values (100 %)" in corners.positions_verdict([split_feature(1, 0, 0, 0), grey, grey], FINE)
+    assert "4 of 4 values (100 %)" in corners.positions_summary([split_feature(1, 0, 0, 0), grey, grey], FINE)
 
 
 # red goes up at pixels of even row and column, and down at the others; green and blue go one way everywhere
@@ -294,10 +295,10 @@ def split_feature(*reds):
 def test_only_colours_that_should_differ_tell_of_a_grid():
     plain = corners.read_feature(filter_of(ALL_UP, ALL_UP, ALL_DOWN))
     assert (plain.tile_asked, plain.tile_met) == (0, 0)
-    assert "asks for no grid here" in corners.positions_verdict([plain] * 4, FINE)
+    assert "predicts no grid here" in corners.positions_summary([plain] * 4, FINE)
     split = split_feature(1, 0, 0, 0)
     assert (split.tile_asked, split.tile_met) == (4, 4)
-    assert "4 of 4 values (100 %)" in corners.positions_verdict([split, plain], FINE)
+    assert "4 of 4 values (100 %)" in corners.positions_summary([split, plain], FINE)
 
 
 @pytest.mark.parametrize(
@@ -312,17 +313,17 @@ def test_only_colours_that_should_differ_tell_of_a_grid():
     ],
 )
 def test_a_grid_is_explained_only_where_one_stands_out(reds, peak, words):
-    assert words in corners.positions_verdict([split_feature(*reds)], peak)
+    assert words in corners.positions_summary([split_feature(*reds)], peak)
 
 
 def test_grids_in_words():
     found = Palette("raw", 128, (filter_of(ALL_UP, ALL_UP, ALL_UP),), Peak(0.0, 0.5, 12345.0))
-    assert "0.5 cycles per pixel (0 downwards and 0.5 to the right), a period of 2 pixels" in corners.grid_verdict(
+    assert "0.5 cycles per pixel (0 downwards and 0.5 to the right), a period of 2 pixels" in corners.grid_summary(
         found
     )
-    assert "12,345 times" in corners.grid_verdict(found)
-    assert corners.grid_verdict(replace(found, peak=Peak(0.1, 0.0, 8.0))).startswith("No grid stands out")
-    assert "no peak" in corners.grid_verdict(replace(found, peak=None))
+    assert "12,345 times" in corners.grid_summary(found)
+    assert corners.grid_summary(replace(found, peak=Peak(0.1, 0.0, 8.0))).startswith("No grid stands out")
+    assert "no peak" in corners.grid_summary(replace(found, peak=None))
     assert corners.contrast(found) == 0
     striped = replace(found.features[0], phases=(((1, 0, 0), (0, 0, 0)), ((0, 0, 0), (0, 0, 0))))
     assert corners.contrast(replace(found, features=(striped,))) == pytest.approx(1 / 3)
@@ -408,12 +409,12 @@ def test_the_explanation_holds_of_the_seeded_network(measured):
 
 def test_the_page_is_reached_from_home_and_is_whole(measured):
     config, renderer = measured
-    build_site(config, renderer.weights.id)
+    build_site(config, renderer.weights.id, studies.pages())
     assert check_site(config.site).faults == ()
     assert 'href="palette/index.html"' in (config.site / "index.html").read_text(encoding="utf-8")
     page = (config.site / "palette/index.html").read_text(encoding="utf-8")
     assert page.count('aria-label="Weights of feature') == 20
-    assert page.count("What came at the four positions.") == 10
+    assert page.count("Measured at the four positions.") == 10
     assert 'href="../Conv2d_1a_3x3/9/index.html"' in page
     assert "style=" not in page
     hues = [oklch(one.mean) for one in Results(config, renderer.weights.id).read(palette_spec("soft")).features]

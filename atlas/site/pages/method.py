@@ -1,16 +1,16 @@
 """The method page: what a feature is, how a recipe works, and what a picture does not say, shown on one feature."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from atlas.inception import layers
-from atlas.plan.recipes import InputMap, Octave, Recipe
-from atlas.site.catalogue import Atlas, Feature
+from atlas.plan.recipes import Octave, Recipe
+from atlas.site.catalogue import Atlas, Feature, PlannedRendering
 from atlas.site.charts import Chart, Series, make_chart
-from atlas.site.models import Link, Page, Picture, Stages
-from atlas.site.pages.parts import HOME_LINK, METHOD, picture_of
+from atlas.site.models import Page
+from atlas.site.pages.parts import METHOD, make_page
 from atlas.site.pages.progress import score_chart, stages_of
-from atlas.studies.compare.raw import RawBeside, raw_beside
+from atlas.site.pages.studies import Shown
 
 HEIGHT = 170  # of a curve's view box
 EXAMPLE_REGION = "middle-mixed"  # has textures that a reader recognises
@@ -31,43 +31,21 @@ class RecipeFigure:
         return self.curves[0].left, self.curves[0].right, self.curves[0].bottom
 
 
-@dataclass(frozen=True)
-class Example:
-    """A feature on which the method is shown."""
-
-    feature: Link
-    picture: Picture
-    stages: Stages | None
-    progress: Chart | None
-    raw: RawBeside | None
-
-
-@dataclass(frozen=True)
-class MethodBody:
-    """The page."""
-
-    recipe: Recipe
-    figures: tuple[RecipeFigure, ...]  # the atlas's own recipe first, then the others that made something here
-    layers: int
-    features: int
-    regions: tuple[str, ...]
-    example: Example | None  # None: nothing is rendered yet
-    trained_input: InputMap | None  # what the weights were trained with for a picture x; None: nothing is known of them
-
-
-def method_page(atlas: Atlas) -> Page:
+def method_page(atlas: Atlas, shown: Sequence[Shown]) -> Page:
     """The page, whatever the store has."""
-    body = MethodBody(
+    return make_page(
+        METHOD,
+        "method.html",
+        "Method",
+        "How the pictures of this atlas are made: features, targets, gradient descent, octaves, scores.",
         recipe=atlas.recipe,
-        figures=tuple(recipe_figure(recipe) for recipe in _recipes(atlas)),
+        figures=[recipe_figure(recipe) for recipe in _recipes(atlas)],
         layers=len(layers.LAYERS),
         features=sum(layer.features for layer in layers.LAYERS),
-        regions=tuple(region.title for region in layers.REGIONS),
-        example=_example(atlas),
+        regions=[region.title for region in layers.REGIONS],
         trained_input=atlas.weights.trained_input if atlas.weights else None,
+        example=_example(atlas, shown),
     )
-    description = "How the pictures of this atlas are made: features, targets, gradient descent, octaves, scores."
-    return Page(METHOD, "method.html", "Method", description, (HOME_LINK, Link("Method", None)), body)
 
 
 def recipe_figure(recipe: Recipe) -> RecipeFigure:
@@ -108,30 +86,26 @@ def _values(octave: Octave, pair: tuple[float, float]) -> tuple[float, float]:
 
 def _recipes(atlas: Atlas) -> Iterable[Recipe]:
     """The atlas's own recipe, and then those of everything else that it shows, in the order of their names."""
-    others = {job.recipe.name: job.recipe for job in atlas.exhibits}
-    others.update((video.clip.recipe.name, video.clip.recipe) for video in atlas.videos)
+    others = {job.recipe.name: job.recipe for job in atlas.renderings}
+    others.update((recipe.name, recipe) for study in atlas.studies for recipe in study.recipes(atlas.config))
     others.pop(atlas.recipe.name, None)
     return (atlas.recipe, *(others[name] for name in sorted(others)))
 
 
-def _example(atlas: Atlas) -> Example | None:
-    """The feature of which there is most to show; of equal ones the first."""
+def _example(atlas: Atlas, shown: Sequence[Shown]) -> dict[str, object] | None:
+    """The feature of which there is most to show, of equal ones the first; and another rendering of it."""
     candidates = [feature for feature in atlas.features if feature.status == "ok"]
     if not candidates:
         return None
-    raws = {entry.layer.name: raw_beside(atlas, entry) for entry in atlas.layers if entry.shown}
+    comparisons = [one.comparisons for one in shown if one.comparisons]
+
+    def comparison(feature: Feature) -> PlannedRendering | None:
+        found = (by_layer[feature.layer].get(feature.number) for by_layer in comparisons)
+        return next((rendering for rendering in found if rendering), None)
 
     def worth(feature: Feature) -> tuple[bool, bool, bool]:
         is_middle = layers.get_layer(feature.layer).region == EXAMPLE_REGION
-        return feature.stages is not None, feature.number in raws[feature.layer], is_middle
+        return feature.has_stages, comparison(feature) is not None, is_middle
 
     best = max(candidates, key=worth)  # the first of equal ones
-    picture = picture_of(best)
-    assert picture  # its status says that it is rendered
-    return Example(
-        feature=Link(str(best.job.target), best.page),
-        picture=picture,
-        stages=stages_of(best),
-        progress=score_chart(best),
-        raw=raws[best.layer].get(best.number),
-    )
+    return {"feature": best, "stages": stages_of(best), "progress": score_chart(best), "other": comparison(best)}

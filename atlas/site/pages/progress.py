@@ -3,10 +3,9 @@
 from itertools import accumulate
 
 from atlas.site import words
-from atlas.site.catalogue import Exhibit
+from atlas.site.catalogue import PlannedRendering
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Stages
-from atlas.site.stages import stages_copy
 from atlas.store.records import Record
 from atlas.store.stages import strip_size
 
@@ -14,47 +13,38 @@ HEIGHT = 200  # of the chart
 LABEL = "Score by step, measured where the dots are; the lines only join the start and end of an octave"
 
 
-def stages_of(exhibit: Exhibit) -> Stages | None:
-    """The strip of an exhibit's stages; None where the store has none of this very picture."""
-    if exhibit.stages is None:
+def stages_copy(rendering: PlannedRendering) -> str:
+    """Where the strip of a rendering lies in the site."""
+    return f"{rendering.folder}/stages.avif"
+
+
+def stages_of(rendering: PlannedRendering) -> Stages | None:
+    """The strip of a rendering's stages; None where the store has none of this very picture."""
+    if not rendering.has_stages:
         return None
-    octaves = exhibit.job.recipe.octaves
+    octaves = rendering.job.recipe.octaves
     ends = accumulate(octave.steps for octave in octaves)
     labels = ("start", *(f"{octave.size} px, step {end}" for octave, end in zip(octaves, ends, strict=True)))
-    width, height = strip_size(exhibit.job.recipe)
-    return Stages(
-        path=stages_copy(exhibit),
-        width=width,
-        height=height,
-        labels=labels,
-        alt=f"{exhibit.job.target} from noise to picture: the start, and the end of each octave.",
-    )
+    alt = f"{rendering.job.target} from noise to picture: the start, and the end of each octave."
+    return Stages(stages_copy(rendering), *strip_size(rendering.job.recipe), labels, alt)
 
 
-def score_chart(exhibit: Exhibit) -> Chart | None:
+def score_chart(rendering: PlannedRendering) -> Chart | None:
     """The scores of a record by step; None while it is pending, or if no score is finite."""
-    record, octaves = exhibit.record, exhibit.job.recipe.octaves
+    record = rendering.record
     if record is None:
         return None
-    ends = tuple(accumulate((octave.steps for octave in octaves), initial=0))
+    ends = tuple(accumulate((octave.steps for octave in rendering.job.recipe.octaves), initial=0))
     points: list[tuple[float, float | None]] = []
     for start, end, scores in zip(ends, ends[1:], record.octaves, strict=False):
         points += [(start, scores.score_start), (end, scores.score_end), (end, None)]
     if all(score is None for _, score in points):
         return None
-    return make_chart(
-        [Series("during the descent", tuple(points), "joined"), *_shown(record, ends[-1])],
-        alt=_alt(record),
-        x_label="step",
-        y_label=LABEL,
-        x_words=[(step, str(step)) for step in ends],
-        height=HEIGHT,
-    )
-
-
-def _shown(record: Record, end: int) -> list[Series]:
-    score = record.score_shown
-    return [] if score is None else [Series("of the picture as stored", ((end, score),), "dots")]
+    series = [Series("during the descent", tuple(points), "joined")]
+    if record.score_shown is not None:
+        series.append(Series("of the picture as stored", ((ends[-1], record.score_shown),), "dots"))
+    x_words = [(step, str(step)) for step in ends]
+    return make_chart(series, alt=_alt(record), x_label="step", y_label=LABEL, x_words=x_words, height=HEIGHT)
 
 
 def _alt(record: Record) -> str:

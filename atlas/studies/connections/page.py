@@ -1,105 +1,63 @@
-"""How features hang together, for their pages: findings of two layers → the features before and after each."""
+"""Connections, on the pages of features: the features of the layers before and after that each is connected to most."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from atlas.inception import layers
-from atlas.site import words
-from atlas.site.catalogue import Atlas, Feature, LayerEntry
-from atlas.site.models import Link, Picture
-from atlas.site.pages.parts import thumb_of
+from atlas.inception.layers import get_layer
+from atlas.site.catalogue import Atlas, LayerEntry
+from atlas.site.models import Link, Tile
+from atlas.site.pages.parts import tiles
+from atlas.site.study_page import Section, StudyPage
+from atlas.site.words import percent
 from atlas.studies.connections.result import Ties, connected_layers, connections_spec, layer_before
-
-Features = Mapping[int, Feature]  # of a layer, by number
-NOBODY: Features = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class TieTile:
-    """A connected feature in a grid."""
-
-    page: str
-    layer: str
-    number: int
-    thumb: Picture | None  # None: pending
-    share: str
 
 
 @dataclass(frozen=True)
 class Side:
-    """The strongest connections of a feature in the layer before or after."""
+    """The largest shares of a feature in the layer before or after."""
 
     layer: str
     features: int  # of that layer
-    of_all: tuple[tuple[Link, str], ...]  # the strongest of all, and their shares
-    of_planned: tuple[TieTile, ...]  # the strongest of those in the atlas
-    is_complete: bool  # whether the strongest of all are in the atlas
+    of_all: tuple[tuple[Link, str], ...]  # the features with the largest shares of all, and these shares
+    of_planned: tuple[tuple[Tile, str], ...]  # and of those in the atlas
+    is_complete: bool  # whether those with the largest shares of all are in the atlas
 
 
 @dataclass(frozen=True)
 class Connected:
-    """How a feature hangs together with the layers before and after."""
+    """How a feature is connected to the layers before and after; None: not measured, or there is no such layer."""
 
     fed_by: Side | None
     feeds: Side | None
 
 
 def connections_of(atlas: Atlas, entry: LayerEntry) -> dict[int, Connected]:
-    """What feeds each planned feature of a layer, and what it feeds; features of which nothing is known are left out.
-
-    Findings are read once a layer, since they are of all its features.
-    """
-    name = entry.layer.name
-    fed_by, feeds = _fed_by(atlas, name), _feeds(atlas, name)
-    numbers = [feature.number for feature in entry.features]
-    return {number: Connected(fed_by.get(number), feeds.get(number)) for number in numbers if number in fed_by | feeds}
-
-
-def _fed_by(atlas: Atlas, name: str) -> dict[int, Side]:
-    found = atlas.result(connections_spec(name)) if name in connected_layers(atlas.config) else None
-    if found is None:
-        return {}
-    planned = _planned(atlas, found.before)
-    return {
-        number: _side(found.before, found.fed_by[number], found.fed_by_planned.get(number, ()), planned)
-        for number in _planned(atlas, name)
-    }
+    """What feeds each planned feature of a layer, and what it feeds, by number."""
+    name, connected = entry.layer.name, connected_layers(atlas.config)
+    after = next((layer for layer in connected if layer_before(layer) == name), "")
+    own = atlas.result(connections_spec(name)) if name in connected else None
+    next_one = atlas.result(connections_spec(after)) if after else None
+    found = {}
+    for n in entry.by_number:
+        fed_by = _side(atlas, own.before, own.fed_by[n], own.fed_by_planned.get(n, ())) if own else None
+        feeds = _side(atlas, after, next_one.feeds.get(n, ()), next_one.feeds_planned.get(n, ())) if next_one else None
+        if fed_by or feeds:
+            found[n] = Connected(fed_by, feeds)
+    return found
 
 
-def _feeds(atlas: Atlas, name: str) -> dict[int, Side]:
-    after = next((later for later in connected_layers(atlas.config) if layer_before(later) == name), None)
-    found = atlas.result(connections_spec(after)) if after else None
-    if found is None or after is None:
-        return {}
-    planned = _planned(atlas, after)
-    return {
-        number: _side(after, found.feeds.get(number, ()), found.feeds_planned.get(number, ()), planned)
-        for number in _planned(atlas, name)
-    }
-
-
-def _side(layer: str, of_all: Ties, of_planned: Ties, planned: Features) -> Side:
+def _side(atlas: Atlas, layer: str, of_all: Ties, of_planned: Ties) -> Side:
+    planned = atlas.once(tiles)
+    links = []
+    for number, share in of_all:
+        tile = planned.get((layer, number))
+        links.append((Link(str(number), tile.page if tile else None), percent(share)))
     return Side(
         layer=layer,
-        features=layers.get_layer(layer).features,
-        of_all=tuple(_link(number, share, planned) for number, share in of_all),
-        of_planned=tuple(_tiles(of_planned, planned)),
-        is_complete=all(number in planned for number, _ in of_all),
+        features=get_layer(layer).features,
+        of_all=tuple(links),
+        of_planned=tuple((planned[layer, number], percent(share)) for number, share in of_planned),
+        is_complete=all(link.page for link, _ in links),
     )
 
 
-def _link(number: int, share: float, planned: Features) -> tuple[Link, str]:
-    page = planned[number].page if number in planned else None
-    return Link(str(number), page), words.percent(share)
-
-
-def _tiles(ties: Ties, planned: Features) -> Iterable[TieTile]:
-    for number, share in ties:
-        feature = planned[number]
-        yield TieTile(feature.page, feature.layer, number, thumb_of(feature.face), words.percent(share))
-
-
-def _planned(atlas: Atlas, layer: str) -> Features:
-    entry = next((one for one in atlas.layers if one.layer.name == layer), None)
-    return {feature.number: feature for feature in entry.features} if entry else NOBODY
+PAGE = StudyPage(section=Section("studies/connections_section.html", connections_of))

@@ -1,27 +1,28 @@
 """Depth: fineness, colours and edges of each layer's pictures, as charts over the 16 layers, and what they allow."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 
 from atlas.inception.layers import LAYERS, depth
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
-from atlas.site.models import Link, Page, StudyCard
-from atlas.site.pages.parts import HOME, HOME_LINK
+from atlas.site.models import Page
+from atlas.site.study_page import StudyCard, StudyPage
 from atlas.site.words import fixed, number, percent
 from atlas.studies.depth.result import DEPTH, EDGE, LEVELS, MOST_ORDERED, SIZE, Depth, LayerDepth, Quartiles, Trend
 
-PAGE = f"depth/{HOME}"
-TITLE = "Complexity and depth"
 CARD = StudyCard(
-    TITLE, PAGE, "Do pictures grow more complex from layer to layer? Fineness, colours and edges, counted."
+    "depth",
+    "Complexity and depth",
+    "Do pictures grow more complex from layer to layer? Fineness, colours and edges, counted.",
 )
 STRONG = 0.5  # a trend needs a rank correlation of at least so much,
 CHANCE = 0.05  # that chance alone would reach less often than this,
 FEWEST = 5  # over so many layers: even four in order are no rarer than that
 NONE_GROWS = (
-    "This does not show that complexity does not grow. What the eye sees grow, from colours to textures to parts of "
-    "objects, is not what these measures count."
+    "This does not show that complexity does not grow. What a reader sees grow, from colours to textures to parts of "
+    "objects, is not what these measures capture."
 )
 DIRECTIONS = (
     ("grows", "grows with depth", "grow with depth"),
@@ -65,62 +66,26 @@ MEASURES = (
 )
 
 
-@dataclass(frozen=True)
-class MeasurePart:
-    """A measure over all layers."""
-
-    title: str
-    id: str
-    what: str
-    chart: Chart | None  # None: no layer has a value
-    verdict: str
-
-
-@dataclass(frozen=True)
-class LayerRow:
-    """A layer and its medians, with the quartiles."""
-
-    name: str
-    page: str
-    measured: int
-    left_out: int
-    values: tuple[str, ...]  # one for each measure
-
-
-@dataclass(frozen=True)
-class DepthBody:
-    """The page."""
-
-    recipe: str
-    size: int
-    verdict: str
-    parts: tuple[MeasurePart, ...]
-    rows: tuple[LayerRow, ...]
-    measured: int
-    left_out: int
-    strong: float = STRONG
-    chance: float = CHANCE
-    fewest: int = FEWEST
-    most_ordered: int = MOST_ORDERED
-
-
-def depth_pages(atlas: Atlas) -> list[Page]:
+def depth_pages(atlas: Atlas) -> Iterator[Page]:
     """The page, if it is measured."""
     found = atlas.result(DEPTH)
     if not found or not found.layers:
-        return []
+        return
     trends = {trend.measure: trend for trend in found.trends}
-    body = DepthBody(
+    yield CARD.page(
+        "Whether the pictures of InceptionV3's features grow more complex with depth, by three measures.",
         recipe=atlas.recipe.name,
         size=SIZE,
-        verdict=depth_verdict(found),
-        parts=tuple(_part(found, measure, trends[measure.field]) for measure in MEASURES),
-        rows=tuple(_row(atlas, layer) for layer in found.layers),
+        summary=depth_summary(found),
+        parts=[_part(found, measure, trends[measure.field]) for measure in MEASURES],
+        rows=[_row(atlas, layer) for layer in found.layers],
         measured=sum(layer.measured for layer in found.layers),
         left_out=sum(layer.left_out for layer in found.layers),
+        strong=STRONG,
+        chance=CHANCE,
+        fewest=FEWEST,
+        most_ordered=MOST_ORDERED,
     )
-    description = "Whether the pictures of InceptionV3's features grow more complex with depth, by three measures."
-    return [Page(PAGE, "studies/depth.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
 
 
 def direction(trend: Trend) -> str | None:
@@ -148,7 +113,7 @@ def trend_sentence(trend: Trend, title: str) -> str:
     )
 
 
-def depth_verdict(found: Depth) -> str:
+def depth_summary(found: Depth) -> str:
     """What the trends together allow to say of complexity."""
     titles = {measure.field: measure.title.lower() for measure in MEASURES}
     ways = [(titles[trend.measure], direction(trend)) for trend in found.trends]
@@ -175,12 +140,12 @@ def extremes_sentence(found: Depth, measure: Measure) -> str:
     return f" The median is lowest in {low_layer} ({show(low)}) and highest in {high_layer} ({show(high)})."
 
 
-def _part(found: Depth, measure: Measure, trend: Trend) -> MeasurePart:
+def _part(found: Depth, measure: Measure, trend: Trend) -> tuple[Measure, str, Chart | None]:
+    """A measure over all layers, its summary and chart; no chart if no layer has a value."""
     by_name = {layer.layer: _quartiles(layer, measure) for layer in found.layers}
     values = [by_name.get(layer.name) for layer in LAYERS]
-    chart = _chart(measure, values) if any(values) else None
-    verdict = trend_sentence(trend, measure.title) + extremes_sentence(found, measure)
-    return MeasurePart(measure.title, measure.field, measure.what, chart, verdict)
+    summary = trend_sentence(trend, measure.title) + extremes_sentence(found, measure)
+    return measure, summary, _chart(measure, values) if any(values) else None
 
 
 def _chart(measure: Measure, values: list[Quartiles | None]) -> Chart:
@@ -196,10 +161,9 @@ def _chart(measure: Measure, values: list[Quartiles | None]) -> Chart:
     )
 
 
-def _row(atlas: Atlas, layer: LayerDepth) -> LayerRow:
-    texts = (_text(_quartiles(layer, measure), measure) for measure in MEASURES)
-    page = next(entry.page for entry in atlas.layers if entry.layer.name == layer.layer)
-    return LayerRow(layer.layer, page, layer.measured, layer.left_out, tuple(texts))
+def _row(atlas: Atlas, layer: LayerDepth) -> tuple[LayerDepth, str, list[str]]:
+    """A layer, its page, and its medians with the quartiles, one for each measure."""
+    return layer, atlas.layer(layer.layer).page, [_text(_quartiles(layer, measure), measure) for measure in MEASURES]
 
 
 def _text(quartiles: Quartiles | None, measure: Measure) -> str:
@@ -217,3 +181,6 @@ def _quartiles(layer: LayerDepth, measure: Measure) -> Quartiles | None:
 def _short(name: str) -> str:
     """`Conv2d_1a_3x3` → "1a", `Mixed_6b` → "6b"."""
     return name.split("_")[1]
+
+
+PAGE = StudyPage(card=CARD, pages=depth_pages)

@@ -1,193 +1,241 @@
-"""Examples: a feature's strongest crops beside its own picture, and how often that picture beats them all."""
+"""Top crops: those that activate a feature most, beside its own picture, and how often that picture scores higher."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from statistics import median
 
-from atlas.site.catalogue import Atlas, Feature, LayerEntry
-from atlas.site.copies import crop_size
-from atlas.site.models import Link, Page, Picture, StudyCard
-from atlas.site.pages.parts import HOME, HOME_LINK
-from atlas.site.pictures import crop_path
-from atlas.site.words import hardware, number
-from atlas.store.forecast import count_of
-from atlas.studies.examples.result import Crop, Examples, FeatureExamples
-from atlas.studies.examples.settings import Settings
-from atlas.studies.examples.shown import ShownExamples
+from PIL import Image
 
-PAGE = f"examples/{HOME}"
-TITLE = "Strongest crops"
-CARD = StudyCard(
-    TITLE, PAGE, "Does the optimised picture excite its feature more than any picture of a collection does?"
+from atlas.site.catalogue import Atlas, Feature, LayerEntry
+from atlas.site.copies import JPEG, CopySettings, Work, make_work, open_picture
+from atlas.site.models import THUMB, Link, Page, Picture
+from atlas.site.study_page import Section, StudyCard, StudyPage
+from atlas.site.words import hardware, left_out, number
+from atlas.store.crops import CROPS, examples_folder, has_crop, open_crop
+from atlas.store.forecast import count_of
+from atlas.studies.examples.result import (
+    Crop,
+    Examples,
+    FeatureExamples,
+    crop_files,
+    examples_path,
+    is_of,
+    list_examples,
+    missing_crops,
+    read_examples,
 )
+from atlas.studies.examples.settings import Settings
+
+CARD = StudyCard(
+    "examples",
+    "Top crops",
+    "Does the optimised picture activate its feature more than any picture of a collection does?",
+)
+CROP = 96  # pixels up to which a small crop is enlarged, by a whole number
 MOST_LINKS = 8  # to features of a layer whose own picture is beaten
 
 
 @dataclass(frozen=True)
-class CropShot:
-    """A crop of a picture that excites a feature."""
+class ShownExamples:
+    """The examples that enter a site."""
 
-    picture: Picture
-    alt: str
-    score: str
-
-
-@dataclass(frozen=True)
-class CropSection:
-    """A feature's strongest crops, out of a collection of pictures."""
-
-    sentence: str  # whether its own picture beats them
-    shots: tuple[CropShot, ...]
-    page: str  # of all features
-    title: str  # where the pictures come from
-    seen: str  # how many pictures
-    size: int  # pixels of the square that the network saw of each
-    own_size: int  # pixels of the feature's own picture
+    found: Examples
+    by_target: Mapping[str, FeatureExamples]  # of the pictures as they are now
+    folder: Path  # of the crops in the store
+    faults: tuple[str, ...]  # one message for each crop or feature that cannot be shown; the feature is left out
 
 
-@dataclass(frozen=True)
-class LayerRow:
-    """A layer and how its features' own pictures fare."""
+def shown_examples(atlas: Atlas) -> ShownExamples | None:
+    """The examples that the configuration wants shown; call it by `atlas.once`.
 
-    name: str
-    page: str
-    excited: int  # features that some picture excites
-    wins: int  # own picture stronger than every crop
-    ratio: str  # own picture beside the strongest crop, in the median
-    beaten: tuple[Link, ...]  # features whose own picture is not the strongest, the first few
-    more: int  # and so many others
-    silent: int  # features that no picture excites
-    left_out: int  # features whose own picture was not raised
+    A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged, or cannot
+    be what the record says: the rest would not be the top crops. Crops of a folder are shown only by a configuration
+    that names that folder.
+
+    Returns:
+        None if nothing is to be shown, or nothing was measured.
+    """
+    config, weights = atlas.config, atlas.weights
+    wanted = config.study(Settings)
+    found = read_examples(config.store, weights) if wanted.show and weights else None
+    if found is None or weights is None or not is_of(found, wanted, config.store):
+        return None
+    folder, record = examples_folder(config.store, weights) / CROPS, examples_path(config.store, weights)
+    pixels = {str(one.job.target): one.record.pixels_sha256 for one in atlas.features if one.record}
+    fresh = [one for one in found.features if pixels.get(one.target) == one.pixels]
+    faults = {}
+    for name in sorted(crop_files(fresh)):
+        if folder / name in atlas.spoilt:
+            faults[name] = atlas.spoilt[folder / name]
+        elif not has_crop(folder, name):
+            faults[name] = _missing(folder / name)
+    odd = {one.target for one in fresh if not all(crop.is_sound for crop in one.crops)}
+    whole = (one for one in fresh if one.target not in odd and not faults.keys() & crop_files([one]))
+    said = (f"{record}: damaged: no crop of {one} can have these numbers; run atlas examples --force" for one in odd)
+    return ShownExamples(found, {one.target: one for one in whole}, folder, (*faults.values(), *sorted(said)))
 
 
-@dataclass(frozen=True)
-class ExamplesBody:
-    """The page."""
-
-    verdict: str
-    title: str
-    seen: int
-    skipped: int
-    size: int  # pixels of the square that the network saw of each
-    own_size: int  # pixels of the features' own pictures
-    command: str
-    numerics: str
-    rows: tuple[LayerRow, ...]
-
-
-def example_pages(atlas: Atlas) -> list[Page]:
+def example_pages(atlas: Atlas) -> Iterator[Page]:
     """The page, if examples are shown."""
-    shown = atlas.examples
+    shown = atlas.once(shown_examples)
     if shown is None or not shown.by_target:
-        return []
+        return
     found = shown.found
-    pairs = [(feature, one) for feature in atlas.features if (one := _examples_of(shown, feature))]
+    pairs = [pair for entry in atlas.layers for pair in _pairs(shown, entry)]
     raised = tuple(one for feature, one in pairs if feature.status == "ok")
-    body = ExamplesBody(
-        verdict=examples_sentence(raised, found.seen, len(pairs) - len(raised)),
-        title=atlas.config.study(Settings).title,
-        seen=found.seen,
-        skipped=found.skipped,
-        size=found.size,
+    yield CARD.page(
+        "The top crops of a collection of pictures for each feature, compared with the feature's own picture.",
+        summary=examples_sentence(raised, found.seen, len(pairs) - len(raised)),
+        collection=atlas.config.study(Settings).title,
+        found=replace(found, features=()),
         own_size=atlas.recipe.octaves[-1].size,
         command="atlas examples --drawn" if found.folder is None else "atlas examples FOLDER",
         numerics=f"{hardware(found.numerics)}, {found.numerics.precision}, batch size {found.numerics.batch_size}",
-        rows=tuple(row for entry in atlas.layers if (row := _layer_row(entry, shown))),
+        rows=[_layer_row(entry, pairs) for entry in atlas.layers if (pairs := _pairs(shown, entry))],
     )
-    description = "The strongest crops of a collection of pictures for each feature, against the feature's own picture."
-    return [Page(PAGE, "studies/examples.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
 
 
-def crops_of(atlas: Atlas, feature: Feature) -> CropSection | None:
-    """What a feature's page says of its strongest crops; None if none are shown."""
-    examples = _examples_of(atlas.examples, feature)
-    if atlas.examples is None or examples is None:
-        return None
-    found = atlas.examples.found
-    return CropSection(
-        sentence=feature_sentence(examples, found.seen) if feature.status == "ok" else unraised_sentence(examples),
-        shots=tuple(_shot(crop, feature, found) for crop in examples.crops),
-        page=PAGE,
-        title=atlas.config.study(Settings).title,
-        seen=count_of(found.seen, "picture"),
-        size=found.size,
-        own_size=atlas.recipe.octaves[-1].size,
-    )
+def crops_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
+    """What the pages of a layer's features say of their top crops, by number."""
+    shown = atlas.once(shown_examples)
+    if shown is None:
+        return {}
+    found = shown.found
+    common = {
+        "collection": atlas.config.study(Settings).title,
+        "seen": count_of(found.seen, "picture"),
+        "size": found.size,  # pixels of the square that the network saw of each
+        "own_size": atlas.recipe.octaves[-1].size,
+    }
+    return {
+        feature.number: {
+            "sentence": feature_sentence(one, found.seen) if feature.status == "ok" else unraised_sentence(one),
+            "shots": [_shot(crop, feature, found) for crop in one.crops],
+            **common,
+        }
+        for feature, one in _pairs(shown, entry)
+    }
+
+
+def crop_pictures(atlas: Atlas, settings: CopySettings) -> Iterator[Work]:
+    """Copies of all crops that are shown, each once, whichever features share it."""
+    shown = atlas.once(shown_examples)
+    if shown is None:
+        return
+    for file in sorted(crop_files(shown.by_target.values())):
+        copies = ((f"{_crop_path(file)}.{end}", how, THUMB) for end, how in (("avif", settings.avif()), ("jpg", JPEG)))
+        yield make_work(partial(_draw_crop, shown.folder / file), file, copies, f"{CROP} {THUMB}")
+
+
+def crop_faults(atlas: Atlas) -> tuple[str, ...]:
+    """What is wrong with crops that should be shown and cannot be."""
+    shown = atlas.once(shown_examples)
+    return shown.faults if shown else ()
+
+
+def store_faults(store: Path) -> list[str]:
+    """What is missing of the crops that the records of a store name."""
+    return [_missing(crop) for record in list_examples(store) for crop in missing_crops(record)]
 
 
 def feature_sentence(found: FeatureExamples, seen: int) -> str:
     """Whether a feature's own picture beats every crop."""
-    own = f"The optimised picture excites its strongest neuron to {number(found.score)}"
+    own = f"The optimised picture activates its most active neuron to {number(found.score)}"
     if not found.crops:
-        return f"{own}; none of {count_of(seen, 'picture')} excites any neuron of this feature."
+        return f"{own}; none of {count_of(seen, 'picture')} activates any neuron of this feature."
     best = found.crops[0].score
     if found.wins:
-        return f"{own}, the strongest crop to {number(best)}: the optimised picture beats every crop."
-    return f"{own}, the strongest crop to {number(best)}: the optimised picture does not beat every crop."
+        return f"{own}, the top crop to {number(best)}: more than every crop."
+    return f"{own}, the top crop to {number(best)}: not more than every crop."
 
 
 def unraised_sentence(found: FeatureExamples) -> str:
     """What is said of a feature whose own picture was not raised, and so is no rival of crops."""
     words = "The optimised picture had no gradient or was not raised, so it is not compared."
-    return f"{words} The strongest crop excites a neuron to {number(found.crops[0].score)}." if found.crops else words
+    return f"{words} The top crop activates a neuron to {number(found.crops[0].score)}." if found.crops else words
 
 
-def examples_sentence(features: tuple[FeatureExamples, ...], seen: int, left_out: int) -> str:
+def examples_sentence(features: tuple[FeatureExamples, ...], seen: int, others: int) -> str:
     """How many features' own pictures beat every crop.
 
     Args:
         features: those whose own pictures were raised.
         seen: pictures.
-        left_out: how many other features there are.
+        others: how many other features there are, which are left out.
     """
-    excited = [one for one in features if one.crops]
-    wins = sum(one.wins for one in excited)
-    silent = len(features) - len(excited)
+    active = [one for one in features if one.crops]
+    wins = sum(one.wins for one in active)
+    silent = len(features) - len(active)
     words = (
-        f"For {wins} of {len(excited)} features the optimised picture excites its strongest neuron more than any of "
+        f"For {wins} of {len(active)} features the optimised picture activates the feature more than any of "
         f"{count_of(seen, 'picture')} does."
     )
     if silent:
-        words += f" {count_of(silent, 'other')} {'is' if silent == 1 else 'are'} excited by no picture."
-    if left_out:
-        are = "is" if left_out == 1 else "are"
-        words += (
-            f" {count_of(left_out, 'feature')} {are} left out: the optimised picture had no gradient or was not raised."
-        )
-    return words
+        words += f" {count_of(silent, 'other')} {'is' if silent == 1 else 'are'} activated by no picture."
+    return words + left_out(others, "the optimised picture had no gradient or was not raised")
 
 
-def _examples_of(shown: ShownExamples | None, feature: Feature) -> FeatureExamples | None:
-    return shown.by_target.get(str(feature.job.target)) if shown else None
+def _pairs(shown: ShownExamples, entry: LayerEntry) -> list[tuple[Feature, FeatureExamples]]:
+    """The features of a layer whose examples are shown, and these."""
+    found = ((feature, shown.by_target.get(str(feature.job.target))) for feature in entry.features)
+    return [(feature, one) for feature, one in found if one]
 
 
-def _shot(crop: Crop, feature: Feature, found: Examples) -> CropShot:
-    width, height = crop_size(crop.size)
-    path, (row, col) = crop_path(crop.file), crop.neuron
-    whole = crop.box == (0, 0, found.size, found.size)
-    what = "A whole picture" if whole else "A crop"
-    return CropShot(
-        picture=Picture(f"{path}.avif", f"{path}.jpg", width, height),
-        alt=f"{what} that excites neuron {row}, {col} of feature {feature.number} to {number(crop.score)}.",
-        score=number(crop.score),
-    )
+def _missing(crop: Path) -> str:
+    return f"{crop}: missing; run atlas examples --force"
 
 
-def _layer_row(entry: LayerEntry, shown: ShownExamples) -> LayerRow | None:
-    pairs = [(feature, one) for feature in entry.features if (one := _examples_of(shown, feature))]
-    if not pairs:
-        return None
+def _crop_path(file: str) -> str:
+    """Where the copies of a crop lie in the site, without ending."""
+    return f"examples/{Path(file).stem}"
+
+
+def _crop_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of a crop in the site: one of a few pixels is enlarged, so that they can be told apart."""
+    times = max(1, CROP // max(size))
+    return size[0] * times, size[1] * times
+
+
+def _draw_crop(file: Path) -> Image.Image:
+    image = open_picture(file, open_crop)
+    return image.resize(_crop_size(image.size), Image.Resampling.NEAREST)
+
+
+def _shot(crop: Crop, feature: Feature, found: Examples) -> tuple[Picture, str, str]:
+    """A crop, its words for who cannot see it, and its score."""
+    width, height = _crop_size(crop.size)
+    path, (row, col) = _crop_path(crop.file), crop.neuron
+    what = "A whole picture" if crop.box == (0, 0, found.size, found.size) else "A crop"
+    alt = f"{what} that activates neuron {row}, {col} of feature {feature.number} to {number(crop.score)}."
+    return Picture(f"{path}.avif", f"{path}.jpg", width, height), alt, number(crop.score)
+
+
+def _layer_row(entry: LayerEntry, pairs: Sequence[tuple[Feature, FeatureExamples]]) -> dict[str, object]:
+    """A layer and how its features' own pictures compare with crops."""
     raised = [(feature, one) for feature, one in pairs if feature.status == "ok"]
-    excited = [(feature, one) for feature, one in raised if one.crops]
-    beaten = [Link(str(feature.number), feature.page) for feature, one in excited if not one.wins]
-    ratios = [one.score / one.crops[0].score for _, one in excited]
-    return LayerRow(
-        name=entry.layer.name,
-        page=entry.page,
-        excited=len(excited),
-        wins=len(excited) - len(beaten),
-        ratio=f"{median(ratios):.2f}" if ratios else "–",
-        beaten=tuple(beaten[:MOST_LINKS]),
-        more=max(0, len(beaten) - MOST_LINKS),
-        silent=len(raised) - len(excited),
-        left_out=len(pairs) - len(raised),
-    )
+    active = [(feature, one) for feature, one in raised if one.crops]
+    beaten = [Link(str(feature.number), feature.page) for feature, one in active if not one.wins]
+    ratios = [one.score / one.crops[0].score for _, one in active]
+    return {
+        "name": entry.layer.name,
+        "page": entry.page,
+        "active": len(active),  # features that some picture activates
+        "wins": len(active) - len(beaten),  # whose own picture is stronger than every crop
+        "ratio": f"{median(ratios):.2f}" if ratios else "–",
+        "beaten": beaten[:MOST_LINKS],
+        "more": max(0, len(beaten) - MOST_LINKS),
+        "silent": len(raised) - len(active),  # features that no picture activates
+        "left_out": len(pairs) - len(raised),
+    }
+
+
+PAGE = StudyPage(
+    card=CARD,
+    pages=example_pages,
+    section=Section("studies/examples_section.html", crops_of),
+    pictures=crop_pictures,
+    faults=crop_faults,
+    store_faults=store_faults,
+)

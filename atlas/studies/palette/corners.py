@@ -99,15 +99,15 @@ def contrast(found: Palette) -> float:
     return mean(spans) if spans else 0.0
 
 
-def palette_verdict(readings: Sequence[Reading]) -> str:
+def palette_summary(readings: Sequence[Reading]) -> str:
     """Whether three signs of each kernel predict the palette, judged by the renderings that had a gradient."""
     judged = _judged(readings)
     total, met = len(judged), sum(reading.agrees for reading in judged)
     left_out = _left_out_sentence(len(readings) - total)
     if total < FEWEST:
         return (
-            f"By this recipe the explanation cannot be judged: {count_of(total, 'rendering')} had a gradient, and it "
-            f"takes {FEWEST}.{left_out}"
+            f"For this recipe the explanation cannot be judged: {count_of(total, 'rendering')} had a gradient, and at "
+            f"least {FEWEST} are needed.{left_out}"
         )
     dominant = sum(reading.came_dominant == reading.predicted for reading in judged)
     words = (
@@ -115,13 +115,13 @@ def palette_verdict(readings: Sequence[Reading]) -> str:
         f"colour in {dominant}.{left_out}"
     )
     if met >= HOLDS * total:
-        return f"{words} By this recipe the explanation holds: three signs of each kernel predict its colour."
+        return f"{words} For this recipe the explanation holds: three signs of each kernel predict its colour."
     if met > total * CHANCE + ERRORS * sqrt(total * CHANCE * (1 - CHANCE)):
         return (
-            f"{words} That is less than three quarters, and more than chance, which meets one in {len(CORNERS)}: by "
+            f"{words} That is less than three quarters, and more than chance, which is one in {len(CORNERS)}: for "
             "this recipe the explanation holds in part."
         )
-    return f"{words} That is no more than chance, which meets one in {len(CORNERS)}: the explanation does not hold."
+    return f"{words} That is no more than chance, which is one in {len(CORNERS)}: the explanation does not hold."
 
 
 def exceptions_sentence(readings: Iterable[Reading]) -> str:
@@ -136,12 +136,12 @@ def exceptions_sentence(readings: Iterable[Reading]) -> str:
     return f"What is measured of the {who}{more}: {'; '.join(parts)}."
 
 
-def positions_verdict(readings: Sequence[Reading], peak: Peak | None) -> str:
+def positions_summary(readings: Sequence[Reading], peak: Peak | None) -> str:
     """Whether the four positions under the stride make a grid: those that should differ do, and a grid stands out."""
     judged = _judged(readings)
     asked, met = (sum(getattr(reading, name) for reading in judged) for name in ("tile_asked", "tile_met"))
     if not asked:
-        return "No colour’s slopes differ in sign between the four positions, so the stride asks for no grid here."
+        return "No colour’s slopes differ in sign between the four positions, so the stride predicts no grid here."
     words = (
         f"Where the slopes of a colour differ in sign between the positions, {met} of {asked} values "
         f"({whole_percent(met / asked)}) lie on the side that the slope of their own position predicts."
@@ -150,7 +150,7 @@ def positions_verdict(readings: Sequence[Reading], peak: Peak | None) -> str:
         return f"{words} That is less than three quarters: the stride does not explain the pattern."
     if peak is None or peak.strength < PEAK or {peak.rows, peak.cols} - {0.0, FINEST}:
         return f"{words} But no grid of 2 pixels stands out in the spectrum."
-    return f"{words} So what looks like a grid is the pattern of 2 × 2 pixels that kernel and stride ask for."
+    return f"{words} So what looks like a grid is the pattern of 2 × 2 pixels that kernel and stride predict."
 
 
 def _judged(readings: Iterable[Reading]) -> list[Reading]:
@@ -162,10 +162,10 @@ def _left_out_sentence(still: int) -> str:
     if not still:
         return ""
     others, are = ("other", "is") if still == 1 else ("others", "are")
-    return f" The {still} {others} had no gradient and {are} left out: such a picture is no evidence either way."
+    return f" The {still} {others} had no gradient and {are} left out: such pictures are no evidence."
 
 
-def grid_verdict(found: Palette) -> str:
+def grid_summary(found: Palette) -> str:
     """Whether there is a grid, and of which period."""
     peak = found.peak
     if peak is None:
@@ -173,7 +173,7 @@ def grid_verdict(found: Palette) -> str:
     if peak.strength < PEAK:
         return (
             f"No grid stands out: the strongest local maximum has {peak.strength:.3g} times the median power, and "
-            f"{PEAK} are asked."
+            f"{PEAK} are required."
         )
     frequency = (peak.rows**2 + peak.cols**2) ** 0.5
     where = f"{peak.rows:.3g} downwards and {peak.cols:.3g} to the right"
@@ -186,7 +186,7 @@ def grid_verdict(found: Palette) -> str:
 CAUSES = {
     "closed": "ReLU closed at the start",
     "balanced": "a colour nearly balanced",
-    "stride": "positions under the stride that pull apart",
+    "stride": "positions under the stride that differ",
     "border": "the border alone",
     "unknown": "none of these",
 }
@@ -207,7 +207,7 @@ def _cause_of(found: PaletteFeature, at: int, predicted: int) -> tuple[str, str]
         return "balanced", f"{name} is nearly balanced ({percent(share)})"
     against = sum(int(slopes_at(found, *phase)[at] > 0) != predicted for phase in PHASES)
     if against:
-        return "stride", f"{against} of the 4 positions pull {name} the other way"
+        return "stride", f"{against} of the 4 positions have the other sign for {name}"
     if nearest_corner(found.inner)[at] == predicted:
         return "border", f"{name} is as predicted away from the border"
     return "unknown", f"no cause found for {name}"

@@ -1,21 +1,25 @@
 """The palette of the first layer: what colours its features draw, and whether their kernels' signs predict them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from atlas.plan.jobs import Job
-from atlas.site.catalogue import Atlas, Exhibit
+from atlas.site.catalogue import Atlas
 from atlas.site.colour import hex_of, oklch
-from atlas.site.models import Link, Page, Picture, StudyCard
-from atlas.site.pages.parts import HOME, HOME_LINK, thumb_of
+from atlas.site.models import Page
+from atlas.site.pages.parts import feature_page
+from atlas.site.study_page import StudyCard, StudyPage
 from atlas.studies.palette import corners
 from atlas.studies.palette.corners import Reading, corner_name, read_feature
-from atlas.studies.palette.jobs import palette_jobs
+from atlas.studies.palette.jobs import jobs, palette_jobs
 from atlas.studies.palette.result import Palette, PaletteFeature, Slopes, palette_spec
 from atlas.studies.palette.settings import LAYER, Settings
 
-PAGE = f"palette/{HOME}"
-TITLE = "The palette"
-CARD = StudyCard(TITLE, PAGE, "The colours of the first layer, and whether three signs of each kernel predict them.")
+CARD = StudyCard(
+    "palette",
+    "The palette",
+    "The colours of the first layer, and whether three signs of each kernel predict them.",
+)
 BAR = 12  # width of the bar of dominant colours, in the units of its drawing
 
 
@@ -30,63 +34,20 @@ class Square:
     fill: str
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A feature of the palette."""
-
-    number: int
-    page: str | None  # None: the atlas has no page of it
-    record: str | None
-    thumb: Picture | None
-    weights: tuple[Square, ...]  # in 3 × 3 units
-    predicted: str
-    predicted_fill: str
-    came: str
-    had_gradient: bool
-    agrees: bool
-    cause: str
-    mean: str  # OKLCH
-    colours: tuple[Square, ...]  # in BAR × BAR units: the mean above the dominant ones
-    colours_words: str
-    tile: tuple[Square, ...]  # in 2 × 2 units: predicted at each position
-    tile_came: tuple[Square, ...]
-
-
-@dataclass(frozen=True)
-class RecipePart:
-    """The palette by one recipe."""
-
-    name: str
-    verdict: str
-    exceptions: str
-    entries: tuple[Entry, ...]  # by hue of the mean colour, then those without chroma, then those without a gradient
-    is_sharp: bool  # whether nothing is blurred, so that positions under the stride stay apart
-    positions: str
-    grid: str
-    contrast: float
-    size: int
-
-
-@dataclass(frozen=True)
-class PaletteBody:
-    """The page."""
-
-    layer: str
-    parts: tuple[RecipePart, ...]
-    bar: int = BAR
-    balanced: float = corners.BALANCED
-    closed: float = corners.CLOSED
-
-
-def palette_pages(atlas: Atlas) -> list[Page]:
+def palette_pages(atlas: Atlas) -> Iterator[Page]:
     """The page, if something is measured."""
     names = atlas.config.study(Settings).recipes
     found = [one for one in (atlas.result(palette_spec(name)) for name in names) if one]
     if not found:
-        return []
-    body = PaletteBody(LAYER, tuple(_part(atlas, one) for one in found))
-    description = f"The colours of {LAYER} in InceptionV3, beside its kernels, and how far their signs predict them."
-    return [Page(PAGE, "studies/palette.html", TITLE, description, (HOME_LINK, Link(TITLE, None)), body)]
+        return
+    yield CARD.page(
+        f"The colours of {LAYER} in InceptionV3, beside its kernels, and how far their signs predict them.",
+        layer=LAYER,
+        parts=[_part(atlas, one) for one in found],
+        bar=BAR,
+        balanced=corners.BALANCED,
+        closed=corners.CLOSED,
+    )
 
 
 def draw_weights(kernel: tuple[Slopes, Slopes, Slopes]) -> tuple[Square, ...]:
@@ -113,47 +74,47 @@ def draw_colours(found: PaletteFeature) -> tuple[Square, ...]:
     return tuple(squares)
 
 
-def _part(atlas: Atlas, found: Palette) -> RecipePart:
-    recipe = atlas.config.get_recipe(found.recipe)
-    jobs = palette_jobs(atlas.config, found.recipe)
+def _part(atlas: Atlas, found: Palette) -> dict[str, object]:
+    """The palette by one recipe."""
+    is_sharp = atlas.config.get_recipe(found.recipe).is_sharp
     readings = [read_feature(feature) for feature in found.features]
-    pairs = sorted(zip(readings, jobs, strict=True), key=lambda pair: _by_hue(pair[0].found))
-    return RecipePart(
-        name=found.recipe,
-        verdict=corners.palette_verdict(readings),
-        exceptions=corners.exceptions_sentence(readings),
-        entries=tuple(_entry(atlas, reading, job, is_sharp=recipe.is_sharp) for reading, job in pairs),
-        is_sharp=recipe.is_sharp,
-        positions=corners.positions_verdict(readings, found.peak),
-        grid=corners.grid_verdict(found),
-        contrast=corners.contrast(found),
-        size=found.size,
-    )
+    pairs = zip(readings, palette_jobs(atlas.config, found.recipe), strict=True)
+    by_hue = sorted(pairs, key=lambda pair: _by_hue(pair[0].found))
+    return {
+        "name": found.recipe,
+        "summary": corners.palette_summary(readings),
+        "exceptions": corners.exceptions_sentence(readings),
+        "entries": [_entry(atlas, reading, job, is_sharp=is_sharp) for reading, job in by_hue],
+        "is_sharp": is_sharp,  # nothing is blurred, so that positions under the stride stay apart
+        "positions": corners.positions_summary(readings, found.peak),
+        "grid": corners.grid_summary(found),
+        "contrast": corners.contrast(found),
+        "size": found.size,
+    }
 
 
-def _entry(atlas: Atlas, reading: Reading, job: Job, *, is_sharp: bool) -> Entry:
+def _entry(atlas: Atlas, reading: Reading, job: Job, *, is_sharp: bool) -> dict[str, object]:
+    """A feature of the palette."""
     found = reading.found
-    exhibit: Exhibit = atlas.exhibits[job]
     has_page = found.feature in atlas.config.features_of(LAYER)
     came = [found.phases[row][col] for row, col in corners.PHASES]
-    return Entry(
-        number=found.feature,
-        page=f"{LAYER}/{found.feature}/{HOME}" if has_page else None,
-        record=f"{exhibit.folder}/record.json" if exhibit.record else None,
-        thumb=thumb_of(exhibit),
-        weights=draw_weights(found.kernel),
-        predicted=corner_name(reading.predicted),
-        predicted_fill=hex_of(reading.predicted),
-        came=corner_name(reading.came),
-        had_gradient=found.had_gradient,
-        agrees=reading.agrees,
-        cause=reading.cause,
-        mean=_oklch_words(found),
-        colours=draw_colours(found),
-        colours_words=_colours_words(found),
-        tile=_tile([hex_of(corner) for corner in reading.tile]) if is_sharp else (),
-        tile_came=_tile([hex_of(colour) for colour in came]) if is_sharp else (),
-    )
+    return {
+        "number": found.feature,
+        "page": feature_page(LAYER, found.feature) if has_page else None,
+        "rendering": atlas.renderings[job],
+        "weights": draw_weights(found.kernel),  # in 3 × 3 units
+        "predicted": corner_name(reading.predicted),
+        "predicted_fill": hex_of(reading.predicted),
+        "came": corner_name(reading.came),
+        "had_gradient": found.had_gradient,
+        "agrees": reading.agrees,
+        "cause": reading.cause,
+        "mean": _oklch_words(found),
+        "colours": draw_colours(found),  # in BAR × BAR units: the mean above the dominant ones
+        "colours_words": _colours_words(found),
+        "tile": _tile([hex_of(corner) for corner in reading.tile]) if is_sharp else (),  # in 2 × 2 units
+        "tile_came": _tile([hex_of(colour) for colour in came]) if is_sharp else (),
+    }
 
 
 def _tile(fills: list[str]) -> tuple[Square, ...]:
@@ -176,3 +137,11 @@ def _oklch_words(found: PaletteFeature) -> str:
 def _colours_words(found: PaletteFeature) -> str:
     dominant = ", ".join(f"{hex_of(swatch.colour)} {100 * swatch.share:.0f} %" for swatch in found.dominant)
     return f"Feature {found.feature}: mean colour {hex_of(found.mean)}; dominant colours {dominant}."
+
+
+PAGE = StudyPage(
+    card=CARD,
+    pages=palette_pages,
+    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
+    jobs=jobs,
+)

@@ -1,33 +1,128 @@
-"""The list of all videos."""
+"""Raster videos: their list, and a player on the page of each one's feature."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from atlas.site.catalogue import Atlas
-from atlas.site.models import Link, Page, VideoCard
-from atlas.site.pages.parts import HOME_LINK, VIDEOS, video_cards
+from atlas.inception.layers import receptive_field
+from atlas.plan.clips import Clip
+from atlas.site import words
+from atlas.site.catalogue import Atlas, LayerEntry
+from atlas.site.copies import FileCopy
+from atlas.site.models import HOME, Page, Picture
+from atlas.site.pages.parts import make_page
+from atlas.site.study_page import Section, StudyPage
+from atlas.store.clips import POSTER, RECORD, SHEET, SHEET_JPEG, VIDEO, ClipRecord, clip_folder, find_clip
+from atlas.studies.raster.jobs import config_clips
+
+VIDEOS = f"videos/{HOME}"
 
 
 @dataclass(frozen=True)
-class VideosBody:
-    """The list of all videos."""
+class Video:
+    """A planned video and what the store has of it."""
 
-    cards: tuple[VideoCard, ...]
+    clip: Clip
+    record: ClipRecord | None  # None: pending
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie in the site: in its feature's folder."""
+        return f"{self.clip.layer}/{self.clip.feature}"
 
 
-def video_pages(atlas: Atlas) -> list[Page]:
+def videos(atlas: Atlas) -> tuple[Video, ...]:
+    """The videos of the configuration, in its order; call it by `atlas.once`."""
+    store, weights = atlas.config.store, atlas.weights
+    return tuple(Video(one, find_clip(store, weights, one) if weights else None) for one in config_clips(atlas.config))
+
+
+def video_pages(atlas: Atlas) -> Iterator[Page]:
     """The page that lists the videos, if the atlas has any."""
-    if not atlas.videos:
-        return []
-    features = ", ".join(f"{video.clip.layer} {video.clip.feature}" for video in atlas.videos)
+    cards = video_cards(atlas)
+    if not cards:
+        return
+    features = ", ".join(f"{card['layer']} {card['number']}" for card in cards)
     description = f"Videos of InceptionV3’s neurons in reading order, each scrubbed on its own grid: {features}."
-    crumbs = (HOME_LINK, Link("Videos", None))
-    return [
-        Page(
-            path=VIDEOS,
-            template="studies/raster.html",
-            title="Neurons in reading order",
-            description=description,
-            crumbs=crumbs,
-            body=VideosBody(video_cards(atlas)),
-        )
-    ]
+    title = "Neurons in reading order"
+    yield make_page(VIDEOS, "studies/raster.html", title, description, last="Videos", cards=cards)
+
+
+def video_cards(atlas: Atlas) -> list[dict[str, object]]:
+    """All planned videos, in the configuration's order."""
+    return [_video_card(video) for video in atlas.once(videos)]
+
+
+def players(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
+    """The players of the videos of a layer that the store has, by feature; of two of one feature the first."""
+    found: dict[int, dict[str, object]] = {}
+    for video in atlas.once(videos):
+        if video.record and video.clip.layer == entry.layer.name:
+            found.setdefault(video.clip.feature, _player(video, video.record, atlas.weights_option))
+    return found
+
+
+def video_files(atlas: Atlas) -> Iterator[FileCopy]:
+    """The files of all videos that the store has."""
+    for video in atlas.once(videos):
+        if video.record and atlas.weights:
+            folder: Path = clip_folder(atlas.config.store, atlas.weights, video.clip)
+            for name, note in video.record.files.items():
+                yield FileCopy(f"{video.folder}/{name}", folder / name, note.sha256)
+            yield FileCopy(f"{video.folder}/{RECORD}", folder / RECORD)
+
+
+def _video_card(video: Video) -> dict[str, object]:
+    """A video in a list."""
+    clip, record = video.clip, video.record
+    rows, cols = clip.grid
+    return {
+        "page": f"{video.folder}/{HOME}",  # of its feature
+        "layer": clip.layer,
+        "number": clip.feature,
+        "grid": f"{rows} × {cols}",
+        "frames": len(clip.frames),
+        "stride": clip.stride,
+        "poster": f"{video.folder}/{POSTER}" if record else None,  # None: pending
+        "size": record.video_size[::-1] if record else (1, 1),  # (width, height) of the poster
+    }
+
+
+def _player(video: Video, record: ClipRecord, weights_option: str) -> dict[str, object]:
+    """A video of neurons in reading order, to be scrubbed on its own grid; places are in the video's pixels."""
+    clip = video.clip
+    field = receptive_field(clip.layer, clip.feature)
+    scale = record.frame_size[0] / clip.recipe.first_size[0]  # positions belong to the recipe's first size
+    facts = {  # for the script
+        "layer": clip.layer,
+        "feature": clip.feature,
+        "grid": clip.grid,  # (rows, cols) of neurons
+        "cells": clip.cells,  # (rows, cols) of frames
+        "stride": clip.stride,
+        "fps": clip.fps,
+        "picture": record.frame_size[::-1],  # (width, height) of the frames inside the video
+        "field": [edge * scale for edge in field.box(0, 0)],  # (top, left, bottom, right) of neuron (0, 0)'s
+        "jump": field.jump * scale,  # from one neuron to the next
+    }
+    return {
+        "facts": facts,
+        "video": f"{video.folder}/{VIDEO}",
+        "poster": f"{video.folder}/{POSTER}",
+        "json": f"{video.folder}/{RECORD}",
+        "sheet": Picture(f"{video.folder}/{SHEET}", f"{video.folder}/{SHEET_JPEG}", *record.sheet_size[::-1]),
+        "bytes": record.files[VIDEO].bytes,
+        "size": record.video_size[::-1],  # (width, height)
+        "frames": len(clip.frames),
+        "recipe": clip.recipe.name,
+        "command": words.raster_command(clip, weights_option),
+        "toml": words.own_toml(clip.recipe),
+    }
+
+
+PAGE = StudyPage(
+    pages=video_pages,
+    section=Section("studies/raster_section.html", players, shows_renderings=True, script="raster.js"),
+    home=("studies/raster_home.html", video_cards),
+    recipes=lambda config: (clip.recipe for clip in config_clips(config)),
+    files=video_files,
+)

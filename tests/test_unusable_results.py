@@ -1,4 +1,4 @@
-"""Findings and records of examples with numbers that cannot be: they are named, and cost nothing but themselves."""
+"""Results and records of examples with numbers that cannot be: they are named, and cost nothing but themselves."""
 
 import json
 import os
@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 
+from atlas import studies
 from atlas.cli.settings import with_photos
 from atlas.plan.config import Config
-from atlas.site import misfits
 from atlas.site.build import SiteReport, build_site
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.check import check_site, check_store
-from atlas.site.misfits import fitting_pages
 from atlas.site.pages import make_pages
+from atlas.site.pages.studies import show_study
+from atlas.site.study_page import StudyPage
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import resolve_weights
 from atlas.studies import load_config
+from atlas.studies.examples.page import shown_examples
 
 DATA = Path(__file__).parent / "data"
 MUTATIONS = 2000 if os.environ.get("ATLAS_TORTURE") else 60
@@ -36,14 +38,14 @@ class Copied:
     atlas: Atlas
 
     @property
-    def findings(self) -> list[Path]:
+    def results(self) -> list[Path]:
         return sorted((self.config.store / self.weights.folder / "findings").glob("*.json"))
 
     def result(self, name: str) -> Path:
-        return next(path for path in self.findings if path.stem == name)
+        return next(path for path in self.results if path.stem == name)
 
     def build(self) -> SiteReport:
-        return build_site(self.config, self.weights)
+        return build_site(self.config, self.weights, studies.pages())
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def copied(tmp_path: Path) -> Copied:
     config = replace(config, site=tmp_path / "site")
     weights = resolve_weights(config.store, config.weights)
     assert weights
-    return Copied(config, weights, gather_atlas(config, weights))
+    return Copied(config, weights, gather_atlas(config, weights, studies.pages()))
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -89,11 +91,11 @@ def odd_value(value: Any, chance: random.Random) -> Any:
 
 
 @pytest.mark.torture
-def test_any_one_odd_value_costs_its_finding_at_most(copied: Copied) -> None:
+def test_any_one_odd_value_costs_its_result_at_most(copied: Copied) -> None:
     chance = random.Random(None if os.environ.get("ATLAS_TORTURE") else 11)
     features = {feature.page for feature in copied.atlas.features}
     kinds: dict[str, list[Path]] = {}
-    for file in copied.findings:
+    for file in copied.results:
         kinds.setdefault(file.stem.split("-")[0], []).append(file)
     found = 0
     for _ in range(MUTATIONS):
@@ -101,16 +103,15 @@ def test_any_one_odd_value_costs_its_finding_at_most(copied: Copied) -> None:
         whole = file.read_text()
         path = chance.choice([("found",), *(("found", *rest) for rest in places(json.loads(whole)["found"]))])
         change(file, path, lambda value: odd_value(value, chance))
-        atlas, pages = fitting_pages(copied.atlas)
+        pages, faults = make_pages(replace(copied.atlas))  # nothing is known of the files as they were before
         assert features <= {page.path for page in pages}
-        assert atlas.misfits <= {file.stem}, f"{file.stem} {path}"
-        assert [line.split(": ")[0] for line in atlas.damaged] == [str(file)] * len(atlas.misfits)
-        found += len(atlas.misfits)
+        assert {line.split(": ")[0] for line in faults} <= {str(file)}, f"{file.stem} {path}"
+        found += len(faults)
         file.write_text(whole)
     assert found, "none of them spoils anything: this tests nothing"
 
 
-def test_a_finding_that_fits_no_page_is_named_and_the_rest_is_written(copied: Copied) -> None:
+def test_a_result_that_fits_no_page_is_named_and_the_rest_is_written(copied: Copied) -> None:
     metrics, connections = copied.result("metrics"), copied.result("connections-Mixed_6b")
     change(metrics, ("found", "targets"), lambda targets: targets * 2)
     change(connections, ("found", "fed_by_planned", "0", 0, 0), lambda number: 10**6)
@@ -127,25 +128,22 @@ def test_a_finding_that_fits_no_page_is_named_and_the_rest_is_written(copied: Co
     assert copied.build().damaged == ()
 
 
-def test_two_that_fit_only_apart_are_both_left_out(copied: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
-    def make(atlas: Atlas) -> list[Any]:
-        if not atlas.misfits & {"metrics", "compare"}:
+def test_two_that_fit_only_apart_are_both_left_out(copied: Copied) -> None:
+    def fail(atlas: Atlas) -> list[Any]:
+        if not atlas.unusable & {"metrics", "compare"}:
             raise ValueError
-        return make_pages(atlas)
+        return []
 
-    monkeypatch.setattr(misfits, "make_pages", make)
-    atlas, pages = fitting_pages(copied.atlas)
-    assert {"metrics", "compare"} <= atlas.misfits
-    assert pages
+    _, unusable = show_study(StudyPage(pages=fail), copied.atlas)
+    assert {"metrics", "compare"} <= unusable
 
 
-def test_an_error_of_the_program_is_no_findings(copied: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
-    def make(atlas: Atlas) -> list[Any]:
-        raise ValueError("a slip")
+def test_an_error_of_the_program_is_no_results(copied: Copied) -> None:
+    def fail(atlas: Atlas) -> list[Any]:
+        raise ValueError("a bug")
 
-    monkeypatch.setattr(misfits, "make_pages", make)
-    with pytest.raises(ValueError, match="a slip"):
-        fitting_pages(copied.atlas)
+    with pytest.raises(ValueError, match="a bug"):
+        show_study(StudyPage(pages=fail), copied.atlas)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +159,13 @@ def test_an_error_of_the_program_is_no_findings(copied: Copied, monkeypatch: pyt
 )
 def test_crops_that_cannot_be_cost_their_feature_alone(copied: Copied, key: str, value: object) -> None:
     record = copied.config.store / copied.weights.folder / "examples" / "examples.json"
-    shown = copied.atlas.examples
+    shown = shown_examples(copied.atlas)
     assert shown
     at, target = next((at, one.target) for at, one in enumerate(shown.found.features) if one.crops)
     change(record, ("found", "features", at, "crops", 0, key), lambda _: value)
-    found = gather_atlas(copied.config, copied.weights)
-    assert found.examples
-    assert shown.by_target.keys() - found.examples.by_target.keys() == {target}
+    found = shown_examples(gather_atlas(copied.config, copied.weights, studies.pages()))
+    assert found
+    assert shown.by_target.keys() - found.by_target.keys() == {target}
     assert len(copied.build().damaged) == 1
-    assert len(check_store(copied.config.store)) == (key == "file")
+    assert len(check_store(copied.config.store, studies.pages())) == (key == "file")
     assert check_site(copied.config.site).faults == ()

@@ -1,0 +1,107 @@
+"""What a study gives to the site: each study's `page.py` ends with a `StudyPage`."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from atlas.inception.targets import Term
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job
+from atlas.plan.recipes import Recipe
+from atlas.site.models import HOME, Link, Page
+
+if TYPE_CHECKING:
+    from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
+    from atlas.site.copies import CopySettings, FileCopy, Work
+
+HOME_LINK = Link("Home", HOME)
+
+
+class Mention(NamedTuple):
+    """A page that shows a feature, or a whole layer."""
+
+    term: Term
+    path: str
+    words: str
+
+
+@dataclass(frozen=True)
+class StudyCard:
+    """A study on the home page, and its own page `<name>/index.html`, made from `templates/studies/<name>.html`."""
+
+    name: str
+    title: str
+    sentence: str  # its question, or what it shows
+
+    @property
+    def path(self) -> str:
+        """Path of its page."""
+        return f"{self.name}/{HOME}"
+
+    def page(self, description: str, **body: object) -> Page:
+        """Its page; `body` is what its template needs."""
+        crumbs = (HOME_LINK, Link(self.title, None))
+        return Page(self.path, f"studies/{self.name}.html", self.title, description, crumbs, body)
+
+    def mentions(self, terms: Iterable[Term]) -> Iterator[Mention]:
+        """Its page as the one that shows some features."""
+        return (Mention(term, self.path, self.title) for term in terms)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section on the pages of features.
+
+    Attributes:
+        template: included with `section`, the feature's entry of what `make` returns.
+        make: by number, what the section shows of each feature of a layer; features without an entry have no section.
+        shows_renderings: whether it shows renderings of the feature itself; such sections come first.
+        script: a file of `static/` that a page with this section needs.
+    """
+
+    template: str
+    make: Callable[["Atlas", "LayerEntry"], Mapping[int, object]]
+    shows_renderings: bool = False
+    script: str = ""
+
+
+def nothing(*_: object) -> tuple[()]:
+    """What a study without such a part gives."""
+    return ()
+
+
+@dataclass(frozen=True)
+class StudyPage:
+    """What a study gives to the site; every part is optional.
+
+    Attributes:
+        card: on the home page, where the study has pages.
+        pages: its pages, the one of its card first; none where there is nothing to show.
+        section: on the pages of features.
+        home: a template of a section on the home page, and what it shows; None where there is nothing to show.
+        mentions: which pages show which features, for the list "Elsewhere in this atlas"; the words of a page that is
+            not written are left out.
+        jobs: the renderings that its pages show.
+        recipes: recipes of what it shows that is no rendering, for the method page.
+        rescues: for jobs of features whose rendering shows nothing, the job of the rendering that is shown instead.
+        comparison: by number, another rendering of features of a layer, for the method page to show beside their own.
+        pictures: web copies that its pages show beside those of renderings.
+        files: files that its pages link to, copied as they are.
+        faults: one message for each file in the store that should be shown and cannot.
+        store_faults: the same for `atlas check`, of any store.
+    """
+
+    card: StudyCard | None = None
+    pages: Callable[["Atlas"], Iterable[Page]] = nothing
+    section: Section | None = None
+    home: tuple[str, Callable[["Atlas"], object | None]] | None = None
+    mentions: Callable[["Atlas"], Iterable[Mention]] = nothing
+    jobs: Callable[[Config], Iterable[Job]] = nothing
+    recipes: Callable[[Config], Iterable[Recipe]] = nothing
+    rescues: Callable[[Config, Collection[Job]], Iterable[tuple[Job, Job]]] = nothing
+    comparison: Callable[["Atlas", "LayerEntry"], Mapping[int, "PlannedRendering"]] | None = None
+    pictures: Callable[["Atlas", "CopySettings"], Iterable["Work"]] = nothing
+    files: Callable[["Atlas"], Iterable["FileCopy"]] = nothing
+    faults: Callable[["Atlas"], Iterable[str]] = nothing
+    store_faults: Callable[[Path], Iterable[str]] = nothing
