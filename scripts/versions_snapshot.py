@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from PIL import Image
 
@@ -45,6 +46,7 @@ ENVIRONMENT = {
     "TERM": "dumb",
 }
 ON_CPU = ("--device", "cpu", "--threads", "1")
+MANIFEST = ".atlas-site.json"
 MEASURED = ("octaves", "score_start", "score_shown", "gradient_norm", "pixels_sha256")  # of a record
 _FREE_ROOM = re.compile(r"[\d.]+ [KMGT]?B are free")
 
@@ -252,10 +254,14 @@ def read_folder(folder: Path) -> Part:
 
 
 def read_file(path: Path) -> Any:
-    """What a file holds: its text; of a PNG file hashes and text chunks; of any other a hash."""
+    """What a file holds: its text; of PNG files, archives and manifests what is compared of them; else a hash."""
     data = path.read_bytes()
     if path.suffix == ".png":
         return _read_png(data)
+    if path.suffix == ".zip":
+        return _read_archive(path)
+    if path.name == MANIFEST:
+        return _read_manifest(data)
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -268,6 +274,21 @@ def _read_png(data: bytes) -> Part:
         pixels = f"{image.mode} {image.size} ".encode() + image.tobytes()
         chunks: Part = {str(key): _parsed(text) for key, text in image.info.items() if isinstance(text, str)}
     return {"pixels": _sha256(pixels), **chunks, "file": _sha256(data)}
+
+
+def _read_archive(path: Path) -> Part:
+    """The members of an archive, whose content is that of the folder which was packed."""
+    with ZipFile(path) as archive:
+        return {one.filename: [one.file_size, one.date_time, one.compress_type] for one in archive.infolist()}
+
+
+def _read_manifest(data: bytes) -> Part:
+    """The manifest of a site without the digests of pages, which change with any file of the program."""
+    manifest: Part = json.loads(data)
+    for path, note in manifest["files"].items():
+        if path.endswith(".html"):
+            note.pop("source", None)
+    return manifest
 
 
 def _only(values: Iterable[str]) -> str:
