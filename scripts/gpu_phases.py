@@ -51,8 +51,8 @@ from atlas.store.weights_ids import file_sha256, weights_name
 from atlas.studies import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("msgspec", "pydantic", "imageio_ffmpeg", "ffmpeg", "imageio", "rich", "typer", "werkzeug", "skimage")
-NEEDED += ("pytest", "pynvml")
+NEEDED = ["msgspec", "pydantic", "imageio_ffmpeg", "ffmpeg", "imageio", "rich", "typer", "werkzeug", "skimage"]
+NEEDED += ["pytest", "pynvml"]
 LEFT_FREE = 3 * 10**9  # bytes of the card that somebody else leaves, in the phase about memory
 HOG = """
 import sys, torch
