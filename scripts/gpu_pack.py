@@ -19,7 +19,8 @@ from atlas.render.weights import load_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 PACK = ROOT / "build" / "gpu-check"
-WHEELS = ("msgspec", "ffmpeg-python", "future")  # the encoder, of 65 MiB, stays at home: that phase goes without it
+WHEELS = ("msgspec", "pydantic", "pydantic-core", "annotated-types", "typing-inspection", "ffmpeg-python", "future")
+# The encoder, of 65 MiB, stays at home: that phase goes without it.
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 LEFT_OUT = ("tests/data/", "docs/images/")
 

@@ -51,7 +51,8 @@ from atlas.store.weights_ids import file_sha256, weights_name
 from atlas.studies import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("msgspec", "imageio_ffmpeg", "ffmpeg", "imageio", "rich", "typer", "werkzeug", "skimage", "pytest", "pynvml")
+NEEDED = ["msgspec", "pydantic", "imageio_ffmpeg", "ffmpeg", "imageio", "rich", "typer", "werkzeug", "skimage"]
+NEEDED += ["pytest", "pynvml"]
 LEFT_FREE = 3 * 10**9  # bytes of the card that somebody else leaves, in the phase about memory
 HOG = """
 import sys, torch
@@ -277,7 +278,7 @@ def article_error(setting: Setting, exact: Network) -> float:
 def gpu_tests(setting: Setting) -> Iterator[Found]:
     if not setting.is_cuda:
         raise SkippedError("no CUDA here")
-    if missing := [name for name in ("pytest", "msgspec", "ffmpeg") if find_spec(name) is None]:
+    if missing := [name for name in ("pytest", "msgspec", "pydantic", "ffmpeg") if find_spec(name) is None]:
         raise SkippedError(f"not installed: {', '.join(missing)}")
     options = ["-q", "-m", "gpu", "-p", "no:cacheprovider", "-W", "default"]  # another torch may warn of other things
     command = [sys.executable, "-m", "pytest", *options, "tests/test_gpu.py"]

@@ -7,7 +7,7 @@ from functools import cached_property
 from random import Random
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic import BeforeValidator
 
 from atlas.common.errors import ConfigError
 from atlas.inception.architecture import Size
@@ -29,26 +29,6 @@ def _read_octaves(value: object) -> object:
     if not value or not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise ConfigError("must be a list of at least one table { … }")
     return value
-
-
-def _check_resize(resize: tuple[float, float], info: ValidationInfo) -> tuple[float, float]:
-    if resize[0] > resize[1]:
-        raise ConfigError("must be two factors [least, largest], the least first")
-    if "octaves" not in info.data:  # they are invalid, and reported
-        return resize
-    least, largest = _sizes_seen(info.data["octaves"], resize)
-    if least < MIN_SIZE or largest > LARGEST_SIZE:
-        raise ConfigError(
-            f"the network would see images of {least} to {largest} px, "
-            f"and the sizes allowed are {MIN_SIZE} to {LARGEST_SIZE}"
-        )
-    return resize
-
-
-def _sizes_seen(octaves: "tuple[Octave, ...]", resize: tuple[float, float] | None) -> tuple[int, int]:
-    least, largest = resize or (1.0, 1.0)
-    sizes = [octave.size for octave in octaves]
-    return round(min(sizes) * least), round(max(sizes) * largest)
 
 
 @dataclass(frozen=True)
@@ -86,8 +66,7 @@ class Recipe(Table):
     metric: Metric = "l1"  # distance between the constant and the activations
     constant: Number = 200.0  # C, the large activation that is aimed at
     gradient: Gradient = "sum"  # as it is, divided by the features summed, or by each row's root mean square
-    # Least and largest factor at which the network sees the image; None: 1.
-    resize: Annotated[PositivePair, AfterValidator(_check_resize)] | None = None
+    resize: PositivePair | None = None  # least and largest factor at which the network sees the image; None: 1
     rescue_steps: Annotated[int, Whole(1, MOST_STEPS)] | None = (
         None  # steps at the start in which a row without a gradient is rescued; None: none
     )
@@ -118,7 +97,9 @@ class Recipe(Table):
     @property
     def sizes_seen(self) -> tuple[int, int]:
         """The least and the largest size, in pixels of the shorter side, at which the network may see an image."""
-        return _sizes_seen(self.octaves, self.resize)
+        least, largest = self.resize or (1.0, 1.0)
+        sizes = [octave.size for octave in self.octaves]
+        return round(min(sizes) * least), round(max(sizes) * largest)
 
     def size_seen(self, size: Size, seed: int, octave: int, step: int) -> Size:
         """(height, width) in pixels at which the network sees an image at a step.

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from atlas import studies
 from atlas.plan.config import Config
 from atlas.render.memory import is_out_of_memory
 from atlas.render.renderer import Renderer
 from atlas.store.results import Results, ResultSpec
-from atlas.studies import STUDIES
 from atlas.studies.shared.context import MeasureContext, Measurement
 
 
 def measurements(config: Config) -> Iterator[Measurement]:
     """Everything that a configuration wants measured, study by study."""
-    for study in STUDIES:
+    for study in studies.STUDIES:
         if ask := study.find("measure", "measurements"):
             yield from ask(config)
 

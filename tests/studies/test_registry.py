@@ -1,0 +1,147 @@
+"""A study from outside the package: one registration, and it has its settings, jobs and result like any other."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from atlas import studies
+from atlas.common.errors import ConfigError
+from atlas.plan.jobs import rounds
+from atlas.render.executors.local import Report, run_batches
+from atlas.render.numerics import resolve_numerics
+from atlas.render.renderer import Renderer
+from atlas.store.results import Results
+from atlas.store.weights_ids import write_weights_id
+from atlas.studies import Study, all_jobs, load_config
+from atlas.studies.run import run_studies
+
+MODULES = {
+    "settings": '''
+from dataclasses import dataclass
+from typing import Annotated
+
+from atlas.plan.settings import FeatureListSettings, FeatureTargets, Whole
+
+
+@dataclass(frozen=True)
+class Settings(FeatureListSettings):
+    """Features whose picture is summed up; every field has a default, since no preset has the table."""
+
+    targets: FeatureTargets = ()
+    digits: Annotated[int, Whole(1, 9)] = 3
+''',
+    "jobs": """
+from atlas.plan.jobs import Job
+from toy_study.settings import Settings
+
+
+def jobs(config):
+    recipe = config.get_recipe("tiny")
+    return tuple(Job(target, recipe, config.seed) for target in config.study(Settings).targets)
+""",
+    "result": """
+from dataclasses import dataclass
+
+from atlas.store.results import ResultSpec
+from toy_study.jobs import jobs
+
+
+@dataclass(frozen=True)
+class Brightness:
+    means: tuple[float, ...]
+
+
+BRIGHTNESS = ResultSpec("toy", 1, Brightness, jobs)
+""",
+    "measure": """
+from atlas.studies.shared.context import Measurement
+from toy_study.jobs import jobs
+from toy_study.result import BRIGHTNESS, Brightness
+from toy_study.settings import Settings
+
+
+def measurements(_):
+    yield Measurement(BRIGHTNESS, measure)
+
+
+def measure(context):
+    config = context.results.config
+    digits = config.study(Settings).digits
+    return Brightness(tuple(round(float(context.picture(job).mean()), digits) for job in jobs(config)))
+""",
+}
+TEXT = """
+extends = "demo"
+[features]
+layers = ["Conv2d_1a_3x3"]
+count = 1
+recipe = "tiny"
+only = true
+[recipes.tiny]
+gradient = "rms"
+octaves = [{ size = 75, steps = 2, lr = [0.05, 0.02] }]
+[toy]
+"""
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    package = tmp_path / "outside" / "toy_study"
+    package.mkdir(parents=True)
+    for name, code in {"__init__": "", **MODULES}.items():
+        (package / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.setattr(studies, "STUDIES", (*studies.STUDIES, Study("toy", package="toy_study")))
+    yield package
+    for name in [name for name in sys.modules if name.split(".")[0] == "toy_study"]:
+        del sys.modules[name]
+
+
+def load(folder, more, text=TEXT):
+    file = folder / "atlas.toml"
+    file.write_text(text + more)
+    return replace(load_config(str(file)), store=folder / "store", site=folder / "site")
+
+
+def test_a_study_from_outside_has_settings(toy, tmp_path):
+    from toy_study.settings import Settings
+
+    assert load_config("demo").study(Settings) == Settings()
+    shown = load(tmp_path, 'targets = ["Conv2d_1a_3x3[3]"]\n', TEXT.replace("only = true", ""))
+    assert [str(target) for target in shown.study(Settings).targets] == ["Conv2d_1a_3x3[3]"]
+    assert 3 in shown.features_of("Conv2d_1a_3x3")  # what it names has a page
+    alone = load(tmp_path, 'targets = ["Conv2d_1a_3x3[3]"]\n')
+    assert alone.study(Settings).targets == ()
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, 'targets = ["Conv2d_1a_3x3[32]"]\ndigit = 10\n')
+    assert 'toy.targets[0] = "Conv2d_1a_3x3[32]"' in str(caught.value)
+    assert 'toy.digit = 10: no such key; did you mean "digits"?' in str(caught.value)
+
+
+def test_a_table_of_no_study_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"toy = .*: no such key"):
+        load(tmp_path, "")
+
+
+def test_a_study_from_outside_is_rendered_and_measured(toy, tmp_path, weights):
+    from toy_study.jobs import jobs
+    from toy_study.result import BRIGHTNESS
+    from toy_study.settings import Settings
+
+    config = load(tmp_path, "digits = 2\n")
+    listed = load(tmp_path, 'targets = ["Conv2d_1a_3x3[3]"]\n', TEXT.replace("only = true", "")).study(Settings)
+    config = config.with_study(replace(listed, digits=2))
+    (job,) = jobs(config)
+    assert job in all_jobs(config)
+    cpu = torch.device("cpu")
+    renderer = Renderer(weights, cpu, resolve_numerics(cpu, "fp32", 1))
+    write_weights_id(config.store, weights.id)
+    for batches in rounds([job], "cpu", 1):
+        run_batches(batches, renderer, config.store, Report(), lambda outcome: None)
+    measured: list[str] = []
+    assert run_studies(config, renderer, measured.append) == []
+    assert "toy" in measured
+    (mean,) = Results(config, weights.id).read(BRIGHTNESS).means
+    assert 0 < mean == round(mean, 2) < 1
