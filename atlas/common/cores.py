@@ -67,11 +67,19 @@ def cpu_quota(read: Callable[[Path], str | None]) -> float | None:
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "cpu" not in controllers.split(","):
             continue
-        root, quota = (_CGROUPS / "cpu", _quota_v1) if controllers else (_CGROUPS, _quota_v2)
+        root = _CGROUPS / "cpu" if controllers else _CGROUPS
         group = root / path.lstrip("/")
         # the groups around it too; inside a container the path may be the host's, of which only the root is seen
-        quotas += [quota(folder, read) for folder in (group, *group.parents) if folder.is_relative_to(root)]
+        quotas += [_quota(folder, read) for folder in (group, *group.parents) if folder.is_relative_to(root)]
     return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _quota(folder: Path, read: Callable[[Path], str | None]) -> float | None:
+    """The quota of one control group: "150000 100000" for 1.5 cores, in one file of version 2, or two of version 1."""
+    text = read(folder / "cpu.max")
+    text = text or " ".join((read(folder / f"cpu.cfs_{name}_us") or "").strip() for name in ("quota", "period"))
+    found = re.fullmatch(r"([1-9][0-9]*) ([1-9][0-9]*)", text.strip(), re.ASCII)  # not "max", or -1: no limit
+    return int(found[1]) / int(found[2]) if found else None
 
 
 def shorten_spin(environment: dict[str, str] | os._Environ[str]) -> None:
@@ -82,23 +90,6 @@ def shorten_spin(environment: dict[str, str] | os._Environ[str]) -> None:
     """
     if not any(name in environment for name in _SPIN_VARIABLES):
         environment["GOMP_SPINCOUNT"] = "1000"  # as fast as the default alone; OMP_WAIT_POLICY=PASSIVE cost an eighth
-
-
-def _quota_v2(folder: Path, read: Callable[[Path], str | None]) -> float | None:
-    """Of `cpu.max`, such as "150000 100000", or "max 100000" for no limit."""
-    quota, _, period = (read(folder / "cpu.max") or "").strip().partition(" ")
-    return _ratio(quota, period)
-
-
-def _quota_v1(folder: Path, read: Callable[[Path], str | None]) -> float | None:
-    """Of `cpu.cfs_quota_us`, which is -1 for no limit, and `cpu.cfs_period_us`."""
-    quota, period = (read(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period"))
-    return _ratio(quota.strip(), period.strip())
-
-
-def _ratio(quota: str, period: str) -> float | None:
-    is_limit = quota.isascii() and quota.isdecimal() and period.isascii() and period.isdecimal() and int(period) > 0
-    return int(quota) / int(period) if is_limit and int(quota) > 0 else None
 
 
 def _read(path: Path) -> str | None:

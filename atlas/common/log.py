@@ -57,9 +57,7 @@ def watched(file: Path | None, loud: Loudness) -> Iterator[None]:
     Raises:
         StoreError: the file cannot be written.
     """
-    handlers: list[logging.Handler] = [_Lines("quiet" if loud == "quiet" else loud)]
-    if file:
-        handlers.append(_open(file))
+    handlers = [_Terminal(loud), *([_open(file)] if file else [])]
     token, level, propagates = _loudness.set(loud), _LOGGER.level, _LOGGER.propagate
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.propagate = False
@@ -99,7 +97,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(whole, ensure_ascii=False, default=str)
 
 
-class _Lines(logging.Handler):
+class _Terminal(logging.Handler):
     """Events on standard error, whatever that is at the moment: a progress bar stands in for it."""
 
     def __init__(self, loud: Loudness) -> None:
@@ -107,33 +105,26 @@ class _Lines(logging.Handler):
         self._loud = loud
 
     def emit(self, record: logging.LogRecord) -> None:
+        fields = getattr(record, _FIELDS, {})
+        if self._loud == "quiet":
+            return
         if record.name == _WARNINGS.name:
-            if self._loud != "quiet":
-                sys.stderr.write(f"warning: {record.getMessage().strip().splitlines()[0]}\n")
+            sys.stderr.write(f"warning: {record.getMessage().strip().splitlines()[0]}\n")
         elif record.msg == _NOTICE:
-            if self._loud != "quiet":
-                sys.stderr.write(f"{getattr(record, _FIELDS)['message']}\n")
+            sys.stderr.write(f"{fields['message']}\n")
         elif self._loud == "verbose":
-            fields = " ".join(f"{name}={value}" for name, value in getattr(record, _FIELDS, {}).items())
-            sys.stderr.write(f"{datetime.now():%H:%M:%S} {record.getMessage()} {fields}".rstrip() + "\n")
+            words = [f"{datetime.now():%H:%M:%S}", record.getMessage(), *(f"{k}={v}" for k, v in fields.items())]
+            sys.stderr.write(" ".join(words) + "\n")
 
 
 class _File(logging.FileHandler):
     """A log that cannot be written any more is given up, and the run goes on."""
 
-    def __init__(self, file: Path) -> None:
-        super().__init__(file, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
-        self._is_broken = False
-
     def _open(self) -> Any:
         return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_at_once)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if not self._is_broken:
-            super().emit(record)
-
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  # the standard library's name
-        self._is_broken = True
+        self.setLevel(logging.CRITICAL + 1)
         sys.stderr.write(f"warning: {self.baseFilename}: cannot be written ({sys.exc_info()[1]}); the log ends here\n")
 
     def close(self) -> None:
@@ -143,23 +134,17 @@ class _File(logging.FileHandler):
 
 def _open_at_once(file: str, flags: int) -> int:
     """Open a file without waiting: of a pipe that nobody reads the system would wait for a reader."""
-    if sys.platform == "win32":
-        return os.open(file, flags, 0o666)
-    try:
-        handle = os.open(file, flags | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise OSError(error.errno, "nobody reads at the other end of this pipe", file) from None
-        raise
+    handle = os.open(file, flags | os.O_NONBLOCK, 0o666)
     os.set_blocking(handle, True)  # each event is written whole, however slowly it is read
     return handle
 
 
 def _open(file: Path) -> logging.Handler:
     try:
-        handler = _File(file)
+        handler = _File(file, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
     except OSError as error:
-        raise StoreError(f"{file}: the log cannot be written: {error.strerror}; name another --log-file") from None
+        why = "nobody reads at the other end of this pipe" if error.errno == errno.ENXIO else error.strerror
+        raise StoreError(f"{file}: the log cannot be written: {why}; name another --log-file") from None
     handler.setFormatter(JsonFormatter())
     return handler
 

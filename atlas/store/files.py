@@ -1,12 +1,12 @@
 """Files, one way for each: written whole or not at all, found, swept; and locks on folders."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import platform
 import re
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,9 +17,6 @@ from typing import IO, TypeVar
 from atlas.common import log
 from atlas.common.errors import StoreError
 from atlas.common.paths import read_file
-
-if sys.platform != "win32":
-    import fcntl
 
 TEMPORARY = ".tmp"
 MOST_JSON = 2**20  # bytes of a note or a record in a store; a few thousand is what they have
@@ -268,7 +265,7 @@ def _create(temporary: Path) -> IO[bytes]:
     while True:
         file = open(temporary, "xb")  # noqa: SIM115 (the caller closes it)
         _lock(file.fileno(), wait=True)
-        if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
+        if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()
 
@@ -288,8 +285,6 @@ def _remove_if_abandoned(path: Path) -> bool:
 
 def _lock(handle: int, *, wait: bool) -> bool | None:
     """Lock an open file until it is closed; whether that was possible, and None where there are no locks."""
-    if sys.platform == "win32":
-        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
