@@ -41,11 +41,9 @@ def least_cores(machine: int, affinity: int | None, quota: float | None, environ
         quota: cores' worth of time that its control group has; None: no limit. Rounded up.
         environment: variables, of which `VARIABLES` count where they are positive whole numbers.
     """
-    limits = [Cores(machine, "the machine's cores")]
-    if affinity is not None:
-        limits.append(Cores(max(1, affinity), "the CPU affinity"))
-    if quota is not None:
-        limits.append(Cores(max(1, math.ceil(quota)), "the CPU quota"))
+    whole = None if quota is None else math.ceil(quota)
+    known = {"the machine's cores": machine, "the CPU affinity": affinity, "the CPU quota": whole}
+    limits = [Cores(max(1, count), source) for source, count in known.items() if count is not None]
     for name in VARIABLES:
         first = environment.get(name, "").partition(",")[0].strip()  # OpenMP takes one number for each level of nesting
         if re.fullmatch(r"0*[1-9][0-9]{0,5}", first, re.ASCII):
@@ -62,7 +60,7 @@ def cpu_quota(read: Callable[[Path], str | None]) -> float | None:
     Returns:
         The least quota of its group and of those around it; None without a limit, or without control groups.
     """
-    quotas: list[float | None] = []
+    quotas = list[float | None]()
     for line in (read(Path("/proc/self/cgroup")) or "").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "cpu" not in controllers.split(","):

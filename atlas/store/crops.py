@@ -1,7 +1,6 @@
 """Crops of pictures in a store: an image ↔ a lossless WebP file, named by its pixels so that none lies twice."""
 
 import hashlib
-import io
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from PIL import Image
 
 from atlas.common.errors import StoreError
 from atlas.store.files import walk, write_if_changed
-from atlas.store.media import open_picture
+from atlas.store.media import encoded, open_picture
 from atlas.store.records import WeightsId
 
 FOLDER = "examples"
@@ -47,10 +46,11 @@ def write_crop(folder: Path, image: Image.Image) -> str:
         StoreError: the file cannot be written.
     """
     name = crop_name(image)
-    if not _is_whole(folder / CROPS / name):
-        buffer = io.BytesIO()
-        Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", lossless=True, exact=True)
-        write_if_changed(folder / CROPS / name, buffer.getvalue(), sync=False)
+    try:
+        open_crop(folder / CROPS / name)
+    except StoreError:  # it is not there, or not whole
+        bare = Image.frombytes("RGB", image.size, image.tobytes())
+        write_if_changed(folder / CROPS / name, encoded(bare, "WEBP", lossless=True, exact=True), sync=False)
     return name
 
 
@@ -67,14 +67,6 @@ def open_crop(path: Path) -> Image.Image:
     if crop_name(picture) != path.name:
         raise StoreError(f"{path}: its pixels are not those of its name; {_REMEDY}")
     return picture
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        open_crop(path)
-    except StoreError:
-        return False
-    return True
 
 
 def has_crop(folder: Path, name: str) -> bool:

@@ -254,10 +254,10 @@ def _identity(folder: Path) -> tuple[int, int]:
 def _host() -> str:
     """What tells this host, since it was started, from others: 8 hexadecimal digits."""
     try:
-        boot = _BOOT.read_text(encoding="ascii")
+        name = _BOOT.read_text(encoding="ascii")
     except OSError:  # a system that has no such number
-        boot = ""
-    return hashlib.sha256(f"{platform.node()} {boot}".encode(errors="replace")).hexdigest()[:8]
+        name = platform.node()
+    return hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8]
 
 
 def _create(temporary: Path) -> IO[bytes]:

@@ -1,7 +1,6 @@
 """PNG masters with their provenance inside: pixels and `Record` ↔ one file, fresh by content and never half there."""
 
 import hashlib
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,9 @@ from atlas.common.errors import StoreError
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import LARGEST_SIZE
 from atlas.store.files import walk, write_atomically
-from atlas.store.media import open_picture
+from atlas.store.media import encoded, open_picture
 from atlas.store.records import Record, WeightsId
-from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
+from atlas.store.weights_ids import WEIGHTS_FILE, known_weights
 
 KEY = "atlas"  # of the PNG's iTXt chunk
 PHOTOS = "photos"  # the folder of a store whose pictures are no masters
@@ -48,9 +47,8 @@ def write_master(path: Path, pixels: bytes, record: Record) -> None:
     """
     info = PngImagePlugin.PngInfo()
     info.add_itxt(KEY, record.to_json())
-    buffer = io.BytesIO()
-    Image.frombytes("RGB", (record.width, record.height), pixels).save(buffer, "PNG", pnginfo=info)
-    write_atomically(path, buffer.getvalue())
+    picture = Image.frombytes("RGB", (record.width, record.height), pixels)
+    write_atomically(path, encoded(picture, "PNG", pnginfo=info))
 
 
 def read_record(path: Path) -> Record:
@@ -128,12 +126,9 @@ def unknown_folders(store: Path) -> Iterator[str]:
     except OSError as error:
         yield f"{store}: cannot be read: {error.strerror}; allow this user to read it"
         return
+    known = {weights.folder for weights in known_weights(store)}
     for folder in folders:
-        try:
-            is_unknown = read_weights_id(folder / WEIGHTS_FILE).folder != folder.name
-        except StoreError:
-            is_unknown = True
-        if is_unknown and _may_hold_masters(folder):
+        if folder.name not in known and _may_hold_masters(folder):
             yield (
                 f"{folder}: not shown: its {WEIGHTS_FILE} cannot be read, or is of a folder of another name: allow "
                 "this user to read it, give the folder its name again, or render with these weights once more"

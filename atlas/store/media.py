@@ -44,6 +44,13 @@ def damage_refused(path: Path, remedy: str) -> Iterator[None]:
         raise StoreError(f"{path}: missing or damaged: {error}; {remedy}") from None
 
 
+def encoded(picture: Image.Image, kind: str, **settings: object) -> bytes:
+    """The bytes of a picture's file; arguments as of `Image.save`."""
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
 def media_fault(path: Path, *, is_copy: bool = False) -> str | None:
     """Find out whether a picture or a video is whole.
 

@@ -5,8 +5,6 @@ file says. Beside it a note for each name that its file had lets a store that is
 from outside. Earlier versions took the pixels of every file as sRGB and kept its profile: what they kept is read too.
 """
 
-import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -24,8 +22,8 @@ from atlas.inception.architecture import Size
 from atlas.plan.recipes import Octave, octave_size
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo, StartPhoto
 from atlas.store.files import MOST_JSON, walk, write_atomically, write_if_changed
-from atlas.store.masters import PHOTOS
-from atlas.store.media import open_picture
+from atlas.store.masters import PHOTOS, pixels_sha256
+from atlas.store.media import encoded, open_picture
 from atlas.store.picture_files import COLOURS, convert_to_srgb, decode, read_bytes, sha256_of
 from atlas.store.records import read_json
 
@@ -150,7 +148,7 @@ def _read_kept(path: Path) -> tuple[Image.Image, _Header]:
         picture = image.convert("RGB")
         header = _header_of(image)
     picture.info = {}  # earlier versions kept the profile, which Pillow would write into copies
-    if header.digest != _pixels_sha256(picture):
+    if header.digest != pixels_sha256(picture.tobytes()):
         raise StoreError(f"{path}: its pixels are not those that were kept; {_REMEDY}")
     return picture, header
 
@@ -214,16 +212,10 @@ def _reduce(picture: Image.Image) -> Image.Image:
 
 def _png(picture: Image.Image, *, is_srgb: bool) -> bytes:
     info = PngImagePlugin.PngInfo()
-    info.add_itxt(_KEY, _pixels_sha256(picture))
+    info.add_itxt(_KEY, pixels_sha256(picture.tobytes()))
     if is_srgb:
         info.add_itxt(_COLOURS, COLOURS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=info, icc_profile=None)
-    return buffer.getvalue()
-
-
-def _pixels_sha256(picture: Image.Image) -> str:
-    return hashlib.sha256(picture.tobytes()).hexdigest()
+    return encoded(picture, "PNG", pnginfo=info, icc_profile=None)
 
 
 def _find_noted(store: Path, named: StartPhoto) -> Photo | None:

@@ -11,7 +11,7 @@ from atlas.common.paths import read_file
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.store.files import walk, write_atomically
-from atlas.store.media import damage_refused, has_all_boxes
+from atlas.store.media import damage_refused, encoded, has_all_boxes
 from atlas.store.records import Record
 
 SIDE = 160  # pixels of a stage at most
@@ -57,10 +57,9 @@ def write_stages(master: Path, stages: Sequence[Image.Image], record: Record) ->
         strip.paste(stage.resize((side, side), Image.Resampling.LANCZOS), (at * side, 0))
     exif = Image.Exif()
     exif[_DESCRIPTION] = record.pixels_sha256
-    buffer = io.BytesIO()
+    settings = {"quality": QUALITY, "subsampling": "4:4:4", "speed": 6, "exif": exif.tobytes()}
     # one thread, since the bytes depend on the number
-    strip.save(buffer, "AVIF", quality=QUALITY, subsampling="4:4:4", speed=6, max_threads=1, exif=exif.tobytes())
-    write_atomically(stages_path(master), buffer.getvalue())
+    write_atomically(stages_path(master), encoded(strip, "AVIF", max_threads=1, **settings))
 
 
 def find_stages(master: Path, job: Job, record: Record) -> Path | None:

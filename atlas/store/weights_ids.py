@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -67,6 +68,16 @@ def noted_input(store: Path, weights: WeightsId) -> InputMap | None:
         return None
 
 
+def known_weights(store: Path) -> list[WeightsId]:
+    """The weights that a store has masters of, sorted by folder; damaged notes and renamed folders are left out."""
+    known = []
+    for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
+        with suppress(StoreError):  # `atlas check` names it
+            weights = read_weights_id(path)
+            known += [weights] if weights.folder == path.parent.name else []
+    return known
+
+
 def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
     """The weights that a source can mean, out of those that a store has masters of, sorted by folder.
 
@@ -77,14 +88,7 @@ def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
     Raises:
         WeightsError: the file of weights cannot be read.
     """
-    known = []
-    for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
-        try:
-            weights = read_weights_id(path)
-        except StoreError:
-            continue  # `atlas check` names it
-        if weights.folder == path.parent.name:  # nothing of a folder that was renamed would be found
-            known.append(weights)
+    known = known_weights(store)
     if by_folder := [weights for weights in known if weights.folder == Path(source).name]:
         return by_folder
     if source not in BUILT_IN_WEIGHTS and is_there(Path(source)) and not is_folder(Path(source)):
