@@ -1,4 +1,4 @@
-"""What a run says of itself: events → one JSON object a line in a file, and how much of it a person wants to see."""
+"""The log of a run: events, as lines of JSON in a file, and on the terminal as --quiet and --verbose ask."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ _loudness: ContextVar[Loudness] = ContextVar("loudness", default="normal")
 
 
 def event(name: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """Say that something happened; nothing comes of it unless somebody watches.
+    """Log that something happened; without effect outside of `watched`.
 
     Args:
         name: what happened, such as "rendered".
-        level: of the standard library's logging.
-        fields: what JSON can hold; anything else becomes text.
+        level: a level of the standard library's logging.
+        fields: values for JSON; what JSON cannot hold becomes text.
     """
     _LOGGER.log(level, name, extra={_FIELDS: fields})
 
 
 def notice(message: str) -> None:
-    """Say what a person should know now: why nothing seems to happen, such as that another run is waited for."""
+    """Tell the user why nothing seems to happen, such as that the run waits for another one."""
     event(_NOTICE, message=message)
 
 
 def loudness() -> Loudness:
-    """How much a person wants to see of the run that is watched."""
+    """How much of the watched run the terminal shows."""
     return _loudness.get()
 
 
 @contextmanager
 def watched(file: Path | None, loud: Loudness) -> Iterator[None]:
-    """Write the events of a run to a file, and its warnings, its end and its errors too.
+    """Log the events of a run, its warnings, and how it ends.
 
     Args:
-        file: appended to, so that a run that goes on has one log; None: no file.
-        loud: "quiet" leaves only failures and errors on the terminal, "verbose" puts every event there.
+        file: the events are appended to it, so that a resumed run has one log; None: no file.
+        loud: "quiet" shows only failures and errors on the terminal, "verbose" every event.
 
     Raises:
         StoreError: the file cannot be written.
@@ -98,7 +98,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Terminal(logging.Handler):
-    """Events on standard error, whatever that is at the moment: a progress bar stands in for it."""
+    """Events on standard error. It is looked up for each event, since a progress bar replaces it."""
 
     def __init__(self, loud: Loudness) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class _Terminal(logging.Handler):
 
 
 class _File(logging.FileHandler):
-    """A log that cannot be written any more is given up, and the run goes on."""
+    """A log that ends when it cannot be written any more, without ending the run."""
 
     def _open(self) -> Any:
         return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_at_once)
@@ -133,9 +133,9 @@ class _File(logging.FileHandler):
 
 
 def _open_at_once(file: str, flags: int) -> int:
-    """Open a file without waiting: of a pipe that nobody reads the system would wait for a reader."""
+    """Open a file; a pipe that nobody reads is an error, and not waited for."""
     handle = os.open(file, flags | os.O_NONBLOCK, 0o666)
-    os.set_blocking(handle, True)  # each event is written whole, however slowly it is read
+    os.set_blocking(handle, True)  # a slow reader gets every event whole
     return handle
 
 
@@ -150,7 +150,7 @@ def _open(file: Path) -> logging.Handler:
 
 
 def _tell_end(error: BaseException) -> None:
-    """Say how a run ended that did not end well."""
+    """Log how a run ended that did not end well."""
     if isinstance(error, AtlasError):
         event("error", level=logging.ERROR, message=str(error), exit_code=error.exit_code)
     elif isinstance(error, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""The three standard streams of this process: always there, always writable, whatever their other ends do."""
+"""The standard streams of this process: always open and writable, whatever happens at their other ends."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 
 def prepare_streams() -> None:
-    """Make the standard streams safe to use: none is closed, and one that breaks during the run becomes /dev/null."""
+    """Open the standard streams that are closed, and let those that break during the run become /dev/null."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their numbers
-        if getattr(sys, name) is None:  # closed by who started it: the next file to be opened would have its number
+        if getattr(sys, name) is None:  # was closed: the next file that is opened would get its number
             stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  # for as long as the process lives
             os.set_inheritable(stream.fileno(), True)
             setattr(sys, name, stream)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files need not be text, nor need a terminal have every sign
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be text, and a terminal may lack characters
         is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
         sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
     for name, title in (("stdout", "standard output"), ("stderr", "standard error")):
         stream = getattr(sys, name)
-        was_given = stream is getattr(sys, f"__{name}__")  # and so has a second owner, who keeps it open
+        was_given = stream is getattr(sys, f"__{name}__")  # and sys.__stdout__ keeps it open
         if was_given and isinstance(stream, io.TextIOWrapper):
             setattr(sys, name, text_stream(SteadyFile(stream.fileno(), title), like=stream))
 
 
 def text_stream(file: SteadyFile, *, like: io.TextIOWrapper) -> io.TextIOWrapper:
-    """A stream that writes to a file, with the encoding and buffering of another stream."""
+    """A text stream that writes to a file, with the encoding and buffering of another stream."""
     by_line = like.line_buffering or like.write_through
     return io.TextIOWrapper(io.BufferedWriter(file), like.encoding, like.errors, newline="\n", line_buffering=by_line)
 
 
 class SteadyFile(io.FileIO):
-    """A file that becomes /dev/null at the first write that fails: a pipe without reader, a full disk.
+    """A file that becomes /dev/null at the first write that fails, as on a pipe without a reader or a full disk.
 
-    One event tells the log. Processes that are started later inherit /dev/null.
+    The log gets one event. Processes that are started later inherit /dev/null.
     """
 
     def __init__(self, number: int, title: str) -> None:
@@ -54,7 +54,7 @@ class SteadyFile(io.FileIO):
         self._is_lost = False
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write bytes, as many as are taken at once; never fails for what is at the other end."""
+        """Write bytes; returns how many were taken. Never fails."""
         try:
             written: int | None = super().write(data)
         except OSError as error:
@@ -70,14 +70,14 @@ class SteadyFile(io.FileIO):
         if self._is_lost:
             return
         self._is_lost = True
-        with suppress(OSError):  # no file can be opened any more: then every later write fails, and is passed over
+        with suppress(OSError):  # no file can be opened any more: every later write fails, and is ignored
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
             os.close(null)
-        from atlas.common import log  # rarely needed, and this module is imported before anything else
+        from atlas.common import log  # rarely needed, and this module is imported first
 
         why = error.strerror or str(error)
         log.event("stream lost", stream=self._title, why=why)
-        # of a reader that has seen enough, such as head, nothing is said
+        # EPIPE: the reader, such as head, wants no more
         if self._title == "standard output" and error.errno != errno.EPIPE:
             sys.stderr.write(f"warning: {self._title} takes no more text ({why}); the run continues without it\n")

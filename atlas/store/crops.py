@@ -1,4 +1,4 @@
-"""Crops of pictures in a store: an image ↔ a lossless WebP file, named by its pixels so that none lies twice."""
+"""Crops of pictures in a store: lossless WebP files, each named by its pixels so that no crop is kept twice."""
 
 import hashlib
 import re
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[0-9a-f]{24}\.webp")
 
 
 def examples_folder(store: Path, weights: WeightsId) -> Path:
-    """Where the examples of a network's features lie."""
+    """The folder of the examples of some weights' features."""
     return store / weights.folder / FOLDER
 
 
@@ -33,7 +33,7 @@ def crop_name(image: Image.Image) -> str:
 
 
 def write_crop(folder: Path, image: Image.Image) -> str:
-    """Keep a crop, with no other data than its pixels.
+    """Write a crop, without any metadata.
 
     Args:
         folder: of the examples.
@@ -70,7 +70,7 @@ def open_crop(path: Path) -> Image.Image:
 
 
 def has_crop(folder: Path, name: str) -> bool:
-    """Whether a folder of crops has one of this name, which a record may have made up."""
+    """Whether a folder of crops has a file of this name. The name comes from a record, and may be anything."""
     return _NAME.fullmatch(name) is not None and (folder / name).is_file()
 
 
@@ -80,7 +80,7 @@ def list_crops(store: Path) -> Iterator[Path]:
 
 
 def remove_crops(folder: Path, keep: Collection[str]) -> None:
-    """Remove the crops of an earlier run: they may show what a person no longer wants kept.
+    """Remove the crops of an earlier run: they may show what the user no longer wants kept.
 
     Args:
         folder: of the examples.

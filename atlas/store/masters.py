@@ -1,4 +1,4 @@
-"""PNG masters with their provenance inside: pixels and `Record` ↔ one file, fresh by content and never half there."""
+"""Masters: the PNG files of a store, each with its pixels and its provenance, a `Record`."""
 
 import hashlib
 import re
@@ -17,14 +17,14 @@ from atlas.store.weights_ids import WEIGHTS_FILE, known_weights
 
 KEY = "atlas"  # of the PNG's iTXt chunk
 PHOTOS = "photos"  # the folder of a store whose pictures are no masters
-MOST_BYTES = 4 * LARGEST_SIZE**2  # of a file: more than the largest picture takes uncompressed, and its record
+MOST_BYTES = 4 * LARGEST_SIZE**2  # of a file: more than the largest picture, uncompressed, and its record
 _REMEDY = "render it again"
 _WEIGHTS_FOLDER = re.compile(r".+-[0-9a-f]{8}")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def master_path(store: Path, weights: WeightsId, job: Job) -> Path:
-    """Where a job's master lies: `<store>/<weights>-<sha8>/<recipe>-<digest8>/<slug>.png`."""
+    """The path of a job's master: `<store>/<weights>-<sha8>/<recipe>-<digest8>/<slug>.png`."""
     path = store / weights.folder / job.path
     return path.with_name(f"{path.stem}{weights.path_suffix(job.recipe)}.png")
 
@@ -38,7 +38,7 @@ def write_master(path: Path, pixels: bytes, record: Record) -> None:
     """Write a master, atomically.
 
     Args:
-        path: where.
+        path: of the master.
         pixels: RGB bytes, row by row, 3·width·height of them.
         record: its provenance.
 
@@ -58,7 +58,7 @@ def read_record(path: Path) -> Record:
         StoreError: not there, not a master, or cut off.
     """
     with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
-        text = image.info.get(KEY)  # its chunk stands before the pixels, so that reading it is quick
+        text = image.info.get(KEY)  # it stands before the pixels, so that reading it is quick
         assert image.fp
         image.fp.seek(-len(_PNG_END), 2)
         if image.fp.read() != _PNG_END:
@@ -82,7 +82,7 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
     """
     record = read_record(path)
     with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
-        if image.size != (record.width, record.height):  # before memory is taken for a size that a person made up
+        if image.size != (record.width, record.height):  # before memory is taken for a size that somebody made up
             raise StoreError(f"{path}: its size is not that of its record, so it was edited; {_REMEDY}")
         if max(image.size) > LARGEST_SIZE:
             raise StoreError(f"{path}: larger than the {LARGEST_SIZE} px that are rendered; {_REMEDY}")
@@ -93,32 +93,32 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
 
 
 def find_record(
-    path: Path, job: Job, weights: WeightsId, precision: str | None = None, *, look_at_pixels: bool = False
+    path: Path, job: Job, weights: WeightsId, precision: str | None = None, *, check_pixels: bool = False
 ) -> Record | None:
     """The record of a job's master if that is fresh, else None. Mere existence is not freshness.
 
     Args:
-        path: where the master would lie.
+        path: of the master.
         job: target, recipe, seed and start.
         weights: by which it would be rendered.
         precision: resolved precision; None if any will do.
-        look_at_pixels: open the picture too, which takes some milliseconds, so that a damaged one is not fresh.
+        check_pixels: decode the picture too, which takes some milliseconds, so that a damaged one is not fresh.
     """
     try:
-        record = open_master(path)[1] if look_at_pixels else read_record(path)
+        record = open_master(path)[1] if check_pixels else read_record(path)
     except StoreError:
         return None
     return record if record.is_of(job, weights, precision) else None
 
 
 def list_masters(store: Path) -> Iterator[Path]:
-    """Every file of a store, or of stores inside it, that carries a master's name, sorted."""
+    """The paths of all masters of a store, or of stores inside it, sorted."""
     found = (path for path in walk(store) if path.suffix == ".png" and path.parent.name != PHOTOS)
     return (path for path in found if not path.name.startswith("."))
 
 
 def unknown_folders(store: Path) -> Iterator[str]:
-    """One line for each folder of masters that is not shown, since no readable note tells its weights; sorted."""
+    """One line for each folder of masters that are not shown, since no readable note tells their weights; sorted."""
     try:
         folders = sorted(path for path in store.iterdir() if _WEIGHTS_FOLDER.fullmatch(path.name))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Frames → MP4, poster and contact sheet: the masters of a clip, encoded by ffmpeg. Equal frames, equal bytes."""
+"""Encode the masters of a clip as MP4, poster and contact sheet, with ffmpeg. Equal frames give equal bytes."""
 
 import subprocess
 import tempfile
@@ -26,7 +26,7 @@ from atlas.store.masters import master_path, open_master
 from atlas.store.media import encoded
 from atlas.store.records import WeightsId
 
-# Scrubbing jumps: a keyframe for each row of cells, and no frame that waits for a later one.
+# For scrubbing: a keyframe for each row of cells, and no frame that depends on a later one.
 _CODEC = {
     "vcodec": "libx264",
     "preset": "slow",
@@ -47,24 +47,24 @@ _SHEET_JPEG = {"quality": 70}
 _SHEET_CELL = 96  # pixels of a frame in the contact sheet, at most
 _SHEET_SIDE = 4096  # pixels of the contact sheet, at most
 _GAP = 2  # pixels between frames in it
-_GROUND = (20, 20, 20)  # the grey that shows there
-_LINES = 5  # of ffmpeg's last words, in a message
+_GROUND = (20, 20, 20)  # grey
+_LINES = 5  # of ffmpeg's output, in a message
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What became of a clip."""
+    """The result of encoding a clip."""
 
     clip: Clip
     folder: Path
     record: ClipRecord | None  # None: not encoded
     was_fresh: bool = False
-    missing: int = 0  # frames that are not in the store, for which the video waits
+    missing: int = 0  # frames that are not in the store yet
     error: VideoError | None = None
 
     @property
     def video(self) -> Path:
-        """The file to be played."""
+        """The path of the MP4 file."""
         return self.folder / clips.VIDEO
 
 
@@ -137,29 +137,29 @@ def encoder_identity(clip: Clip) -> str:
 
 
 def _write_video(clip: Clip, path: Path, frames: Iterator[Image.Image]) -> tuple[Image.Image, Image.Image]:
-    """Send frames to ffmpeg one by one; returns the first as it is, and the last as the video has it."""
+    """Send frames to ffmpeg one by one; returns the first frame, and the last one with even sides."""
     first = next(frames)
     last = _even(first)
     command = _command(clip, path, (last.height, last.width))
-    with tempfile.TemporaryFile() as words:  # a file never fills up, as a pipe that nobody reads does
+    with tempfile.TemporaryFile() as output:  # a pipe would fill up, since it is read at the end
         try:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words)
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=output)
         except OSError as error:
             raise _failure(clip, f"{command[0]} cannot be run: {error.strerror}") from None
         with process:
             try:
                 assert process.stdin
-                with suppress(BrokenPipeError), process.stdin as pipe:  # ffmpeg gave up, and its words say why
+                with suppress(BrokenPipeError), process.stdin as pipe:  # ffmpeg gave up, and its output says why
                     pipe.write(last.tobytes())
                     for frame in frames:
                         last = _even(frame)
                         pipe.write(last.tobytes())
                 code = process.wait()
             finally:
-                process.kill()  # where a frame could not be read, or someone interrupted
+                process.kill()  # after an error or Ctrl-C
         if code:
-            words.seek(0)
-            lines = [line.strip() for line in words.read().decode(errors="replace").split("\n") if line.strip()]
+            output.seek(0)
+            lines = [line.strip() for line in output.read().decode(errors="replace").split("\n") if line.strip()]
             raise _failure(clip, " / ".join(lines[-_LINES:]) or f"code {code}")
     return first, last
 
@@ -167,9 +167,9 @@ def _write_video(clip: Clip, path: Path, frames: Iterator[Image.Image]) -> tuple
 def _command(clip: Clip, path: Path, size: Size) -> list[str]:
     height, width = size
     source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=clip.fps)
-    # swscale converts by BT.601 unless told; the frames must carry the tags, or the encoder leaves them out
+    # swscale's default is BT.601; without tags on the frames the encoder writes none
     video = source.filter("scale", **_SCALE).filter("format", "yuv420p").filter("setparams", **_COLOUR)
-    target = {"format": "mp4", "filename": str(path)}  # the name, which is for the moment, does not say so
+    target = {"format": "mp4", "filename": str(path)}  # the temporary name has no ending
     output = ffmpeg.output(video, **target, **_codec(clip))
     output = output.overwrite_output().global_args("-hide_banner", "-loglevel", "error")
     command: list[str] = output.compile(cmd=_find_ffmpeg()[0])
@@ -181,7 +181,7 @@ def _codec(clip: Clip) -> dict[str, object]:
 
 
 def _contact_sheet(clip: Clip, path: Path) -> Image.Image:
-    """All frames as the video shows them, each at its cell."""
+    """All frames of a video, each at its cell."""
     rows, cols = clip.cells
     largest = min(_SHEET_CELL, _SHEET_SIDE // max(clip.cells) - _GAP)
     tiles = [_shrink(frame, largest) for frame in _read_video(clip, path)]
@@ -205,7 +205,7 @@ def _read_video(clip: Clip, path: Path) -> Iterator[NDArray[np.uint8]]:
     if not path.stat().st_size:
         raise _failure(clip, "the video cannot be read back: it is empty")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # imageio-ffmpeg lets go of its pipes without closing them
+        warnings.simplefilter("ignore", ResourceWarning)  # imageio-ffmpeg does not close its pipes
         try:
             yield from iio.imiter(path, plugin="FFMPEG", extension=".mp4")
         except (OSError, RuntimeError, IndexError) as error:
@@ -213,13 +213,13 @@ def _read_video(clip: Clip, path: Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def _even(picture: Image.Image) -> Image.Image:
-    """A picture with even sides, as yuv420p wants them: the last row and column are repeated, nothing resampled."""
+    """A picture with even sides, for yuv420p: an odd one gets its last row or column twice."""
     odd = ((0, picture.height % 2), (0, picture.width % 2), (0, 0))
     return Image.fromarray(np.pad(np.asarray(picture), odd, mode="edge"))
 
 
 def _find_ffmpeg() -> tuple[str, str]:
-    """The program and its version."""
+    """The path and the version of ffmpeg."""
     try:
         return imageio_ffmpeg.get_ffmpeg_exe(), imageio_ffmpeg.get_ffmpeg_version()
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
