@@ -10,7 +10,6 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -64,9 +63,7 @@ class Decoded:
     """A decoded picture file."""
 
     picture: Image.Image  # upright, in RGB, without metadata
-    size: tuple[
-        int, int
-    ]  # (width, height) in the file, upright; a large picture is decoded at half of it
+    size: tuple[int, int]  # (width, height) in the file, upright; a large picture is decoded at half of it
     is_converted: bool  # whether its colour profile changed its pixels
 
 
@@ -216,6 +213,8 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
     """Convert grey of 16 or 32 bits to 8 bits. Pillow itself would clip at 255."""
+    import numpy as np  # rarely needed, and the site is made without it
+
     values = np.asarray(image.convert("F"))
     if not np.isfinite(values).all():
         raise ValueError("it holds NaN or infinity, which are no brightness")
