@@ -426,7 +426,7 @@ def test_a_colour_profile_without_a_byte_is_damage(tmp_path):
     path.write_bytes(whole[:-12] + chunk(b"iCCP", b"") + whole[-12:])
     with pytest.raises(AtlasError, match="damaged"):
         open_master(path)
-    assert find_record(path, JOB, RECORD.weights, look_at_pixels=True) is None
+    assert find_record(path, JOB, RECORD.weights, check_pixels=True) is None
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow speaks of animations that are none, and goes on
@@ -444,7 +444,7 @@ def test_a_master_of_mutated_bytes_is_whole_or_refused(tmp_path):
                 read(path)
             except AtlasError as error:
                 assert str(path) in str(error)
-        if found := find_record(path, JOB, RECORD.weights, look_at_pixels=True):
+        if found := find_record(path, JOB, RECORD.weights, check_pixels=True):
             assert found.pixels_sha256 == RECORD.pixels_sha256
 
     check()

@@ -96,7 +96,7 @@ def test_a_link_in_a_store_is_read_by_what_it_shows_and_never_written_through(pr
     assert not (crops / "crops" / name).is_symlink()
     clip = store / WEIGHTS.folder / "clip.json"
     clip.symlink_to(precious)
-    with pytest.raises(StoreError, match="not JSON"):
+    with pytest.raises(StoreError, match="not a record"):
         read_clip(clip)
     assert precious.read_bytes() == PRECIOUS
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -192,10 +193,10 @@ def test_what_a_file_of_weights_is_taken_to_expect_is_said_until_somebody_says_i
     said = "taken to expect 2x - 1"
     first = go()
     assert said in first.stderr
-    assert read_record(first.stdout.strip()).input == "2x-1"
+    assert read_record(Path(first.stdout.strip())).input == "2x-1"
     assert said not in go().stderr  # the store notes it
     second = go("--weights-input", "x")
     assert said not in second.stderr
     assert second.stdout.strip().endswith("~x.png")
-    assert open_master(second.stdout.strip())[1].input == "x"
+    assert open_master(Path(second.stdout.strip()))[1].input == "x"
     safetensors.torch.load_file(weights_file)  # and the file is as it was

@@ -15,7 +15,7 @@ import pytest
 import typer.main
 
 from atlas.cli import app
-from atlas.common.streams import SteadyStream
+from atlas.common.streams import SteadyFile, text_stream
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="closes streams by their numbers")
 
@@ -107,10 +107,13 @@ class Breaking(io.FileIO):
 
 def break_stream(monkeypatch, name, title, file, code):
     """Put a stream that breaks into the place of one of this process."""
-    raw = Breaking(file, "w")
+
+    class Steady(SteadyFile, Breaking):
+        pass
+
+    raw = Steady(os.open(file, os.O_WRONLY | os.O_CREAT), title)
     raw.code = code
-    stream = SteadyStream(io.BufferedWriter(raw), title, like=io.TextIOWrapper(io.BytesIO(), "utf-8"))
-    monkeypatch.setattr(sys, name, stream)
+    monkeypatch.setattr(sys, name, text_stream(raw, like=io.TextIOWrapper(io.BytesIO(), "utf-8")))
 
 
 @pytest.mark.parametrize("code", [errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EDQUOT])
@@ -150,10 +153,11 @@ def test_a_pipe_that_is_full_and_must_not_be_waited_for_is_waited_for(tmp_path):
     with open(tmp_path / "out", "wb") as out:
         reader = subprocess.Popen(["sh", "-c", "sleep 0.3; cat"], stdin=reading, stdout=out)
     os.close(reading)
-    with SteadyStream(open(writing, "wb"), "standard output", like=like) as stream:
+    with text_stream(SteadyFile(writing, "standard output"), like=like) as stream:
         for line in lines.splitlines(keepends=True):
             stream.write(line)
             stream.flush()
+    os.close(writing)
     assert reader.wait(timeout=20) == 0
     assert (tmp_path / "out").read_text() == lines
 

@@ -1,4 +1,4 @@
-"""How many cores this process may use, and who says so."""
+"""How many CPU cores this process may use, and what limits them."""
 
 import math
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# what batch systems and OpenMP call the cores of a process: OpenMP, Slurm, Grid Engine, LSF
+# the number of cores in OpenMP, Slurm, Grid Engine, LSF
 VARIABLES = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "NSLOTS", "LSB_DJOB_NUMPROC")
 _SPIN_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -15,7 +15,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Cores:
-    """A number of cores, at least 1, and what limits it."""
+    """A number of cores, at least 1, and the limit that it comes from."""
 
     count: int
     source: str  # "the machine's cores", "the CPU affinity", "the CPU quota", or a variable of the environment
@@ -27,7 +27,7 @@ def count_cores() -> int:
 
 
 def find_cores() -> Cores:
-    """The cores that this process may use: of all that the machine has, the least that anybody leaves to it."""
+    """The cores that this process may use: the least of all limits."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     return least_cores(os.cpu_count() or 1, affinity, cpu_quota(_read), os.environ)
 
@@ -37,15 +37,13 @@ def least_cores(machine: int, affinity: int | None, quota: float | None, environ
 
     Args:
         machine: cores of the machine.
-        affinity: cores that the process may run on; None: not known.
-        quota: cores' worth of time that its control group has; None: no limit. Rounded up.
+        affinity: cores that the process may run on; None: unknown.
+        quota: CPU time that its control groups allow, in cores; None: no limit. Rounded up.
         environment: variables, of which `VARIABLES` count where they are positive whole numbers.
     """
-    limits = [Cores(machine, "the machine's cores")]
-    if affinity is not None:
-        limits.append(Cores(max(1, affinity), "the CPU affinity"))
-    if quota is not None:
-        limits.append(Cores(max(1, math.ceil(quota)), "the CPU quota"))
+    whole = None if quota is None else math.ceil(quota)
+    known = {"the machine's cores": machine, "the CPU affinity": affinity, "the CPU quota": whole}
+    limits = [Cores(max(1, count), source) for source, count in known.items() if count is not None]
     for name in VARIABLES:
         first = environment.get(name, "").partition(",")[0].strip()  # OpenMP takes one number for each level of nesting
         if re.fullmatch(r"0*[1-9][0-9]{0,5}", first, re.ASCII):
@@ -54,51 +52,42 @@ def least_cores(machine: int, affinity: int | None, quota: float | None, environ
 
 
 def cpu_quota(read: Callable[[Path], str | None]) -> float | None:
-    """The cores' worth of time that the control groups of this process leave to it, by version 2 and 1 of cgroups.
+    """The CPU time that the control groups of this process allow, in cores; for versions 2 and 1 of cgroups.
 
     Args:
         read: the text of a file; None if there is none.
 
     Returns:
-        The least quota of its group and of those around it; None without a limit, or without control groups.
+        The least quota of its group and of the groups around it; None without a limit, or without control groups.
     """
-    quotas: list[float | None] = []
+    quotas = list[float | None]()
     for line in (read(Path("/proc/self/cgroup")) or "").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "cpu" not in controllers.split(","):
             continue
-        root, quota = (_CGROUPS / "cpu", _quota_v1) if controllers else (_CGROUPS, _quota_v2)
+        root = _CGROUPS / "cpu" if controllers else _CGROUPS
         group = root / path.lstrip("/")
-        # the groups around it too; inside a container the path may be the host's, of which only the root is seen
-        quotas += [quota(folder, read) for folder in (group, *group.parents) if folder.is_relative_to(root)]
+        # inside a container the path may be the host's, of which only the root is visible
+        quotas += [_quota(folder, read) for folder in (group, *group.parents) if folder.is_relative_to(root)]
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def shorten_spin(environment: dict[str, str] | os._Environ[str]) -> None:
-    """Let OpenMP's threads sleep soon when they wait; call it before torch is imported.
+def _quota(folder: Path, read: Callable[[Path], str | None]) -> float | None:
+    """The quota of one control group: "150000 100000" for 1.5 cores, in one file of version 2, or two of version 1."""
+    text = read(folder / "cpu.max")
+    text = text or " ".join((read(folder / f"cpu.cfs_{name}_us") or "").strip() for name in ("quota", "period"))
+    found = re.fullmatch(r"([1-9][0-9]*) ([1-9][0-9]*)", text.strip(), re.ASCII)  # not "max", or -1: no limit
+    return int(found[1]) / int(found[2]) if found else None
 
-    By default they wait in a busy loop, which takes the time of whatever else the cores are to do: beside another busy
-    process a step took several times as long (docs/benchmarks/README.md). A variable that a person set stays.
+
+def shorten_spin(environment: dict[str, str] | os._Environ[str]) -> None:
+    """Let waiting threads of OpenMP sleep soon; call it before torch is imported.
+
+    By default they wait in a busy loop, which takes CPU time from other processes: beside another busy process a step
+    took several times as long (docs/benchmarks/README.md). Variables that the user has set are kept.
     """
     if not any(name in environment for name in _SPIN_VARIABLES):
         environment["GOMP_SPINCOUNT"] = "1000"  # as fast as the default alone; OMP_WAIT_POLICY=PASSIVE cost an eighth
-
-
-def _quota_v2(folder: Path, read: Callable[[Path], str | None]) -> float | None:
-    """Of `cpu.max`, such as "150000 100000", or "max 100000" for no limit."""
-    quota, _, period = (read(folder / "cpu.max") or "").strip().partition(" ")
-    return _ratio(quota, period)
-
-
-def _quota_v1(folder: Path, read: Callable[[Path], str | None]) -> float | None:
-    """Of `cpu.cfs_quota_us`, which is -1 for no limit, and `cpu.cfs_period_us`."""
-    quota, period = (read(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period"))
-    return _ratio(quota.strip(), period.strip())
-
-
-def _ratio(quota: str, period: str) -> float | None:
-    is_limit = quota.isascii() and quota.isdecimal() and period.isascii() and period.isdecimal() and int(period) > 0
-    return int(quota) / int(period) if is_limit and int(quota) > 0 else None
 
 
 def _read(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Errors meant for people: each says what was wrong, where, what is allowed and what to do.
+"""Errors for the user: each says what is wrong, where, what is allowed and what to do.
 
 AtlasError              exit code 1   some targets failed, or a check found faults
 ├── ConfigError         exit code 2   usage or configuration
@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 
 class AtlasError(Exception):
-    """Base of every error that the program raises on purpose; its message is shown without a traceback."""
+    """Base of all errors that the program raises on purpose. The message is shown without a traceback."""
 
     exit_code = 1
 
@@ -47,7 +47,7 @@ class VideoError(AtlasError):
 
 
 def shorten(text: str) -> str:
-    """What was given, as a message can hold it: 80 characters at most."""
+    """Cut text for a message: 80 characters at most."""
     return text if len(text) <= 80 else text[:79] + "…"
 
 

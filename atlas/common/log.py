@@ -1,4 +1,4 @@
-"""What a run says of itself: events → one JSON object a line in a file, and how much of it a person wants to see."""
+"""The log of a run: events, as lines of JSON in a file, and on the terminal as --quiet and --verbose ask."""
 
 from __future__ import annotations
 
@@ -26,40 +26,38 @@ _loudness: ContextVar[Loudness] = ContextVar("loudness", default="normal")
 
 
 def event(name: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """Say that something happened; nothing comes of it unless somebody watches.
+    """Log that something happened; without effect outside of `watched`.
 
     Args:
         name: what happened, such as "rendered".
-        level: of the standard library's logging.
-        fields: what JSON can hold; anything else becomes text.
+        level: a level of the standard library's logging.
+        fields: values for JSON; what JSON cannot hold becomes text.
     """
     _LOGGER.log(level, name, extra={_FIELDS: fields})
 
 
 def notice(message: str) -> None:
-    """Say what a person should know now: why nothing seems to happen, such as that another run is waited for."""
+    """Tell the user why nothing seems to happen, such as that the run waits for another one."""
     event(_NOTICE, message=message)
 
 
 def loudness() -> Loudness:
-    """How much a person wants to see of the run that is watched."""
+    """How much of the watched run the terminal shows."""
     return _loudness.get()
 
 
 @contextmanager
 def watched(file: Path | None, loud: Loudness) -> Iterator[None]:
-    """Write the events of a run to a file, and its warnings, its end and its errors too.
+    """Log the events of a run, its warnings, and how it ends.
 
     Args:
-        file: appended to, so that a run that goes on has one log; None: no file.
-        loud: "quiet" leaves only failures and errors on the terminal, "verbose" puts every event there.
+        file: the events are appended to it, so that a resumed run has one log; None: no file.
+        loud: "quiet" shows only failures and errors on the terminal, "verbose" every event.
 
     Raises:
         StoreError: the file cannot be written.
     """
-    handlers: list[logging.Handler] = [_Lines("quiet" if loud == "quiet" else loud)]
-    if file:
-        handlers.append(_open(file))
+    handlers = [_Terminal(loud), *([_open(file)] if file else [])]
     token, level, propagates = _loudness.set(loud), _LOGGER.level, _LOGGER.propagate
     _LOGGER.setLevel(logging.INFO)
     _LOGGER.propagate = False
@@ -99,41 +97,34 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(whole, ensure_ascii=False, default=str)
 
 
-class _Lines(logging.Handler):
-    """Events on standard error, whatever that is at the moment: a progress bar stands in for it."""
+class _Terminal(logging.Handler):
+    """Events on standard error. It is looked up for each event, since a progress bar replaces it."""
 
     def __init__(self, loud: Loudness) -> None:
         super().__init__()
         self._loud = loud
 
     def emit(self, record: logging.LogRecord) -> None:
+        fields = getattr(record, _FIELDS, {})
+        if self._loud == "quiet":
+            return
         if record.name == _WARNINGS.name:
-            if self._loud != "quiet":
-                sys.stderr.write(f"warning: {record.getMessage().strip().splitlines()[0]}\n")
+            sys.stderr.write(f"warning: {record.getMessage().strip().splitlines()[0]}\n")
         elif record.msg == _NOTICE:
-            if self._loud != "quiet":
-                sys.stderr.write(f"{getattr(record, _FIELDS)['message']}\n")
+            sys.stderr.write(f"{fields['message']}\n")
         elif self._loud == "verbose":
-            fields = " ".join(f"{name}={value}" for name, value in getattr(record, _FIELDS, {}).items())
-            sys.stderr.write(f"{datetime.now():%H:%M:%S} {record.getMessage()} {fields}".rstrip() + "\n")
+            words = [f"{datetime.now():%H:%M:%S}", record.getMessage(), *(f"{k}={v}" for k, v in fields.items())]
+            sys.stderr.write(" ".join(words) + "\n")
 
 
 class _File(logging.FileHandler):
-    """A log that cannot be written any more is given up, and the run goes on."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__(file, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
-        self._is_broken = False
+    """A log that ends when it cannot be written any more, without ending the run."""
 
     def _open(self) -> Any:
         return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_at_once)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if not self._is_broken:
-            super().emit(record)
-
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  # the standard library's name
-        self._is_broken = True
+        self.setLevel(logging.CRITICAL + 1)
         sys.stderr.write(f"warning: {self.baseFilename}: cannot be written ({sys.exc_info()[1]}); the log ends here\n")
 
     def close(self) -> None:
@@ -142,30 +133,24 @@ class _File(logging.FileHandler):
 
 
 def _open_at_once(file: str, flags: int) -> int:
-    """Open a file without waiting: of a pipe that nobody reads the system would wait for a reader."""
-    if sys.platform == "win32":
-        return os.open(file, flags, 0o666)
-    try:
-        handle = os.open(file, flags | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise OSError(error.errno, "nobody reads at the other end of this pipe", file) from None
-        raise
-    os.set_blocking(handle, True)  # each event is written whole, however slowly it is read
+    """Open a file; a pipe that nobody reads is an error, and not waited for."""
+    handle = os.open(file, flags | os.O_NONBLOCK, 0o666)
+    os.set_blocking(handle, True)  # a slow reader gets every event whole
     return handle
 
 
 def _open(file: Path) -> logging.Handler:
     try:
-        handler = _File(file)
+        handler = _File(file, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
     except OSError as error:
-        raise StoreError(f"{file}: the log cannot be written: {error.strerror}; name another --log-file") from None
+        why = "nobody reads at the other end of this pipe" if error.errno == errno.ENXIO else error.strerror
+        raise StoreError(f"{file}: the log cannot be written: {why}; name another --log-file") from None
     handler.setFormatter(JsonFormatter())
     return handler
 
 
 def _tell_end(error: BaseException) -> None:
-    """Say how a run ended that did not end well."""
+    """Log how a run ended that did not end well."""
     if isinstance(error, AtlasError):
         event("error", level=logging.ERROR, message=str(error), exit_code=error.exit_code)
     elif isinstance(error, KeyboardInterrupt):

@@ -10,7 +10,7 @@ from typing import IO
 
 
 class PathError(OSError):
-    """Why nothing can be read at a path, in words that follow it. Its caller knows which exit code that has."""
+    """Says why nothing can be read at a path, in words that follow the path. The caller knows the exit code."""
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -18,7 +18,7 @@ class PathError(OSError):
 
 @contextmanager
 def _in_words(missing: str) -> Iterator[None]:
-    """Raise what the system says as a `PathError`."""
+    """Raise each `OSError` as a `PathError`; `missing` says that nothing is there."""
     try:
         yield
     except PathError:
@@ -29,7 +29,7 @@ def _in_words(missing: str) -> Iterator[None]:
 
 
 def is_there(path: Path) -> bool:
-    """Whether something lies at a path; also true where that cannot be known, since reading it then says why."""
+    """Whether something is at a path. True also where that cannot be known: reading it will say why."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):  # a path with a NUL is a ValueError
@@ -40,23 +40,20 @@ def is_there(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder lies at a path; false where that cannot be known."""
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False
+    """Whether a folder is at a path. False where that cannot be known."""
+    return os.path.isdir(path)  # noqa: PTH112  # Path.is_dir raises where a folder may not be entered
 
 
 @_in_words("no such file")
 def check_file(path: Path, most: int) -> None:
-    """Refuse what is no regular file, or is too large, without opening it.
+    """Check that a path is a regular file of limited size, without opening it: opening a pipe would wait for a writer.
 
     Args:
         path: of the file; links are followed.
         most: bytes that it may have.
 
     Raises:
-        PathError: no such file, no regular file, too large, or not to be looked at.
+        PathError: no such file, no regular file, too large, or in a folder that may not be entered.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -68,24 +65,24 @@ def check_file(path: Path, most: int) -> None:
 
 @_in_words("no such file")
 def open_file(path: Path, most: int) -> IO[bytes]:
-    """Open a regular file for reading; arguments and errors as `check_file`, or it may not be read."""
+    """Open a regular file for reading. Arguments and errors: see `check_file`."""
     check_file(path, most)
     return open(path, "rb")
 
 
 @_in_words("no such file")
 def read_file(path: Path, most: int) -> bytes:
-    """The bytes of a regular file; arguments and errors as `check_file`, or it cannot be read."""
+    """Read a whole regular file. Arguments and errors: see `check_file`."""
     with open_file(path, most) as file:
         data = file.read(most + 1)
-    if len(data) > most:  # some of the system's files say that they have 0 bytes
+    if len(data) > most:  # files under /proc say that they have 0 bytes
         raise PathError(errno.EFBIG, f"cannot be read: larger than {most:,} bytes")
     return data
 
 
 @_in_words("no such folder")
 def check_folder(path: Path) -> None:
-    """Refuse what is no folder, or cannot be listed.
+    """Check that a path is a folder that can be listed.
 
     Raises:
         PathError: no such folder, no folder, or not readable.

@@ -1,4 +1,4 @@
-"""Encoded videos in a store: a folder of files and `ClipRecord` ↔ clip.json; fresh by content. No encoder is needed."""
+"""Encoded videos in a store: a folder of files for each clip, and its record in clip.json. Needs no encoder."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ _Size: TypeAlias = tuple[_Side, _Side]
 
 @dataclass(frozen=True)
 class FileNote:
-    """What a file of a clip must be."""
+    """Size and hash of a file of a clip."""
 
     bytes: Count
     sha256: str
@@ -39,7 +39,7 @@ class FileNote:
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """Everything that is known of an encoded video; nothing in it depends on the clock or the machine."""
+    """The provenance of an encoded video. Nothing in it depends on the clock or a path."""
 
     target: str
     recipe_name: str
@@ -54,7 +54,7 @@ class ClipRecord:
     video_size: _Size  # of the video and its poster: the masters', brought to even numbers
     sheet_size: _Size
     encoder: str  # settings and versions
-    source: str  # digest of all frames' pixels and of the encoder: all that the bytes depend on
+    source: str  # `source_digest` of the frames' pixels and the encoder
     files: Mapping[str, FileNote]
     format: Literal[1] = 1
 
@@ -63,7 +63,7 @@ class ClipRecord:
             raise ValueError(f"its files are not {', '.join(FILES)}")
 
     def is_of(self, clip: Clip, weights_sha256: str) -> bool:
-        """Whether this is the video that a clip and weights ask for, whatever its frames look like."""
+        """Whether this is the video that a clip and weights ask for. The frames' pixels are not compared."""
         wanted = (clip_target(clip), clip.recipe.digest, clip.seed, weights_sha256)
         found = (self.target, self.recipe_digest, self.seed, self.weights_sha256)
         layout = (clip.stride, clip.fps, clip.grid, clip.cells)
@@ -87,18 +87,18 @@ class ClipRecord:
 
 
 def clip_target(clip: Clip) -> str:
-    """What a clip is of, in the notation."""
+    """The target of a clip in the notation."""
     return str(feature_target(clip.layer, clip.feature))
 
 
 def clip_folder(store: Path, weights: WeightsId, clip: Clip) -> Path:
-    """Where the files of a clip lie."""
+    """The folder of a clip's files."""
     path = store / weights.folder / clip.path
     return path.with_name(path.name + weights.path_suffix(clip.recipe))
 
 
 def frame_hashes(store: Path, weights: WeightsId, clip: Clip) -> list[str | None]:
-    """The hash of each frame's pixels, as its master's record has it; None: there is no fresh master."""
+    """The hash of each frame's pixels, from its master's record; None: there is no fresh master."""
     records = (find_record(master_path(store, weights, f.job), f.job, weights) for f in clip.frames)
     return [record.pixels_sha256 if record else None for record in records]
 
@@ -109,15 +109,15 @@ def source_digest(hashes: Sequence[str], encoder: str) -> str:
 
 
 def find_clip(store: Path, weights: WeightsId, clip: Clip, encoder: str | None = None) -> ClipRecord | None:
-    """The record of a clip's video if that is fresh, else None.
+    """The record of a clip's video if it is fresh, else None.
 
     Fresh means: made from the frames that the store has now, and every file as it was written.
 
     Args:
         store: folder of masters.
-        weights: whose.
-        clip: which video.
-        encoder: settings and versions; None if any will do.
+        weights: those that rendered the frames.
+        clip: the video.
+        encoder: settings and versions; None: any.
     """
     folder = clip_folder(store, weights, clip)
     try:
@@ -141,7 +141,7 @@ def read_clip(path: Path) -> ClipRecord:
     try:
         return ClipRecord.from_json(read_file(path, MOST_JSON))
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from None
+        raise StoreError(f"{path}: {error}") from None
     except StoreError as error:
         raise StoreError(f"{path}: {error}; encode the video again, with atlas raster or atlas build") from None
 
@@ -162,12 +162,12 @@ def list_clips(store: Path) -> Iterator[Path]:
 
 
 def note_of(data: bytes) -> FileNote:
-    """What a record says of a file."""
+    """The note of a file with this content."""
     return FileNote(len(data), hashlib.sha256(data).hexdigest())
 
 
 def write_clip(folder: Path, files: Mapping[str, bytes], record: ClipRecord) -> None:
-    """Write a clip's files, and its record last, so that nothing half written is taken for fresh.
+    """Write a clip's files, and then its record, so that a half-written clip is never fresh.
 
     Raises:
         StoreError: a file cannot be written.

@@ -1,7 +1,6 @@
-"""Crops of pictures in a store: an image ↔ a lossless WebP file, named by its pixels so that none lies twice."""
+"""Crops of pictures in a store: lossless WebP files, each named by its pixels so that no crop is kept twice."""
 
 import hashlib
-import io
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from PIL import Image
 
 from atlas.common.errors import StoreError
 from atlas.store.files import walk, write_if_changed
-from atlas.store.media import open_picture
+from atlas.store.media import encoded, open_picture
 from atlas.store.records import WeightsId
 
 FOLDER = "examples"
@@ -23,7 +22,7 @@ _NAME = re.compile(r"[0-9a-f]{24}\.webp")
 
 
 def examples_folder(store: Path, weights: WeightsId) -> Path:
-    """Where the examples of a network's features lie."""
+    """The folder of the examples of some weights' features."""
     return store / weights.folder / FOLDER
 
 
@@ -34,7 +33,7 @@ def crop_name(image: Image.Image) -> str:
 
 
 def write_crop(folder: Path, image: Image.Image) -> str:
-    """Keep a crop, with no other data than its pixels.
+    """Write a crop, without any metadata.
 
     Args:
         folder: of the examples.
@@ -47,10 +46,11 @@ def write_crop(folder: Path, image: Image.Image) -> str:
         StoreError: the file cannot be written.
     """
     name = crop_name(image)
-    if not _is_whole(folder / CROPS / name):
-        buffer = io.BytesIO()
-        Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", lossless=True, exact=True)
-        write_if_changed(folder / CROPS / name, buffer.getvalue(), sync=False)
+    try:
+        open_crop(folder / CROPS / name)
+    except StoreError:  # it is not there, or not whole
+        bare = Image.frombytes("RGB", image.size, image.tobytes())
+        write_if_changed(folder / CROPS / name, encoded(bare, "WEBP", lossless=True, exact=True), sync=False)
     return name
 
 
@@ -69,16 +69,8 @@ def open_crop(path: Path) -> Image.Image:
     return picture
 
 
-def _is_whole(path: Path) -> bool:
-    try:
-        open_crop(path)
-    except StoreError:
-        return False
-    return True
-
-
 def has_crop(folder: Path, name: str) -> bool:
-    """Whether a folder of crops has one of this name, which a record may have made up."""
+    """Whether a folder of crops has a file of this name. The name comes from a record, and may be anything."""
     return _NAME.fullmatch(name) is not None and (folder / name).is_file()
 
 
@@ -88,7 +80,7 @@ def list_crops(store: Path) -> Iterator[Path]:
 
 
 def remove_crops(folder: Path, keep: Collection[str]) -> None:
-    """Remove the crops of an earlier run: they may show what a person no longer wants kept.
+    """Remove the crops of an earlier run: they may show what the user no longer wants kept.
 
     Args:
         folder: of the examples.

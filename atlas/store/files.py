@@ -1,12 +1,12 @@
-"""Files, one way for each: written whole or not at all, found, swept; and locks on folders."""
+"""Files of stores and sites: atomic writes, listing, removal of what killed runs left; and locks on folders."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import platform
 import re
 import secrets
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,32 +18,29 @@ from atlas.common import log
 from atlas.common.errors import StoreError
 from atlas.common.paths import read_file
 
-if sys.platform != "win32":
-    import fcntl
-
 TEMPORARY = ".tmp"
-MOST_JSON = 2**20  # bytes of a note or a record in a store; a few thousand is what they have
-_TEMPORARY_NAME = re.compile(r"\.(?:([0-9a-f]{8})-)?[0-9a-f]{16}\.tmp")  # the host is missing in those of 0.1.0
-_ABANDONED = 24 * 3600  # seconds after which nobody writes a file any more, where no lock can tell
+MOST_JSON = 2**20  # bytes of a note or a record in a store; they have a few thousand
+_TEMPORARY_NAME = re.compile(r"\.(?:([0-9a-f]{8})-)?[0-9a-f]{16}\.tmp")  # version 0.1.0 wrote no host
+_ABANDONED = 24 * 3600  # seconds without a change after which a file counts as abandoned, where no lock can tell
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 Made = TypeVar("Made")
 
 
 class VanishedError(OSError):
-    """A temporary file is gone while it is written: another machine, which does not see the lock, removed it."""
+    """A temporary file vanished while it was written: another machine, which does not see its lock, removed it."""
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write a file under a temporary name and rename it into place; folders are made as needed.
 
     Args:
-        path: where.
-        data: the whole content.
-        sync: wait until it would survive a power cut; what can be made again at once need not.
+        path: of the file.
+        data: its whole content.
+        sync: wait until the file would survive a power cut.
 
     Raises:
-        StoreError: the file cannot be written; the path is as it was before.
+        StoreError: the file cannot be written. The path is as it was before.
     """
 
     def write() -> None:
@@ -59,11 +56,13 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 @contextmanager
 def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
-    """Open a file for writing, piece by piece, that gets its name when all is written; folders are made as needed.
+    """Open a file for writing that gets its name at the end of the context; folders are made as needed.
+
+    After an exception the path is as it was before.
 
     Raises:
-        VanishedError: the temporary file is gone; see `again_if_vanished`.
-        OSError: the file cannot be written; the path is as it was before, as it is after any other exception.
+        VanishedError: the temporary file vanished; see `again_if_vanished`.
+        OSError: the file cannot be written.
     """
     with _temporary(path.parent) as (temporary, file):
         yield file
@@ -77,13 +76,13 @@ def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def temporary_file(folder: Path) -> Iterator[Path]:
-    """A new file for another program to write to, for as long as the context lasts; a folder is made as needed.
+    """Make a file for another program to write to, which is removed at the end of the context.
 
-    If this process is killed, `sweep_temporaries` removes it.
+    If this process is killed, `sweep_temporaries` removes the file.
 
     Raises:
-        VanishedError: it is gone, and something failed; see `again_if_vanished`.
-        OSError: it cannot be made.
+        VanishedError: the file vanished, and the program failed; see `again_if_vanished`.
+        OSError: the file cannot be made.
     """
     with _temporary(folder) as (path, _):
         yield path
@@ -91,7 +90,7 @@ def temporary_file(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file, locked, which is removed in the end unless it has got another name."""
+    """Make a locked file, which is removed at the end of the context unless it was renamed."""
     path = folder / f".{_host()}-{secrets.token_hex(8)}{TEMPORARY}"
     folder.mkdir(parents=True, exist_ok=True)
     with _create(path) as file:
@@ -108,7 +107,7 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 def again_if_vanished(write: Callable[[], Made]) -> Made:
-    """Write something, and once more if its temporary file was removed by a machine that does not see the lock."""
+    """Call a function that writes, and once more if its temporary file vanished."""
     try:
         return write()
     except VanishedError:
@@ -116,7 +115,7 @@ def again_if_vanished(write: Callable[[], Made]) -> Made:
 
 
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
-    """Write a file unless it already holds these bytes; returns whether it was written.
+    """Write a file unless it holds these bytes already; returns whether it was written.
 
     Raises:
         StoreError: the file cannot be written.
@@ -128,7 +127,7 @@ def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:
 
 
 def holds(path: Path, data: bytes) -> bool:
-    """Whether a file is there and has these bytes; a file that cannot be read has not."""
+    """Whether a file can be read and has these bytes."""
     try:
         return read_file(path, len(data)) == data
     except OSError:
@@ -136,15 +135,15 @@ def holds(path: Path, data: bytes) -> bool:
 
 
 def walk(folder: Path, *, through_links: bool = True, skip_unreadable: bool = False) -> list[Path]:
-    """Everything under a folder, sorted: files, folders, and what is neither; nothing if it is not there.
+    """List everything under a folder, sorted; nothing if it is not there.
 
-    Each folder is looked into once, so that links in a circle end; and by its own name where it has one under the
-    folder, so that what lies in it is where it belongs.
+    Each folder is listed once, so links in a circle do no harm. A folder that is reached by its own path and by a link
+    is listed by its own path.
 
     Args:
         folder: where to begin.
-        through_links: look into folders to which links lead, too.
-        skip_unreadable: pass over a folder that cannot be read.
+        through_links: also list the folders that links lead to.
+        skip_unreadable: skip a folder that cannot be read.
 
     Raises:
         StoreError: a folder cannot be read.
@@ -174,7 +173,7 @@ def walk(folder: Path, *, through_links: bool = True, skip_unreadable: bool = Fa
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable where the file system can; some of those on a network cannot sync a folder."""
+    """Make a rename durable, where the file system can sync a folder; some network file systems cannot."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -184,29 +183,29 @@ def _sync_folder(folder: Path) -> None:
 
 
 def sweep_temporaries(folder: Path, *, through_links: bool = False) -> int:
-    """Remove what killed writers left behind in a folder and those inside it, and nothing that is being written.
+    """Remove the temporary files that killed runs left under a folder, and none that is being written.
 
-    A writer holds a lock on its file for as long as it lives, whatever ends it. A lock tells only of this host: some
-    file systems that several machines share keep a lock to one of them. A file of another host must be a day old, too.
+    A writer holds a lock on its file as long as it lives. On some shared file systems other machines do not see that
+    lock, so a file of another host must also be a day old.
 
     Args:
         folder: where to begin.
-        through_links: sweep folders to which links lead, too.
+        through_links: also sweep the folders that links lead to.
 
     Returns:
-        How many files were removed; one that cannot be is left.
+        How many files were removed.
     """
     return sum(map(_remove_if_abandoned, walk(folder, through_links=through_links, skip_unreadable=True)))
 
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes of this program out of a folder, waiting for one that is in it, and saying so.
+    """Lock a folder against other processes of this program; waits for one that has locked it, and tells the user.
 
-    Where the file system has no locks, nobody is kept out.
+    Without effect where the file system has no locks.
 
     Raises:
-        StoreError: the folder cannot be made, or another stands in its place in the end.
+        StoreError: the folder cannot be made, or was removed or replaced in the meantime.
     """
     identity = make_folder(folder)
     handle = os.open(folder, os.O_RDONLY)
@@ -221,7 +220,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> tuple[int, int]:
-    """Make a folder if it is not there; returns what tells it from one that takes its place later.
+    """Make a folder if it is not there; returns its identity, for `check_same_folder`.
 
     Raises:
         StoreError: it cannot be made.
@@ -234,10 +233,10 @@ def make_folder(folder: Path) -> tuple[int, int]:
 
 
 def check_same_folder(folder: Path, identity: tuple[int, int]) -> None:
-    """Check that a folder is the one that `make_folder` found: not removed, and its disk still mounted.
+    """Check that a folder is still the one that `make_folder` returned the identity of.
 
     Raises:
-        StoreError: it is not.
+        StoreError: it was removed or replaced, or its disk unmounted.
     """
     with suppress(OSError):
         if _identity(folder) == identity:
@@ -255,20 +254,20 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 @cache
 def _host() -> str:
-    """What tells this host, since it was started, from others: 8 hexadecimal digits."""
+    """8 hexadecimal digits that differ between hosts, and change when a host is restarted."""
     try:
-        boot = _BOOT.read_text(encoding="ascii")
+        name = _BOOT.read_text(encoding="ascii")
     except OSError:  # a system that has no such number
-        boot = ""
-    return hashlib.sha256(f"{platform.node()} {boot}".encode(errors="replace")).hexdigest()[:8]
+        name = platform.node()
+    return hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8]
 
 
 def _create(temporary: Path) -> IO[bytes]:
-    """A new file, locked. Whoever sweeps may remove it in the moment before the lock; then it is made once more."""
+    """Make a locked file. A sweep may remove it before it is locked; then it is made once more."""
     while True:
         file = open(temporary, "xb")  # noqa: SIM115 (the caller closes it)
         _lock(file.fileno(), wait=True)
-        if sys.platform == "win32" or os.fstat(file.fileno()).st_nlink:
+        if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()
 
@@ -277,7 +276,7 @@ def _remove_if_abandoned(path: Path) -> bool:
     name = _TEMPORARY_NAME.fullmatch(path.name)
     if not name:
         return False
-    with suppress(OSError), open(path, "r+b") as file:  # it may be gone by now, or not ours to remove
+    with suppress(OSError), open(path, "r+b") as file:  # it may be gone by now, or belong to another user
         is_free = _lock(file.fileno(), wait=False)
         is_old = time.time() - os.fstat(file.fileno()).st_mtime > _ABANDONED
         if (is_free and name[1] == _host()) or (is_free is not False and is_old):
@@ -287,9 +286,7 @@ def _remove_if_abandoned(path: Path) -> bool:
 
 
 def _lock(handle: int, *, wait: bool) -> bool | None:
-    """Lock an open file until it is closed; whether that was possible, and None where there are no locks."""
-    if sys.platform == "win32":
-        return None
+    """Lock an open file until it is closed. Returns whether that was possible; None: there are no locks here."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

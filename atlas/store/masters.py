@@ -1,7 +1,6 @@
-"""PNG masters with their provenance inside: pixels and `Record` ↔ one file, fresh by content and never half there."""
+"""Masters: the PNG files of a store, each with its pixels and its provenance, a `Record`."""
 
 import hashlib
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +11,20 @@ from atlas.common.errors import StoreError
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import LARGEST_SIZE
 from atlas.store.files import walk, write_atomically
-from atlas.store.media import open_picture
+from atlas.store.media import encoded, open_picture
 from atlas.store.records import Record, WeightsId
-from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
+from atlas.store.weights_ids import WEIGHTS_FILE, known_weights
 
 KEY = "atlas"  # of the PNG's iTXt chunk
 PHOTOS = "photos"  # the folder of a store whose pictures are no masters
-MOST_BYTES = 4 * LARGEST_SIZE**2  # of a file: more than the largest picture takes uncompressed, and its record
+MOST_BYTES = 4 * LARGEST_SIZE**2  # of a file: more than the largest picture, uncompressed, and its record
 _REMEDY = "render it again"
 _WEIGHTS_FOLDER = re.compile(r".+-[0-9a-f]{8}")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def master_path(store: Path, weights: WeightsId, job: Job) -> Path:
-    """Where a job's master lies: `<store>/<weights>-<sha8>/<recipe>-<digest8>/<slug>.png`."""
+    """The path of a job's master: `<store>/<weights>-<sha8>/<recipe>-<digest8>/<slug>.png`."""
     path = store / weights.folder / job.path
     return path.with_name(f"{path.stem}{weights.path_suffix(job.recipe)}.png")
 
@@ -39,7 +38,7 @@ def write_master(path: Path, pixels: bytes, record: Record) -> None:
     """Write a master, atomically.
 
     Args:
-        path: where.
+        path: of the master.
         pixels: RGB bytes, row by row, 3·width·height of them.
         record: its provenance.
 
@@ -48,9 +47,8 @@ def write_master(path: Path, pixels: bytes, record: Record) -> None:
     """
     info = PngImagePlugin.PngInfo()
     info.add_itxt(KEY, record.to_json())
-    buffer = io.BytesIO()
-    Image.frombytes("RGB", (record.width, record.height), pixels).save(buffer, "PNG", pnginfo=info)
-    write_atomically(path, buffer.getvalue())
+    picture = Image.frombytes("RGB", (record.width, record.height), pixels)
+    write_atomically(path, encoded(picture, "PNG", pnginfo=info))
 
 
 def read_record(path: Path) -> Record:
@@ -60,7 +58,7 @@ def read_record(path: Path) -> Record:
         StoreError: not there, not a master, or cut off.
     """
     with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
-        text = image.info.get(KEY)  # its chunk stands before the pixels, so that reading it is quick
+        text = image.info.get(KEY)  # it stands before the pixels, so that reading it is quick
         assert image.fp
         image.fp.seek(-len(_PNG_END), 2)
         if image.fp.read() != _PNG_END:
@@ -84,7 +82,7 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
     """
     record = read_record(path)
     with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
-        if image.size != (record.width, record.height):  # before memory is taken for a size that a person made up
+        if image.size != (record.width, record.height):  # before memory is taken for a size that somebody made up
             raise StoreError(f"{path}: its size is not that of its record, so it was edited; {_REMEDY}")
         if max(image.size) > LARGEST_SIZE:
             raise StoreError(f"{path}: larger than the {LARGEST_SIZE} px that are rendered; {_REMEDY}")
@@ -95,32 +93,32 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
 
 
 def find_record(
-    path: Path, job: Job, weights: WeightsId, precision: str | None = None, *, look_at_pixels: bool = False
+    path: Path, job: Job, weights: WeightsId, precision: str | None = None, *, check_pixels: bool = False
 ) -> Record | None:
     """The record of a job's master if that is fresh, else None. Mere existence is not freshness.
 
     Args:
-        path: where the master would lie.
+        path: of the master.
         job: target, recipe, seed and start.
         weights: by which it would be rendered.
         precision: resolved precision; None if any will do.
-        look_at_pixels: open the picture too, which takes some milliseconds, so that a damaged one is not fresh.
+        check_pixels: decode the picture too, which takes some milliseconds, so that a damaged one is not fresh.
     """
     try:
-        record = open_master(path)[1] if look_at_pixels else read_record(path)
+        record = open_master(path)[1] if check_pixels else read_record(path)
     except StoreError:
         return None
     return record if record.is_of(job, weights, precision) else None
 
 
 def list_masters(store: Path) -> Iterator[Path]:
-    """Every file of a store, or of stores inside it, that carries a master's name, sorted."""
+    """The paths of all masters of a store, or of stores inside it, sorted."""
     found = (path for path in walk(store) if path.suffix == ".png" and path.parent.name != PHOTOS)
     return (path for path in found if not path.name.startswith("."))
 
 
 def unknown_folders(store: Path) -> Iterator[str]:
-    """One line for each folder of masters that is not shown, since no readable note tells its weights; sorted."""
+    """One line for each folder of masters that are not shown, since no readable note tells their weights; sorted."""
     try:
         folders = sorted(path for path in store.iterdir() if _WEIGHTS_FOLDER.fullmatch(path.name))
     except FileNotFoundError:
@@ -128,12 +126,9 @@ def unknown_folders(store: Path) -> Iterator[str]:
     except OSError as error:
         yield f"{store}: cannot be read: {error.strerror}; allow this user to read it"
         return
+    known = {weights.folder for weights in known_weights(store)}
     for folder in folders:
-        try:
-            is_unknown = read_weights_id(folder / WEIGHTS_FILE).folder != folder.name
-        except StoreError:
-            is_unknown = True
-        if is_unknown and _may_hold_masters(folder):
+        if folder.name not in known and _may_hold_masters(folder):
             yield (
                 f"{folder}: not shown: its {WEIGHTS_FILE} cannot be read, or is of a folder of another name: allow "
                 "this user to read it, give the folder its name again, or render with these weights once more"

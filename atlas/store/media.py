@@ -1,4 +1,4 @@
-"""Pictures and videos of a store and a site: opened without trusting them; whole, or what is wrong with them."""
+"""Pictures and videos as files: written, opened without trust, and checked."""
 
 import io
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ _JPEG_END = b"\xff\xd9"
 
 @contextmanager
 def open_picture(path: Path, kind: str, most: int, remedy: str) -> Iterator[ImageFile]:
-    """Open a picture of a store; its header is read, and its pixels when somebody asks for them.
+    """Open a picture of a store. Only its header is read; its pixels are decoded when they are used.
 
     Args:
         path: of the file.
-        kind: of Pillow's formats.
+        kind: a format of Pillow's.
         most: bytes that the file may have.
-        remedy: the end of the error's message.
+        remedy: what to do, for the error's message.
 
     Raises:
-        StoreError: not there, too large, of another kind, or damaged, which also comes out while the context lasts.
+        StoreError: not there, too large, of another kind, or damaged. Decoding in the context raises it too.
     """
     with damage_refused(path, remedy), open_file(path, most) as file, Image.open(file, formats=[kind]) as image:
         yield image
@@ -35,22 +35,28 @@ def open_picture(path: Path, kind: str, most: int, remedy: str) -> Iterator[Imag
 
 @contextmanager
 def damage_refused(path: Path, remedy: str) -> Iterator[None]:
-    """Raise whatever a damaged file leads Pillow's readers to as a `StoreError`."""
+    """Raise the errors of Pillow's readers as a `StoreError`. On damaged files they raise many kinds."""
     try:
         yield
-    except (StoreError, MemoryError):  # the latter is no fault of the file
+    except (StoreError, MemoryError):  # too little memory is no fault of the file
         raise
     except Exception as error:
         raise StoreError(f"{path}: missing or damaged: {error}; {remedy}") from None
 
 
+def encoded(picture: Image.Image, kind: str, **settings: object) -> bytes:
+    """Encode a picture as a file of a kind; settings are those of `Image.save`."""
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
 def media_fault(path: Path, *, is_copy: bool = False) -> str | None:
-    """Find out whether a picture or a video is whole.
+    """Check whether a picture or a video is whole.
 
     Args:
         path: of the file.
-        is_copy: whether this program made it for the web: in sRGB, without a colour profile. Then it is decoded, as
-            browsers must.
+        is_copy: whether it is a copy for the web. Then it must decode, and have no colour profile.
 
     Returns:
         What is wrong with it; None if nothing is.
@@ -90,13 +96,13 @@ def _video_fault(path: Path) -> str | None:
 
 
 def has_all_boxes(data: bytes) -> bool:
-    """Whether the boxes that an AVIF or MP4 file is made of end where the file does."""
+    """Whether the last box of an AVIF or MP4 file ends where the file does."""
     ends = [end for _, end in _boxes(data)]
     return ends[-1:] == [len(data)]
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """The kind of each box of an AVIF or MP4 file, and where it ends."""
+    """The kind and the end of each box of an AVIF or MP4 file."""
     at = 0
     while at + 8 <= len(data):
         kind = data[at + 4 : at + 8]

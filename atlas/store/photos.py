@@ -1,12 +1,11 @@
-"""Photographs in a store, from which dreams start: a person's file ↔ `<store>/photos/<sha256>.png`.
+"""Photographs that dreams start from, kept in a store as `<store>/photos/<sha256>.png`.
 
-A photograph is kept upright, in sRGB, with its shorter side at most `LARGEST_SIDE`, and without anything else that its
-file says. Beside it a note for each name that its file had lets a store that is copied to another machine need no file
-from outside. Earlier versions took the pixels of every file as sRGB and kept its profile: what they kept is read too.
+A photograph is kept upright, in sRGB, with its shorter side at most `LARGEST_SIDE`, and without metadata. A note beside
+it for each name of its file makes a copied store independent of the user's files.
+
+Earlier versions took the pixels of every file as sRGB, and kept its profile. Their photographs are converted.
 """
 
-import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -24,13 +23,13 @@ from atlas.inception.architecture import Size
 from atlas.plan.recipes import Octave, octave_size
 from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo, StartPhoto
 from atlas.store.files import MOST_JSON, walk, write_atomically, write_if_changed
-from atlas.store.masters import PHOTOS
-from atlas.store.media import open_picture
+from atlas.store.masters import PHOTOS, pixels_sha256
+from atlas.store.media import encoded, open_picture
 from atlas.store.picture_files import COLOURS, convert_to_srgb, decode, read_bytes, sha256_of
 from atlas.store.records import read_json
 
 DRAWN_FILE = Path(__file__).parent.parent / "demo" / "start.jpg"  # the picture that ships with the project
-MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 0  # of a person's file, and so of what is kept of it
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 0  # of a user's file, and so of a kept photograph
 MOST_BYTES = 4 * MOST_PIXELS
 _KEY = "atlas-photo"  # of the PNG's iTXt chunk, which holds the hash of the pixels
 _COLOURS = "atlas-photo-colours"  # of another one; earlier versions did not write it
@@ -41,7 +40,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class _Note:
-    """What a store notes of a photograph: one file for each name, so that runs side by side change different ones."""
+    """The note of a photograph's name. Each name has its own file, so that concurrent runs write different files."""
 
     file: str
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -51,26 +50,26 @@ class _Note:
 
 @dataclass(frozen=True)
 class _Header:
-    """What the file of a kept photograph says beside its pixels."""
+    """The metadata of a kept photograph."""
 
     size: Size
     digest: str | None  # of the pixels
-    profile: bytes | None  # only of one that an earlier version kept
-    is_srgb: bool  # false in what earlier versions kept
+    profile: bytes | None  # only earlier versions kept it
+    is_srgb: bool  # earlier versions did not say it
 
 
 def photo_path(store: Path, photo: Photo) -> Path:
-    """Where a photograph is kept."""
+    """The path of a kept photograph."""
     return store / PHOTOS / f"{photo.id}.png"
 
 
 def identify_photo(store: Path, named: StartPhoto, say: Say) -> Photo:
-    """Find out which photograph a configuration names: by its file, or by the store where the file is not here.
+    """Find out which photograph a configuration names: by its file, or by the store's notes if that is missing.
 
     Args:
-        store: may have the photograph.
-        named: what the configuration says.
-        say: told in a line if it is too large and so made smaller.
+        store: folder of masters.
+        named: the photograph in the configuration.
+        say: called with a line if the photograph is resized.
 
     Raises:
         ConfigError: the file is no picture, or damaged; or it is missing, and the store has no photograph of that name,
@@ -94,10 +93,10 @@ def identify_photo(store: Path, named: StartPhoto, say: Say) -> Photo:
 
 
 def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
-    """Put a photograph into the store, as far as it is not there.
+    """Put a photograph and its note into the store, if they are not there.
 
     Raises:
-        ConfigError: its file is not what it was when it was identified.
+        ConfigError: its file has changed since it was identified.
         StoreError: the store cannot be written.
     """
     path, file = photo_path(store, photo), named.file or DRAWN_FILE
@@ -114,13 +113,13 @@ def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
 
 
 def has_photo(store: Path, photo: Photo) -> bool:
-    """Whether the store has a photograph, as far as its file's header says."""
+    """Whether the store has a photograph, by the header of its file."""
     kept = _read_header(photo_path(store, photo))
     return kept is not None and kept.size == photo.size
 
 
 def open_photo(store: Path, photo: Photo) -> Image.Image:
-    """A photograph, upright, in RGB.
+    """Open a photograph: upright, in RGB.
 
     Raises:
         StoreError: not there, damaged, or edited.
@@ -129,7 +128,7 @@ def open_photo(store: Path, photo: Photo) -> Image.Image:
 
 
 def open_kept(path: Path) -> Image.Image:
-    """A photograph by the file in which it is kept.
+    """Open a photograph by the path of its file.
 
     Raises:
         StoreError: not there, damaged, or edited.
@@ -138,7 +137,7 @@ def open_kept(path: Path) -> Image.Image:
 
 
 def list_photos(store: Path) -> Iterator[Path]:
-    """Every kept photograph of a store, or of stores inside it, sorted."""
+    """The paths of all photographs of a store, or of stores inside it, sorted."""
     found = (path for path in walk(store) if path.suffix == ".png" and path.parent.name == PHOTOS)
     return (path for path in found if not path.name.startswith("."))
 
@@ -149,14 +148,14 @@ def _read_kept(path: Path) -> tuple[Image.Image, _Header]:
             raise StoreError(f"{path}: larger than a photograph is kept; {_REMEDY}")
         picture = image.convert("RGB")
         header = _header_of(image)
-    picture.info = {}  # earlier versions kept the profile, which Pillow would write into copies
-    if header.digest != _pixels_sha256(picture):
+    picture.info = {}  # Pillow would write the profile, which earlier versions kept, into copies
+    if header.digest != pixels_sha256(picture.tobytes()):
         raise StoreError(f"{path}: its pixels are not those that were kept; {_REMEDY}")
     return picture, header
 
 
 def _read_header(path: Path) -> _Header | None:
-    """The header of a kept photograph; None if it is not there."""
+    """The header of a kept photograph; None if it is not there, or is none."""
     with suppress(StoreError), open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
         header = _header_of(image)
         return header if header.digest else None
@@ -170,7 +169,7 @@ def _header_of(image: Image.Image) -> _Header:
 
 
 def _is_settled(path: Path, is_here: bool) -> bool:
-    """Whether a photograph is kept whole and as this version keeps it, as far as that can be had."""
+    """Whether a photograph is whole, and kept as this version would keep it."""
     with suppress(StoreError):
         _, kept = _read_kept(path)
         return kept.profile is None and (kept.is_srgb or not is_here)
@@ -185,7 +184,7 @@ def _open_file(file: Path, photo: Photo) -> Image.Image:
 
 
 def _open_earlier(store: Path, photo: Photo) -> Image.Image | None:
-    """A photograph whose file is gone, from what an earlier version kept of it; None if that is not there."""
+    """A photograph as an earlier version kept it; None if that is not there, or cannot be converted as it should."""
     with suppress(StoreError):
         picture, kept = _read_kept(_earlier_path(store, photo))
         return convert_to_srgb(picture, kept.profile) if photo.is_converted else picture
@@ -193,7 +192,7 @@ def _open_earlier(store: Path, photo: Photo) -> Image.Image | None:
 
 
 def _remove_earlier(store: Path, photo: Photo) -> None:
-    """Remove what an earlier version kept of a photograph: wrong colours, and a profile that may name its maker."""
+    """Remove a photograph that an earlier version kept with its profile, which may name its maker."""
     path = _earlier_path(store, photo)
     if (kept := _read_header(path)) and kept.profile:
         with suppress(OSError):
@@ -205,7 +204,7 @@ def _earlier_path(store: Path, photo: Photo) -> Path:
 
 
 def _reduce(picture: Image.Image) -> Image.Image:
-    """The picture with its shorter side at most `LARGEST_SIDE`."""
+    """Resize a picture so that its shorter side is at most `LARGEST_SIDE`."""
     if min(picture.size) <= LARGEST_SIDE:
         return picture
     height, width = octave_size((picture.height, picture.width), Octave(LARGEST_SIDE, 1, (0, 0)))
@@ -214,25 +213,19 @@ def _reduce(picture: Image.Image) -> Image.Image:
 
 def _png(picture: Image.Image, *, is_srgb: bool) -> bytes:
     info = PngImagePlugin.PngInfo()
-    info.add_itxt(_KEY, _pixels_sha256(picture))
+    info.add_itxt(_KEY, pixels_sha256(picture.tobytes()))
     if is_srgb:
         info.add_itxt(_COLOURS, COLOURS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=info, icc_profile=None)
-    return buffer.getvalue()
-
-
-def _pixels_sha256(picture: Image.Image) -> str:
-    return hashlib.sha256(picture.tobytes()).hexdigest()
+    return encoded(picture, "PNG", pnginfo=info, icc_profile=None)
 
 
 def _find_noted(store: Path, named: StartPhoto) -> Photo | None:
-    """The photograph of which the store knows that its file had this name.
+    """The photograph whose file had this name, by the store's notes.
 
     Raises:
         ConfigError: there are several.
     """
-    photos: dict[str, Photo] = {}  # by hash: of a file that an earlier version read otherwise there may be two
+    photos: dict[str, Photo] = {}  # by hash: an earlier version may have kept the same file with other pixels
     for path in sorted((store / PHOTOS).glob("*.json")):
         photo = _read_note(store, path, named.given)
         if photo and (photo.is_converted or photo.sha256 not in photos):
@@ -247,7 +240,7 @@ def _find_noted(store: Path, named: StartPhoto) -> Photo | None:
 
 
 def _read_note(store: Path, path: Path, given: str) -> Photo | None:
-    """The photograph of a note, if that is of this name, and if the store still has it."""
+    """The photograph of a note, if it has this name and the store still has it."""
     try:
         note = read_json(read_file(path, MOST_JSON), _Note)
     except (OSError, ValueError):

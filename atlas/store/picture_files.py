@@ -1,4 +1,4 @@
-"""A person's picture file, of whatever kind → an upright sRGB picture, or an error that says what is wrong with it."""
+"""Picture files of the user: decoded to an upright picture in sRGB, or refused with the reason."""
 
 import hashlib
 import io
@@ -10,7 +10,6 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -21,17 +20,17 @@ from atlas.common.paths import PathError, read_file
 # Named, since Pillow would run other programs for some of the rest.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000")
 _KINDS = "JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, PPM and JPEG 2000"
-COLOURS = "sRGB"  # in which pictures are read, by their profiles; another word when that changes
-LARGEST_FILE = 2**28  # bytes: what is larger is no photograph
-LARGEST_JPEG = 2**28  # pixels: no more than four times what Pillow's limit lets through, since it is halved
+COLOURS = "sRGB"  # the colour space of decoded pictures; to be changed with the way of decoding
+LARGEST_FILE = 2**28  # bytes; a larger file is no photograph
+LARGEST_JPEG = 2**28  # pixels; at most four times Pillow's limit, since both sides are halved
 _JPEG = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
-_PAPER = (255, 255, 255)  # what shows through transparent pixels
+_PAPER = (255, 255, 255)  # behind transparent pixels
 
-# Files that are not read, although people take them for pictures: what they are, what to do, and how they begin.
-HEAD = 2**16  # bytes at the start of a file that say what it is
+# Files that may be taken for pictures and are not read: what they are, what to do, and their first bytes.
+HEAD = 2**16  # bytes at the start of a file that are enough for `unsupported_kind`
 _RAW = "a camera's RAW file", "export it as JPEG or TIFF"
-_NO_AVIF = rb".{4}ftyp(?!.{0,60}avi[fs])"  # HEIC, AVIF and MP4 are told apart by what stands behind "ftyp"
+_NO_AVIF = rb".{4}ftyp(?!.{0,60}avi[fs])"  # HEIC, AVIF and MP4 differ in the brands after "ftyp"
 _UNSUPPORTED = (
     ("JPEG XL", "export it as JPEG or PNG", rb"\xff\x0a|\0\0\0\x0cJXL "),
     ("a Photoshop file", "export it as PNG or TIFF", rb"8BPS"),
@@ -45,12 +44,12 @@ _UNSUPPORTED = (
         "save one of its frames as PNG",
         _NO_AVIF
         + rb"|.{4}(moov|mdat|wide|free|skip|pnot)|RIFF.{4}AVI |\x1aE\xdf\xa3|\0\0\x01[\xb3\xba]|0&\xb2u|FLV\x01|OggS"
-        + rb"|(?!GIF8)G(.{187}G){4}|.{4}G(.{191}G){4}",  # packets of MPEG, as camcorders write them
+        + rb"|(?!GIF8)G(.{187}G){4}|.{4}G(.{191}G){4}",  # MPEG packets of camcorders
     ),
     ("a web page", "download the picture itself", rb"(\xef\xbb\xbf)?\s*<(?i:!DOCTYPE\s+html|html)"),
     ("SVG", "export it as PNG", rb"(\xef\xbb\xbf)?\s*(?i:(?=<\?xml|<!--|<!DOCTYPE\s+svg|<svg).*?<svg)"),
 )
-# Tags of TIFF, in which most cameras wrap what they save: Pillow would take the thumbnail for the picture.
+# TIFF tags. Most RAW files are TIFF files, of which Pillow would read the thumbnail.
 _DNG_VERSION, _SUB_IFDS, _SUBFILE_TYPE, _COMPRESSION = 50706, 330, 254, 259
 _THUMBNAIL, _OLD_JPEG = 1, 6
 _RAW_COMPRESSIONS = {32767, 32769, 32770, 34713, 65000, 65535}  # Sony, Epson, Samsung, Nikon, Kodak, Pentax
@@ -61,15 +60,15 @@ _ROUNDING = 1  # levels of 255 by which profiles of sRGB differ from each other
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture out of a file."""
+    """A decoded picture file."""
 
-    picture: Image.Image  # upright, in RGB, and without whatever else its file says
-    size: tuple[int, int]  # (width, height) of the whole picture, upright; it is decoded at half of that if it is large
+    picture: Image.Image  # upright, in RGB, without metadata
+    size: tuple[int, int]  # (width, height) in the file, upright; a large picture is decoded at half of it
     is_converted: bool  # whether its colour profile changed its pixels
 
 
 def read_bytes(file: Path) -> bytes:
-    """A file's bytes.
+    """Read a picture file.
 
     Raises:
         ConfigError: no such file, no file, too large, or not readable.
@@ -81,24 +80,24 @@ def read_bytes(file: Path) -> bytes:
 
 
 def sha256_of(data: bytes) -> str:
-    """Hash of a file's bytes."""
+    """The SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
 def decode(data: bytes, file: Path) -> Decoded:
-    """Decode a file's bytes: upright, in sRGB; of an animation the first frame, on white where it is transparent.
+    """Decode a picture file: upright, in sRGB, on white where it is transparent; of an animation the first frame.
 
     Args:
         data: the whole file.
         file: its name, for messages.
 
     Raises:
-        ConfigError: no picture, of a kind that is not read, cut off, damaged, or too large.
+        ConfigError: no picture, of an unsupported kind, cut off, damaged, or too large.
     """
     if kind := unsupported_kind(data[:HEAD]):
         raise ConfigError(f"{file}: {kind}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of oddities that do no harm
+        warnings.simplefilter("ignore")  # about harmless oddities
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             return _decode(data)
@@ -106,9 +105,9 @@ def decode(data: bytes, file: Path) -> Decoded:
             raise ConfigError(f"{file}: {_too_large(data)}") from None
         except UnidentifiedImageError:
             raise ConfigError(f"{file}: no picture of a known kind; those are {_KINDS}") from None
-        except MemoryError:  # no fault of the file
+        except MemoryError:  # is no fault of the file
             raise
-        except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
+        except Exception as error:  # on damaged files Pillow's readers raise many kinds
             if decoded := _decode_without_end(data):
                 return decoded
             why = "part of the picture is missing" if "truncated" in str(error) else error or type(error).__name__
@@ -116,7 +115,7 @@ def decode(data: bytes, file: Path) -> Decoded:
 
 
 def unsupported_kind(head: bytes) -> str | None:
-    """Say what a file is that is not read, and what to do with it; None if it may be a picture.
+    """What a file is, if it is of an unsupported kind, and what to do with it; None if it may be a picture.
 
     Args:
         head: the first bytes of the file, `HEAD` of them or all.
@@ -129,10 +128,10 @@ def unsupported_kind(head: bytes) -> str | None:
 
 
 def _is_raw_tiff(head: bytes) -> bool:
-    """Whether a TIFF file holds what a camera's sensor saw, by its first directory."""
+    """Whether this is the start of a TIFF file that holds a camera's RAW data, by the tags of its first directory."""
     if head[:4] not in (b"II*\0", b"MM\0*"):
         return False
-    with suppress(Exception), warnings.catch_warnings():  # it lies beyond the head, or is damaged
+    with suppress(Exception), warnings.catch_warnings():  # the directory is damaged, or not in the head
         warnings.simplefilter("ignore")
         tags, file = TiffImagePlugin.ImageFileDirectory_v2(head[:8]), io.BytesIO(head)
         file.seek(tags.next)
@@ -155,7 +154,7 @@ def _too_large(data: bytes) -> str:
 def _decode(data: bytes) -> Decoded:
     with _open(data) as image:
         width, height = image.size
-        if width * height > (Image.MAX_IMAGE_PIXELS or 0):  # only of a JPEG
+        if width * height > (Image.MAX_IMAGE_PIXELS or 0):  # only a JPEG gets here
             image.draft(None, (width // 2, height // 2))
         is_halved = image.size != (width, height)
         image.load()
@@ -169,16 +168,17 @@ def _decode(data: bytes) -> Decoded:
 def _open(data: bytes) -> ImageFile:
     if not data.startswith(_JPEG):
         return Image.open(io.BytesIO(data), formats=FORMATS)
-    image = JpegImageFile(io.BytesIO(data))  # a large one is decoded at half its size, and Image.open would refuse it
+    image = JpegImageFile(io.BytesIO(data))  # Image.open refuses large ones, which are decoded at half
     if image.width * image.height > LARGEST_JPEG:
         raise Image.DecompressionBombError
     return image
 
 
 def _decode_without_end(data: bytes) -> Decoded | None:
-    """Decode a JPEG that lacks its end marker and no pixel; None for any other file.
+    """Decode a JPEG that lacks only its end marker; None for any other file.
 
-    A decoder passes over what follows the last pixel. So no pixel is missing if none depends on what follows.
+    A decoder ignores what follows the last pixel. So the file is decoded with two different ends: if the pixels are
+    equal, none is missing.
     """
     if not data.startswith(_JPEG):
         return None
@@ -193,7 +193,7 @@ def _decode_without_end(data: bytes) -> Decoded | None:
 
 
 def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
-    """The picture in sRGB at 8 bits, and whether its profile was needed for that."""
+    """The picture in sRGB at 8 bits, and whether its profile changed its pixels."""
     profile, alpha = image.info.get("icc_profile"), None
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_8_bits(image)
@@ -207,12 +207,14 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
     if alpha:
         picture.putalpha(alpha)
         picture = Image.alpha_composite(Image.new("RGBA", image.size, _PAPER), picture).convert("RGB")
-    picture.info = {}  # Pillow writes some of it into whatever is saved
+    picture.info = {}  # Pillow writes some of it into files
     return picture, converted is not None
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits as 8: Pillow itself would cut off everything above 255."""
+    """Convert grey of 16 or 32 bits to 8 bits. Pillow itself would clip at 255."""
+    import numpy as np  # rarely needed, and the site is made without it
+
     values = np.asarray(image.convert("F"))
     if not np.isfinite(values).all():
         raise ValueError("it holds NaN or infinity, which are no brightness")
@@ -231,8 +233,8 @@ def convert_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | 
         profile: the ICC profile of its file; None: it has none.
 
     Returns:
-        The picture in RGB. None if the pixels stay what they are: there is no profile, it is one of sRGB, or it
-        cannot be used, because it is damaged or belongs to another kind of picture.
+        The picture in RGB. None if its pixels are to be used as they are: there is no profile, it is one of sRGB, it
+        is damaged, or it belongs to another kind of picture.
     """
     if not profile:
         return None
@@ -254,7 +256,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _changes_colours(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
-    """Whether a transform moves any of a grid of colours by more than rounding."""
+    """Whether a transform changes any colour of a grid by more than rounding."""
     grid = _colour_grid().convert(mode)
     moved = ImageChops.difference(transform.apply(grid), grid.convert("RGB"))
     return moved.point(lambda levels: 255 * (levels > _ROUNDING)).getbbox() is not None

@@ -32,12 +32,12 @@ Read = TypeVar("Read", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class WeightsId:
-    """Which weights: a name for people and the hash that decides."""
+    """Identity of weights: a name to show, and the hash that counts."""
 
     name: str
     sha256: str  # of the file, or of the tensors where there is no file
-    note: str  # what they are, in a sentence for pages
-    # the map of their training; None: `usual_input`. What depends on it, such as `Record.input`, says so itself
+    note: str  # a sentence for pages: what they are
+    # the map that they were trained with; None: `usual_input`. A record says in `Record.input` which map was used
     input: InputMap | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -47,21 +47,21 @@ class WeightsId:
 
     @property
     def usual_input(self) -> InputMap:
-        """The map that these weights are known to expect, or that of torchvision's ImageNet weights."""
+        """The map that these weights expect; of unknown weights, that of torchvision's ImageNet weights."""
         return "x" if self.name == "demo" or self.sha256 == DEMO_SHA256 else "2x-1"
 
     @property
     def is_known(self) -> bool:
-        """Whether what they were trained with is known, and need not be noted or asked."""
+        """Whether the map that they were trained with is known, so that no note has to say it."""
         return self.name in BUILT_IN_WEIGHTS or self.sha256 == DEMO_SHA256
 
     @property
     def trained_input(self) -> InputMap:
-        """The map that these weights were trained with, as far as is known."""
+        """The map that these weights were trained with, if it was given, else `usual_input`."""
         return self.input or self.usual_input
 
     def path_suffix(self, recipe: Recipe) -> str:
-        """What the name of a recipe's file ends in: empty, unless a user says that the weights expect another map."""
+        """The ending of file names: empty, unless a user says that the weights expect another map."""
         used = recipe.input_map(self.trained_input)
         return "" if used == recipe.input_map(self.usual_input) else f"~{used}"
 
@@ -70,8 +70,8 @@ class WeightsId:
 class Numerics:
     """What the last bits of a rendering depend on: equal numerics give equal bytes on one model of GPU or processor.
 
-    The versions of torch and torchvision belong to them too, and stand beside them in a `Record`. Of a processor only
-    the instruction set is known, so two models may differ although all fields are equal.
+    The versions of torch and torchvision count too; they are fields of `Record`. Of a processor only the instruction
+    set is known, so two models may differ although all fields are equal.
     """
 
     device: str  # kind: "cpu", "cuda" or "mps"
@@ -84,7 +84,7 @@ class Numerics:
 
 @dataclass(frozen=True)
 class OctaveScores:
-    """What one octave did; None where a number was not finite."""
+    """The scores before and after one octave; None where a number was not finite."""
 
     size: Count  # pixels
     score_start: Number | None
@@ -93,7 +93,7 @@ class OctaveScores:
 
 @dataclass(frozen=True)
 class FailedStep:
-    """Where an image went non-finite, both counted from 0."""
+    """Where an image became non-finite; both are counted from 0."""
 
     octave: Count
     step: Count
@@ -101,7 +101,7 @@ class FailedStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Everything that is known of one rendering.
+    """The provenance of one rendering.
 
     Scores are weighted mean activations of the target's neurons. `score_start` is the start's, resized to the last
     octave's size, and `score_shown` that of the stored 8-bit picture, both in float32.
@@ -114,7 +114,7 @@ class Record:
     start: str  # "noise", or a photograph's id: the SHA-256 of its file, and "-srgb" if its colours were converted
     seed: Count
     weights: WeightsId
-    input: InputMap = "x"  # what the network was given for a picture x; records from before there was a choice lack it
+    input: InputMap = "x"  # what the network was given for a picture x; older records lack it
     torch: str
     torchvision: str
     numerics: Numerics
@@ -134,9 +134,9 @@ class Record:
 
         Args:
             job: target, recipe, seed and start.
-            weights: their hash counts, and where the recipe asks for it the map that they were trained with.
-            precision: resolved precision; None if any will do. Other numerics do not count: a picture stays up to
-                date on other hardware.
+            weights: their hash counts, and the map that they were trained with if the recipe uses it.
+            precision: resolved precision; None: any. Other numerics do not count: a rendering stays up to date on
+                other hardware.
         """
         start = job.start.id if job.start else NOISE
         used = job.recipe.input_map(weights.trained_input)
@@ -149,21 +149,21 @@ class Record:
     def needs_rescue(self) -> bool:
         """Whether the picture shows nothing of its target: it had no gradient, or was not raised.
 
-        In records from before all octaves counted, `no_gradient` may stand beside a picture that a later one raised.
+        Older records may say `no_gradient` although a later octave raised the score.
         """
         is_raised = (self.score_shown or 0.0) > (self.score_start or 0.0)
         return self.status == "not_raised" or (self.status == "no_gradient" and not is_raised)
 
     @property
     def input_suffix(self) -> str:
-        """What the name of its file ends in: as `WeightsId.path_suffix`."""
+        """The ending of its file name; see `WeightsId.path_suffix`."""
         usual = self.weights.usual_input if self.recipe.get("input") == "trained" else "x"
         return "" if self.input == usual else f"~{self.input}"
 
     def to_json(self) -> str:
         """The record as JSON, keys in the order of the fields."""
         data = asdict(self)
-        del data["weights"]["input"]  # what was given to the network counts, which `input` says
+        del data["weights"]["input"]  # the record's own `input` counts
         return json.dumps(data, allow_nan=False, ensure_ascii=False)
 
     @classmethod
@@ -180,16 +180,16 @@ class Record:
 
 
 def finite(value: float) -> float | None:
-    """The value, or None where a record has no number for it."""
+    """The value, or None if it is not finite, or too large for a record."""
     return value if abs(value) <= LARGEST_NUMBER else None
 
 
 def read_json(text: str | bytes, kind: type[Read]) -> Read:
-    """Read the JSON of a small file or chunk of a store.
+    """Read the JSON of a record or a note.
 
     Args:
         text: the JSON.
-        kind: a dataclass, of whose types the values must be.
+        kind: a dataclass; the values must be of its types.
 
     Raises:
         ValueError: not JSON, or with a missing, additional or mistyped field.

@@ -1,4 +1,4 @@
-"""Stages of a rendering beside its master: its images at the start and after each octave ↔ one strip, an AVIF file."""
+"""Stages of a rendering: its images at the start and after each octave, in one AVIF file beside its master."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -11,30 +11,30 @@ from atlas.common.paths import read_file
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.store.files import walk, write_atomically
-from atlas.store.media import damage_refused, has_all_boxes
+from atlas.store.media import damage_refused, encoded, has_all_boxes
 from atlas.store.records import Record
 
 SIDE = 160  # pixels of a stage at most
 QUALITY = 40  # a strip of four is about 8 KB then, so that all features together stay under 0.1 GB
 MOST_BYTES = 2**25  # of a strip
 _SUFFIX = ".stages.avif"
-_DESCRIPTION = 0x010E  # EXIF's ImageDescription: the hash of the master's pixels, so that no strip shows beside another
+_DESCRIPTION = 0x010E  # EXIF's ImageDescription, which holds the hash of the master's pixels
 
 
 def has_stages(job: Job) -> bool:
-    """Whether a rendering's stages are kept: those of a whole feature that goes through more than one octave."""
+    """Whether a rendering's stages are kept: only of a whole feature, and of more than one octave."""
     (term, *others) = job.target.terms
     is_feature = not others and term.feature is not None and not job.target.has_positions
     return is_feature and job.start is None and len(job.recipe.octaves) > 1
 
 
 def stages_path(master: Path) -> Path:
-    """Where the strip of a master lies: `<slug>.stages.avif`."""
+    """The path of a master's strip: `<slug>.stages.avif`."""
     return master.with_suffix(_SUFFIX)
 
 
 def stage_side(recipe: Recipe) -> int:
-    """Pixels of each stage of a recipe; a small rendering is not enlarged."""
+    """Side of each stage of a recipe in pixels; a small rendering is not enlarged."""
     return min(SIDE, recipe.octaves[-1].size)
 
 
@@ -57,14 +57,13 @@ def write_stages(master: Path, stages: Sequence[Image.Image], record: Record) ->
         strip.paste(stage.resize((side, side), Image.Resampling.LANCZOS), (at * side, 0))
     exif = Image.Exif()
     exif[_DESCRIPTION] = record.pixels_sha256
-    buffer = io.BytesIO()
+    settings = {"quality": QUALITY, "subsampling": "4:4:4", "speed": 6, "exif": exif.tobytes()}
     # one thread, since the bytes depend on the number
-    strip.save(buffer, "AVIF", quality=QUALITY, subsampling="4:4:4", speed=6, max_threads=1, exif=exif.tobytes())
-    write_atomically(stages_path(master), buffer.getvalue())
+    write_atomically(stages_path(master), encoded(strip, "AVIF", max_threads=1, **settings))
 
 
 def find_stages(master: Path, job: Job, record: Record) -> Path | None:
-    """The strip of a master, if it is there, whole, and of these very pixels."""
+    """The path of a master's strip, if that is there, whole, and belongs to this record's pixels."""
     path = stages_path(master)
     is_its = has_stages(job) and _read_strip(path) == (record.pixels_sha256, strip_size(job.recipe))
     return path if is_its else None
@@ -88,7 +87,7 @@ def list_stages(store: Path) -> Iterator[Path]:
 
 
 def master_of(path: Path) -> Path:
-    """The master beside which a strip lies."""
+    """The path of the master that a strip belongs to."""
     return path.with_name(path.name.removesuffix(_SUFFIX) + ".png")
 
 

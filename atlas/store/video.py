@@ -1,6 +1,5 @@
-"""Frames → MP4, poster and contact sheet: the masters of a clip, encoded by ffmpeg. Equal frames, equal bytes."""
+"""Encode the masters of a clip as MP4, poster and contact sheet, with ffmpeg. Equal frames give equal bytes."""
 
-import io
 import subprocess
 import tempfile
 import warnings
@@ -24,9 +23,10 @@ from atlas.store import clips
 from atlas.store.clips import ClipRecord, clip_target, find_clip, frame_hashes, note_of, source_digest
 from atlas.store.files import again_if_vanished, temporary_file
 from atlas.store.masters import master_path, open_master
+from atlas.store.media import encoded
 from atlas.store.records import WeightsId
 
-# Scrubbing jumps: a keyframe for each row of cells, and no frame that waits for a later one.
+# For scrubbing: a keyframe for each row of cells, and no frame that depends on a later one.
 _CODEC = {
     "vcodec": "libx264",
     "preset": "slow",
@@ -47,26 +47,24 @@ _SHEET_JPEG = {"quality": 70}
 _SHEET_CELL = 96  # pixels of a frame in the contact sheet, at most
 _SHEET_SIDE = 4096  # pixels of the contact sheet, at most
 _GAP = 2  # pixels between frames in it
-_GROUND = 20  # the grey that shows there
-_LINES = 5  # of ffmpeg's last words, in a message
-
-Pixels = NDArray[np.uint8]  # [H, W, 3]
+_GROUND = (20, 20, 20)  # grey
+_LINES = 5  # of ffmpeg's output, in a message
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """What became of a clip."""
+    """The result of encoding a clip."""
 
     clip: Clip
     folder: Path
     record: ClipRecord | None  # None: not encoded
     was_fresh: bool = False
-    missing: int = 0  # frames that are not in the store, for which the video waits
+    missing: int = 0  # frames that are not in the store yet
     error: VideoError | None = None
 
     @property
     def video(self) -> Path:
-        """The file to be played."""
+        """The path of the MP4 file."""
         return self.folder / clips.VIDEO
 
 
@@ -86,34 +84,42 @@ def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = Fa
     if not force and (record := find_clip(store, weights, clip, encoder)):
         return Encoding(clip, folder, record, was_fresh=True)
 
-    def encode() -> _Made:
+    def encode() -> tuple[dict[str, bytes], ClipRecord]:
         frames = (open_master(master_path(store, weights, frame.job))[0] for frame in clip.frames)
         with temporary_file(folder.parent) as path:
-            return _encode(clip, frames, path)
+            first, last = _write_video(clip, path, frames)
+            sheet = _contact_sheet(clip, path)
+            video = path.read_bytes()
+        files = {
+            clips.VIDEO: video,
+            clips.POSTER: encoded(last, "JPEG", **_POSTER),
+            clips.SHEET: encoded(sheet, "AVIF", **_SHEET),
+            clips.SHEET_JPEG: encoded(sheet, "JPEG", **_SHEET_JPEG),
+        }
+        return files, ClipRecord(
+            target=clip_target(clip),
+            recipe_name=clip.recipe.name,
+            recipe_digest=clip.recipe.digest,
+            seed=clip.seed,
+            weights_sha256=weights.sha256,
+            stride=clip.stride,
+            fps=clip.fps,
+            grid=clip.grid,
+            cells=clip.cells,
+            frame_size=(first.height, first.width),
+            video_size=(last.height, last.width),
+            sheet_size=(sheet.height, sheet.width),
+            encoder=encoder,
+            source=source_digest(present, encoder),
+            files={name: note_of(data) for name, data in files.items()},
+        )
 
     try:
-        made = again_if_vanished(encode)
+        files, record = again_if_vanished(encode)
     except OSError as error:
         where = error.filename or folder.parent
         raise _failure(clip, f"{where}: cannot be written: {error.strerror or error}") from None
-    record = ClipRecord(
-        target=clip_target(clip),
-        recipe_name=clip.recipe.name,
-        recipe_digest=clip.recipe.digest,
-        seed=clip.seed,
-        weights_sha256=weights.sha256,
-        stride=clip.stride,
-        fps=clip.fps,
-        grid=clip.grid,
-        cells=clip.cells,
-        frame_size=made.frame_size,
-        video_size=made.video_size,
-        sheet_size=made.sheet_size,
-        encoder=encoder,
-        source=source_digest(present, encoder),
-        files={name: note_of(data) for name, data in made.files.items()},
-    )
-    clips.write_clip(folder, made.files, record)
+    clips.write_clip(folder, files, record)
     return Encoding(clip, folder, record)
 
 
@@ -130,65 +136,40 @@ def encoder_identity(clip: Clip) -> str:
     return f"{settings}; ffmpeg={_find_ffmpeg()[1]} pillow={PIL.__version__} {libraries}"
 
 
-@dataclass(frozen=True)
-class _Made:
-    """Files, and the sizes that pages need."""
-
-    files: dict[str, bytes]
-    frame_size: Size
-    video_size: Size
-    sheet_size: Size
-
-
-def _encode(clip: Clip, frames: Iterator[Image.Image], path: Path) -> _Made:
-    """All files of a clip; the video is written to a path first."""
+def _write_video(clip: Clip, path: Path, frames: Iterator[Image.Image]) -> tuple[Image.Image, Image.Image]:
+    """Send frames to ffmpeg one by one; returns the first frame, and the last one with even sides."""
     first = next(frames)
-    last = _write_video(clip, path, first, frames)
-    sheet = _contact_sheet(clip, path)
-    files = {
-        clips.VIDEO: path.read_bytes(),
-        clips.POSTER: _save(_even(last), "JPEG", **_POSTER),
-        clips.SHEET: _save(sheet, "AVIF", **_SHEET),
-        clips.SHEET_JPEG: _save(sheet, "JPEG", **_SHEET_JPEG),
-    }
-    return _Made(files, (first.height, first.width), _even(first).shape[:2], sheet.shape[:2])
-
-
-def _write_video(clip: Clip, path: Path, first: Image.Image, rest: Iterator[Image.Image]) -> Image.Image:
-    """Send frames to ffmpeg one by one; returns the last."""
-    height, width = _even(first).shape[:2]
-    command = _command(clip, path, (height, width))
-    with tempfile.TemporaryFile() as words:  # a file never fills up, as a pipe that nobody reads does
+    last = _even(first)
+    command = _command(clip, path, (last.height, last.width))
+    with tempfile.TemporaryFile() as output:  # a pipe would fill up, since it is read at the end
         try:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words)
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=output)
         except OSError as error:
             raise _failure(clip, f"{command[0]} cannot be run: {error.strerror}") from None
-        last = first
-        try:
-            assert process.stdin
-            with suppress(BrokenPipeError), process.stdin as pipe:  # ffmpeg gave up, and its words say why
-                pipe.write(_even(first).tobytes())
-                for last in rest:
-                    pipe.write(_even(last).tobytes())
-            code = process.wait()
-        finally:
-            process.kill()  # where a frame could not be read, or someone interrupted
-            process.wait()
+        with process:
+            try:
+                assert process.stdin
+                with suppress(BrokenPipeError), process.stdin as pipe:  # ffmpeg gave up, and its output says why
+                    pipe.write(last.tobytes())
+                    for frame in frames:
+                        last = _even(frame)
+                        pipe.write(last.tobytes())
+                code = process.wait()
+            finally:
+                process.kill()  # after an error or Ctrl-C
         if code:
-            words.seek(0)
-            lines = words.read().decode(errors="replace").split("\n")
-            raise _failure(
-                clip, " / ".join([line.strip() for line in lines if line.strip()][-_LINES:]) or f"code {code}"
-            )
-    return last
+            output.seek(0)
+            lines = [line.strip() for line in output.read().decode(errors="replace").split("\n") if line.strip()]
+            raise _failure(clip, " / ".join(lines[-_LINES:]) or f"code {code}")
+    return first, last
 
 
 def _command(clip: Clip, path: Path, size: Size) -> list[str]:
     height, width = size
     source = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", framerate=clip.fps)
-    # swscale converts by BT.601 unless told; the frames must carry the tags, or the encoder leaves them out
+    # swscale's default is BT.601; without tags on the frames the encoder writes none
     video = source.filter("scale", **_SCALE).filter("format", "yuv420p").filter("setparams", **_COLOUR)
-    target = {"format": "mp4", "filename": str(path)}  # the name, which is for the moment, does not say so
+    target = {"format": "mp4", "filename": str(path)}  # the temporary name has no ending
     output = ffmpeg.output(video, **target, **_codec(clip))
     output = output.overwrite_output().global_args("-hide_banner", "-loglevel", "error")
     command: list[str] = output.compile(cmd=_find_ffmpeg()[0])
@@ -199,53 +180,46 @@ def _codec(clip: Clip) -> dict[str, object]:
     return {**_CODEC, "g": clip.cells[1], "keyint_min": clip.cells[1]}
 
 
-def _contact_sheet(clip: Clip, path: Path) -> Pixels:
-    """All frames as the video shows them, each at its cell."""
+def _contact_sheet(clip: Clip, path: Path) -> Image.Image:
+    """All frames of a video, each at its cell."""
     rows, cols = clip.cells
     largest = min(_SHEET_CELL, _SHEET_SIDE // max(clip.cells) - _GAP)
     tiles = [_shrink(frame, largest) for frame in _read_video(clip, path)]
     if len(tiles) != rows * cols:
         raise _failure(clip, f"{rows * cols} frames went in, and {len(tiles)} came back")
-    height, width = (side + _GAP for side in tiles[0].shape[:2])
-    sheet = np.full((rows * height - _GAP, cols * width - _GAP, 3), _GROUND, np.uint8)
+    width, height = (side + _GAP for side in tiles[0].size)
+    sheet = Image.new("RGB", (cols * width - _GAP, rows * height - _GAP), _GROUND)
     for at, tile in enumerate(tiles):
-        top, left = at // cols * height, at % cols * width
-        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+        sheet.paste(tile, (at % cols * width, at // cols * height))
     return sheet
 
 
-def _shrink(picture: Pixels, largest: int) -> Pixels:
+def _shrink(picture: NDArray[np.uint8], largest: int) -> Image.Image:
     image = Image.fromarray(picture)
     image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
-    return np.asarray(image)
+    return image
 
 
-def _read_video(clip: Clip, path: Path) -> Iterator[Pixels]:
+def _read_video(clip: Clip, path: Path) -> Iterator[NDArray[np.uint8]]:
     """The frames of a video, [H, W, 3] each."""
     if not path.stat().st_size:
         raise _failure(clip, "the video cannot be read back: it is empty")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # imageio-ffmpeg lets go of its pipes without closing them
+        warnings.simplefilter("ignore", ResourceWarning)  # imageio-ffmpeg does not close its pipes
         try:
             yield from iio.imiter(path, plugin="FFMPEG", extension=".mp4")
         except (OSError, RuntimeError, IndexError) as error:
             raise _failure(clip, f"the video cannot be read back: {error}") from None
 
 
-def _even(picture: Image.Image) -> Pixels:
-    """A picture with even sides, as yuv420p wants them: the last row and column are repeated, nothing resampled."""
-    height, width = picture.height, picture.width
-    return np.pad(np.asarray(picture), ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-def _save(picture: Pixels, kind: str, **settings: object) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind, **settings)
-    return buffer.getvalue()
+def _even(picture: Image.Image) -> Image.Image:
+    """A picture with even sides, for yuv420p: an odd one gets its last row or column twice."""
+    odd = ((0, picture.height % 2), (0, picture.width % 2), (0, 0))
+    return Image.fromarray(np.pad(np.asarray(picture), odd, mode="edge"))
 
 
 def _find_ffmpeg() -> tuple[str, str]:
-    """The program and its version."""
+    """The path and the version of ffmpeg."""
     try:
         return imageio_ffmpeg.get_ffmpeg_exe(), imageio_ffmpeg.get_ffmpeg_version()
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:

@@ -1,8 +1,9 @@
-"""Which weights a store has masters of: the source that a person names ↔ names, hashes and folders; without torch."""
+"""Identities of weights: their names, hashes and folders in a store, and which of them a user means. Without torch."""
 
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,17 +14,17 @@ from atlas.plan.recipes import InputMap
 from atlas.store.files import MOST_JSON, write_if_changed
 from atlas.store.records import WeightsId, read_json
 
-WEIGHTS_FILE = "weights.json"  # in a weights' folder: name, hash and note
-WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")  # which a name of weights goes without
+WEIGHTS_FILE = "weights.json"  # in the folder of some weights: their `WeightsId`
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")  # left out of names
 LARGEST_WEIGHTS = 2**30  # bytes; InceptionV3 in float64 takes a fifth
 
 
 def weights_name(source: str) -> str:
-    """The name that weights from a source carry in records and paths.
+    """The name of weights in records and paths.
 
     Args:
-        source: "imagenet", "demo" or the path of a file, whose stem it is, in characters that every file system takes
-            and never one of the built-in names.
+        source: "imagenet", "demo" or the path of a file. The name of a file is its stem, in characters that every file
+            system takes, and never a built-in name.
     """
     if source in BUILT_IN_WEIGHTS:
         return source
@@ -35,7 +36,7 @@ def weights_name(source: str) -> str:
 
 
 def write_weights_id(store: Path, weights: WeightsId) -> None:
-    """Note in a store which weights a folder of masters belongs to.
+    """Write the note that says which weights a folder of masters belongs to.
 
     Raises:
         StoreError: the file cannot be written.
@@ -46,7 +47,7 @@ def write_weights_id(store: Path, weights: WeightsId) -> None:
 
 
 def read_weights_id(file: Path) -> WeightsId:
-    """Read such a note.
+    """Read the note of a folder of masters.
 
     Raises:
         StoreError: not there, or damaged.
@@ -58,48 +59,46 @@ def read_weights_id(file: Path) -> WeightsId:
 
 
 def noted_input(store: Path, weights: WeightsId) -> InputMap | None:
-    """The map that a store notes of weights' training; None where there is no note, or none is needed."""
-    if weights.is_known:
-        return None
-    try:
-        return read_weights_id(store / weights.folder / WEIGHTS_FILE).input
-    except StoreError:
-        return None
+    """The map that unknown weights were trained with, from their note in a store; None: there is no note."""
+    noted = (known.input for known in known_weights(store) if known.folder == weights.folder)
+    return None if weights.is_known else next(noted, None)
+
+
+def known_weights(store: Path) -> list[WeightsId]:
+    """The weights that a store has masters of, sorted by folder; damaged notes and renamed folders are left out."""
+    known = []
+    for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
+        with suppress(StoreError):  # `atlas check` names it
+            weights = read_weights_id(path)
+            known += [weights] if weights.folder == path.parent.name else []
+    return known
 
 
 def find_weights_ids(store: Path, source: str) -> list[WeightsId]:
-    """The weights that a source can mean, out of those that a store has masters of, sorted by folder.
+    """The weights in a store that a source can mean, sorted by folder.
 
     Args:
         store: folder of masters.
-        source: a built-in name, a file, or the name of a weights' folder. A file that is there counts by its hash.
+        source: a built-in name, a file, or the name of a folder of the store. An existing file counts by its hash.
 
     Raises:
         WeightsError: the file of weights cannot be read.
     """
-    known = []
-    for path in sorted(store.glob(f"*/{WEIGHTS_FILE}")):
-        try:
-            weights = read_weights_id(path)
-        except StoreError:
-            continue  # `atlas check` names it
-        if weights.folder == path.parent.name:  # nothing of a folder that was renamed would be found
-            known.append(weights)
+    known = known_weights(store)
     if by_folder := [weights for weights in known if weights.folder == Path(source).name]:
         return by_folder
-    if source not in BUILT_IN_WEIGHTS and is_there(Path(source)) and not is_folder(Path(source)):
-        digest = weights_sha256(Path(source))
-        return [weights for weights in known if weights.sha256 == digest and weights.name == weights_name(source)]
-    return [weights for weights in known if weights.name == weights_name(source)]
+    is_file = source not in BUILT_IN_WEIGHTS and is_there(Path(source)) and not is_folder(Path(source))
+    digest = weights_sha256(Path(source)) if is_file else None
+    return [weights for weights in known if weights.name == weights_name(source) and digest in (None, weights.sha256)]
 
 
 def resolve_weights(store: Path, source: str, chosen: InputMap | None = None) -> WeightsId | None:
-    """The weights that a source means; None if the store has nothing of them yet.
+    """The weights in a store that a source means; None: the store has none of them.
 
     Args:
         store: folder of masters.
-        source: a built-in name, a file, or the name of a weights' folder.
-        chosen: the map that they were trained with, if somebody says it.
+        source: a built-in name, a file, or the name of a folder of the store.
+        chosen: the map that they were trained with, if the user gives it.
 
     Raises:
         ConfigError: the store has several weights of that name, and the source does not tell which.
@@ -116,7 +115,7 @@ def resolve_weights(store: Path, source: str, chosen: InputMap | None = None) ->
 
 
 def weights_sha256(file: Path) -> str:
-    """Hash of a person's file of weights.
+    """The SHA-256 of a user's file of weights.
 
     Raises:
         WeightsError: it cannot be read, or is too large.
@@ -131,7 +130,7 @@ def weights_sha256(file: Path) -> str:
 
 
 def file_sha256(file: Path) -> str:
-    """Hash of a file.
+    """The SHA-256 of a file.
 
     Raises:
         StoreError: it cannot be read.
