@@ -362,7 +362,7 @@ def test_interrupting_says_how_to_go_on(config, monkeypatch):
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("atlas.render.executors.local.write_master", interrupt)
+    monkeypatch.setattr("atlas.render.outcomes.write_master", interrupt)
     result = run("render", "Mixed_5b[1]", "--config", config)
     assert result.exit_code == 130
     assert "goes on from there" in result.output

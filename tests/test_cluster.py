@@ -22,13 +22,12 @@ from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
 from atlas.render import numerics
-from atlas.render.batches import LocalExecutor
 from atlas.render.executors import ray_cluster as cluster
 from atlas.render.executors import worker_pool as crew
-from atlas.render.executors.local import Report, keep_attempts
+from atlas.render.executors.local import LocalExecutor
 from atlas.render.executors.ray_cluster import connect
-from atlas.render.hardware import Hardware
-from atlas.render.numerics import resolve_numerics
+from atlas.render.numerics import Hardware, resolve_numerics
+from atlas.render.outcomes import Report, keep_attempts
 from atlas.store.masters import list_masters, read_record
 from atlas.store.records import Numerics
 

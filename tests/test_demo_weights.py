@@ -12,7 +12,7 @@ from atlas.demo.pictures import draw
 from atlas.inception.targets import feature_target
 from atlas.plan.jobs import Job
 from atlas.render import weights as loading
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.studies import load_config

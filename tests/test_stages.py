@@ -13,8 +13,8 @@ from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
 from atlas.render.descent import start_noise
-from atlas.render.executors.local import Report, run_batches
 from atlas.render.numerics import resolve_numerics
+from atlas.render.outcomes import Report, run_batches
 from atlas.render.renderer import Renderer
 from atlas.site.check import check_store
 from atlas.store.masters import master_path, open_master, read_record, write_master

@@ -20,9 +20,9 @@ from torch import Tensor
 from atlas.common import log
 from atlas.common.errors import StoreError, WeightsError
 from atlas.common.paths import PathError, is_there, read_file
+from atlas.demo.quantised import restore
 from atlas.inception.layers import convolutions
 from atlas.render.checkpoints import StateDict, find_state_dict
-from atlas.render.quantised import restore
 from atlas.render.torch_files import read_torch_file
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import LARGEST_WEIGHTS, file_sha256, weights_name, weights_sha256

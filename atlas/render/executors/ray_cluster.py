@@ -30,8 +30,7 @@ from atlas.render.executors.worker_pool import (
     first_line,
     result,
 )
-from atlas.render.hardware import Hardware, hardware_of
-from atlas.render.numerics import measure_speed, resolve_device, resolve_numerics
+from atlas.render.numerics import Hardware, hardware_of, measure_speed, resolve_device, resolve_numerics
 from atlas.render.renderer import OpenPhoto, Renderer
 from atlas.render.weights import Weights
 from atlas.store.forecast import count_of
