@@ -81,7 +81,7 @@ def test_a_strip_shows_the_stages_side_by_side(rendered, renderer) -> None:
 
 def test_looking_on_changes_no_pixel(rendered, renderer, monkeypatch) -> None:
     store, jobs = rendered
-    monkeypatch.setattr("atlas.render.stages.has_stages", lambda job: False)
+    monkeypatch.setattr("atlas.render.renderer.has_stages", lambda job: False)
     unseen = renderer.render(jobs[:3], 4)
     assert all(one.stages == () for one in unseen)
     for one in unseen:
