@@ -124,11 +124,11 @@ def keep_attempts(
         return _keep(attempt, weights, store)
 
     pool = ThreadPoolExecutor(WRITERS, thread_name_prefix="write-masters")
-    waiting: deque[list[Future[Outcome]]] = deque()
+    waiting: deque[list[Future[Outcome]]] = deque()  # by batch
     is_writable = True
 
-    def tell(outcomes: list[Future[Outcome]]) -> None:
-        for future in outcomes:
+    def tell_first() -> None:
+        for future in waiting.popleft():
             report.outcomes.append(future.result())
             on_done(future.result())
 
@@ -139,10 +139,10 @@ def keep_attempts(
             # where rendering is slow, a full disk and a finished picture are told of before the next batch begins
             wait(waiting[-1], timeout=PATIENCE * (time.monotonic() - began))
             while waiting and (len(waiting) > BATCHES_WAITING or _is_due(waiting)):
-                tell(waiting.popleft())
+                tell_first()
             began = time.monotonic()
         while waiting:
-            tell(waiting.popleft())
+            tell_first()
     except StoreError:
         is_writable = False
         raise
@@ -150,7 +150,7 @@ def keep_attempts(
         pool.shutdown(wait=True)
         with suppress(StoreError):
             while waiting:
-                tell(waiting.popleft())
+                tell_first()
         raise
     finally:  # what is rendered is kept if it can be, even if a person interrupts
         pool.shutdown(wait=True, cancel_futures=not is_writable)

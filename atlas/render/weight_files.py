@@ -1,6 +1,6 @@
 """A file of weights → the state dict in it: nothing in the file is run or unpacked, and training tools may wrap it."""
 
-import mmap
+import io
 import pickle
 import re
 import struct
@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -36,49 +36,61 @@ class StateDict:
     def note(self) -> str:
         """What was done to find them, in words; "" if nothing was."""
         parts = [f"prefix {_plain(self.prefix)} removed"] if self.prefix else []
-        parts += [f"from key {_plain('.'.join(self.keys))}"] if self.keys else []
+        parts += [f"from key {self._key}"] if self.keys else []
         return "; ".join(parts)
 
     @property
     def place(self) -> str:
         """Where they are, in words."""
-        parts = [f"key {_plain('.'.join(self.keys))}"] if self.keys else []
+        parts = [f"key {self._key}"] if self.keys else []
         parts += [f"prefix {_plain(self.prefix)}"] if self.prefix else []
         return ", ".join(parts)
+
+    @property
+    def _key(self) -> str:
+        return _plain(".".join(self.keys))
 
 
 def read_state_dict(file: Path, names: Collection[str], most: int) -> StateDict:
     """Read the state dict of a file that torch.save or safetensors wrote, whatever its ending.
 
     Args:
-        file: a plain file.
+        file: path.
         names: of the tensors that are needed.
-        most: bytes that are read, and that the parts of an archive may have together.
+        most: as of `read_weight_file`.
 
     Raises:
-        WeightsError: damaged, of another kind, too large, without a dict, or with several complete state dicts.
+        WeightsError: as `read_weight_file`; without a dict, or with several complete state dicts.
+    """
+    saved = read_weight_file(file, most)
+    if not isinstance(saved, Mapping):
+        raise WeightsError(f"weights {file}: holds a {type(saved).__name__}, not a state dict; save model.state_dict()")
+    return find_state_dict(saved, names, f"weights {file}")
+
+
+def read_weight_file(file: Path, most: int) -> object:
+    """Read a file of tensors and plain containers; what else a pickle holds could run code, and is refused.
+
+    Args:
+        file: path of a file that torch.save or safetensors wrote.
+        most: bytes that it may have, and the parts of an archive together.
+
+    Raises:
+        WeightsError: not readable, damaged, of another kind, too large, or with something in it that would be run.
     """
     where = f"weights {file}"
     try:
-        with open(file, "rb") as handle:
-            head = handle.read(9)
-    except OSError as error:
-        raise _unreadable(file, error) from None
-    # a file of safetensors begins with 8 bytes of a length, and an object in JSON
-    is_safetensors = head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] <= _LONGEST_HEADER
-    saved = _read_safetensors(file, most) if is_safetensors else read_torch_file(file, most)
-    if not isinstance(saved, Mapping):
-        raise WeightsError(f"{where}: holds a {type(saved).__name__}, not a state dict; save model.state_dict()")
-    return find_state_dict(saved, names, where)
-
-
-def _read_safetensors(file: Path, most: int) -> dict[str, torch.Tensor]:
-    try:  # of bytes, since safetensors opens no file whose name is no text
-        return safetensors.torch.load(read_file(file, most))
+        data = read_file(file, most)
     except PathError as error:
-        raise WeightsError(f"weights {file}: {error}") from None
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"weights {file}: not a whole safetensors file: {error}") from None
+        raise WeightsError(f"{where}: {error}") from None
+    # a file of safetensors begins with 8 bytes of a length, and an object in JSON
+    is_safetensors = data[8:9] == b"{" and struct.unpack("<Q", data[:8])[0] <= _LONGEST_HEADER
+    if not is_safetensors:
+        return _load_torch(data, where, most)
+    try:
+        return safetensors.torch.load(data)
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise WeightsError(f"{where}: not a whole safetensors file: {error}") from None
 
 
 def find_state_dict(saved: Mapping[Any, Any], names: Collection[str], where: str) -> StateDict:
@@ -140,115 +152,74 @@ def _plain(text: str) -> str:
     return shorten(ascii(text)[1:-1])
 
 
-def read_torch_file(file: Path, most: int) -> object:
-    """What a file of `torch.save` holds: of tensors and plain containers, since other things could run code.
-
-    Args:
-        file: a plain file.
-        most: bytes that its parts may have together.
-
-    Raises:
-        WeightsError: damaged, of another kind, too large, or with something in it that would be run.
-    """
-    _check_archive(file, most)
-    _check_calls(file)
+def _load_torch(data: bytes, where: str, most: int) -> object:
+    if data.startswith(_ARCHIVE):
+        _check_archive(data, where, most)
+    # torch lets a pickle call bytearray, with any number of bytes; names stand in it as they are
+    if b"bytearray" in data:
+        raise _not_plain(where, "bytearray")
     try:
-        with open(file, "rb") as handle:  # by its name torch would judge it by its ending
-            return torch.load(handle, map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's own words advise to trust the file
         refused = _REFUSED.search(str(error))
-        raise _not_plain(file, refused and (refused[1] or refused[2])) from None
+        raise _not_plain(where, refused and (refused[1] or refused[2])) from None
     except Exception:  # a damaged pickle can raise anything
-        raise _not_whole(file) from None
+        raise _not_whole(where) from None
 
 
-def _check_archive(file: Path, most: int) -> None:
-    """Refuse an archive that takes more memory than it seems to; torch never packs what it saves.
+def _check_archive(data: bytes, where: str, most: int) -> None:
+    """Refuse an archive that torch.save did not write, or that takes more memory than it seems to.
+
+    torch.save puts all parts into one folder, and packs none.
 
     Raises:
-        WeightsError: damaged, too large, or packed.
+        WeightsError: damaged, a program, another zip file, packed, or too large.
     """
     try:
-        with open(file, "rb") as handle:
-            if handle.read(len(_ARCHIVE)) != _ARCHIVE:
-                return
-            with zipfile.ZipFile(handle) as archive:
-                parts, start = archive.infolist(), archive.start_dir
-            if start != _directory_start(handle):
-                raise _not_whole(file)
-    except OSError as error:
-        raise _unreadable(file, error) from None
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts, start = archive.infolist(), archive.start_dir
+        if start != _directory_start(data):
+            raise _not_whole(where)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):  # what is said of files that are none
-        raise _not_whole(file) from None
-    _refuse_programs(file, {part.filename for part in parts})
-    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-        raise WeightsError(f"weights {file}: packed like a zip file, which torch.save never does; save it again")
-    if (size := sum(part.file_size for part in parts)) > most:
-        raise WeightsError(f"weights {file}: its parts have {size:,} bytes, and at most {most:,} are read")
-
-
-def _refuse_programs(file: Path, names: set[str]) -> None:
-    """Refuse archives that torch or somebody else wrote, but not torch.save; all parts of its are in one folder.
-
-    Raises:
-        WeightsError: a TorchScript program, a torch.export program, or another zip file.
-    """
-    inner = {name.partition("/")[2] or name for name in names}
+        raise _not_whole(where) from None
+    names = {part.filename.partition("/")[2] or part.filename for part in parts}
     advice = "load it, and save model.state_dict() with torch.save"
-    if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
-        raise WeightsError(f"weights {file}: a TorchScript program, not a state dict; {advice}")
-    if inner & {"archive_format", "serialized_exported_program.json"} or "models/model.json" in inner:
-        raise WeightsError(f"weights {file}: a program of torch.export (.pt2), not a state dict; {advice}")
-    if "data.pkl" not in inner:
-        raise WeightsError(f"weights {file}: a zip file that torch.save did not write; unpack it, or save again")
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        raise WeightsError(f"{where}: a TorchScript program, not a state dict; {advice}")
+    if names & {"archive_format", "serialized_exported_program.json", "models/model.json"}:
+        raise WeightsError(f"{where}: a program of torch.export (.pt2), not a state dict; {advice}")
+    if "data.pkl" not in names:
+        raise WeightsError(f"{where}: a zip file that torch.save did not write; unpack it, or save again")
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise WeightsError(f"{where}: packed like a zip file, which torch.save never does; save it again")
+    if (size := sum(part.file_size for part in parts)) > most:
+        raise WeightsError(f"{where}: its parts have {size:,} bytes, and at most {most:,} are read")
 
 
-def _check_calls(file: Path) -> None:
-    """Refuse what fills memory out of nothing: torch lets a pickle call bytearray, with any number of bytes.
-
-    Raises:
-        WeightsError: it names bytearray, which no state dict of tensors does; or it is empty.
-    """
-    try:
-        with open(file, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data.find(b"bytearray") >= 0:  # names stand in a pickle as they are, and no archive here is packed
-                raise _not_plain(file, "bytearray")
-    except OSError as error:
-        raise _unreadable(file, error) from None
-    except ValueError:
-        raise _not_whole(file) from None
-
-
-def _directory_start(handle: IO[bytes]) -> int:
+def _directory_start(data: bytes) -> int:
     """Where an archive says that the list of its parts begins; torch believes that, while Python searches.
 
     A file in which they find different lists could show one to the check above and the other to torch.
     """
-    end_at = handle.seek(-_END.size, 2)
-    end, *_, start, comment = _END.unpack(handle.read())
+    end_at = len(data) - _END.size
+    end, *_, start, comment = _END.unpack_from(data, end_at)
     if end != b"PK\x05\x06" or comment:
         raise ValueError("no end")
-    handle.seek(end_at - _LOCATOR.size)
-    mark, _, end64_at, _ = _LOCATOR.unpack(handle.read(_LOCATOR.size))
+    mark, _, end64_at, _ = _LOCATOR.unpack_from(data, end_at - _LOCATOR.size)
     if mark != b"PK\x06\x07":
         return int(start)
     if end64_at != end_at - _LOCATOR.size - _END64.size:
         raise ValueError("two ends")
-    handle.seek(end64_at)
-    return int(_END64.unpack(handle.read(_END64.size))[-1])
+    return int(_END64.unpack_from(data, end64_at)[-1])
 
 
-def _not_plain(file: Path, refused: str | None) -> WeightsError:
+def _not_plain(where: str, refused: str | None) -> WeightsError:
     named = f" (it holds {shorten(refused)})" if refused else ""
     return WeightsError(
-        f"weights {file}: not a plain state dict of tensors as torch.save writes it{named}, and anything else "
+        f"{where}: not a plain state dict of tensors as torch.save writes it{named}, and anything else "
         "could run code when it is read; save model.state_dict() instead"
     )
 
 
-def _not_whole(file: Path) -> WeightsError:
-    return WeightsError(f"weights {file}: not a whole torch file: cut off, damaged, or of another kind; save it again")
-
-
-def _unreadable(file: Path, error: OSError) -> WeightsError:
-    return WeightsError(f"weights {file}: cannot be read: {error.strerror or error}")
+def _not_whole(where: str) -> WeightsError:
+    return WeightsError(f"{where}: not a whole torch file: cut off, damaged, or of another kind; save it again")

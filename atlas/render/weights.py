@@ -3,7 +3,6 @@
 import http.client
 import os
 import pickle
-import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from atlas.common.paths import is_there
 from atlas.demo.quantised import restore
 from atlas.inception.layers import convolutions
 from atlas.render.weight_files import read_state_dict
-from atlas.store.records import WeightsId
+from atlas.store.records import DEMO_SHA256, WeightsId
 from atlas.store.weights_ids import LARGEST_WEIGHTS, file_sha256, weights_name, weights_sha256
 
 IMAGENET_NOTE = "torchvision's Inception_V3_Weights.IMAGENET1K_V1, trained on ImageNet"
@@ -29,9 +28,7 @@ DEMO_NOTE = (
     "demo weights: trained by this project on pictures that it draws itself, textures and simple things; "
     "the network has never seen a photograph"
 )
-DEMO_FOLDER = Path(__file__).parent.parent / "demo" / "weights"
-DEMO_FILE = DEMO_FOLDER / "demo.safetensors"
-DEMO_CARD = DEMO_FOLDER / "README.md"  # says what they are, and their hash
+DEMO_FILE = Path(__file__).parent.parent / "demo" / "weights" / "demo.safetensors"
 FID_NOTE = (
     "its 1,008 classes are those of the network that FID is computed with; that network's average pools leave out the "
     "padding, and Mixed_7c has a max pool instead, unlike torchvision's, so the pictures are not quite that network's"
@@ -69,7 +66,8 @@ def load_weights(source: str) -> Weights:
     if source == "imagenet":
         return _imagenet()
     if source == "demo":
-        return _demo()
+        tensors = _checked(load_demo_file(), str(DEMO_FILE))
+        return Weights(WeightsId("demo", DEMO_SHA256, DEMO_NOTE), tensors)
     return _file(Path(source))
 
 
@@ -87,24 +85,17 @@ def load_demo_file() -> dict[str, Tensor]:
     """The whole state dict that ships with the project, `fc` included, in float32.
 
     Raises:
-        WeightsError: the file is missing, cut off or altered: its hash is not the one of its card.
+        WeightsError: the file is missing, cut off or altered.
     """
     try:
-        found, card = file_sha256(DEMO_FILE), DEMO_CARD.read_text(encoding="utf-8")
-    except (StoreError, OSError) as error:
+        found = file_sha256(DEMO_FILE)
+    except StoreError as error:
         raise WeightsError(f"the demo weights are missing: {error}; install the package again") from None
-    named = re.search(r"SHA-256[^0-9a-f]*([0-9a-f]{64})", card)
-    if not named or named[1] != found:
+    if found != DEMO_SHA256:
         raise WeightsError(
-            f"{DEMO_FILE}: cut off or altered: its SHA-256 is {found}, and its card says "
-            f"{named[1] if named else 'none'}; install the package again"
+            f"{DEMO_FILE}: cut off or altered: its SHA-256 is {found}, not {DEMO_SHA256}; install the package again"
         )
     return restore(safetensors.torch.load_file(DEMO_FILE))
-
-
-def _demo() -> Weights:
-    tensors = load_demo_file()
-    return Weights(WeightsId("demo", file_sha256(DEMO_FILE), DEMO_NOTE), _checked(tensors, str(DEMO_FILE)))
 
 
 def _imagenet() -> Weights:
