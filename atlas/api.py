@@ -12,14 +12,15 @@ from atlas.common.errors import ConfigError
 from atlas.inception import targets
 from atlas.inception.layers import MIN_SIZE
 from atlas.inception.targets import Target
-from atlas.plan.config import BUILT_IN_WEIGHTS, LARGEST_SEED, LARGEST_SIZE, load_config
+from atlas.plan.config import BUILT_IN_WEIGHTS, LARGEST_SEED
 from atlas.plan.jobs import DEFAULT_SEED, Job
-from atlas.plan.recipes import Octave, Recipe
+from atlas.plan.recipes import LARGEST_SIZE, Octave, Recipe
 from atlas.plan.starts import DRAWN, Photo
 from atlas.render.numerics import resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer, Rendering
 from atlas.render.weights import Weights, load_weights
 from atlas.store.photos import DRAWN_FILE, read_photo
+from atlas.studies import load_config
 
 __all__ = ["Octave", "Recipe", "Rendering", "Target", "Weights", "load_weights", "render"]
 

@@ -13,7 +13,7 @@ from PIL import Image
 import atlas
 from atlas import Octave, Recipe, Target, api, load_weights
 from atlas.common.errors import ConfigError, TargetError, WeightsError
-from atlas.plan.config import load_config
+from atlas.studies import load_config
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 TINY = Recipe("tiny", (Octave(75, 1, (0.04, 0.02)),), gradient="rms")
