@@ -13,9 +13,10 @@ from atlas.plan import jobs as planning
 from atlas.plan.clips import Clip
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
-from atlas.render.batches import Executor, LocalExecutor, RenderBatches
-from atlas.render.executors.local import Report, keep_attempts, split_fresh
+from atlas.render.batches import Executor, RenderBatches
+from atlas.render.executors.local import LocalExecutor
 from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
+from atlas.render.outcomes import Report, keep_attempts, split_fresh
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights, load_weights
 from atlas.runs import BatchSizes, RunOptions, Watcher, batch_sizes, connect_executor, expect, refuse_long_cpu_run

@@ -11,10 +11,11 @@ from atlas.common.cores import find_cores
 from atlas.common.errors import ConfigError
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Job
-from atlas.render.batches import Executor, LocalExecutor
+from atlas.render.batches import Executor
 from atlas.render.executors import ray_cluster as cluster
-from atlas.render.executors.local import Outcome
+from atlas.render.executors.local import LocalExecutor
 from atlas.render.numerics import resolve_device, resolve_numerics
+from atlas.render.outcomes import Outcome
 from atlas.store.forecast import Forecast, format_seconds
 from atlas.store.records import Numerics
 

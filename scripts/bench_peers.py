@@ -26,11 +26,11 @@ from atlas.inception import layers, targets
 from atlas.plan.jobs import batch_size
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
-from atlas.render.cuda_graphs import Recorder, cuda_capture
+from atlas.render.cuda_graphs import CudaGraphs, cuda_capture
 from atlas.render.descent import descend, start_noise
-from atlas.render.hardware import hardware_of
 from atlas.render.memory import keep_freed_memory
-from atlas.render.network import Network
+from atlas.render.model import Network
+from atlas.render.numerics import hardware_of
 from atlas.render.weights import Weights, expected_shapes
 from atlas.store.records import WeightsId
 
@@ -117,13 +117,13 @@ def prepare_ours(options: argparse.Namespace) -> Run:
         recipe = Recipe("bench", (Octave(SIZE, steps, (0.4, 0.3), (2.4, 0.8)),))
         wanted = [targets.feature_target(layer, feature)] * rows
         start = torch.stack([start_noise(999, (SIZE, SIZE))] * rows)
-        recorder = Recorder(cuda_capture(device)) if device.type == "cuda" else None  # as whoever renders has one
+        graphs = CudaGraphs(cuda_capture(device)) if device.type == "cuda" else None  # as whoever renders has one
 
         def run() -> None:
             with arithmetic.applied(numerics):
-                descend(network, wanted, recipe, start, recorder=recorder)
+                descend(network, wanted, recipe, start, graphs=graphs)
 
-        if recorder:
+        if graphs:
             run()  # records the step, which is done once for many batches
         return run
 

@@ -16,8 +16,7 @@ from atlas.inception import targets
 from atlas.inception.layers import get_layer
 from atlas.plan.clips import Clip, make_clip
 from atlas.plan.jobs import Job, batch_size
-from atlas.render.hardware import hardware_of
-from atlas.render.numerics import resolve_device, resolve_numerics
+from atlas.render.numerics import hardware_of, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import load_weights
 from atlas.studies import load_config

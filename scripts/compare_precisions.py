@@ -20,8 +20,7 @@ from atlas.plan import jobs as planning
 from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.render import numerics as arithmetic
-from atlas.render.descent import start_noise
-from atlas.render.gradients import gradient_at
+from atlas.render.descent import gradient_at, start_noise
 from atlas.render.objectives import compile_objective
 from atlas.render.renderer import Renderer, Rendering
 from atlas.render.weights import load_weights
@@ -59,7 +58,7 @@ def first_gradient(renderer: Renderer, job: Job) -> Tensor:
     start = start_noise(job.seed, size)[None].to(renderer.device)
     objective = compile_objective([job.target], size, size, renderer.device, start.dtype)
     with arithmetic.applied(renderer.numerics):
-        return gradient_at(network, objective, job.recipe, start, size).double().cpu().flatten()
+        return gradient_at(network, objective, job.recipe, start).double().cpu().flatten()
 
 
 def cosine(one: Tensor, other: Tensor) -> float | None:

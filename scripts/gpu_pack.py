@@ -14,7 +14,7 @@ import tarfile
 from pathlib import Path
 
 from atlas.common.errors import AtlasError
-from atlas.render.quantised import quantise, write_quantised
+from atlas.demo.quantised import quantise, write_quantised
 from atlas.render.weights import load_weights
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from atlas.common.cores import count_cores
+from atlas.demo.quantised import SCALE, restore
 from atlas.inception import layers, targets
 from atlas.inception.targets import Target
 from atlas.plan import jobs as planning
@@ -34,16 +35,15 @@ from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Recipe
 from atlas.render import bench
 from atlas.render import numerics as arithmetic
-from atlas.render.batches import Attempt, LocalExecutor
-from atlas.render.cuda_graphs import Recorder, cuda_capture
-from atlas.render.descent import descend, start_noise
-from atlas.render.executors.local import Report, keep_attempts
-from atlas.render.gradients import gradient_at
-from atlas.render.hardware import hardware_of
+from atlas.render.batches import Attempt
+from atlas.render.cuda_graphs import CudaGraphs, cuda_capture
+from atlas.render.descent import descend, gradient_at, start_noise
+from atlas.render.executors.local import LocalExecutor
 from atlas.render.memory import may_be_out_of_memory
-from atlas.render.network import Network
+from atlas.render.model import Network
+from atlas.render.numerics import hardware_of
 from atlas.render.objectives import compile_objective
-from atlas.render.quantised import SCALE, restore
+from atlas.render.outcomes import Report, keep_attempts
 from atlas.render.renderer import Renderer, no_photos
 from atlas.render.weights import Weights, load_weights
 from atlas.store.records import Numerics, WeightsId
@@ -248,7 +248,7 @@ def gradients(network: Network, wanted: Sequence[Target], images: Tensor, numeri
     recipe = load_config().recipes["octaves"]
     with arithmetic.applied(numerics):
         objective = compile_objective(wanted, size, size, network.device, images.dtype)
-        return gradient_at(network, objective, recipe, images, size).double().cpu().flatten(1)
+        return gradient_at(network, objective, recipe, images).double().cpu().flatten(1)
 
 
 def article_error(setting: Setting, exact: Network) -> float:
@@ -322,8 +322,8 @@ def is_replayed_alike(setting: Setting, precision: str, job: Job, rows: int) -> 
     start = torch.stack([start_noise(job.seed, job.first_size)] * rows)
     go = partial(descend, network, [job.target] * rows, job.recipe, start)
     with arithmetic.applied(setting.numerics(precision, rows)), warnings.catch_warnings():
-        warnings.filterwarnings("error", message="a (recorded )?step")  # that is refused, or differs
-        replayed = go(recorder=Recorder(cuda_capture(setting.device)))
+        warnings.filterwarnings("error", message=".*CUDA graph")  # that is refused, or differs
+        replayed = go(graphs=CudaGraphs(cuda_capture(setting.device)))
         plain = go()
     return all(torch.equal(one.image, other.image) for one, other in zip(replayed, plain, strict=True))
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import Inception3, inception_v3
 
 from atlas.demo.pictures import CLASSES, draw
-from atlas.render.quantised import quantise, write_quantised
+from atlas.demo.quantised import quantise, write_quantised
 from atlas.render.weights import load_demo_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -226,7 +226,8 @@ def main() -> None:
     tensors = quantise({name: t.cpu() for name, t in student.body.state_dict().items()})
     digest = write_quantised(options.out, tensors)
     print(f"{options.out}: {options.out.stat().st_size:,} bytes, SHA-256 {digest}")
-    print("copy the hash into the card beside it, then: python scripts/train_demo_weights.py --measure")
+    print("copy the hash into the card beside it and to DEMO_SHA256 in atlas/store/records.py,")
+    print("then: python scripts/train_demo_weights.py --measure")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 import oracle
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.render.weights import Weights
 from atlas.store.records import WeightsId
 from atlas.studies import load_config

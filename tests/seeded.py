@@ -12,7 +12,7 @@ from torch import Tensor
 
 from atlas.inception.architecture import Conv, Op
 from atlas.inception.layers import LAYERS, Layer, convolutions
-from atlas.render.graph import walk
+from atlas.render.model import walk
 
 SEED = 2015  # of the weights and of the calibration pictures
 CALIBRATION_SIZE = 128  # pixels
@@ -43,7 +43,7 @@ def seeded_tensors(seed: int = SEED) -> dict[str, Tensor]:
         tensors.update(_batch_norm(name, mean, variance))
         return F.relu((maps - mean[:, None, None]) / variance.sqrt()[:, None, None])
 
-    for _ in walk(_calibration_pictures(generator), len(LAYERS) - 1, apply):
+    for _ in walk(_calibration_pictures(generator), len(LAYERS), apply):
         pass
     return tensors
 

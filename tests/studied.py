@@ -7,8 +7,8 @@ import torch
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import rounds
-from atlas.render.executors.local import Report, run_batches
 from atlas.render.numerics import resolve_numerics
+from atlas.render.outcomes import Report, run_batches
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights
 from atlas.store.weights_ids import write_weights_id

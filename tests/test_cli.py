@@ -23,8 +23,8 @@ from atlas import __version__
 from atlas.cli import app
 from atlas.common.errors import WeightsError
 from atlas.plan import jobs as planning
-from atlas.render.checkpoints import find_state_dict
 from atlas.render.descent import to_pixels
+from atlas.render.weight_files import find_state_dict
 from atlas.render.weights import load_weights
 from atlas.store.forecast import forecast_of
 from atlas.store.masters import list_masters, open_master
@@ -362,7 +362,7 @@ def test_interrupting_says_how_to_go_on(config, monkeypatch):
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("atlas.render.executors.local.write_master", interrupt)
+    monkeypatch.setattr("atlas.render.outcomes.write_master", interrupt)
     result = run("render", "Mixed_5b[1]", "--config", config)
     assert result.exit_code == 130
     assert "goes on from there" in result.output

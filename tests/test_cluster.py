@@ -22,13 +22,12 @@ from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
 from atlas.render import numerics
-from atlas.render.batches import LocalExecutor
 from atlas.render.executors import ray_cluster as cluster
-from atlas.render.executors import worker_pool as crew
-from atlas.render.executors.local import Report, keep_attempts
+from atlas.render.executors import worker_pool as pool
+from atlas.render.executors.local import LocalExecutor
 from atlas.render.executors.ray_cluster import connect
-from atlas.render.hardware import Hardware
-from atlas.render.numerics import resolve_numerics
+from atlas.render.numerics import Hardware, resolve_numerics
+from atlas.render.outcomes import Report, keep_attempts
 from atlas.store.masters import list_masters, read_record
 from atlas.store.records import Numerics
 
@@ -43,7 +42,7 @@ class FakeRay:
     """A cluster that runs everything here, when its answer is wanted."""
 
     exceptions = SimpleNamespace(
-        **{name: type(name, (Exception,), {}) for name in ("RayError", "RayTaskError", *crew._LOST)}
+        **{name: type(name, (Exception,), {}) for name in ("RayError", "RayTaskError", *pool._LOST)}
     )
 
     def __init__(self, gpus):
@@ -275,7 +274,7 @@ def test_a_batch_that_kills_every_worker_fails_and_the_rest_goes_on(on_ray, weig
 
 
 def test_a_cluster_that_only_loses_workers_ends_the_run(on_ray, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(crew, "HOPELESS", 1)
+    monkeypatch.setattr(pool, "HOPELESS", 1)
     deadly = Job(parse("Mixed_5b[:]"), RECIPE, 999, photo("b"))
     with pytest.raises(AtlasError, match="3 workers on Ray died, one after the other"):
         run([deadly], on_ray, weights, tmp_path)

@@ -12,7 +12,7 @@ from atlas.demo.pictures import draw
 from atlas.inception.targets import feature_target
 from atlas.plan.jobs import Job
 from atlas.render import weights as loading
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.studies import load_config
@@ -34,7 +34,7 @@ def network():
 
 @pytest.mark.parametrize("size", [128, 160])
 def test_accuracy_on_fresh_pictures_is_what_the_card_says(size, network):
-    card = loading.DEMO_CARD.read_text()
+    card = loading.DEMO_FILE.with_name("README.md").read_text()
     said = re.search(rf"\| {size} px \| ([0-9.]+) % \|", card)
     assert said
     assert measure(network, size, CPU, SMALL_SAMPLE) >= float(said[1]) / 100 - MARGIN

@@ -14,11 +14,11 @@ from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Batch, Job
+from atlas.render import outcomes as execute
 from atlas.render.batches import BatchLimits, render_batches
-from atlas.render.executors import local as execute
-from atlas.render.executors.local import Report, keep_attempts, run_batches, split_fresh
 from atlas.render.memory import is_out_of_memory, may_be_out_of_memory
 from atlas.render.numerics import resolve_numerics
+from atlas.render.outcomes import Report, keep_attempts, run_batches, split_fresh
 from atlas.render.renderer import Renderer
 from atlas.store.masters import list_masters, read_record, write_master
 from atlas.studies import load_config
@@ -208,7 +208,7 @@ def test_outcomes_come_in_the_order_of_the_batches(renderer, tmp_path, monkeypat
         time.sleep(next(delays))
         write_master(*arguments)
 
-    monkeypatch.setattr("atlas.render.executors.local.write_master", slow)
+    monkeypatch.setattr("atlas.render.outcomes.write_master", slow)
     report = run(JOBS, renderer, tmp_path)
     batches = [batch for column in planning.rounds(JOBS, "cpu", 2) for batch in column]
     assert [outcome.job for outcome in report.outcomes] == [job for batch in batches for job in batch.jobs]
@@ -235,7 +235,7 @@ def test_no_more_than_two_batches_wait_to_be_written(renderer, tmp_path, monkeyp
         seen.append(len(asked))
         gate.set()
 
-    monkeypatch.setattr("atlas.render.executors.local.write_master", stuck)
+    monkeypatch.setattr("atlas.render.outcomes.write_master", stuck)
     mending = threading.Thread(target=mend)
     mending.start()
     report = Report()
@@ -253,8 +253,8 @@ def test_a_disk_that_is_full_stops_the_run_and_leaves_no_half_file(renderer, tmp
         write_master(path, *arguments)
         written.append(path)
 
-    monkeypatch.setattr("atlas.render.executors.local.WRITERS", 1)
-    monkeypatch.setattr("atlas.render.executors.local.write_master", full)
+    monkeypatch.setattr("atlas.render.outcomes.WRITERS", 1)
+    monkeypatch.setattr("atlas.render.outcomes.write_master", full)
     report, rendered = Report(), []
 
     def attempts():
@@ -329,7 +329,7 @@ def test_recordings_give_way_before_a_batch_is_halved(renderer, monkeypatch):
             return had_any
 
     monkeypatch.setattr(renderer, "_render", cramped)
-    monkeypatch.setattr(renderer, "_recorder", Held())
+    monkeypatch.setattr(renderer, "_graphs", Held())
     with pytest.raises(AttributeError, match="repeat"):  # it went on to the descent
         renderer.render(JOBS[:2], 2)
     assert asked == [2, 2]

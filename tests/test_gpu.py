@@ -8,9 +8,9 @@ import torch
 from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.render.batches import BatchLimits, render_batches
-from atlas.render.cuda_graphs import CaptureRefusedError, Recorder, cuda_capture
+from atlas.render.cuda_graphs import CaptureRefusedError, CudaGraphs, cuda_capture
 from atlas.render.descent import descend, start_noise
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.render.numerics import applied, resolve_numerics
 from atlas.render.renderer import Renderer
 
@@ -44,8 +44,8 @@ def test_every_kind_of_step_is_recorded_and_has_the_bits_of_a_plain_one(text, pr
     wanted = [targets.parse(text)] * 4
     start = torch.stack([start_noise(999, recipe.first_size)] * 4)
     with applied(numerics), warnings.catch_warnings():
-        warnings.filterwarnings("error", message="a (recorded )?step")  # that is refused, or differs
-        replayed = descend(network, wanted, recipe, start, recorder=Recorder(cuda_capture(device)))
+        warnings.filterwarnings("error", message=".*CUDA graph")  # that is refused, or differs
+        replayed = descend(network, wanted, recipe, start, graphs=CudaGraphs(cuda_capture(device)))
         plain = descend(network, wanted, recipe, start)
     for one, other in zip(replayed, plain, strict=True):
         assert torch.equal(one.image, other.image)

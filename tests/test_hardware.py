@@ -14,11 +14,10 @@ from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render import renderer as rendering
-from atlas.render.batches import LocalExecutor
 from atlas.render.device_check import check_gradients
-from atlas.render.hardware import Hardware, hardware_of
-from atlas.render.network import Network
-from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
+from atlas.render.executors.local import LocalExecutor
+from atlas.render.model import Network
+from atlas.render.numerics import Hardware, allowed_on, hardware_of, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.runs import RunOptions, expect
 from atlas.store.forecast import forecast_of

@@ -29,7 +29,7 @@ from atlas.cli.settings import with_photos
 from atlas.common.errors import AtlasError, StoreError, WeightsError
 from atlas.common.paths import read_file
 from atlas.plan.starts import LARGEST_SIDE
-from atlas.render.torch_files import read_torch_file
+from atlas.render.weight_files import read_weight_file
 from atlas.render.weights import load_weights
 from atlas.site.build import build_site
 from atlas.site.check import check_site, check_store
@@ -384,19 +384,19 @@ def test_an_archive_of_weights_may_not_hold_more_than_its_size_says(tmp_path):
     whole, file = buffer.getvalue(), tmp_path / "net.pth"
     for fine in (whole, repacked(whole, zipfile.ZIP_STORED)):
         file.write_bytes(fine)
-        assert list(read_torch_file(file, 2**30)) == ["zeros"]
+        assert list(read_weight_file(file, 2**30)) == ["zeros"]
         with pytest.raises(WeightsError, match="at most 1,000,000 are read"):
-            read_torch_file(file, 10**6)
+            read_weight_file(file, 10**6)
     packed = repacked(whole, zipfile.ZIP_DEFLATED)
     assert len(packed) < 10**4
     file.write_bytes(packed)
     with pytest.raises(WeightsError, match="packed like a zip file"):
-        read_torch_file(file, 2**30)
+        read_weight_file(file, 2**30)
     file.write_bytes(with_two_directories(packed))
     assert not any(part.compress_type for part in zipfile.ZipFile(file).infolist())
     assert list(torch.load(file, weights_only=True)) == ["zeros"]
     with pytest.raises(WeightsError, match="not a whole torch file"):
-        read_torch_file(file, 2**30)
+        read_weight_file(file, 2**30)
 
 
 def zip_of(*names):
@@ -467,7 +467,7 @@ def test_a_pickle_that_would_fill_memory_is_refused(is_archive, tmp_path):
     file.write_bytes(data)
     assert len(torch.load(file, weights_only=True)["x"]) == 2**26
     with pytest.raises(WeightsError, match="not a plain state dict"):
-        read_torch_file(file, 2**30)
+        read_weight_file(file, 2**30)
 
 
 def test_a_file_of_weights_that_is_far_too_large_is_refused_before_it_is_read(tmp_path):

@@ -17,10 +17,10 @@ from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render.descent import descend, start_noise
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
-from atlas.render.weights import DEMO_CARD, Weights
+from atlas.render.weights import DEMO_FILE, Weights
 from atlas.site.check import check_store
 from atlas.store.masters import find_record, master_path, open_master, read_record, write_master
 from atlas.store.records import DEMO_SHA256, Record, WeightsId
@@ -102,7 +102,7 @@ def test_digests_of_raw_recipes_are_those_from_before_there_was_a_choice(recipes
 
 
 def test_weights_are_known_by_name_or_hash_and_other_files_expect_what_torchvision_trains(weights):
-    assert DEMO_SHA256 in DEMO_CARD.read_text(encoding="utf-8")
+    assert DEMO_SHA256 in DEMO_FILE.with_name("README.md").read_text(encoding="utf-8")
     known = {
         WeightsId("imagenet", "a" * 64, ""): "2x-1",
         WeightsId("demo", "b" * 64, ""): "x",

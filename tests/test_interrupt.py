@@ -55,11 +55,11 @@ class Importing:
 if moment == "import":
     sys.meta_path.insert(0, Importing())
 elif moment != "none":
-    import atlas.cli.console, atlas.render.executors.local, atlas.site.workers, atlas.store.video
+    import atlas.cli.console, atlas.render.outcomes, atlas.site.workers, atlas.store.video
     atlas.site.workers.FEW = 0  # so that even a small site is made in processes
     after(*{
         "render": (atlas.cli.console.RunConsole, "renders", 2),
-        "write": (atlas.render.executors.local, "write_stages", 1),
+        "write": (atlas.render.outcomes, "write_stages", 1),
         "study": (atlas.cli.console.RunConsole, "studies", 2),
         "site": (atlas.cli.console.RunConsole, "builds_site", 5),
         "video": (atlas.store.video, "_even", 3),

@@ -10,7 +10,7 @@ import oracle
 from atlas.inception import layers
 from atlas.inception.architecture import Pool
 from atlas.inception.layers import LAYERS
-from atlas.render.channel_subset import narrow
+from atlas.render.model import subset_of
 from atlas.render.weights import expected_shapes
 
 IMAGE = torch.rand(2, 3, 80, 107, generator=torch.Generator().manual_seed(3)).double()
@@ -103,7 +103,7 @@ def test_work_of_a_feature_is_what_its_convolutions_do(name, network64, monkeypa
     monkeypatch.setattr(F, "conv2d", count)
     for branch in layers.get_layer(name).branches:
         counted.clear()
-        wanted = narrow(name, [branch.first], set(), torch.device("cpu"))
+        wanted = subset_of(name, [branch.first], set(), torch.device("cpu"))
         with torch.inference_mode():
             network64.activations(IMAGE[:1], {name}, wanted)
         assert 4 * sum(counted) == layers.step_flops(name, (80, 107), branch.first)

@@ -11,7 +11,7 @@ from atlas.inception import targets
 from atlas.inception.layers import REGIONS
 from atlas.plan.jobs import Job
 from atlas.render.descent import descend, start_noise, to_pixels
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.objectives import compile_objective, losses
 from atlas.render.renderer import Renderer

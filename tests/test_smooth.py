@@ -11,8 +11,7 @@ from atlas.inception import targets
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render.descent import descend, start_noise
-from atlas.render.gradients import resample
+from atlas.render.descent import descend, resample, start_noise
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.studies import load_config

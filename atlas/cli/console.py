@@ -20,7 +20,7 @@ from atlas.store.clips import VIDEO, clip_target
 from atlas.store.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds, free_bytes
 
 if TYPE_CHECKING:  # these need torch, and a site is written without it
-    from atlas.render.executors.local import Outcome, Report
+    from atlas.render.outcomes import Outcome, Report
     from atlas.runs import Expectation
     from atlas.store.video import Encoding
     from atlas.studies.examples.find import FoundExamples

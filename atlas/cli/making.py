@@ -27,7 +27,7 @@ from atlas.studies.dreams.jobs import config_dreams
 from atlas.studies.examples.settings import Settings as ExamplesSettings
 
 if TYPE_CHECKING:  # needs torch
-    from atlas.render.executors.local import Report
+    from atlas.render.outcomes import Report
 
 
 @app.command("build")

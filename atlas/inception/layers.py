@@ -1,7 +1,7 @@
 """The network's frozen table: 16 layers in four regions, their branches, grids, receptive fields and cost.
 
-Everything here follows from the description of the blocks in `blocks.py`: a layer is a tuple of branches, a branch a
-path of convolutions and pools. The renderer runs the same table.
+Everything here follows from the paths in `architecture.py`: a layer is a tuple of branches, a branch a path of
+convolutions and pools. The renderer runs the same table.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,6 +29,11 @@ class Branch:
         """The features that this branch makes."""
         return range(self.first, self.first + self.features)
 
+    @property
+    def ends_in_pool(self) -> bool:
+        """Whether its features are those of the layer before, pooled."""
+        return isinstance(self.ops[-1], Pool)
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -44,6 +49,11 @@ class Layer:
     def features(self) -> int:
         """Number of features (channels of the output)."""
         return sum(branch.features for branch in self.branches)
+
+    @property
+    def has_pooled_features(self) -> bool:
+        """Whether some of its features are those of the layer before, pooled."""
+        return any(branch.ends_in_pool for branch in self.branches)
 
     def branch_of(self, feature: int) -> Branch:
         """The branch that makes a feature, 0 ≤ feature < features."""
@@ -117,6 +127,11 @@ def depth(name: str) -> int:
     return _DEPTH[get_layer(name).name]
 
 
+def layer_before(name: str) -> Layer:
+    """The layer whose output enters another one, which is not the first."""
+    return LAYERS[depth(name) - 1]
+
+
 def get_region(slug: str) -> Region:
     """Look a region up by its slug, such as "early-mixed"."""
     return next(region for region in REGIONS if region.slug == slug)
@@ -179,8 +194,7 @@ def receptive_field(name: str, feature: int | None = None) -> ReceptiveField:
         feature: whose branch counts; None for the widest of the layer.
     """
     layer = get_layer(name)
-    below = depth(name) - 1
-    start = receptive_field(LAYERS[below].name) if below >= 0 else ReceptiveField((1, 1), 1, 0.0)
+    start = receptive_field(layer_before(name).name) if depth(name) else ReceptiveField((1, 1), 1, 0.0)
     branches = layer.branches if feature is None else (layer.branch_of(feature),)
     fields = []
     for branch in branches:
@@ -196,9 +210,7 @@ def source(name: str, feature: int) -> tuple[Layer, Branch]:
     """The layer and the branch whose convolution makes a feature: a pool passes on those of the layer before."""
     layer = get_layer(name)
     branch = layer.branch_of(feature)
-    if isinstance(branch.ops[-1], Conv):
-        return layer, branch
-    return source(LAYERS[depth(name) - 1].name, feature - branch.first)
+    return source(layer_before(name).name, feature - branch.first) if branch.ends_in_pool else (layer, branch)
 
 
 def _multiplications(layer: Layer, size: Size, branches: Iterable[Branch], *, is_whole: bool = True) -> int:

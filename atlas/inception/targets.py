@@ -106,6 +106,11 @@ class Target:
 
     terms: tuple[Term, ...]
 
+    @classmethod
+    def parse(cls, text: str) -> "Target":
+        """Read a target; see the function `parse`."""
+        return parse(text)
+
     def __str__(self) -> str:
         return " + ".join(str(term) for term in self.terms)
 

@@ -1,8 +1,7 @@
-"""Batches → attempts, in this process on one device: the plain executor, and what every executor is."""
+"""Batches → attempts: what an executor is, and batches that do not fit into memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol
 
 import torch
@@ -10,8 +9,6 @@ import torch
 from atlas.common import log
 from atlas.inception.architecture import Size
 from atlas.plan.jobs import Batch, Job
-from atlas.render import numerics as arithmetic
-from atlas.render.hardware import hardware_of
 from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
 from atlas.render.renderer import OpenPhoto, Renderer, Rendering
 from atlas.render.weights import Weights
@@ -22,11 +19,11 @@ OUT_OF_MEMORY = "out of memory even alone; nothing was stored, and the next run 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What rendering one job came to."""
+    """The result of one job: a rendering, or why there is none."""
 
     job: Job
     rendering: Rendering | None
-    failure: str | None = None  # why there is no rendering
+    failure: str | None = None
 
 
 # Attempts at batches, a list for each group that was rendered together, as soon as they are there.
@@ -70,59 +67,22 @@ class Executor(Protocol):
         """
 
 
-class LocalExecutor:
-    """Renders on a device of this machine, one batch after the other, in their order."""
-
-    def __init__(self, device: torch.device, numerics: Numerics) -> None:
-        self.device = device
-        self.numerics = numerics
-
-    @property
-    def device_name(self) -> str:
-        """The device in words."""
-        if self.device.type == "cuda":
-            return f"{torch.cuda.get_device_name(self.device)} ({self.device})"
-        return "Apple GPU (mps)" if self.device.type == "mps" else "CPU"
-
-    @property
-    def memory(self) -> int | None:
-        """Bytes of the GPU in all; None: no GPU."""
-        return hardware_of(self.device).memory
-
-    def measure_speed(self) -> float:
-        """Floating-point operations a second, from half a second of measurement."""
-        return arithmetic.measure_speed(self.device, self.numerics)
-
-    def why_no_gpu(self) -> str:
-        """Why no GPU is used, in words."""
-        return arithmetic.why_no_gpu()
-
-    def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
-        """Load weights; they are folded when the first batch comes."""
-
-        @cache
-        def renderer() -> Renderer:
-            return Renderer(weights, self.device, self.numerics, open_photo)
-
-        limits = BatchLimits()
-        return lambda batches: render_batches(batches, renderer(), limits)
-
-
 class BatchLimits:
     """The largest batches that fit into memory, learned during a run from those that did not."""
 
     def __init__(self) -> None:
         """Every batch fits until one does not."""
-        self._rows: dict[tuple[str, tuple[Size, ...]], int] = {}
+        self._rows: dict[tuple[str, tuple[Size, ...]], int] = {}  # by what the memory of a row depends on
 
     def rows_of(self, batch: Batch) -> int:
         """How many rows of a batch to render together."""
-        return min(batch.size, self._rows.get(_memory_key(batch), batch.size))
+        return min(batch.size, self._rows.get((batch.deepest, batch.jobs[0].sizes), batch.size))
 
     def lower(self, batch: Batch, rows: int, why: str) -> None:
         """Note that only so many rows fit, of this batch and of all that need as much memory a row, and say why."""
-        self._rows[_memory_key(batch)] = rows
-        size = "×".join(str(side) for side in batch.jobs[0].sizes[-1])
+        sizes = batch.jobs[0].sizes
+        self._rows[batch.deepest, sizes] = rows
+        size = "×".join(str(side) for side in sizes[-1])
         log.notice(f"{batch.deepest} at {size} px is tried in batches of {rows} for the rest of this run: {why}")
 
 
@@ -138,24 +98,21 @@ def render_batches(batches: Iterable[Batch], renderer: Renderer, limits: BatchLi
         The attempts at the jobs of each batch, or of each part of it, in their order.
     """
     for batch in batches:
-        yield from _render_in_parts(batch, renderer, limits)
-
-
-def _render_in_parts(batch: Batch, renderer: Renderer, limits: BatchLimits) -> Iterator[list[Attempt]]:
-    rows, left, why = limits.rows_of(batch), batch.jobs, ""
-    while left:
-        attempts, failure = _try(left[:rows], rows, renderer)
-        if failure:
-            free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
-            why = why or failure
-            if rows > 1:
-                rows //= 2
-                continue
-            attempts = [Attempt(left[0], None, failure)]
-        yield attempts
-        left = left[rows:]
-    if rows < limits.rows_of(batch):
-        limits.lower(batch, rows, why)
+        most = limits.rows_of(batch)
+        rows, left, why = most, batch.jobs, ""
+        while left:
+            attempts, failure = _try(left[:rows], rows, renderer)
+            if failure:
+                free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
+                why = why or failure
+                if rows > 1:
+                    rows //= 2
+                    continue
+                attempts = [Attempt(left[0], None, failure)]
+            yield attempts
+            left = left[rows:]
+        if rows < most:
+            limits.lower(batch, rows, why)
 
 
 def _try(jobs: Sequence[Job], rows: int, renderer: Renderer) -> tuple[list[Attempt], str]:
@@ -172,8 +129,3 @@ def _try(jobs: Sequence[Job], rows: int, renderer: Renderer) -> tuple[list[Attem
         if may_be_out_of_memory(error):
             return [], f"{str(error).strip().splitlines()[0]} (with a batch of {rows})"
         raise
-
-
-def _memory_key(batch: Batch) -> tuple[str, tuple[Size, ...]]:
-    """What the memory of a row depends on."""
-    return batch.deepest, batch.jobs[0].sizes

@@ -19,13 +19,12 @@ from atlas.inception import layers, targets
 from atlas.plan import jobs as planning
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
-from atlas.render.cuda_graphs import Recorder, cuda_capture
-from atlas.render.descent import descend, start_noise, to_pixels
-from atlas.render.hardware import hardware_of
+from atlas.render.cuda_graphs import CudaGraphs, cuda_capture
+from atlas.render.descent import Rows, descend, make_schedule, start_noise, take_step, to_pixels
 from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
-from atlas.render.network import Network
+from atlas.render.model import Network
+from atlas.render.numerics import hardware_of
 from atlas.render.renderer import Renderer
-from atlas.render.steps import Rows, make_schedule, take_step
 from atlas.store.masters import write_master
 
 _FEW, _MANY = 4, 10  # steps of two descents; the six between them are measured, recorded where rendering records
@@ -244,11 +243,11 @@ def measure_feature(
     size, device = (options.size, options.size), network.device
     wanted = [targets.feature_target(layer, feature)] * rows
     start = torch.stack([start_noise(planning.DEFAULT_SEED, size)] * rows).to(device)  # [B, 3, H, W]
-    recorder = Recorder(cuda_capture(device)) if device.type == "cuda" and with_graphs else None
+    graphs = CudaGraphs(cuda_capture(device)) if device.type == "cuda" and with_graphs else None
     many = _MANY
 
     def go(steps: int) -> None:
-        descend(network, wanted, _recipe(options.size, steps), start, recorder=recorder)
+        descend(network, wanted, _recipe(options.size, steps), start, graphs=graphs)
 
     go(_FEW)  # libraries set themselves up, and the step is recorded
     go(many)

@@ -1,7 +1,7 @@
-"""A step recorded once and replayed: a pure function of tensors, its state and its inputs → the state after many steps.
+"""A step captured once and replayed: a pure function of tensors, its state and its inputs → the state after many steps.
 
 On a GPU the kernels of a step take less time than Python takes to launch them, unless the batch is very large. A CUDA
-graph launches all of them at once.
+graph launches all of them at once. Its gain has not been measured here: `make gpu-check` reports it for a card.
 """
 
 import warnings
@@ -16,11 +16,12 @@ from torch import Tensor
 
 State = TypeVar("State")
 Inputs = TypeVar("Inputs")
+Step = Callable[[State, Inputs], State]
 Replay = Callable[[], object]
 Capture = Callable[[Callable[[], None]], Replay]
 
-MOST = 4  # recordings kept: the octaves of a recipe, and one more
-_LEAST_TIMES = 4  # repetitions that pay for a recording
+MOST = 4  # graphs kept: the octaves of a recipe, and one more
+_LEAST_TIMES = 4  # repetitions that pay for a capture
 _CAPTURE_CODES = range(900, 909)  # cudaErrorStreamCapture… of the CUDA runtime
 
 
@@ -29,32 +30,30 @@ class CaptureRefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class _Recording:
-    """Tensors that a replay reads and writes, always the same."""
+class _Graph:
+    """A captured step, and the tensors that each replay reads and writes."""
 
     state: Any
     inputs: Any
     replay: Replay
 
 
-class Recorder:
-    """Keeps recordings of steps, by the form of their state and inputs."""
+class CudaGraphs:
+    """Keeps captured steps, by the form of their state and inputs."""
 
     def __init__(self, capture: Capture) -> None:
-        """Nothing is recorded yet.
+        """No step is captured yet.
 
         Args:
             capture: makes a replay of a function, such as `cuda_capture`; raises `CaptureRefusedError` where it cannot.
         """
         self._capture = capture
-        self._recordings: OrderedDict[Hashable, _Recording | None] = OrderedDict()  # None: cannot be replayed
+        self._graphs: OrderedDict[Hashable, _Graph | None] = OrderedDict()  # None: must not be replayed
 
-    def repeat(
-        self, step: Callable[[State, Inputs], State], state: State, inputs: Inputs, times: int, key: Hashable
-    ) -> State:
+    def repeat(self, step: Step[State, Inputs], state: State, inputs: Inputs, times: int, key: Hashable) -> State:
         """Apply a step so many times, as `for _ in range(times): state = step(state, inputs)` does, and to equal bits.
 
-        The first of a form is done plainly and again by a recording; if they differ, no step of that form is
+        The first step of a form is run by itself and by its graph; if the results differ, no step of that form is
         replayed.
 
         Args:
@@ -64,59 +63,52 @@ class Recorder:
             times: how often.
             key: whatever else the step depends on.
         """
-        if times < _LEAST_TIMES:
-            return repeat_plainly(step, state, inputs, times)
-        form = (key, _form(state), _form(inputs))
-        if form not in self._recordings:
-            while len(self._recordings) >= MOST:
-                self._recordings.popitem(last=False)
-            self._recordings[form] = self._record(step, state, inputs)
-        self._recordings.move_to_end(form)
-        recording = self._recordings[form]
-        if recording is None:
-            return repeat_plainly(step, state, inputs, times)
-        _put(recording.inputs, inputs)
-        _put(recording.state, state)
+        graph = None if times < _LEAST_TIMES else self._graph_of(step, state, inputs, key)
+        if graph is None:
+            for _ in range(times):
+                state = step(state, inputs)
+            return state
+        _put(graph.inputs, inputs)
+        _put(graph.state, state)
         for _ in range(times):
-            recording.replay()
-        done: State = _copy(recording.state)
+            graph.replay()
+        done: State = _copy(graph.state)
         return done
 
     def clear(self) -> bool:
-        """Forget all recordings and give their memory back; returns whether there were any."""
-        had_any = any(self._recordings.values())
-        self._recordings.clear()
+        """Forget all graphs and give their memory back; returns whether there were any."""
+        had_any = any(self._graphs.values())
+        self._graphs.clear()
         return had_any
 
-    def _record(self, step: Callable[[State, Inputs], State], state: State, inputs: Inputs) -> _Recording | None:
+    def _graph_of(self, step: Step[State, Inputs], state: State, inputs: Inputs, key: Hashable) -> _Graph | None:
+        """The graph of a step, captured if there is none of its form; None: it must not be replayed."""
+        form = (key, _form(state), _form(inputs))
+        if form not in self._graphs:
+            while len(self._graphs) >= MOST:
+                self._graphs.popitem(last=False)
+            self._graphs[form] = self._capture_step(step, state, inputs)
+        self._graphs.move_to_end(form)
+        return self._graphs[form]
+
+    def _capture_step(self, step: Step[State, Inputs], state: State, inputs: Inputs) -> _Graph | None:
         kept_state, kept_inputs = _copy(state), _copy(inputs)
-        plain = step(state, inputs)
-
-        def body() -> None:
-            _put(kept_state, step(kept_state, kept_inputs))
-
+        expected = step(state, inputs)
         try:
-            replay = self._capture(body)
+            replay = self._capture(lambda: _put(kept_state, step(kept_state, kept_inputs)))
         except CaptureRefusedError as error:
-            warnings.warn(f"a step cannot be recorded, and runs slower: {error}", stacklevel=2)
+            warnings.warn(f"a step cannot be captured as a CUDA graph, and runs slower: {error}", stacklevel=2)
             return None
         _put(kept_state, state)
         replay()
-        if not all(_same(a, b) for a, b in zip(_tensors(kept_state), _tensors(plain), strict=True)):
-            warnings.warn("a recorded step differs from the plain one, and is not used", stacklevel=2)
+        if not all(_same(a, b) for a, b in zip(_tensors(kept_state), _tensors(expected), strict=True)):
+            warnings.warn("the CUDA graph of a step gives another result than the step, and is not used", stacklevel=2)
             return None
-        return _Recording(kept_state, kept_inputs, replay)
-
-
-def repeat_plainly(step: Callable[[State, Inputs], State], state: State, inputs: Inputs, times: int) -> State:
-    """Apply a step so many times."""
-    for _ in range(times):
-        state = step(state, inputs)
-    return state
+        return _Graph(kept_state, kept_inputs, replay)
 
 
 def cuda_capture(device: torch.device) -> Capture:
-    """Records CUDA graphs on a device; all of them share their memory, since one is replayed at a time."""
+    """Captures CUDA graphs on a device; all of them share their memory, since one is replayed at a time."""
     pool = torch.cuda.graph_pool_handle()
 
     def capture(body: Callable[[], None]) -> Replay:
@@ -125,7 +117,7 @@ def cuda_capture(device: torch.device) -> Capture:
         with torch.cuda.device(device):
             current, side = torch.cuda.current_stream(), torch.cuda.Stream(device)
             side.wait_stream(current)
-            with torch.cuda.stream(side):  # libraries set themselves up on first use, which a recording must not see
+            with torch.cuda.stream(side):  # libraries set themselves up on first use, which a capture must not see
                 body()
             current.wait_stream(side)
             try:
@@ -169,27 +161,29 @@ def reason_of(error: RuntimeError) -> Exception:
     return error
 
 
-def _children(value: Any) -> Iterator[Any]:
-    if is_dataclass(value) and not isinstance(value, type):
-        yield from (getattr(value, field.name) for field in fields(value))
-    elif isinstance(value, tuple):
-        yield from value
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """All tensors in a value, in order."""
-    if isinstance(value, Tensor):
+def _leaves(value: Any) -> Iterator[Any]:
+    """Tensors and other values in nested dataclasses and tuples, in order."""
+    if isinstance(value, tuple):
+        children = value
+    elif is_dataclass(value):
+        children = tuple(getattr(value, field.name) for field in fields(value))
+    else:
         yield value
-    for child in _children(value):
-        yield from _tensors(child)
+        return
+    for child in children:
+        yield from _leaves(child)
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [leaf for leaf in _leaves(value) if isinstance(leaf, Tensor)]
 
 
 def _form(value: Any) -> Hashable:
     """Everything of a value but the numbers in its tensors."""
-    if isinstance(value, Tensor):
-        return value.shape, value.stride(), value.dtype, value.device
-    children = tuple(_form(child) for child in _children(value))
-    return (type(value), children) if children else value
+    return tuple(
+        (leaf.shape, leaf.stride(), leaf.dtype, leaf.device) if isinstance(leaf, Tensor) else leaf
+        for leaf in _leaves(value)
+    )
 
 
 def _copy(value: Any) -> Any:
@@ -197,8 +191,8 @@ def _copy(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, tuple):
-        return tuple(_copy(child) for child in value)
-    if any(True for _ in _tensors(value)):
+        return tuple(map(_copy, value))
+    if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{field.name: _copy(getattr(value, field.name)) for field in fields(value)})
     return value
 

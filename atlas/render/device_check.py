@@ -15,9 +15,8 @@ from atlas.common.errors import ConfigError
 from atlas.inception import targets
 from atlas.inception.targets import Target
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render.descent import resize, start_noise
-from atlas.render.gradients import gradient_at
-from atlas.render.network import Network
+from atlas.render.descent import gradient_at, resize, start_noise
+from atlas.render.model import Network
 from atlas.render.objectives import compile_objective
 
 SIZES = (107, 128)  # pixels, in this order; the second image is the first one, resized as an octave does it
@@ -80,4 +79,4 @@ def _gradient(network: Network, rows: Sequence[Target], size: int) -> Tensor:
     images = torch.stack([start] * len(rows)).to(network.device)  # [B, 3, H, W]
     images = images if size == SIZES[0] else resize(images, (size, size))
     objective = compile_objective(rows, (size, size), (size, size), network.device, images.dtype)
-    return gradient_at(network, objective, _RECIPE, images, (size, size))
+    return gradient_at(network, objective, _RECIPE, images)

@@ -1,11 +1,10 @@
-"""Where and how exactly the arithmetic runs: flags → `Numerics`, and a context that applies and restores them."""
+"""Devices and their arithmetic: flags → `torch.device`, `Hardware` and `Numerics`; a context applies the numerics."""
 
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ import torch.nn.functional as F
 
 from atlas.common.cores import count_cores
 from atlas.common.errors import ConfigError
-from atlas.render.hardware import Hardware, hardware_of
 from atlas.store.records import Numerics
 
 PRECISIONS = ("fp64", "fp32", "tf32", "bf16")
@@ -22,6 +20,32 @@ _TENSOR_CORES = (8, 0)  # compute capability (Ampere) below which a GPU has neit
 _BEFORE_AMPERE = ("fp64", "fp32")
 _NETWORK_SHARE = 0.6  # of the speed of one good convolution that a whole step reaches
 _SLOWEST_CORE = 30e9  # FLOP/s: a core that measures slower is busy with something else just now
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a device is, as far as precision, batch size and bytes depend on it; None: unknown, or there is none."""
+
+    model: str | None  # of the GPU; on a CPU the instruction set that torch uses, such as "AVX512"
+    cudnn: str | None = None  # version, on CUDA
+    capability: tuple[int, int] | None = None  # compute capability, on CUDA
+    memory: int | None = None  # bytes in all, on CUDA; free memory would depend on what else runs
+
+
+def hardware_of(device: torch.device) -> Hardware:
+    """Look at a device of this machine."""
+    if device.type == "cpu":
+        return Hardware(torch.backends.cpu.get_cpu_capability())
+    if device.type == "mps":
+        name = getattr(torch.backends.mps, "get_name", None)  # older versions of torch do not tell
+        return Hardware(name() if name else None)
+    cudnn = torch.backends.cudnn.version()
+    return Hardware(
+        torch.cuda.get_device_name(device),
+        None if cudnn is None else str(cudnn),
+        torch.cuda.get_device_capability(device),
+        torch.cuda.get_device_properties(device).total_memory,
+    )
 
 
 def resolve_device(text: str) -> torch.device:
@@ -43,48 +67,32 @@ def resolve_device(text: str) -> torch.device:
             raise ConfigError("--device mps: Apple's GPU is not available to this torch; use --device cpu")
         return torch.device("mps")
     kind, _, number = text.partition(":")
-    if kind == "cuda" and (not number or (number.isascii() and number.isdecimal())):
-        return _cuda_device(text, int(number or 0))
-    raise ConfigError(f'--device "{text}": allowed: auto, cpu, cuda, cuda:N, mps')
-
-
-def _cuda_device(text: str, number: int) -> torch.device:
+    if kind != "cuda" or (number and not (number.isascii() and number.isdecimal())):
+        raise ConfigError(f'--device "{text}": allowed: auto, cpu, cuda, cuda:N, mps')
     if not torch.cuda.is_available():
         raise ConfigError(f"--device {text}: {why_no_gpu()}; use --device cpu")
-    if number >= torch.cuda.device_count():
+    if int(number or 0) >= torch.cuda.device_count():
         raise ConfigError(f"--device {text}: this machine has GPUs cuda:0 to cuda:{torch.cuda.device_count() - 1}")
-    return torch.device("cuda", number)
+    return torch.device("cuda", int(number or 0))
 
 
 def why_no_gpu() -> str:
-    """Why no CUDA GPU can be used, in words: no build, no driver, too old a driver, or simply no GPU."""
+    """Why no CUDA GPU can be used, in words: no build, no driver, too old a driver, or no GPU."""
+    hidden = "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
     if torch.version.cuda is None:
         apple = "; Apple's GPU is used if you say --device mps" if torch.backends.mps.is_available() else ""
         return f"this torch is built without CUDA{apple}"
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
-        return _driver_trouble(str(error))
-    return "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
-
-
-def _driver_trouble(message: str) -> str:
-    if "too old" in message:
-        return f"the NVIDIA driver is too old for this torch, which needs CUDA {torch.version.cuda}: update the driver"
-    if "no NVIDIA driver" in message:
-        has_card = any(_is_nvidia_display(device) for device in Path("/sys/bus/pci/devices").glob("*"))
-        return "there is an NVIDIA GPU, but no driver for it: install one" if has_card else "this machine has no GPU"
-    if "No CUDA GPUs" in message:
-        return "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
-    return f"CUDA does not start: {message.splitlines()[0]}"
-
-
-def _is_nvidia_display(device: Path) -> bool:
-    try:
-        vendor, kind = (device / "vendor").read_text(), (device / "class").read_text()
-    except OSError:
-        return False
-    return vendor.startswith("0x10de") and kind.startswith("0x03")
+        message = str(error)
+        if "too old" in message:
+            needed = f"this torch, which needs CUDA {torch.version.cuda}"
+            return f"the NVIDIA driver is too old for {needed}: update the driver"
+        if "no NVIDIA driver" in message:
+            return "this machine has no GPU, or no NVIDIA driver for it"
+        return hidden if "No CUDA GPUs" in message else f"CUDA does not start: {message.splitlines()[0]}"
+    return hidden
 
 
 def allowed_on(device: torch.device, hardware: Hardware | None = None) -> tuple[str, ...]:
@@ -94,7 +102,8 @@ def allowed_on(device: torch.device, hardware: Hardware | None = None) -> tuple[
         device: of which kind.
         hardware: what it is; None: looked up on this machine.
     """
-    return _BEFORE_AMPERE if _is_before_ampere(hardware or hardware_of(device)) else _ALLOWED[device.type]
+    capability = (hardware or hardware_of(device)).capability
+    return _BEFORE_AMPERE if capability and capability < _TENSOR_CORES else _ALLOWED[device.type]
 
 
 def resolve_numerics(
@@ -124,10 +133,6 @@ def resolve_numerics(
     return Numerics(device=kind, precision=chosen, batch_size=1, threads=threads or count_cores())
 
 
-def _is_before_ampere(hardware: Hardware) -> bool:
-    return hardware.capability is not None and hardware.capability < _TENSOR_CORES
-
-
 @contextmanager
 def applied(numerics: Numerics) -> Iterator[None]:
     """Run a block with these numerics: threads, deterministic algorithms, TF32 or not; restored afterwards.
@@ -144,7 +149,7 @@ def applied(numerics: Numerics) -> Iterator[None]:
     products = torch.get_float32_matmul_precision()
     torch.set_num_threads(numerics.threads)
     torch.use_deterministic_algorithms(numerics.device != "mps")
-    memory.fill_uninitialized_memory = False  # nobody here reads memory to which nothing was written
+    memory.fill_uninitialized_memory = False  # no code here reads memory to which nothing was written
     torch.set_float32_matmul_precision("highest")
     tf32 = numerics.precision == "tf32"
     try:
@@ -177,9 +182,15 @@ def measure_speed(device: torch.device, numerics: Numerics) -> float:
     maps = torch.ones(rows, 96, 35, 35, device=device, dtype=dtype, requires_grad=True)
     kernel = torch.ones(96, 96, 3, 3, device=device, dtype=dtype)
     flops = 4 * rows * 35 * 35 * 96 * 96 * 9
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
+        wait_for(device)
+        return time.perf_counter() - start
+
     with applied(numerics):
-        best = min(_seconds(maps, kernel, device) for _ in range(6))
-    measured = _NETWORK_SHARE * flops / best
+        measured = _NETWORK_SHARE * flops / min(seconds() for _ in range(6))
     return max(measured, _SLOWEST_CORE * min(numerics.threads, count_cores())) if device.type == "cpu" else measured
 
 
@@ -189,10 +200,3 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def _seconds(maps: torch.Tensor, kernel: torch.Tensor, device: torch.device) -> float:
-    start = time.perf_counter()
-    torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
-    wait_for(device)
-    return time.perf_counter() - start

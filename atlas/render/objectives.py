@@ -5,7 +5,7 @@ neuron and a raster prefix are the same code; rows without a term add nothing to
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from atlas.inception import layers
 from atlas.inception.architecture import Size
 from atlas.inception.targets import Neuron, Position, Prefix, Row, Target, Term
 from atlas.plan.recipes import METRICS, Metric
-from atlas.render.channel_subset import Narrow, narrow
+from atlas.render.model import ChannelSubset, subset_of
 
 L2_FACTOR = 5.0  # of the longer article's L2 metric
 
@@ -31,7 +31,7 @@ class TermGroup:
     layer: str
     rows: Tensor | None  # [n] int64: rows of the batch that have a term here; None: all, in order
     features: Tensor | None  # [B] int64, 0 for rows without a term; None: all features of the layer
-    place: int | None  # where the network gives wanted features alone: row b's is channel place + b
+    place: int | None  # of a layer of which the network gives wanted features alone: row b's is channel place + b
     masks: Tensor  # [B, 1, rows, cols]: which neurons count, 0 or 1; all 0 for rows without a term
     coefficients: Tensor  # [n]
 
@@ -42,7 +42,8 @@ class Objective:
 
     groups: tuple[TermGroup, ...]
     batch_size: int
-    wanted: Narrow | None  # of the deepest layer; None: all its features
+    size: Size  # (height, width) in pixels at which the network sees the images
+    wanted: ChannelSubset | None  # of the deepest layer; None: all its features
 
     @property
     def taps(self) -> frozenset[str]:
@@ -58,17 +59,38 @@ def compile_objective(
     Args:
         targets: one a row.
         first_size: (height, width) in pixels to which positions belong.
-        size: (height, width) in pixels of the images now.
+        size: (height, width) in pixels at which the network sees the images.
         device: where the activations are.
         dtype: of masks and coefficients, and so of losses and scores.
     """
-    grouped: dict[tuple[int, str, bool], list[tuple[int, Term]]] = {}
+    grouped: dict[tuple[int, str, bool], dict[int, Term]] = {}  # terms by row
     for row, target in enumerate(targets):
         for slot, term in enumerate(target.terms):
             # by slot, so that no group names a row twice: adding up stays in one order, and so deterministic
-            grouped.setdefault((slot, term.layer, term.feature is None), []).append((row, term))
-    groups = [_group(key, grouped[key], len(targets), first_size, size, device, dtype) for key in sorted(grouped)]
-    return _narrowed(groups, len(targets), device)
+            grouped.setdefault((slot, term.layer, term.feature is None), {})[row] = term
+    deepest = max((layer for _, layer, _ in grouped), key=layers.depth)
+    needs_all = any(layer == deepest and takes_all for _, layer, takes_all in grouped)
+    wanted: list[
+        int
+    ] = []  # of the deepest layer: for each group one feature a row, so that shapes depend on rows alone
+    groups = []
+    for (_, layer, takes_all), terms in sorted(grouped.items()):
+        features = [(terms[row].feature or 0) if row in terms else 0 for row in range(len(targets))]
+        coefficients = torch.tensor([term.coefficient for term in terms.values()], dtype=torch.float64)
+        is_subset = layer == deepest and not needs_all
+        group = TermGroup(
+            layer,
+            rows=None if len(terms) == len(targets) else torch.tensor(list(terms), device=device),
+            features=None if takes_all else torch.tensor(features, device=device),
+            place=len(wanted) if is_subset else None,
+            masks=_masks(layer, terms, len(targets), first_size, size).to(dtype).to(device),
+            coefficients=coefficients.to(dtype).to(device),
+        )
+        groups.append(group)
+        wanted += features if is_subset else ()
+    others = {group.layer for group in groups} - {deepest}
+    subset = None if needs_all else subset_of(deepest, wanted, others, device)
+    return Objective(tuple(groups), len(targets), size, subset)
 
 
 def losses(objective: Objective, activations: Mapping[str, Tensor], metric: Metric, constant: float) -> Tensor:
@@ -149,53 +171,13 @@ def resize_mask(mask: Tensor, grid: Size) -> Tensor:
     return F.interpolate(mask[None, None], grid, mode="nearest-exact")[0, 0]
 
 
-def _group(
-    key: tuple[int, str, bool],
-    members: list[tuple[int, Term]],
-    batch_size: int,
-    first_size: Size,
-    size: Size,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> TermGroup:
-    _, layer, takes_all = key
+def _masks(layer: str, terms: Mapping[int, Term], batch_size: int, first_size: Size, size: Size) -> Tensor:
+    """Each row's mask at a size, [B, 1, rows, cols]; 0 for rows without a term."""
     first_grid, grid = layers.grid(layer, first_size), layers.grid(layer, size)
     masks = torch.zeros(batch_size, 1, *grid, dtype=torch.float64)
-    features = torch.zeros(batch_size, dtype=torch.int64)
-    for row, term in members:
+    for row, term in terms.items():
         masks[row, 0] = resize_mask(position_mask(term.position, first_grid), grid)
-        features[row] = term.feature or 0
-    rows = [row for row, _ in members]
-    return TermGroup(
-        layer,
-        None if rows == list(range(batch_size)) else torch.tensor(rows, device=device),
-        None if takes_all else features,  # goes to the device when its numbers have been read
-        None,
-        masks.to(dtype).to(device),
-        torch.tensor([term.coefficient for _, term in members], dtype=torch.float64).to(dtype).to(device),
-    )
-
-
-def _narrowed(groups: Sequence[TermGroup], batch_size: int, device: torch.device) -> Objective:
-    """Ask of the deepest layer only the rows' own features, unless some row wants all of them.
-
-    Each group asks for one feature a row, rows without a term included, so that the shape of what the network gives
-    depends on the number of rows alone.
-    """
-    taps = {group.layer for group in groups}
-    deepest = max(taps, key=layers.depth)
-    wanted: list[int] = []
-    placed = []
-    needs_all = any(group.layer == deepest and group.features is None for group in groups)
-    for group in groups:
-        if group.layer == deepest and group.features is not None and not needs_all:
-            place = len(wanted)
-            wanted += group.features.tolist()
-            group = replace(group, place=place)
-        placed.append(replace(group, features=None if group.features is None else group.features.to(device)))
-    return Objective(
-        tuple(placed), batch_size, None if needs_all else narrow(deepest, wanted, taps - {deepest}, device)
-    )
+    return masks
 
 
 def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:

@@ -3,28 +3,24 @@
 import http.client
 import os
 import pickle
-import re
 import ssl
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from atlas.common import log
 from atlas.common.errors import StoreError, WeightsError
-from atlas.common.paths import PathError, is_there, read_file
+from atlas.common.paths import is_there
+from atlas.demo.quantised import restore
 from atlas.inception.layers import convolutions
-from atlas.render.checkpoints import StateDict, find_state_dict
-from atlas.render.quantised import restore
-from atlas.render.torch_files import read_torch_file
-from atlas.store.records import WeightsId
+from atlas.render.weight_files import read_state_dict
+from atlas.store.records import DEMO_SHA256, WeightsId
 from atlas.store.weights_ids import LARGEST_WEIGHTS, file_sha256, weights_name, weights_sha256
 
 IMAGENET_NOTE = "torchvision's Inception_V3_Weights.IMAGENET1K_V1, trained on ImageNet"
@@ -32,19 +28,16 @@ DEMO_NOTE = (
     "demo weights: trained by this project on pictures that it draws itself, textures and simple things; "
     "the network has never seen a photograph"
 )
-DEMO_FOLDER = Path(__file__).parent.parent / "demo" / "weights"
-DEMO_FILE = DEMO_FOLDER / "demo.safetensors"
-DEMO_CARD = DEMO_FOLDER / "README.md"  # says what they are, and their hash
+DEMO_FILE = Path(__file__).parent.parent / "demo" / "weights" / "demo.safetensors"
 FID_NOTE = (
     "its 1,008 classes are those of the network that FID is computed with; that network's average pools leave out the "
     "padding, and Mixed_7c has a max pool instead, unlike torchvision's, so the pictures are not quite that network's"
 )
 _FID_CLASSES = 1008
-_LONGEST_HEADER = 10**8  # bytes, as safetensors allows
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """A state dict in torchvision's spelling, of which only the tensors of `expected_shapes` are used."""
 
@@ -53,19 +46,28 @@ class Weights:
 
 
 def load_weights(source: str) -> Weights:
-    """Load weights.
+    """Load the weights of an InceptionV3, and check each tensor's name, shape and numbers.
 
     Args:
-        source: "imagenet", "demo", or the path of a file that torch.save or safetensors wrote, whatever its ending. A
-            state dict in it may stand under keys, and its names after a prefix, as training tools save them.
+        source: "imagenet" (torchvision's `IMAGENET1K_V1`, downloaded once), "demo" (ships with the program), or the
+            path of a file that torch.save or safetensors wrote, whatever its ending. A state dict in it may stand under
+            keys, and its names after a prefix, as training tools save them.
+
+    Returns:
+        The weights, in the type in which they are stored, on the CPU.
 
     Raises:
         WeightsError: not reachable, not readable, or not InceptionV3's.
+
+    Example:
+        >>> load_weights("demo").id.name
+        'demo'
     """
     if source == "imagenet":
         return _imagenet()
     if source == "demo":
-        return _demo()
+        tensors = _checked(load_demo_file(), str(DEMO_FILE))
+        return Weights(WeightsId("demo", DEMO_SHA256, DEMO_NOTE), tensors)
     return _file(Path(source))
 
 
@@ -83,24 +85,17 @@ def load_demo_file() -> dict[str, Tensor]:
     """The whole state dict that ships with the project, `fc` included, in float32.
 
     Raises:
-        WeightsError: the file is missing, cut off or altered: its hash is not the one of its card.
+        WeightsError: the file is missing, cut off or altered.
     """
     try:
-        found, card = file_sha256(DEMO_FILE), DEMO_CARD.read_text(encoding="utf-8")
-    except (StoreError, OSError) as error:
+        found = file_sha256(DEMO_FILE)
+    except StoreError as error:
         raise WeightsError(f"the demo weights are missing: {error}; install the package again") from None
-    named = re.search(r"SHA-256[^0-9a-f]*([0-9a-f]{64})", card)
-    if not named or named[1] != found:
+    if found != DEMO_SHA256:
         raise WeightsError(
-            f"{DEMO_FILE}: cut off or altered: its SHA-256 is {found}, and its card says "
-            f"{named[1] if named else 'none'}; install the package again"
+            f"{DEMO_FILE}: cut off or altered: its SHA-256 is {found}, not {DEMO_SHA256}; install the package again"
         )
     return restore(safetensors.torch.load_file(DEMO_FILE))
-
-
-def _demo() -> Weights:
-    tensors = load_demo_file()
-    return Weights(WeightsId("demo", file_sha256(DEMO_FILE), DEMO_NOTE), _checked(tensors, str(DEMO_FILE)))
 
 
 def _imagenet() -> Weights:
@@ -115,8 +110,9 @@ def _imagenet() -> Weights:
     try:
         tensors = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (URLError, ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise WeightsError(
-            f"the ImageNet weights are not in {file.parent} and {weights.url} cannot be reached ({_reason(error)}). "
+            f"the ImageNet weights are not in {file.parent} and {weights.url} cannot be reached ({reason}). "
             "Three ways on: --weights FILE with a state dict of your own; the file from that address, put into that "
             "folder from another machine; or --weights demo, which needs no download"
         ) from None
@@ -132,53 +128,21 @@ def _imagenet() -> Weights:
     return Weights(WeightsId("imagenet", file_sha256(file), IMAGENET_NOTE), _checked(tensors, str(file)))
 
 
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
-
-
 def _file(file: Path) -> Weights:
     sha256 = weights_sha256(file)
-    where = f"weights {file}"
-    saved = _read_safetensors(file) if _is_safetensors(file) else read_torch_file(file, LARGEST_WEIGHTS)
-    if not isinstance(saved, Mapping):
-        raise WeightsError(f"{where}: holds a {type(saved).__name__}, not a state dict; save model.state_dict()")
-    found = find_state_dict(saved, expected_shapes(), where)
+    found = read_state_dict(file, expected_shapes(), LARGEST_WEIGHTS)
     notes = [f"weights from the file {os.fsencode(file.name).decode(errors='replace')}"]  # a name need not be text
     notes += [found.note] if found.note else []
-    if _is_fid(found):
-        log.notice(f"{where}: {FID_NOTE}")
+    classes = found.tensors.get("fc.weight")
+    if isinstance(classes, Tensor) and classes.shape[:1] == (_FID_CLASSES,):  # the same names, another graph
+        log.notice(f"weights {file}: {FID_NOTE}")
         notes.append(FID_NOTE)
-    tensors = _checked(found.tensors, f"{where}, {found.place}" if found.place else where)
+    tensors = _checked(found.tensors, f"weights {file}" + (f", {found.place}" if found.place else ""))
     return Weights(WeightsId(weights_name(str(file)), sha256, "; ".join(notes)), tensors)
 
 
-def _is_safetensors(file: Path) -> bool:
-    """Whether a file begins as one of safetensors does: 8 bytes of a length, and an object in JSON."""
-    try:
-        with open(file, "rb") as handle:
-            head = handle.read(9)
-    except OSError as error:
-        raise WeightsError(f"weights {file}: cannot be read: {error.strerror or error}") from None
-    return head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] <= _LONGEST_HEADER
-
-
-def _is_fid(found: StateDict) -> bool:
-    """Whether these are weights of the InceptionV3 that FID is computed with: same names, another graph."""
-    classes = found.tensors.get("fc.weight")
-    return isinstance(classes, Tensor) and classes.shape[:1] == (_FID_CLASSES,)
-
-
-def _read_safetensors(file: Path) -> dict[str, Tensor]:
-    try:  # of bytes, since safetensors opens no file whose name is no text
-        return safetensors.torch.load(read_file(file, LARGEST_WEIGHTS))
-    except PathError as error:
-        raise WeightsError(f"weights {file}: {error}") from None
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"weights {file}: not a whole safetensors file: {error}") from None
-
-
 def _checked(tensors: Mapping[Any, Any], where: str) -> dict[str, Tensor]:
-    """The tensors that the network needs, each of the right shape."""
+    """The tensors that the network needs, each of the right shape and with numbers that can be rendered with."""
     faults = []
     for name, shape in expected_shapes().items():
         tensor = tensors.get(name)
@@ -197,24 +161,21 @@ def _checked(tensors: Mapping[Any, Any], where: str) -> dict[str, Tensor]:
             f"{next(iter(expected_shapes()))}, under any prefix or key; it has {found}. Save model.state_dict()"
         )
     if faults:
-        first = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
-        raise WeightsError(f"{where}: not InceptionV3 in torchvision's spelling, {len(faults)} tensors differ: {first}")
+        differ = f"{len(faults)} tensors differ: {_some(faults)}"
+        raise WeightsError(f"{where}: not InceptionV3 in torchvision's spelling, {differ}")
     needed = {name: tensors[name] for name in expected_shapes()}
-    _refuse_numbers(needed, where)
-    return needed
-
-
-def _refuse_numbers(tensors: Mapping[str, Tensor], where: str) -> None:
-    """Refuse weights with which no picture could stay finite."""
-    faults = []
-    for name, tensor in tensors.items():
+    for name, tensor in needed.items():
         if not tensor.isfinite().all():
             faults.append(f"{name} holds NaN or infinity")
         elif name.endswith("running_var") and (tensor < 0).any():
             faults.append(f"{name} holds a variance below 0")
     if faults:
-        first = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
         raise WeightsError(
-            f"{where}: {len(faults)} tensors hold numbers with which nothing can be rendered: {first}. "
+            f"{where}: {len(faults)} tensors hold numbers with which nothing can be rendered: {_some(faults)}. "
             "The training went wrong, or the file: save it again, or take an earlier one"
         )
+    return needed
+
+
+def _some(faults: list[str]) -> str:
+    return "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")

@@ -17,6 +17,7 @@ from typing import Annotated
 from msgspec import Meta
 from PIL import Image, PngImagePlugin
 
+from atlas.common import log
 from atlas.common.errors import ConfigError, StoreError
 from atlas.common.paths import is_there, read_file
 from atlas.inception.architecture import Size
@@ -84,12 +85,20 @@ def identify_photo(store: Path, named: StartPhoto, say: Say) -> Photo:
     for photo in (Photo(digest, (0, 0), is_converted=True), Photo(digest, (0, 0))):
         if (kept := _read_header(photo_path(store, photo))) and kept.is_srgb:
             return replace(photo, size=kept.size)
-    decoded = decode(data, named.file)
-    picture = _reduce(decoded.picture)
-    if picture.size != decoded.size:
-        was, now = (f"{width:,} × {height:,} px" for width, height in (decoded.size, picture.size))
-        say(f"{named.file}: {was}, resized to {now}: the shorter side may have {LARGEST_SIDE:,} px")
-    return Photo(digest, (picture.height, picture.width), decoded.is_converted)
+    return _decode(named.file, data, say)[0]
+
+
+def read_photo(file: Path, say: Say = log.notice) -> tuple[Photo, Image.Image]:
+    """Read a photograph of a person's file: what it is, and its pixels as a store keeps them, upright and in RGB.
+
+    Args:
+        file: of any kind that is read.
+        say: told in a line if it is too large and so made smaller.
+
+    Raises:
+        ConfigError: the file is missing, no picture, or damaged.
+    """
+    return _decode(file, read_bytes(file), say)
 
 
 def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
@@ -181,6 +190,15 @@ def _open_file(file: Path, photo: Photo) -> Image.Image:
     if sha256_of(data) != photo.sha256:
         raise ConfigError(f"{file}: has changed since the run began; run the same command again")
     return _reduce(decode(data, file).picture)
+
+
+def _decode(file: Path, data: bytes, say: Say) -> tuple[Photo, Image.Image]:
+    decoded = decode(data, file)
+    picture = _reduce(decoded.picture)
+    if picture.size != decoded.size:
+        was, now = (f"{width:,} × {height:,} px" for width, height in (decoded.size, picture.size))
+        say(f"{file}: {was}, resized to {now}: the shorter side may have {LARGEST_SIDE:,} px")
+    return Photo(sha256_of(data), (picture.height, picture.width), decoded.is_converted), picture
 
 
 def _open_earlier(store: Path, photo: Photo) -> Image.Image | None:

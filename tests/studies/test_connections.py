@@ -11,7 +11,7 @@ from atlas import studies
 from atlas.inception.architecture import Conv, Pool
 from atlas.inception.layers import Branch, get_layer
 from atlas.plan.config import override
-from atlas.render.network import fold
+from atlas.render.model import fold
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.site import words

@@ -14,8 +14,8 @@ from atlas.common.errors import ConfigError
 from atlas.plan.config import override
 from atlas.plan.jobs import rounds
 from atlas.render.descent import descend, resize, start_noise, to_pixels
-from atlas.render.executors.local import Report, run_batches
 from atlas.render.numerics import resolve_numerics
+from atlas.render.outcomes import Report, run_batches
 from atlas.render.renderer import Renderer
 from atlas.site.build import build_site
 from atlas.site.check import check_site

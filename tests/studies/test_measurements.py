@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from atlas.inception.layers import receptive_field
-from atlas.render.descent import start_noise
-from atlas.render.steps import blur
+from atlas.render.descent import blur, start_noise
 from atlas.store.masters import master_path, open_master
 from atlas.store.result_files import read_result, rounded, write_result
 from atlas.store.results import Results

@@ -9,7 +9,7 @@ from atlas.inception import targets
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render.descent import descend, start_noise
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights

@@ -1,83 +1,51 @@
-"""Attempts → masters in the store, written in other threads while the next batch renders; resumes what is fresh."""
+"""This machine as executor: batches → attempts on one device, one batch after the other."""
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cache
 
-from atlas.common.cores import count_cores
-from atlas.common.errors import StoreError
-from atlas.plan.jobs import Batch, Job
-from atlas.render.batches import OUT_OF_MEMORY, Attempt, BatchLimits, render_batches
-from atlas.render.renderer import Renderer
-from atlas.store.files import check_same_folder, make_folder
-from atlas.store.masters import find_record, master_path, write_master
-from atlas.store.records import Record, WeightsId
-from atlas.store.stages import write_stages
+import torch
 
-WRITERS = min(8, count_cores())  # threads: encoding a PNG holds no lock
-BATCHES_WAITING = 2  # to be written while the next one renders; so memory is bounded
-PATIENCE = 0.02  # of the time that a batch took to render may be spent on waiting until it is written
-CANNOT_ENCODE = (
-    MemoryError,
-    OSError,
-    RuntimeError,
-)  # Pillow's ways to say that memory ran out
+from atlas.render import numerics as arithmetic
+from atlas.render.batches import BatchLimits, RenderBatches, render_batches
+from atlas.render.renderer import OpenPhoto, Renderer
+from atlas.render.weights import Weights
+from atlas.store.records import Numerics
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one job."""
+class LocalExecutor:
+    """Renders on a device of this machine, one batch after the other, in their order."""
 
-    job: Job
-    path: Path  # of the master, which is not there without a record
-    record: Record | None  # None: nothing was stored
-    was_fresh: bool = False
-    lost: str | None = None  # why nothing was stored
+    def __init__(self, device: torch.device, numerics: Numerics) -> None:
+        self.device = device
+        self.numerics = numerics
 
     @property
-    def failure(self) -> str | None:
-        """Why the job failed, or None if it did not."""
-        if self.record is None:
-            return self.lost
-        if self.record.failed_at is None:
-            return None
-        at = self.record.failed_at
-        return f"the image went non-finite in octave {at.octave + 1}, step {at.step + 1}; the last finite one is stored"
-
-
-@dataclass
-class Report:
-    """What a run did, in the order in which it was done."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
+    def device_name(self) -> str:
+        """The device in words."""
+        if self.device.type == "cuda":
+            return f"{torch.cuda.get_device_name(self.device)} ({self.device})"
+        return "Apple GPU (mps)" if self.device.type == "mps" else "CPU"
 
     @property
-    def rendered(self) -> int:
-        """Masters written."""
-        return sum(outcome.record is not None and not outcome.was_fresh for outcome in self.outcomes)
+    def memory(self) -> int | None:
+        """Bytes of the GPU in all; None: no GPU."""
+        return arithmetic.hardware_of(self.device).memory
 
-    @property
-    def failures(self) -> list[Outcome]:
-        """Jobs that failed."""
-        return [outcome for outcome in self.outcomes if outcome.failure]
+    def measure_speed(self) -> float:
+        """Floating-point operations a second, from half a second of measurement."""
+        return arithmetic.measure_speed(self.device, self.numerics)
 
+    def why_no_gpu(self) -> str:
+        """Why no GPU is used, in words."""
+        return arithmetic.why_no_gpu()
 
-def split_fresh(
-    jobs: Iterable[Job], weights: WeightsId, precision: str, store: Path, *, force: bool = False
-) -> tuple[list[Outcome], list[Job]]:
-    """Look for masters that are already there and fresh.
+    def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
+        """Load weights; they are folded when the first batch comes."""
 
-    Args:
-        jobs: what is wanted.
-        weights: the hash decides what is fresh.
-        precision: as does this, resolved.
-        store: folder of masters.
-        force: take nothing for fresh.
+        @cache
+        def renderer() -> Renderer:
+            return Renderer(weights, self.device, self.numerics, open_photo)
 
+<<<<<<< HEAD
     Returns:
         Outcomes of the fresh jobs, and the jobs that are left to render.
     """
@@ -179,3 +147,7 @@ def _is_due(waiting: deque[list[Future[Outcome]]]) -> bool:
     if all(future.done() for future in waiting[0]):
         return True
     return any(future.done() and future.exception() for batch in waiting for future in batch)
+=======
+        limits = BatchLimits()
+        return lambda batches: render_batches(batches, renderer(), limits)
+>>>>>>> w-render

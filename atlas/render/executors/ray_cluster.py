@@ -6,9 +6,10 @@ runs one task after the other would have to start CUDA anew whenever it is given
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -16,22 +17,12 @@ import torch
 from PIL import Image
 
 from atlas import __version__
-from atlas.common.errors import AtlasError, ConfigError
+from atlas.common.errors import ConfigError
 from atlas.plan.jobs import Batch
 from atlas.plan.starts import Photo
 from atlas.render.batches import Attempt, BatchLimits, RenderBatches, render_batches
-from atlas.render.executors.worker_pool import (
-    STARTING,
-    Crew,
-    LostWorkerError,
-    Ray,
-    Reference,
-    Worker,
-    first_line,
-    result,
-)
-from atlas.render.hardware import Hardware, hardware_of
-from atlas.render.numerics import measure_speed, resolve_device, resolve_numerics
+from atlas.render.executors.worker_pool import Ray, Reference, Worker, WorkerPool, Workers, first_line
+from atlas.render.numerics import Hardware, hardware_of, measure_speed, resolve_device, resolve_numerics
 from atlas.render.renderer import OpenPhoto, Renderer
 from atlas.render.weights import Weights
 from atlas.store.forecast import count_of
@@ -73,9 +64,9 @@ def connect(
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         kind, gpus = _resolve_share(device, gpus_per_task, sum(node.get("GPU", 0) for node in nodes))
         cpus = threads or THREADS
-        workers = Workers(ray, cpus, gpus, _places(nodes, cpus, gpus))
+        workers = Workers(ray, _Worker, cpus, gpus, _places(nodes, cpus, gpus))
         # of the GPUs one worker tells: this machine may have none, or others
-        hardware = workers.ask(lambda worker: worker.look.remote(kind.type)) if gpus else None
+        hardware = workers.ask(lambda worker: worker.describe.remote(kind.type)) if gpus else None
         numerics = resolve_numerics(kind, precision, cpus, hardware)
         memory = int(hardware.memory * gpus) if hardware and hardware.memory else None
         yield RayExecutor(workers, kind, numerics, memory)
@@ -84,68 +75,24 @@ def connect(
 
 
 @dataclass(frozen=True)
-class Workers:
-    """What workers a cluster has room for, and one that has answered a question and may render."""
-
-    ray: Ray
-    cpus: int  # cores of each
-    gpus: float  # share of a GPU of each
-    places: int
-    spare: list[Worker] = field(default_factory=list)
-
-    def hire(self) -> Worker:
-        """The spare worker, or a new one."""
-        if self.spare:
-            return self.spare.pop()
-        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_restarts": 0}
-        return self.ray.remote(**options)(_Worker).remote()
-
-    def ask(self, question: Callable[[Worker], Reference]) -> Any:
-        """Have one worker answer, and keep it.
-
-        Raises:
-            AtlasError: none starts, it dies, or its machine lacks what is asked for.
-        """
-        worker = self.hire()
-        call = question(worker)
-        try:
-            done, _ = self.ray.wait([call], timeout=STARTING)
-            if not done:
-                raise self.never_started
-            answer = result(self.ray, call)
-        except LostWorkerError as lost:
-            raise AtlasError(f"the first worker on Ray died at once: {lost}") from None
-        self.spare.append(worker)
-        return answer
-
-    @property
-    def never_started(self) -> AtlasError:
-        """What to say if no worker is ever ready."""
-        return AtlasError(
-            f"no worker on Ray started in {STARTING // 60} minutes: none has {count_of(self.cpus, 'core')} and "
-            f"{self.gpus:g} GPU to spare; ray status says what is taken"
-        )
-
-
 class RayExecutor:
     """Renders on a cluster: a batch a call, each worker one at a time, in the order in which they are done."""
 
-    def __init__(self, workers: Workers, device: torch.device, numerics: Numerics, memory: int | None) -> None:
-        self.device = device
-        self.numerics = numerics
-        self.memory = memory  # bytes of a worker's share of its GPU
-        self._workers = workers
+    workers: Workers
+    device: torch.device
+    numerics: Numerics
+    memory: int | None  # bytes of a worker's share of its GPU
 
     @property
     def device_name(self) -> str:
         """The workers in words."""
-        share = f"{self._workers.gpus:g} GPU" if self._workers.gpus else "CPU"
-        return f"Ray, {count_of(self._workers.places, 'worker')} with {share} each"
+        share = f"{self.workers.gpus:g} GPU" if self.workers.gpus else "CPU"
+        return f"Ray, {count_of(self.workers.places, 'worker')} with {share} each"
 
     def measure_speed(self) -> float:
         """Floating-point operations a second of all workers, measured by one of them."""
-        speed = self._workers.ask(lambda worker: worker.measure.remote(self.device.type, self.numerics))
-        return self._workers.places * float(speed)
+        speed = self.workers.ask(lambda worker: worker.measure.remote(self.device.type, self.numerics))
+        return self.workers.places * float(speed)
 
     def why_no_gpu(self) -> str:
         """Why no GPU is used, in words."""
@@ -153,22 +100,17 @@ class RayExecutor:
 
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Put weights into the cluster, once for all workers; they are folded when the first batches come."""
-        workers, ray = self._workers, self._workers.ray
-        stored = ray.put(weights)
-        photos: dict[Photo, Reference] = {}
+        ray = self.workers.ray
+        stored, put_photo = ray.put(weights), cache(lambda photo: ray.put(open_photo(photo)))
 
-        def hire() -> tuple[Worker, Reference]:
-            worker = workers.hire()
-            return worker, worker.prepare.remote(__version__, stored, self.device.type, self.numerics, workers.gpus)
+        def prepare(worker: Worker) -> Reference:
+            return worker.prepare.remote(__version__, stored, self.device.type, self.numerics, self.workers.gpus)
 
         def send(worker: Worker, batch: Batch) -> Reference:
-            wanted = tuple({job.start: None for job in batch.jobs if job.start})
-            for photo in wanted:
-                if photo not in photos:
-                    photos[photo] = ray.put(open_photo(photo))
-            return worker.render.remote(batch, wanted, *(photos[photo] for photo in wanted))
+            photos = tuple({job.start: None for job in batch.jobs if job.start})
+            return worker.render.remote(batch, photos, *map(put_photo, photos))
 
-        return Crew(ray, workers.places, hire, send, workers.never_started).render
+        return WorkerPool(self.workers, prepare, send).render
 
 
 class _Worker:
@@ -179,7 +121,7 @@ class _Worker:
         self._photos: Mapping[Photo, Image.Image] = {}
         self._limits = BatchLimits()
 
-    def look(self, device: str) -> Hardware:
+    def describe(self, device: str) -> Hardware:
         return hardware_of(resolve_device(device))
 
     def measure(self, device: str, numerics: Numerics) -> float:

@@ -3,12 +3,13 @@
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from atlas.common.errors import AtlasError, ConfigError
 from atlas.plan.jobs import Batch
 from atlas.render.batches import Attempt
+from atlas.store.forecast import count_of
 
 TRIES = 3  # a batch is given up when it has lost so many workers
 HOPELESS = 3 * TRIES  # so many workers lost for each place, and no batch done meanwhile, end the run
@@ -24,39 +25,105 @@ class LostWorkerError(Exception):
     """A worker is gone, or its machine; the message is one line."""
 
 
+@dataclass(frozen=True)
+class Workers:
+    """What workers a cluster has room for, and one that has answered a question and may render."""
+
+    ray: Ray
+    kind: type  # class of the actors
+    cpus: int  # cores of each
+    gpus: float  # share of a GPU of each
+    places: int  # how many there is room for
+    spare: list[Worker] = field(default_factory=list)
+
+    def start(self) -> Worker:
+        """The spare worker, or a new one."""
+        if self.spare:
+            return self.spare.pop()
+        return self.ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_restarts=0)(self.kind).remote()
+
+    def ask(self, question: Callable[[Worker], Reference]) -> Any:
+        """Have one worker answer, and keep it.
+
+        Raises:
+            AtlasError: none starts, it dies, or its machine lacks what is asked for.
+        """
+        worker = self.start()
+        try:
+            answer = self.result(self.wait([question(worker)], STARTING)[0])
+        except LostWorkerError as lost:
+            raise AtlasError(f"the first worker on Ray died at once: {lost}") from None
+        self.spare.append(worker)
+        return answer
+
+    def wait(self, calls: list[Reference], seconds: float | None) -> list[Reference]:
+        """Wait until some calls are done.
+
+        Raises:
+            AtlasError: none is in that time, since no worker starts.
+        """
+        done, _ = self.ray.wait(calls, timeout=seconds)
+        if not done:
+            raise AtlasError(
+                f"no worker on Ray started in {STARTING // 60} minutes: none has {count_of(self.cpus, 'core')} and "
+                f"{self.gpus:g} GPU to spare; ray status says what is taken"
+            )
+        return list(done)
+
+    def result(self, call: Reference) -> Any:
+        """What a call returned.
+
+        Raises:
+            LostWorkerError: the worker is gone.
+            AtlasError: Ray says no.
+            Exception: what the worker raised.
+        """
+        errors = self.ray.exceptions
+        try:
+            return self.ray.get(call)
+        except errors.RayError as raised:
+            is_its_own = isinstance(raised, errors.RayTaskError) and isinstance(raised.cause, Exception)
+            error: Exception = raised.cause if is_its_own else raised
+        if not isinstance(error, errors.RayError) or isinstance(error, errors.RayTaskError):
+            raise error
+        if missing := re.search("No module named '[^']*'", str(error)):
+            raise ConfigError(
+                f"a worker on Ray cannot load this program: {missing[0]}; install it on every machine of the cluster, "
+                "into the Python that runs Ray there"
+            )
+        if isinstance(error, tuple(getattr(errors, name) for name in _LOST)):
+            line = str(error).strip().rpartition("\n")[2]  # Ray puts the reason at the end
+            raise LostWorkerError(line if len(line) < 300 else f"{line[:300]}…")
+        raise AtlasError(f"Ray: {first_line(error)}; run the same command again to resume")
+
+
 @dataclass
 class _Task:
     batch: Batch
     tries: int = 0
 
 
-class Crew:
+class WorkerPool:
     """Workers and what each is doing; one that is lost is replaced, and its batch goes to another."""
 
     def __init__(
         self,
-        ray: Ray,
-        places: int,
-        hire: Callable[[], tuple[Worker, Reference]],
+        workers: Workers,
+        prepare: Callable[[Worker], Reference],
         send: Callable[[Worker, Batch], Reference],
-        never_started: AtlasError,
     ) -> None:
-        """Nobody is hired yet.
+        """No worker is started yet.
 
         Args:
-            ray: the module.
-            places: how many workers the cluster has room for.
-            hire: starts a worker; its reference is there when it is ready.
+            workers: what the cluster has room for.
+            prepare: has a new worker load the weights.
             send: has a worker render a batch.
-            never_started: what to say if no worker is ever ready.
         """
-        self._ray = ray
-        self._places = places
-        self._hire = hire
+        self._workers = workers
+        self._prepare = prepare
         self._send = send
-        self._never_started = never_started
         self._idle: list[Worker] = []
-        self._calls: dict[Reference, tuple[Worker, _Task | None]] = {}  # None: it starts
+        self._calls: dict[Reference, tuple[Worker, _Task | None]] = {}  # None: it is being prepared
         self._lost = 0  # workers since a batch was done
 
     def render(self, batches: Sequence[Batch]) -> Iterator[list[Attempt]]:
@@ -66,18 +133,18 @@ class Crew:
             AtlasError: a worker cannot be prepared, none is ever ready, or one after the other is lost.
         """
         todo = deque(_Task(batch) for batch in batches)
-        # what is left of a run that was broken off is nobody's task
+        # batches of a run that was broken off are dropped when they are done
         self._calls = {call: (worker, None) for call, (worker, _) in self._calls.items()}
-        while len(self._calls) + len(self._idle) < min(self._places, len(todo)):
+        while len(self._calls) + len(self._idle) < min(self._workers.places, len(todo)):
             self._start_one()
-        while todo or self._rendering:
+        while todo or self._is_rendering:
             while todo and self._idle:
                 worker, task = self._idle.pop(), todo.popleft()
                 self._calls[self._send(worker, task.batch)] = worker, task
-            for call in self._wait():
+            for call in self._workers.wait(list(self._calls), None if self._is_rendering else STARTING):
                 worker, task_done = self._calls.pop(call)
                 try:
-                    attempts = result(self._ray, call)
+                    attempts = self._workers.result(call)
                 except LostWorkerError as lost:
                     yield from self._replace(worker, task_done, lost, todo)
                     continue
@@ -87,27 +154,21 @@ class Crew:
                     yield attempts
 
     @property
-    def _rendering(self) -> bool:
+    def _is_rendering(self) -> bool:
         return any(task for _, task in self._calls.values())
 
     def _start_one(self) -> None:
-        worker, ready = self._hire()
-        self._calls[ready] = worker, None
-
-    def _wait(self) -> list[Reference]:
-        done, _ = self._ray.wait(list(self._calls), timeout=None if self._rendering else STARTING)
-        if not done:
-            raise self._never_started
-        return list(done)
+        worker = self._workers.start()
+        self._calls[self._prepare(worker)] = worker, None
 
     def _replace(
-        self, worker: Worker, task: _Task | None, lost: "LostWorkerError", todo: deque[_Task]
+        self, worker: Worker, task: _Task | None, lost: LostWorkerError, todo: deque[_Task]
     ) -> Iterator[list[Attempt]]:
-        """Hire another worker for one that is lost, and put its batch back, or give it up."""
+        """Start another worker for one that is lost, and put its batch back, or give it up."""
         self._lost += 1
-        if self._lost > HOPELESS * self._places:
+        if self._lost > HOPELESS * self._workers.places:
             raise AtlasError(f"{self._lost} workers on Ray died, one after the other, and no batch was done: {lost}")
-        self._ray.kill(worker)
+        self._workers.ray.kill(worker)
         self._start_one()
         if task is None:
             return
@@ -119,43 +180,6 @@ class Crew:
             yield [Attempt(job, None, why) for job in task.batch.jobs]
 
 
-def result(ray: Ray, call: Reference) -> Any:
-    """What a call returned.
-
-    Raises:
-        LostWorkerError: the worker is gone.
-        AtlasError: Ray says no.
-        Exception: what the worker raised.
-    """
-    errors = ray.exceptions
-    try:
-        return ray.get(call)
-    except errors.RayError as raised:
-        error: Exception = raised
-        if isinstance(raised, errors.RayTaskError) and isinstance(raised.cause, Exception):
-            error = raised.cause
-    if not isinstance(error, errors.RayError) or isinstance(error, errors.RayTaskError):
-        raise error
-    if missing := re.search("No module named '[^']*'", str(error)):
-        raise _cannot_load(missing[0])
-    if isinstance(error, tuple(getattr(errors, name) for name in _LOST)):
-        raise LostWorkerError(_last_line(error))
-    raise AtlasError(f"Ray: {first_line(error)}; run the same command again to go on")
-
-
-def _cannot_load(why: str) -> ConfigError:
-    return ConfigError(
-        f"a worker on Ray cannot load this program: {why}; install it on every machine of the cluster, into the Python "
-        "that runs Ray there"
-    )
-
-
 def first_line(error: BaseException) -> str:
     """The line that says most of an error of this machine's side."""
     return str(error).strip().partition("\n")[0]
-
-
-def _last_line(error: BaseException) -> str:
-    """The line that says most: Ray puts the reason at the end."""
-    line = str(error).strip().rpartition("\n")[2]
-    return line if len(line) < 300 else f"{line[:300]}…"

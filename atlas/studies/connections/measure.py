@@ -13,7 +13,7 @@ from torch import Tensor
 from atlas.inception.architecture import Conv, Op, Pool
 from atlas.inception.layers import Branch, Layer, get_layer
 from atlas.plan.config import Config
-from atlas.render.network import fold
+from atlas.render.model import fold
 from atlas.render.weights import Weights
 from atlas.store.result_files import rounded
 from atlas.studies.connections.result import (

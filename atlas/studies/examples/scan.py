@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atlas.common.errors import ConfigError
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.studies.examples.pictures import PictureSource, square_of
 from atlas.studies.examples.top_k import TopK
 

@@ -176,8 +176,8 @@ def _disturb(context: MeasureContext, pair: Pair, precision: str) -> _Disturbed:
             targets,
             job.recipe,
             torch.stack(starts),
-            lambda _o, _s, now: seen.append(now.cpu().double().clamp(0, 1)),
             seed=job.seed,
+            after_step=lambda now: seen.append(now.cpu().double().clamp(0, 1)),
         )
     found = [_sensitivity(precision, amount, at, seen) for at, amount in enumerate((*AMOUNTS, None), start=1)]
     return _Disturbed([now[0].clone() for now in seen], found)  # not views, which would keep all rows

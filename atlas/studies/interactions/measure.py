@@ -19,7 +19,7 @@ from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.render import numerics as arithmetic
 from atlas.render.descent import judge, resize
-from atlas.render.network import Network
+from atlas.render.model import Network
 from atlas.store.result_files import rounded
 from atlas.studies.interactions.jobs import Interaction, interactions, matrix_jobs
 from atlas.studies.interactions.result import INTERACTIONS, Interactions, Matrix, Mixed, PairInteraction, matrix_spec

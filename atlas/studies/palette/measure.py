@@ -11,7 +11,7 @@ from PIL import Image
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.render import numerics as arithmetic
-from atlas.render.network import fold
+from atlas.render.model import fold
 from atlas.store.result_files import rounded
 from atlas.studies.palette.jobs import palette_jobs
 from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Slopes, Swatch, palette_spec

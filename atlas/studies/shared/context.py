@@ -14,11 +14,10 @@ from atlas.inception.targets import Target
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Input, octave_size
 from atlas.render import numerics as arithmetic
-from atlas.render.descent import resize, start_noise, to_pixels
+from atlas.render.descent import blur, resize, start_noise, to_pixels
 from atlas.render.memory import may_be_out_of_memory
 from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
-from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
 from atlas.store.results import Results, ResultSpec
 from atlas.studies.shared.maps import Array

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from atlas.inception import targets
-from atlas.render.cuda_graphs import MOST, CaptureRefusedError, Recorder, cuda_capture, reason_of
+from atlas.render.cuda_graphs import MOST, CaptureRefusedError, CudaGraphs, cuda_capture, reason_of
 from atlas.render.descent import descend, start_noise
 
 
@@ -36,9 +36,9 @@ def recording():
     return Recording()
 
 
-def made_by(network, recipe, texts, recorder=None):
+def made_by(network, recipe, texts, graphs=None):
     start = torch.stack([start_noise(999, recipe.first_size)] * len(texts))
-    return descend(network, [targets.parse(text) for text in texts], recipe, start, recorder=recorder)
+    return descend(network, [targets.parse(text) for text in texts], recipe, start, graphs=graphs)
 
 
 def assert_equal(found, expected):
@@ -56,20 +56,20 @@ def assert_equal(found, expected):
 def test_a_recorded_descent_has_the_bits_of_a_plain_one(name, network32, recipes, recording):
     recipe = recipes[name].scaled(75, 6)
     batches = [["Mixed_5b[3]", "Mixed_5b[9]"], ["Mixed_5b[60]", "Mixed_5b[4]"]]
-    recorder = Recorder(recording)
+    graphs = CudaGraphs(recording)
     for texts in batches:
-        assert_equal(made_by(network32, recipe, texts, recorder), made_by(network32, recipe, texts))
+        assert_equal(made_by(network32, recipe, texts, graphs), made_by(network32, recipe, texts))
     assert recording.recorded == len(recipe.octaves)  # once for both batches
     assert recording.replayed == len(recipe.octaves) * (2 * 6 + 1)
 
 
 def test_positions_and_failures_are_inputs_and_state(network32, recipes, recording):
     recipe = recipes["raster"].scaled(75, 5)
-    recorder = Recorder(recording)
+    graphs = CudaGraphs(recording)
     for texts in (["Mixed_5b[3, :5]", "Mixed_5b[3, 2, 2]"], ["Mixed_5b[3, :9]", "Mixed_5b[3, 1, :]"]):
-        assert_equal(made_by(network32, recipe, texts, recorder), made_by(network32, recipe, texts))
+        assert_equal(made_by(network32, recipe, texts, graphs), made_by(network32, recipe, texts))
     wild = type(recipe)("wild", tuple(type(o)(o.size, 6, (1e38, 1e38), o.sigma) for o in recipe.octaves))
-    failed = made_by(network32, wild, ["Mixed_5b[3]"], recorder)
+    failed = made_by(network32, wild, ["Mixed_5b[3]"], graphs)
     assert failed[0].failed_at is not None
     assert_equal(failed, made_by(network32, wild, ["Mixed_5b[3]"]))
 
@@ -78,24 +78,24 @@ def test_octaves_whose_steps_differ_are_not_recorded(network32, recipes, recordi
     recipe = recipes["smooth"].scaled(96, 5)
     start = torch.stack([start_noise(999, recipe.first_size)])
     wanted = [targets.parse("Mixed_5b[3]")]
-    found = descend(network32, wanted, recipe, start, seed=999, recorder=Recorder(recording))
+    found = descend(network32, wanted, recipe, start, seed=999, graphs=CudaGraphs(recording))
     assert_equal(found, descend(network32, wanted, recipe, start, seed=999))
     assert recording.recorded == 0
 
 
 def test_no_more_recordings_are_kept_than_a_few(network32, recipes, recording):
     recipe = recipes["raw"].scaled(75, 4)
-    recorder = Recorder(recording)
+    graphs = CudaGraphs(recording)
     layers = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"]
     for layer in [*layers, layers[-1], layers[0]]:
-        made_by(network32, recipe, [f"{layer}[1]"], recorder)
+        made_by(network32, recipe, [f"{layer}[1]"], graphs)
     assert recording.recorded == (MOST + 2) * len(recipe.octaves)
 
 
 def test_a_recording_that_differs_is_not_used(network32, recipes):
     recipe = recipes["raw"].scaled(75, 5)
-    with pytest.warns(UserWarning, match="differs from the plain one"):
-        found = made_by(network32, recipe, ["Mixed_5b[3]"], Recorder(lambda body: lambda: None))
+    with pytest.warns(UserWarning, match="gives another result"):
+        found = made_by(network32, recipe, ["Mixed_5b[3]"], CudaGraphs(lambda body: lambda: None))
     assert_equal(found, made_by(network32, recipe, ["Mixed_5b[3]"]))
 
 
@@ -104,8 +104,8 @@ def test_a_step_that_cannot_be_recorded_is_done_plainly(network32, recipes):
         raise CaptureRefusedError("operation not permitted when stream is capturing")
 
     recipe = recipes["raw"].scaled(75, 5)
-    with pytest.warns(UserWarning, match="cannot be recorded, and runs slower"):
-        found = made_by(network32, recipe, ["Mixed_5b[3]"], Recorder(refuse))
+    with pytest.warns(UserWarning, match="cannot be captured as a CUDA graph, and runs slower"):
+        found = made_by(network32, recipe, ["Mixed_5b[3]"], CudaGraphs(refuse))
     assert_equal(found, made_by(network32, recipe, ["Mixed_5b[3]"]))
 
 
@@ -123,7 +123,7 @@ def test_what_capture_did_not_refuse_is_raised(error, network32, recipes):
         raise error
 
     with pytest.raises(type(error), match=str(error)):
-        made_by(network32, recipes["raw"].scaled(75, 5), ["Mixed_5b[3]"], Recorder(fail))
+        made_by(network32, recipes["raw"].scaled(75, 5), ["Mixed_5b[3]"], CudaGraphs(fail))
 
 
 def accelerator_error(text, code):

@@ -5,8 +5,8 @@ import torch
 
 from atlas.inception import layers, targets
 from atlas.inception.layers import LAYERS
-from atlas.render.channel_subset import narrow
 from atlas.render.descent import descend, start_noise
+from atlas.render.model import subset_of
 from atlas.render.objectives import compile_objective
 
 CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def ran(network64, monkeypatch):
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_wanted_features_are_those_of_the_whole_layer(layer, network64, whole):
     features = some_features(layer)
-    wanted = narrow(layer.name, features, set(), CPU)
+    wanted = subset_of(layer.name, features, set(), CPU)
     with torch.inference_mode():
         found = network64.activations(IMAGES, {layer.name}, wanted)[layer.name]
     torch.testing.assert_close(found, whole[layer.name][:, features], rtol=1e-10, atol=1e-12)
@@ -54,7 +54,7 @@ def test_features_that_a_pool_passes_on(name, feature, with_layer_before, networ
     before = LAYERS[layers.depth(name) - 1].name
     taps = {before} if with_layer_before else set()
     with torch.inference_mode():
-        found = network64.activations(IMAGES, {name, *taps}, narrow(name, [feature] * 3, taps, CPU))
+        found = network64.activations(IMAGES, {name, *taps}, subset_of(name, [feature] * 3, taps, CPU))
     torch.testing.assert_close(found[name], whole[name][:, [feature] * 3], rtol=1e-10, atol=1e-12)
     assert not any(parameter.startswith(name) for parameter in ran)
     is_whole = sum(parameter.startswith(before) for parameter in ran) >= len(layers.get_layer(before).branches)
@@ -65,7 +65,7 @@ def test_features_that_a_pool_passes_on(name, feature, with_layer_before, networ
 
 def test_only_the_branch_of_the_features_runs(network64, ran):
     with torch.inference_mode():
-        network64.activations(IMAGES, {"Mixed_6b"}, narrow("Mixed_6b", [200, 383, 200], set(), CPU))
+        network64.activations(IMAGES, {"Mixed_6b"}, subset_of("Mixed_6b", [200, 383, 200], set(), CPU))
     assert [name for name in ran if name.startswith("Mixed_6b")] == ["Mixed_6b.branch7x7_1", "Mixed_6b.branch7x7_2"]
 
 

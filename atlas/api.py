@@ -1,0 +1,132 @@
+"""The public API behind `import atlas`: a target → a `Rendering`, on this machine and without a store."""
+
+from dataclasses import replace
+from functools import lru_cache
+from os import PathLike
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from atlas.common.errors import ConfigError
+from atlas.inception import targets
+from atlas.inception.layers import MIN_SIZE
+from atlas.inception.targets import Target
+from atlas.plan.config import BUILT_IN_WEIGHTS, LARGEST_SEED
+from atlas.plan.jobs import DEFAULT_SEED, Job
+from atlas.plan.recipes import LARGEST_SIZE, Octave, Recipe
+from atlas.plan.starts import DRAWN, Photo
+from atlas.render.numerics import resolve_device, resolve_numerics
+from atlas.render.renderer import Renderer, Rendering
+from atlas.render.weights import Weights, load_weights
+from atlas.store.photos import DRAWN_FILE, read_photo
+from atlas.studies import load_config
+
+__all__ = ["Octave", "Recipe", "Rendering", "Target", "Weights", "load_weights", "render"]
+
+
+def render(
+    target: str | Target,
+    *,
+    weights: str | Weights = "imagenet",
+    recipe: str | Recipe | None = None,
+    start: str | PathLike[str] | None = None,
+    seed: int = DEFAULT_SEED,
+    size: int | None = None,
+    steps: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> Rendering:
+    """Render one target by gradient descent on an image, as `atlas render` and `atlas dream` do.
+
+    Args:
+        target: what to maximise: a :class:`Target`, or text such as ``"Mixed_6b[654]"`` (a feature),
+            ``"Mixed_6b[654, 3, :]"`` (a row of its neurons), ``"Mixed_6b[415, 9, 9]"`` (a neuron),
+            ``"Mixed_6b[654, :40]"`` (its first 40 neurons in reading order), ``"Mixed_6b[:]"`` (a layer), or a sum of
+            them with ``+``.
+        weights: ``"imagenet"``, ``"demo"``, the path of a state dict, or what :func:`load_weights` returned. A file is
+            read anew by each call.
+        recipe: how to descend: a :class:`Recipe`, or the name of one of the `article` preset. Default: ``"octaves"``,
+            ``"raster"`` for a target with positions, and ``"dream"`` for a photograph.
+        start: path of a photograph to start from, or ``"drawn"`` for the picture that ships. Default: seeded noise.
+        seed: of the noise and of random sizes, from 0 to 2**63 − 1.
+        size: pixels of the picture's shorter side, that is of the last octave. The other octaves keep their ratio to
+            it; each must have from 75 to 4096. Default: the recipe's.
+        steps: steps of each octave, at least 1. Default: the recipe's.
+        device: ``"auto"`` (a CUDA GPU, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
+        precision: ``"auto"``, ``"fp64"``, ``"fp32"``, ``"tf32"`` or ``"bf16"``.
+        threads: of the CPU. Default: its cores.
+
+    Returns:
+        The picture, ``.image`` (:class:`PIL.Image.Image`, RGB), and ``.record``: target, recipe, seed, weights,
+        numerics, status, and the scores at the start and at the end of each octave. Equal arguments give equal bytes on
+        one model of GPU or processor.
+
+    Raises:
+        TargetError: not a target, no such layer or feature, or a position outside the feature map.
+        WeightsError: weights that cannot be read, or are not InceptionV3's.
+        ConfigError: no such recipe, device or precision, a value out of its range, or a file that is no photograph.
+
+    Example:
+        >>> rendering = render("Mixed_5b[3]", weights="demo", size=96, steps=2, device="cpu")
+        >>> rendering.image.size
+        (96, 96)
+        >>> rendering.record.target
+        'Mixed_5b[3]'
+    """
+    target = targets.parse(target) if isinstance(target, str) else target
+    photos = dict([read_photo(DRAWN_FILE if start == DRAWN else Path(start))] if start is not None else [])
+    photo = next(iter(photos), None)
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"seed {seed}: must be a whole number from 0 to {LARGEST_SEED}")
+    job = Job(target, _resize(_find_recipe(recipe, target, photo), size, steps), seed, photo)
+    longest = max(side for octave in job.sizes for side in octave)
+    if longest > LARGEST_SIZE:
+        raise ConfigError(f"the picture's longer side would have {longest} px, and {LARGEST_SIZE} are the most")
+    if isinstance(weights, str):
+        weights = _built_in(weights) if weights in BUILT_IN_WEIGHTS else load_weights(weights)
+    renderer, opened = _renderer(weights, resolve_device(device), precision, threads)
+    opened.update(photos)
+    try:
+        return renderer.render([job], 1)[0]
+    finally:
+        opened.clear()
+
+
+def _find_recipe(recipe: str | Recipe | None, target: Target, photo: Photo | None) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    default = "dream" if photo else "raster" if target.has_positions else "octaves"
+    return load_config().get_recipe(recipe or default, "recipe ")
+
+
+def _resize(recipe: Recipe, size: int | None, steps: int | None) -> Recipe:
+    """The recipe with so many pixels in its last octave, and so many steps in each."""
+    if steps is not None and steps < 1:
+        raise ConfigError(f"steps {steps}: must be at least 1")
+    recipe = recipe if size is None else recipe.ending_at(size)
+    octaves = tuple(replace(octave, steps=steps or octave.steps) for octave in recipe.octaves)
+    least, largest = recipe.sizes_seen
+    if least < MIN_SIZE or largest > LARGEST_SIZE:
+        raise ConfigError(
+            f'recipe "{recipe.name}": the network would see images of {least} to {largest} px, '
+            f"and the sizes allowed are {MIN_SIZE} to {LARGEST_SIZE}"
+        )
+    return replace(recipe, octaves=octaves)
+
+
+@lru_cache(maxsize=1)
+def _built_in(name: str) -> Weights:
+    """Weights that do not change while a program runs."""
+    return load_weights(name)
+
+
+@lru_cache(maxsize=1)
+def _renderer(
+    weights: Weights, device: torch.device, precision: str, threads: int | None
+) -> tuple[Renderer, dict[Photo, Image.Image]]:
+    """A renderer, and the photographs that it opens; kept for the next call, since weights take a second to fold."""
+    photos: dict[Photo, Image.Image] = {}
+    numerics = resolve_numerics(device, precision, threads)
+    return Renderer(weights, device, numerics, photos.__getitem__), photos

@@ -1,0 +1,225 @@
+"""A file of weights → the state dict in it: nothing in the file is run or unpacked, and training tools may wrap it."""
+
+import io
+import pickle
+import re
+import struct
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from atlas.common.errors import WeightsError, shorten
+from atlas.common.paths import PathError, read_file
+
+_ARCHIVE = b"PK\x03\x04"  # by which torch tells an archive from a bare pickle
+_REFUSED = re.compile(r"GLOBAL ([\w.]+)|<class '([\w.]+)'>", re.ASCII)  # as torch names what it would not call
+_END, _END64, _LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4sLQL")
+_LONGEST_HEADER = 10**8  # bytes of a file of safetensors, as it allows
+_DEEPEST = 3  # dicts around a state dict, at most
+
+
+@dataclass(frozen=True)
+class StateDict:
+    """Tensors by names, and where in a file they were."""
+
+    tensors: Mapping[str, Any]  # without the prefix
+    keys: tuple[str, ...] = ()  # of the dicts around them, the outermost first
+    prefix: str = ""  # of their names, such as "module."
+
+    @property
+    def note(self) -> str:
+        """What was done to find them, in words; "" if nothing was."""
+        parts = [f"prefix {_plain(self.prefix)} removed"] if self.prefix else []
+        parts += [f"from key {self._key}"] if self.keys else []
+        return "; ".join(parts)
+
+    @property
+    def place(self) -> str:
+        """Where they are, in words."""
+        parts = [f"key {self._key}"] if self.keys else []
+        parts += [f"prefix {_plain(self.prefix)}"] if self.prefix else []
+        return ", ".join(parts)
+
+    @property
+    def _key(self) -> str:
+        return _plain(".".join(self.keys))
+
+
+def read_state_dict(file: Path, names: Collection[str], most: int) -> StateDict:
+    """Read the state dict of a file that torch.save or safetensors wrote, whatever its ending.
+
+    Args:
+        file: path.
+        names: of the tensors that are needed.
+        most: as of `read_weight_file`.
+
+    Raises:
+        WeightsError: as `read_weight_file`; without a dict, or with several complete state dicts.
+    """
+    saved = read_weight_file(file, most)
+    if not isinstance(saved, Mapping):
+        raise WeightsError(f"weights {file}: holds a {type(saved).__name__}, not a state dict; save model.state_dict()")
+    return find_state_dict(saved, names, f"weights {file}")
+
+
+def read_weight_file(file: Path, most: int) -> object:
+    """Read a file of tensors and plain containers; what else a pickle holds could run code, and is refused.
+
+    Args:
+        file: path of a file that torch.save or safetensors wrote.
+        most: bytes that it may have, and the parts of an archive together.
+
+    Raises:
+        WeightsError: not readable, damaged, of another kind, too large, or with something in it that would be run.
+    """
+    where = f"weights {file}"
+    try:
+        data = read_file(file, most)
+    except PathError as error:
+        raise WeightsError(f"{where}: {error}") from None
+    # a file of safetensors begins with 8 bytes of a length, and an object in JSON
+    is_safetensors = data[8:9] == b"{" and struct.unpack("<Q", data[:8])[0] <= _LONGEST_HEADER
+    if not is_safetensors:
+        return _load_torch(data, where, most)
+    try:
+        return safetensors.torch.load(data)
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise WeightsError(f"{where}: not a whole safetensors file: {error}") from None
+
+
+def find_state_dict(saved: Mapping[Any, Any], names: Collection[str], where: str) -> StateDict:
+    """Find the state dict that has all of these names, under one prefix of one dict; what has none keeps its form.
+
+    A file that is itself a state dict with these names is taken as it is, whatever else it holds.
+
+    Args:
+        saved: what was read: a dict, perhaps with dicts inside.
+        names: of the tensors that are needed.
+        where: what to begin a message with.
+
+    Returns:
+        The one that is complete; else the one that has most of the names; else the whole, for whoever says what lacks.
+
+    Raises:
+        WeightsError: several are complete.
+    """
+    found = sorted(_candidates(saved, names), key=lambda one: sum(name in one.tensors for name in names), reverse=True)
+    complete = [one for one in found if all(name in one.tensors for name in names)]
+    if plain := [one for one in complete if not one.place]:
+        return plain[0]
+    if len(complete) > 1:
+        places = "; ".join(one.place for one in complete[:5])
+        raise WeightsError(
+            f"{where}: holds InceptionV3 {len(complete)} times: {places}. Save the one that you mean alone, "
+            "as a state dict, with torch.save, and name that file"
+        )
+    return found[0] if found else StateDict(saved)
+
+
+def _candidates(saved: Mapping[Any, Any], names: Collection[str]) -> Iterator[StateDict]:
+    """Each prefix of each dict after which one of the names stands."""
+    first = next(iter(names))
+    for keys, held in _dicts(saved):
+        words = [name for name in held if isinstance(name, str)]
+        prefixes = {word.removesuffix(first) for word in words if word.endswith(first)}
+        for prefix in sorted(prefix for prefix in prefixes if not prefix or prefix.endswith(".")):
+            tensors = {word[len(prefix) :]: held[word] for word in words if word.startswith(prefix)}
+            yield StateDict(tensors, keys, prefix)
+
+
+def _dicts(saved: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """A dict and those inside it, each once, with the keys that lead there; a hostile file may hold itself."""
+    seen: set[int] = set()
+    level: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = [((), saved)]
+    for _ in range(_DEEPEST + 1):
+        inner: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = []
+        for keys, held in level:
+            if id(held) not in seen:
+                seen.add(id(held))
+                yield keys, held
+                inner += [((*keys, str(key)), value) for key, value in held.items() if isinstance(value, Mapping)]
+        level = inner
+
+
+def _plain(text: str) -> str:
+    """A text of a file as a note can hold it."""
+    return shorten(ascii(text)[1:-1])
+
+
+def _load_torch(data: bytes, where: str, most: int) -> object:
+    if data.startswith(_ARCHIVE):
+        _check_archive(data, where, most)
+    # torch lets a pickle call bytearray, with any number of bytes; names stand in it as they are
+    if b"bytearray" in data:
+        raise _not_plain(where, "bytearray")
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's own words advise to trust the file
+        refused = _REFUSED.search(str(error))
+        raise _not_plain(where, refused and (refused[1] or refused[2])) from None
+    except Exception:  # a damaged pickle can raise anything
+        raise _not_whole(where) from None
+
+
+def _check_archive(data: bytes, where: str, most: int) -> None:
+    """Refuse an archive that torch.save did not write, or that takes more memory than it seems to.
+
+    torch.save puts all parts into one folder, and packs none.
+
+    Raises:
+        WeightsError: damaged, a program, another zip file, packed, or too large.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts, start = archive.infolist(), archive.start_dir
+        if start != _directory_start(data):
+            raise _not_whole(where)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):  # what is said of files that are none
+        raise _not_whole(where) from None
+    names = {part.filename.partition("/")[2] or part.filename for part in parts}
+    advice = "load it, and save model.state_dict() with torch.save"
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        raise WeightsError(f"{where}: a TorchScript program, not a state dict; {advice}")
+    if names & {"archive_format", "serialized_exported_program.json", "models/model.json"}:
+        raise WeightsError(f"{where}: a program of torch.export (.pt2), not a state dict; {advice}")
+    if "data.pkl" not in names:
+        raise WeightsError(f"{where}: a zip file that torch.save did not write; unpack it, or save again")
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise WeightsError(f"{where}: packed like a zip file, which torch.save never does; save it again")
+    if (size := sum(part.file_size for part in parts)) > most:
+        raise WeightsError(f"{where}: its parts have {size:,} bytes, and at most {most:,} are read")
+
+
+def _directory_start(data: bytes) -> int:
+    """Where an archive says that the list of its parts begins; torch believes that, while Python searches.
+
+    A file in which they find different lists could show one to the check above and the other to torch.
+    """
+    end_at = len(data) - _END.size
+    end, *_, start, comment = _END.unpack_from(data, end_at)
+    if end != b"PK\x05\x06" or comment:
+        raise ValueError("no end")
+    mark, _, end64_at, _ = _LOCATOR.unpack_from(data, end_at - _LOCATOR.size)
+    if mark != b"PK\x06\x07":
+        return int(start)
+    if end64_at != end_at - _LOCATOR.size - _END64.size:
+        raise ValueError("two ends")
+    return int(_END64.unpack_from(data, end64_at)[-1])
+
+
+def _not_plain(where: str, refused: str | None) -> WeightsError:
+    named = f" (it holds {shorten(refused)})" if refused else ""
+    return WeightsError(
+        f"{where}: not a plain state dict of tensors as torch.save writes it{named}, and anything else "
+        "could run code when it is read; save model.state_dict() instead"
+    )
+
+
+def _not_whole(where: str) -> WeightsError:
+    return WeightsError(f"{where}: not a whole torch file: cut off, damaged, or of another kind; save it again")

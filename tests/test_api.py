@@ -1,0 +1,133 @@
+"""The public API: three lines of README, the defaults of the command line, and errors in words."""
+
+import io
+import re
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import atlas
+from atlas import Octave, Recipe, Target, api, load_weights
+from atlas.common.errors import ConfigError, TargetError, WeightsError
+from atlas.studies import load_config
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+TINY = Recipe("tiny", (Octave(75, 1, (0.04, 0.02)),), gradient="rms")
+
+
+def make(target="Conv2d_1a_3x3[3]", recipe=TINY, **options):
+    return api.render(target, weights="demo", recipe=recipe, device="cpu", **options)
+
+
+def test_the_lines_of_readme_run(tmp_path, monkeypatch):
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block, names)
+    picture = Image.open(tmp_path / "6b-654.png")
+    assert (picture.size, picture.tobytes()) == ((96, 96), names["rendering"].image.tobytes())
+    assert names["rendering"].record.status == "ok"
+
+
+@pytest.mark.parametrize("order", ["from atlas import render", "import atlas.render.model; from atlas import render"])
+def test_render_is_a_function_whatever_was_imported_before(order):
+    lines = f"""
+{order}
+from atlas import render as again
+for one in (render, again):
+    try:
+        one("x")
+    except Exception as error:
+        print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
+    assert found.stdout.count("target “x” cannot be read") == 2
+
+
+def test_import_takes_no_torch():
+    lines = "import atlas, sys; print('torch' in sys.modules, hasattr(atlas, 'nothing'))"
+    found = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
+    assert found.stdout == "False False\n"
+
+
+def test_every_public_name_is_there():
+    for name in atlas.__all__:
+        assert getattr(api, name).__doc__, name
+
+
+def test_a_rendering_shows_itself_and_does_not_change():
+    rendering = make()
+    shown = Image.open(io.BytesIO(rendering._repr_png_()))
+    assert (shown.size, shown.tobytes()) == ((75, 75), rendering.pixels)
+    with pytest.raises(FrozenInstanceError):
+        rendering.record = None
+
+
+def test_the_bytes_are_those_of_the_command_line(tmp_path):
+    from typer.testing import CliRunner
+
+    from atlas.cli import app
+    from atlas.store.masters import open_master
+
+    arguments = ["render", "Conv2d_1a_3x3[3]", "--recipe", "quick", "--weights", "demo", "--device", "cpu"]
+    result = CliRunner().invoke(app, [*arguments, "--store", str(tmp_path), "--threads", "1"])
+    picture, record = open_master(Path(result.stdout.strip()))
+    rendering = make(recipe="quick", threads=1)
+    assert rendering.pixels == picture.tobytes()
+    assert rendering.record == record
+
+
+def test_recipes_have_the_defaults_of_the_command_line():
+    recipes = load_config().recipes
+    for text, photo, name in (("Mixed_5b[3]", None, "octaves"), ("Mixed_5b[3, 1, :]", None, "raster")):
+        assert api._find_recipe(None, Target.parse(text), photo) == recipes[name]
+    assert api._find_recipe(None, Target.parse("Mixed_5b[:]"), api.read_photo(api.DRAWN_FILE)[0]) == recipes["dream"]
+
+
+def test_a_photograph_is_a_start(tmp_path):
+    Image.effect_noise((120, 90), 60).convert("RGB").save(tmp_path / "noise.png")
+    found = make(Target.parse("Conv2d_1a_3x3[:]"), start=tmp_path / "noise.png")
+    assert found.image.size == (100, 75)
+    assert re.fullmatch("[0-9a-f]{64}", found.record.start)
+    assert make("Conv2d_1a_3x3[:]", start="drawn").image.size == (112, 75)
+
+
+def test_size_is_of_the_picture_and_steps_are_of_each_octave():
+    recipe = Recipe("two", (Octave(80, 3, (0.04, 0.02)), Octave(100, 2, (0.04, 0.02))), gradient="rms")
+    record = make(recipe=recipe, size=120, steps=1).record
+    assert [octave["size"] for octave in record.recipe["octaves"]] == [96, 120]
+    assert [octave["steps"] for octave in record.recipe["octaves"]] == [1, 1]
+
+
+def test_weights_are_loaded_once_and_passed():
+    weights = load_weights("demo")
+    one, two = (api.render("Conv2d_1a_3x3[3]", weights=weights, recipe=TINY, device="cpu", seed=s) for s in (1, 2))
+    assert one.pixels != two.pixels
+    assert one.record.weights == weights.id
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"target": "Mixed_6z[1]"}, TargetError, "no layer is called"),
+        ({"target": "Mixed_5b[3, 50, :]"}, TargetError, "no row 50"),
+        ({"recipe": "octave"}, ConfigError, 'recipe "octave": no such recipe'),
+        ({"size": 74}, ConfigError, "images of 74 to 74 px, and the sizes allowed are 75 to 4096"),
+        ({"steps": 0}, ConfigError, "steps 0: must be at least 1"),
+        ({"seed": -1}, ConfigError, "seed -1: must be a whole number from 0"),
+        ({"precision": "tf32"}, ConfigError, "--precision tf32: on cpu"),
+        ({"start": "nowhere.jpg"}, ConfigError, "nowhere.jpg"),
+    ],
+)
+def test_errors_are_said_in_words(options, error, words):
+    with pytest.raises(error, match=words):
+        make(**options)
+
+
+def test_weights_that_are_not_there_are_an_error_in_words(tmp_path):
+    with pytest.raises(WeightsError, match="nothing"):
+        api.render("Conv2d_1a_3x3[3]", weights=str(tmp_path / "nothing.pth"), recipe=TINY, device="cpu")
