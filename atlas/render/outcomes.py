@@ -80,7 +80,7 @@ def split_fresh(
 
     def look(job: Job) -> Outcome:
         path = master_path(store, weights, job)
-        record = None if force else find_record(path, job, weights, precision, look_at_pixels=True)
+        record = None if force else find_record(path, job, weights, precision, check_pixels=True)
         return Outcome(job, path, record, was_fresh=record is not None)
 
     with ThreadPoolExecutor() as pool:  # decoding a picture holds no lock
