@@ -20,8 +20,7 @@ from atlas.store.clips import ClipRecord, clip_folder, find_clip
 from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.photos import photo_path
 from atlas.store.records import STATUSES, Record, WeightsId
-from atlas.store.result_files import result_path
-from atlas.store.results import Results, ResultSpec
+from atlas.store.results import Results, ResultSpec, result_path
 from atlas.store.stages import find_stages
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
 from atlas.studies.dead.rescues import Rescue, rescues
@@ -181,7 +180,12 @@ class Atlas:
     def damaged(self) -> tuple[str, ...]:
         """One message for each master or crop that cannot be read, and for each finding that does not fit."""
         masters = (shown.damage for shown in self.shown_or_pending if shown.damage)
-        return (*masters, *(self.examples.faults if self.examples else ()), *map(self._misfit, sorted(self.misfits)))
+        return (
+            *masters,
+            *(self.examples.faults if self.examples else ()),
+            *(self.results.damaged.values() if self.results else ()),
+            *map(self._misfit, sorted(self.misfits)),
+        )
 
     def _misfit(self, name: str) -> str:
         assert self.weights  # of which it is a finding

@@ -25,7 +25,7 @@ from atlas.store.photos import list_photos, open_kept
 from atlas.store.records import NOISE, Record
 from atlas.store.stages import list_stages, master_of, pixels_of
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
-from atlas.studies.examples.result import list_examples, missing_crops
+from atlas.studies.examples.result import store_faults as example_faults
 
 LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
 
@@ -68,9 +68,7 @@ def check_store(store: Path) -> list[str]:
         faults += _check_photo(photo)
     for crop in list_crops(store):
         faults += _check_crop(crop)
-    for record in list_examples(store):
-        faults += [f"{crop}: missing; run atlas examples --force" for crop in missing_crops(record)]
-    return faults
+    return faults + example_faults(store)
 
 
 def mixed_hardware(store: Path) -> list[str]:

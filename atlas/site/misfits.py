@@ -11,7 +11,7 @@ from atlas.common.errors import AtlasError
 from atlas.site.catalogue import Atlas
 from atlas.site.models import Page
 from atlas.site.pages import make_pages
-from atlas.store.result_files import list_results
+from atlas.store.results import list_results
 
 _KINDS = (
     ArithmeticError,

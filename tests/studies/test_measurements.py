@@ -1,6 +1,6 @@
 """Studies on real renderings of the seeded network: what must come out by construction, and when they run again."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -10,9 +10,9 @@ from atlas.inception.layers import receptive_field
 from atlas.render.descent import start_noise
 from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
-from atlas.store.result_files import read_result, rounded, write_result
-from atlas.store.results import Results
+from atlas.store.results import Results, read_result, rounded, write_result
 from atlas.studies.fields.jobs import field_probes
+from atlas.studies.fields.measure import measure_fields
 from atlas.studies.fields.result import fields_spec
 from atlas.studies.influence.jobs import influence_pairs
 from atlas.studies.influence.measure import AMOUNTS
@@ -133,7 +133,7 @@ def test_gradients_lie_inside_the_theoretical_fields(rendered, results):
     pictures = [context.picture(probe.job) for probe in probes]
     gradients = context.gradients([probe.job.target for probe in probes], pictures, (76, 76), "raw")
     assert sum(gradient.any() for gradient in gradients) >= 4
-    for probe, gradient, point in zip(probes, gradients, results.read(fields_spec("Mixed_5b")).points, strict=True):
+    for probe, gradient, point in zip(probes, gradients, measure_fields(context, "Mixed_5b").points, strict=True):
         assert point.end == smallest_disc(gradient)
         box = receptive_field(probe.layer, probe.feature).box(*probe.neuron)
         if gradient.any():
@@ -148,7 +148,14 @@ def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(r
     for step in range(octave.steps):
         blurred = blur(blurred, octave.sigma_at(step))
     untouched = (blurred[0].clamp(0, 1) * 255).round().permute(1, 2, 0).double().numpy() / 255
-    found = results.read(fields_spec("Mixed_5b")).points
+    found = measure_fields(context, "Mixed_5b").points
+    kept = results.read(fields_spec("Mixed_5b")).points
+    assert [replace(one, start=None, end=None, change=None) for one in found] == [
+        replace(one, start=None, end=None, change=None) for one in kept
+    ]
+    assert [astuple(one.change) for one in kept if one.change] == [
+        pytest.approx(astuple(one.change), rel=1e-5) for one in found if one.change
+    ]
     for probe, point in zip(field_probes(config), found, strict=True):
         changed = np.abs(context.picture(probe.job) - untouched).mean(2)
         assert (point.change is not None) == (results.is_raised(probe.job) and changed.any())

@@ -10,15 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from atlas.common.paths import read_file
+from atlas.common.errors import StoreError
 from atlas.plan.recipes import InputMap
 from atlas.plan.starts import DRAWN
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
 from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
-from atlas.store.result_files import MOST_BYTES, write_result
+from atlas.store.results import read_result, write_result
 from atlas.studies.examples.settings import Settings
 
 VERSION = 2
@@ -73,12 +71,6 @@ class Examples:
     input: InputMap = "x"  # what the network was given for a picture x; "x" in records from before there was a choice
 
 
-@dataclass(frozen=True)
-class _File:
-    inputs: str
-    found: Examples
-
-
 def examples_path(store: Path, weights: WeightsId) -> Path:
     """Where the record of the examples lies; those of the last run are kept."""
     return examples_folder(store, weights) / RECORD
@@ -96,10 +88,12 @@ def read_examples(store: Path, weights: WeightsId, inputs: str | None = None) ->
         None if there are none, of this version, these inputs, and pictures given to the network as in its training; a
         damaged record counts as none.
     """
-    file = _read(examples_path(store, weights))
-    if file is None or file.found.version != VERSION or inputs not in (None, file.inputs):
+    try:
+        found = read_result(examples_path(store, weights), Examples, inputs)
+    except StoreError:
         return None
-    return file.found if file.found.input == weights.trained_input else None
+    is_current = found and found.version == VERSION and found.input == weights.trained_input
+    return found if is_current else None
 
 
 def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str) -> None:
@@ -111,16 +105,15 @@ def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str
     write_result(examples_path(store, weights), found, inputs)
 
 
-def missing_crops(record: Path) -> tuple[Path, ...]:
-    """The crops that a record names and that are not there; none of a record that cannot be read.
-
-    Args:
-        record: path of an `examples.json`.
-    """
-    file = _read(record)
-    folder = record.parent / CROPS
-    names = sorted(crop_files(file.found.features if file else ()))
-    return tuple(folder / name for name in names if not has_crop(folder, name))
+def store_faults(store: Path) -> list[str]:
+    """One line for each crop that a record of a store, or of stores inside it, names and that is not there."""
+    faults = []
+    for record in walk(store):
+        if record.parts[-2:] == (FOLDER, RECORD):
+            folder = record.parent / CROPS
+            missing = (folder / name for name in named_crops(record) if not has_crop(folder, name))
+            faults += [f"{crop}: missing; run atlas examples --force" for crop in missing]
+    return faults
 
 
 def folder_digest(store: Path, folder: Path) -> str:
@@ -139,18 +132,15 @@ def is_of(found: Examples, wanted: Settings, store: Path) -> bool:
     return wanted.folder == DRAWN and found.folder is None
 
 
-def list_examples(store: Path) -> tuple[Path, ...]:
-    """The records of examples in a store, or in stores inside it, sorted."""
-    return tuple(path for path in walk(store) if path.parts[-2:] == (FOLDER, RECORD))
-
-
 def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
     """The names of all crops of some features."""
     return frozenset(crop.file for feature in features for crop in feature.crops)
 
 
-def _read(path: Path) -> _File | None:
+def named_crops(record: Path) -> list[str]:
+    """The names of a record's crops, sorted; none of one that cannot be read."""
     try:
-        return msgspec.json.decode(read_file(path, MOST_BYTES), type=_File)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+        found = read_result(record, Examples, None)
+    except StoreError:
+        return []
+    return sorted(crop_files(found.features)) if found else []
