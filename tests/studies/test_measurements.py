@@ -10,7 +10,7 @@ from atlas.inception.layers import receptive_field
 from atlas.render.descent import start_noise
 from atlas.render.steps import blur
 from atlas.store.masters import master_path, open_master
-from atlas.store.results import Results, read_result, rounded, write_result
+from atlas.store.results import Results, result_path
 from atlas.studies.fields.jobs import field_probes
 from atlas.studies.fields.measure import measure_fields
 from atlas.studies.fields.result import fields_spec
@@ -49,6 +49,22 @@ def test_every_study_runs_once(rendered):
     assert again == []
 
 
+def test_a_result_that_was_edited_is_named_and_measured_again(rendered):
+    config, renderer, _ = rendered
+    path = result_path(config.store, renderer.weights.id, "neurons")
+    whole = path.read_bytes()
+    results = Results(config, renderer.weights.id)
+    found = results.read(NEURONS)
+    path.write_bytes(whole.replace(b"Conv2d_2a_3x3[7, 10, 20]", b"Conv2d_2a_3x3[7, 10, 21]"))
+    assert results.read(NEURONS) is None
+    assert results.damaged["neurons"].startswith(f"{path}: damaged")
+    asked: list[str] = []
+    run_studies(config, renderer, asked.append)
+    assert asked == ["neurons"]
+    assert path.read_bytes() == whole
+    assert Results(config, renderer.weights.id).read(NEURONS) == found
+
+
 def test_a_changed_picture_is_measured_again(rendered, tmp_path):
     config, renderer, _ = rendered
     master = master_path(config.store, renderer.weights.id, NEURONS.jobs(config)[0])
@@ -59,19 +75,6 @@ def test_a_changed_picture_is_measured_again(rendered, tmp_path):
     finally:
         master.write_bytes(kept)
     assert Results(config, renderer.weights.id).read(NEURONS) is not None
-
-
-def test_a_damaged_finding_counts_as_none(tmp_path):
-    write_result(tmp_path / "a.json", {"a": 1}, "inputs")
-    assert read_result(tmp_path / "a.json", dict, "inputs") == {"a": 1}
-    assert read_result(tmp_path / "a.json", dict, "others") is None
-    (tmp_path / "a.json").write_text('{"inputs": "inputs", "found": ')
-    assert read_result(tmp_path / "a.json", dict, "inputs") is None
-
-
-def test_numbers_are_kept_to_six_digits():
-    assert rounded(0.123456789) == 0.123457
-    assert rounded(float("nan")) is None
 
 
 def test_a_neuron_changes_the_picture_around_its_place(results):

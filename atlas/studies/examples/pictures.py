@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 
 from atlas.common import paths
-from atlas.common.errors import ConfigError, StoreError
+from atlas.common.errors import AtlasError, ConfigError
 from atlas.demo.pictures import CLASSES, draw_class
 from atlas.plan.starts import DRAWN
 from atlas.store.picture_files import HEAD, LARGEST_FILE, decode, read_bytes, sha256_of, unsupported_kind
@@ -99,12 +99,12 @@ def walk_folder(folder: Path, on_skip: Skip) -> PictureSource:
     for path, trouble in _walk(folder):
         try:
             if why := trouble or _unsupported_kind(path):
-                raise paths.PathError(why)
+                raise ConfigError(f"{path}: {why}")
             paths.check_file(path, LARGEST_FILE)
             files.setdefault(file_sha256(path), path)
-        except (paths.PathError, StoreError) as error:
+        except (AtlasError, paths.PathError) as error:
             unread += 1
-            on_skip(str(error) if isinstance(error, StoreError) else f"{path}: {error}")
+            on_skip(f"{path}: {error}" if isinstance(error, paths.PathError) else str(error))
     return PictureSource(files, folder, unread)
 
 

@@ -1,7 +1,7 @@
-"""The strongest crops of each feature, out of a person's pictures: what was found, and its file in the store.
+"""The maximally activating crops of each feature, out of a person's pictures, and their file in the store.
 
-A score here is the activation of one neuron, the strongest, since a picture's mean would count what surrounds the crop.
-Nothing says where a picture lies: it is named by a hash, and so is the folder.
+A score is the activation of one neuron, the strongest: the mean over a map would count what surrounds the crop. No path
+of a picture is kept: pictures and their folder are named by hashes.
 """
 
 import hashlib
@@ -43,13 +43,13 @@ class Crop:
 
 @dataclass(frozen=True)
 class FeatureExamples:
-    """A feature's strongest crops, and what its own picture does to its strongest neuron."""
+    """A feature's maximally activating crops, and the activation of its strongest neuron by its own picture."""
 
     target: str
     pixels: str  # SHA-256 of the pixels of the feature's picture
     neuron: tuple[int, int]  # (row, col) of the strongest neuron there
     score: float  # activation of that neuron
-    crops: tuple[Crop, ...]  # the strongest first, each of another picture; only those that excite the feature at all
+    crops: tuple[Crop, ...]  # of one picture each, the highest score first; only those that excite the feature
 
     @property
     def wins(self) -> bool:
@@ -59,7 +59,7 @@ class FeatureExamples:
 
 @dataclass(frozen=True)
 class Examples:
-    """What looking at some pictures came to."""
+    """The maximally activating crops of all features, out of some pictures."""
 
     version: int
     folder: str | None  # which one they are of, see `folder_digest`; None: drawn pictures
@@ -126,7 +126,7 @@ def folder_digest(store: Path, folder: Path) -> str:
 
 
 def is_of(found: Examples, wanted: Settings, store: Path) -> bool:
-    """Whether examples are of the pictures that a configuration names; `atlas examples` can look at any others too."""
+    """Whether examples are of the pictures that a configuration names; `atlas examples` can scan any others too."""
     if isinstance(wanted.folder, Path):
         return found.folder == folder_digest(store, wanted.folder)
     return wanted.folder == DRAWN and found.folder is None
