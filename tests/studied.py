@@ -1,6 +1,6 @@
 """A small configuration whose renderings are all made and whose studies have run, with real InceptionV3."""
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,9 +11,11 @@ from atlas.render.numerics import resolve_numerics
 from atlas.render.outcomes import Report, run_batches
 from atlas.render.renderer import Renderer
 from atlas.render.weights import Weights
+from atlas.store.results import rounded
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import all_jobs, load_config
 from atlas.studies.run import run_studies
+from atlas.studies.shared.likeness import Likeness
 
 CPU = torch.device("cpu")
 TEXT = """
@@ -53,6 +55,11 @@ raw_features = 1
 targets = ["Conv2d_2a_3x3[7]", "Conv2d_2a_3x3[5]"]
 recipe = "small"
 """
+
+
+def kept(found: Likeness) -> Likeness:
+    """The same in as many digits as a result's file keeps."""
+    return Likeness(*rounded(astuple(found)))
 
 
 @dataclass(frozen=True)

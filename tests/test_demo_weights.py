@@ -16,8 +16,8 @@ from atlas.render.model import Network
 from atlas.render.numerics import resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.studies import load_config
-from atlas.studies.examples.pictures import Drawn, draw_pictures
-from atlas.studies.examples.scan import Wanted, scan_pictures
+from atlas.studies.examples.pictures import PictureSource, draw_pictures
+from atlas.studies.examples.scan import scan_pictures
 from known_answers import best_of_pictures
 from test_input import folded_copy
 from train_demo_weights import TEST_SEED, measure, shipped
@@ -51,12 +51,10 @@ def test_a_copy_that_expects_2x_minus_1_has_the_same_crops_and_scores():
         Network(loading.Weights(weights.id, copy), CPU, torch.float64),  # given x, which it does not expect
     )
     source = draw_pictures(96)
-    source = Drawn(dict(list(source.pictures.items())[::6]))
-    wanted = [Wanted(layer, tuple(range(8))) for layer in ("Conv2d_4a_3x3", "Mixed_5d", "Mixed_6b")]
+    source = PictureSource(dict(list(source.pictures.items())[::6]))
+    wanted = dict.fromkeys(("Conv2d_4a_3x3", "Mixed_5d", "Mixed_6b"), range(8))
     with torch.inference_mode():
-        right, same, wrong = (
-            scan_pictures(network, source, wanted, 96, 4, 3, Silent()).strongest for network in networks
-        )
+        right, same, wrong = (scan_pictures(network, source, wanted, 96, 4, 3, Silent()).top for network in networks)
     for layer, one in right.items():
         assert torch.equal(one.pictures, same[layer].pictures)
         assert torch.equal(one.places, same[layer].places)

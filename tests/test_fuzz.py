@@ -30,7 +30,7 @@ from atlas.store.clips import ClipRecord
 from atlas.store.masters import find_record, open_master, read_record, write_master
 from atlas.store.media import media_fault
 from atlas.store.records import Record
-from atlas.store.result_files import read_result, write_result
+from atlas.store.results import read_result, write_result
 from atlas.store.stages import pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
 from atlas.studies import load_config
@@ -368,7 +368,7 @@ def test_small_files_of_a_store_and_a_site_are_read_or_refused(name, tmp_path):
     }[name]
     read = {
         "weights.json": lambda: msgspec.json.encode(read_weights_id(path)),
-        "examples.json": partial(examples.missing_crops, path),
+        "examples.json": partial(examples.named_crops, path),
         MANIFEST: partial(Output, tmp_path),
     }[name]
     data = json.dumps(whole).encode()

@@ -40,7 +40,7 @@ from atlas.store.files import write_atomically
 from atlas.store.masters import find_record, master_path, open_master, pixels_sha256, read_record, write_master
 from atlas.store.photos import open_kept
 from atlas.store.picture_files import decode
-from atlas.store.result_files import read_result, write_result
+from atlas.store.results import read_result, write_result
 from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id, resolve_weights, write_weights_id
 from atlas.studies import load_config

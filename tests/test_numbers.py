@@ -13,8 +13,8 @@ import torture
 from atlas.common.errors import ConfigError
 from atlas.store.masters import list_masters, open_master
 from atlas.store.picture_files import decode
-from atlas.studies import run as studying
-from atlas.studies.shared import context as desks
+from atlas.studies.influence import measure as influence
+from atlas.studies.shared import context as contexts
 from test_cli import run
 from torture import final_files
 
@@ -140,12 +140,12 @@ def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
     from atlas.plan.jobs import Job
     from atlas.store.results import Results
 
-    context = desks.MeasureContext(Results(studied.config, studied.renderer.weights.id), studied.renderer)
+    context = contexts.MeasureContext(Results(studied.config, studied.renderer.weights.id), studied.renderer)
     recipe = studied.config.recipes["small"]
     targets = [parse(f"Mixed_5b[{f}]") for f in range(5)]
     pictures = [context.start(Job(target, recipe, 999)) for target in targets]
     calm = context.gradients(targets, pictures, (76, 76), "raw")
-    take, asked = desks.MeasureContext._gradients, []
+    take, asked = contexts.MeasureContext._gradients, []
 
     def cramped(self, targets, *arguments):
         asked.append(len(targets))
@@ -153,7 +153,7 @@ def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
             raise error
         return take(self, targets, *arguments)
 
-    monkeypatch.setattr(desks.MeasureContext, "_gradients", cramped)
+    monkeypatch.setattr(contexts.MeasureContext, "_gradients", cramped)
     found = context.gradients(targets, pictures, (76, 76), "raw")
     assert asked == [4, 2, 1, 1, 1, 1, 1]
     for one, other in zip(calm, found, strict=True):
@@ -186,7 +186,7 @@ def test_a_build_goes_on_where_memory_runs_out_and_the_next_one_makes_up_for_it(
 
     monkeypatch.setattr(execute, "write_master", cramped_write)
     monkeypatch.setattr(renderer, "judge", cramped_judge)
-    monkeypatch.setattr(studying, "measure_influence", never)
+    monkeypatch.setattr(influence, "measure_influence", never)
     monkeypatch.setattr(pipeline, "encode_clip", never)
     result = build(config, tmp_path / "cramped")
     assert result.exit_code in (1, 5)

@@ -97,7 +97,12 @@ def build_site(
             videos=sum(copy.path.endswith(f"/{VIDEO}") for copy in copies),
             pending=sum(feature.record is None for feature in atlas.features),
             bytes=output.finish(),
-            damaged=(*atlas.damaged, *_faults(atlas), *unusable, *unknown_folders(config.store)),
+            damaged=(
+                *atlas.damaged,
+                *_faults(atlas),
+                *unusable,
+                *unknown_folders(config.store),
+            ),
             lost_base_url=lost_base_url,
         )
 
@@ -153,7 +158,8 @@ def _encode(
 
 
 def _faults(atlas: Atlas) -> Iterator[str]:
-    return (fault for study in atlas.studies for fault in study.faults(atlas))
+    yield from (fault for study in atlas.studies for fault in study.faults(atlas))
+    yield from atlas.results.damaged.values() if atlas.results else ()
 
 
 def _copies(atlas: Atlas) -> list[FileCopy]:

@@ -1,95 +1,210 @@
-"""What can be found, and of which renderings: `ResultSpec` ↔ a fresh finding in the store of a configuration."""
+"""Results of studies in a store: `ResultSpec` ↔ `<store>/<weights>/findings/<name>.json`, up to date by its inputs.
 
-from collections.abc import Callable, Mapping
+A file holds the digest of what its result was measured from, the result, and the result's own checksum: one that was
+edited or damaged is left out, and named.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import msgspec
+
+from atlas.common.errors import StoreError
+from atlas.common.paths import read_file
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
+from atlas.store.files import write_if_changed
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import Record, Status, WeightsId
-from atlas.store.result_files import digest, read_result, result_path, write_result
 
-NOTHING_KNOWN: Mapping[Job, Record] = MappingProxyType({})
+FOLDER = "findings"
+MOST_BYTES = 2**28  # of a file: the largest, of all features, takes a tenth of it
+DIGITS = 6  # significant ones that are kept of a number
+NO_RECORDS: Mapping[Job, Record] = MappingProxyType({})
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class ResultSpec(Generic[Found]):
-    """A question, and the renderings that answer it."""
+class ResultSpec(Generic[Result]):
+    """A result, and the renderings that it is measured from.
 
-    name: str  # of its file
-    version: int  # of the study; a higher one measures anew
-    kind: type[Found]
-    jobs: Callable[[Config], tuple[Job, ...]]  # none, and no settings: the configuration does not ask
-    settings: Callable[[Config], tuple[object, ...]] | None = None  # what else it depends on, beside the weights
-    needs_all: bool = True  # whether every rendering must be there; otherwise it is asked of those that are
+    Attributes:
+        name: of its file.
+        version: of the measurement; a higher one measures anew.
+        kind: its type, a frozen dataclass.
+        jobs: the renderings; if there are none and no settings, the configuration does not want the result.
+        settings: what else the result depends on, beside the weights.
+        needs_all: whether every rendering must be there; otherwise those that are there are measured.
+    """
+
+    name: str
+    version: int
+    kind: type[Result]
+    jobs: Callable[[Config], tuple[Job, ...]]
+    settings: Callable[[Config], tuple[object, ...]] | None = None
+    needs_all: bool = True
 
 
 class Results:
-    """The store of a configuration, as studies and pages see it."""
+    """The results and renderings in the store of a configuration, for measurements and pages.
 
-    def __init__(self, config: Config, weights: WeightsId, known: Mapping[Job, Record] = NOTHING_KNOWN) -> None:
-        """Look at a store.
+    Attributes:
+        config: the configuration.
+        weights: whose renderings.
+        damaged: one message for each result that was read and is damaged, by its name.
+    """
+
+    def __init__(self, config: Config, weights: WeightsId, known: Mapping[Job, Record] = NO_RECORDS) -> None:
+        """Open a store.
 
         Args:
             config: which store, and what is wanted of it.
             weights: whose renderings.
-            known: records that were read already and are fresh.
+            known: records that were read already and are up to date.
         """
         self.config = config
         self.weights = weights
+        self.damaged: dict[str, str] = {}
         self._known = known
-        self._state = cache(self._find_state)  # by job; a results lives as long as one build
+        self._state = cache(self._find_state)  # by job; `Results` live as long as one build
 
-    def digest(self, spec: ResultSpec[Found]) -> str | None:
-        """Digest of what a finding depends on; None if nothing is asked, or some rendering is missing."""
+    def digest(self, spec: ResultSpec[Any]) -> str | None:
+        """Digest of what a result depends on; None if it is not wanted, or some rendering is missing."""
         jobs = self.jobs(spec)
         settings = spec.settings(self.config) if spec.settings else ()
         if jobs is None or not (jobs or settings):
             return None
-        pixels = (self._state(job)[0] for job in jobs)
+        pixels = map(self.pixels, jobs)
         weights = (self.weights.sha256,) if settings else ()  # renderings say themselves of which weights they are
         return digest([spec.name, spec.version, *(job.path for job in jobs), *pixels, *settings, *weights])
 
-    def jobs(self, spec: ResultSpec[Found]) -> tuple[Job, ...] | None:
-        """The renderings of a spec that are there; None if one that it needs is missing."""
+    def jobs(self, spec: ResultSpec[Any]) -> tuple[Job, ...] | None:
+        """The renderings of a result that are there; None if one that it needs is missing."""
         jobs = spec.jobs(self.config)
-        found = tuple(job for job in jobs if self._state(job)[0])
+        found = tuple(job for job in jobs if self.pixels(job))
         return None if spec.needs_all and len(found) < len(jobs) else found
 
     def status(self, job: Job) -> Status | None:
         """The status of a rendering; None if it is not there."""
         return self._state(job)[1]
 
-    def had_gradient(self, job: Job) -> bool:
-        """Whether a rendering, which must be there, had a gradient: without one, it is no evidence."""
-        return self.status(job) != "no_gradient"
+    def pixels(self, job: Job) -> str | None:
+        """SHA-256 of a rendering's pixels; None if it is not there."""
+        return self._state(job)[0]
 
     def is_raised(self, job: Job) -> bool:
         """Whether a rendering raised its score: only then is it a picture of what it was asked for."""
         return self.status(job) == "ok"
 
-    def read(self, spec: ResultSpec[Found]) -> Found | None:
-        """The finding, if it is there and of the renderings as they are now."""
+    def read(self, spec: ResultSpec[Result]) -> Result | None:
+        """The result, if it is there, whole, and of the renderings as they are now."""
         inputs = self.digest(spec)
-        if inputs is None:
+        try:
+            return read_result(self._path(spec), spec.kind, inputs) if inputs else None
+        except StoreError as error:
+            self.damaged[spec.name] = str(error)
             return None
-        return read_result(result_path(self.config.store, self.weights, spec.name), spec.kind, inputs)
 
-    def write(self, spec: ResultSpec[Found], found: Found) -> None:
-        """Keep a finding.
+    def write(self, spec: ResultSpec[Result], found: Result) -> None:
+        """Keep a result.
 
         Raises:
             StoreError: it cannot be written.
         """
-        write_result(result_path(self.config.store, self.weights, spec.name), found, self.digest(spec) or "")
+        write_result(self._path(spec), found, self.digest(spec) or "")
+
+    def _path(self, spec: ResultSpec[Any]) -> Path:
+        return result_path(self.config.store, self.weights, spec.name)
 
     def _find_state(self, job: Job) -> tuple[str, Status] | tuple[None, None]:
         """Hash of the pixels, and status."""
         path = master_path(self.config.store, self.weights, job)
         record = self._known.get(job) or find_record(path, job, self.weights)
         return (record.pixels_sha256, record.status) if record else (None, None)
+
+
+@dataclass(frozen=True)
+class _File:
+    inputs: str
+    found: msgspec.Raw  # of the result's type
+    sha256: str = ""  # of the result as JSON without spaces; files of earlier versions have none
+
+
+def digest(parts: Iterable[object]) -> str:
+    """Digest of all that a result depends on: settings, hashes of pictures, and the measurement's own version."""
+    return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:24]
+
+
+def result_path(store: Path, weights: WeightsId, name: str) -> Path:
+    """The file of a result."""
+    return store / weights.folder / FOLDER / f"{name}.json"
+
+
+def list_results(store: Path, weights: WeightsId) -> tuple[str, ...]:
+    """The names of the results that a store has, sorted."""
+    return tuple(sorted(path.stem for path in (store / weights.folder / FOLDER).glob("*.json")))
+
+
+def write_result(path: Path, found: object, inputs: str) -> None:
+    """Write a result atomically, its numbers in six significant digits.
+
+    Args:
+        path: of the file.
+        found: a dataclass, or what JSON can hold; NumPy's floats are taken too.
+        inputs: digest of what it depends on.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    data = msgspec.Raw(msgspec.json.encode(rounded(msgspec.to_builtins(found, enc_hook=float))))
+    file = _File(inputs, data, _checksum(data))
+    write_if_changed(path, msgspec.json.format(msgspec.json.encode(file), indent=0) + b"\n")
+
+
+def read_result(path: Path, kind: type[Result], inputs: str | None) -> Result | None:
+    """Read a result.
+
+    Args:
+        path: of the file.
+        kind: type of the result.
+        inputs: digest of what the result must depend on; None: of anything.
+
+    Returns:
+        None if there is no such file, it cannot be read as a result of this type, or its inputs are others.
+
+    Raises:
+        StoreError: it was edited, or damaged.
+    """
+    try:
+        file = msgspec.json.decode(read_file(path, MOST_BYTES), type=_File)
+        if inputs not in (None, file.inputs):
+            return None
+        found = msgspec.json.decode(file.found, type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if file.sha256 and file.sha256 != _checksum(file.found):
+        raise StoreError(
+            f"{path}: damaged: the result is not the one that was written, so it is not shown; atlas build measures "
+            "it anew"
+        )
+    return found
+
+
+def rounded(value: Any) -> Any:
+    """Nested lists and tables with every number in six significant digits; None for one that is not finite."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") + 0.0 if math.isfinite(value) else None  # 0 and not −0
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return [rounded(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _checksum(data: msgspec.Raw) -> str:
+    return hashlib.sha256(msgspec.json.format(data, indent=-1)).hexdigest()

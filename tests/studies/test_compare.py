@@ -18,9 +18,10 @@ from atlas.studies.compare.page import compare_summaries, describe, middle_of, r
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
 from atlas.studies.compare.settings import Settings as CompareSettings
 from atlas.studies.shared.context import MeasureContext
-from atlas.studies.shared.image_metrics import kept, likeness
+from atlas.studies.shared.image_metrics import likeness
 from atlas.studies.shared.likeness import Likeness
 from stores import WEIGHTS, fill, put
+from studied import kept
 
 
 @pytest.fixture

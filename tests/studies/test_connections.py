@@ -21,7 +21,7 @@ from atlas.site.templates import NO_BREAK
 from atlas.store.records import WeightsId
 from atlas.store.results import Results
 from atlas.studies import load_config
-from atlas.studies.connections.measure import connection_shares, squared_norms, strongest
+from atlas.studies.connections.measure import connection_shares, largest, squared_norms
 from atlas.studies.connections.result import connected_layers, connections_spec, layer_before
 from atlas.studies.connections.settings import Settings as ConnectionsSettings
 from atlas.studies.run import run_studies
@@ -72,18 +72,18 @@ def kernels_of(ops, inputs, seed=5):
 )
 def test_composed_kernels_are_the_response_to_one_pixel(convolutions):
     kernels = kernels_of(convolutions, 6)
-    norms = squared_norms(Branch("", convolutions, 0, convolutions[-1].out), kernels, 6)
+    norms = squared_norms(Branch("", convolutions, 0, convolutions[-1].out), kernels)
     assert torch.allclose(norms, impulse_norms(convolutions, kernels, 6), rtol=1e-12)
 
 
 def test_an_average_pool_is_a_uniform_kernel():
     pool, conv = Pool("avg", padding=(1, 1)), Conv("a", 3, (3, 3))
     kernels = kernels_of((conv,), 4)
-    norms = squared_norms(Branch("", (pool, conv), 0, 3), kernels, 4)
+    norms = squared_norms(Branch("", (pool, conv), 0, 3), kernels)
     assert torch.allclose(norms, impulse_norms((pool, conv), kernels, 4), rtol=1e-12)
     point = Conv("b", 2)
     kernels = kernels_of((point,), 4)
-    norms = squared_norms(Branch("", (pool, point), 0, 2), kernels, 4)
+    norms = squared_norms(Branch("", (pool, point), 0, 2), kernels)
     assert torch.allclose(norms, kernels[point].square().sum((2, 3)) / 9, rtol=1e-12)
 
 
@@ -114,9 +114,9 @@ def test_the_first_kernel_reaches_its_layer_as_it_is(weights):
 
 def test_the_strongest_are_ranked_among_those_asked_for():
     shares = torch.tensor([0.1, 0.4, 0.0, 0.4, 0.1], dtype=torch.float64)
-    assert strongest(shares, range(5), 3) == ((1, 0.4), (3, 0.4), (0, 0.1))
-    assert strongest(shares, (0, 2, 4), 3) == ((0, 0.1), (4, 0.1))
-    assert strongest(shares, (), 3) == ()
+    assert largest(shares, range(5), 3) == ((1, 0.4), (3, 0.4), (0, 0.1))
+    assert largest(shares, (0, 2, 4), 3) == ((0, 0.1), (4, 0.1))
+    assert largest(shares, (), 3) == ()
 
 
 def test_connections_are_asked_of_all_layers_but_the_first():

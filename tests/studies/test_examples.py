@@ -40,13 +40,13 @@ from atlas.studies import load_config
 from atlas.studies.dreams.settings import Settings as DreamsSettings
 from atlas.studies.dreams.starts import identify_photos
 from atlas.studies.examples import find as study
-from atlas.studies.examples import pictures as galleries
+from atlas.studies.examples import pictures as pictures_module
 from atlas.studies.examples.find import field_in, find_examples
 from atlas.studies.examples.page import examples_sentence, feature_sentence, unraised_sentence
 from atlas.studies.examples.pictures import draw_pictures, square_of, walk_folder
 from atlas.studies.examples.result import KEPT, Crop, FeatureExamples, read_examples
+from atlas.studies.examples.scan import TopK
 from atlas.studies.examples.settings import Settings as ExamplesSettings
-from atlas.studies.examples.top_k import TopK
 from atlas.studies.shared.context import MeasureContext
 from test_input import folded_copy
 
@@ -347,7 +347,7 @@ def test_dead_features_have_no_crops(made):
     assert all(crop.score > 0 for one in looked.found.features for crop in one.crops)
     maps = torch.zeros(3, 1, 2, 2)
     scan = study.Scan({"Mixed_5b": TopK.empty(1, 9).merged(maps, torch.arange(3))}, 3)
-    assert study._winners([study.Wanted("Mixed_5b", (0,))], scan, SIZE) == []
+    assert study._winners({"Mixed_5b": (0,)}, scan, SIZE) == {}
 
 
 def test_neither_names_nor_order_nor_batches_matter(made, context, photos, tmp_path):
@@ -465,12 +465,12 @@ def test_a_file_that_changes_meanwhile_is_not_mistaken_for_itself(photos, tmp_pa
     (tmp_path / "a.png").write_bytes((photos / "01.png").read_bytes())
     source = walk_folder(tmp_path, print)
     (tmp_path / "a.png").write_bytes((photos / "02.png").read_bytes())
-    with pytest.raises(ConfigError, match="changed while"):
+    with pytest.raises(ConfigError, match="changed during"):
         source.open(source.hashes[0])
 
 
 def test_a_huge_file_is_not_read(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(galleries, "LARGEST_FILE", 10)
+    monkeypatch.setattr(pictures_module, "LARGEST_FILE", 10)
     (tmp_path / "a.png").write_bytes((photos / "01.png").read_bytes())
     lines = []
     assert walk_folder(tmp_path, lines.append).hashes == ()
@@ -482,10 +482,10 @@ def test_what_is_no_picture_is_passed_over_with_a_line_each_and_not_hashed(photo
     for name in ("empty.jpg", "empty.png"):
         (tmp_path / name).touch()
     (tmp_path / "clip.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  " + b"\0" * 10_000)
-    monkeypatch.setattr(galleries, "LARGEST_FILE", (tmp_path / "a.png").stat().st_size)
+    monkeypatch.setattr(pictures_module, "LARGEST_FILE", (tmp_path / "a.png").stat().st_size)
     lines = []
     source = walk_folder(tmp_path, lines.append)
-    assert [path.name for path in source.files.values()] == ["a.png"]
+    assert [path.name for path in source.pictures.values()] == ["a.png"]
     assert source.unread == 3
     assert [line.removeprefix(f"{tmp_path}/") for line in lines] == [
         "clip.mov: a video, which this program does not read: save one of its frames as PNG",
@@ -754,7 +754,7 @@ def test_the_command_says_whether_the_site_shows_what_it_kept(weights_file, phot
 
 def test_a_build_looks_at_drawn_pictures(made, weights_file, tmp_path, monkeypatch):
     """As `make demo` does; a folder that is not there is refused before anything is rendered."""
-    monkeypatch.setattr(galleries, "CLASSES", CLASSES[:3])
+    monkeypatch.setattr(pictures_module, "CLASSES", CLASSES[:3])
     config = read(tmp_path, weights_file, 'folder = "drawn"\nshow = true\ntitle = "drawn by this project"')
     from atlas.cli.console import RunConsole
 

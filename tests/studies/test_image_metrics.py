@@ -119,8 +119,3 @@ def test_edges_of_a_step_and_of_slopes():
             assert image_metrics.edge_density(ramp, 0.1) == pytest.approx(
                 expected, abs=0.3
             )  # borders have half the slope
-
-
-def test_quartiles():
-    values = RANDOM.random(23).tolist()
-    assert image_metrics.quartiles(values) == pytest.approx(statistics.quantiles(values, n=4, method="inclusive"))

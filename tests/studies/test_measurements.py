@@ -1,6 +1,6 @@
 """Studies on real renderings of the seeded network: what must come out by construction, and when they run again."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ import torch
 from atlas.inception.layers import receptive_field
 from atlas.render.descent import blur, start_noise
 from atlas.store.masters import master_path, open_master
-from atlas.store.result_files import read_result, rounded, write_result
-from atlas.store.results import Results
+from atlas.store.results import Results, result_path
 from atlas.studies.fields.jobs import field_probes
+from atlas.studies.fields.measure import measure_fields
 from atlas.studies.fields.result import fields_spec
 from atlas.studies.influence.jobs import influence_pairs
 from atlas.studies.influence.measure import AMOUNTS
@@ -48,6 +48,22 @@ def test_every_study_runs_once(rendered):
     assert again == []
 
 
+def test_a_result_that_was_edited_is_named_and_measured_again(rendered):
+    config, renderer, _ = rendered
+    path = result_path(config.store, renderer.weights.id, "neurons")
+    whole = path.read_bytes()
+    results = Results(config, renderer.weights.id)
+    found = results.read(NEURONS)
+    path.write_bytes(whole.replace(b"Conv2d_2a_3x3[7, 10, 20]", b"Conv2d_2a_3x3[7, 10, 21]"))
+    assert results.read(NEURONS) is None
+    assert results.damaged["neurons"].startswith(f"{path}: damaged")
+    asked: list[str] = []
+    run_studies(config, renderer, asked.append)
+    assert asked == ["neurons"]
+    assert path.read_bytes() == whole
+    assert Results(config, renderer.weights.id).read(NEURONS) == found
+
+
 def test_a_changed_picture_is_measured_again(rendered, tmp_path):
     config, renderer, _ = rendered
     master = master_path(config.store, renderer.weights.id, NEURONS.jobs(config)[0])
@@ -58,19 +74,6 @@ def test_a_changed_picture_is_measured_again(rendered, tmp_path):
     finally:
         master.write_bytes(kept)
     assert Results(config, renderer.weights.id).read(NEURONS) is not None
-
-
-def test_a_damaged_finding_counts_as_none(tmp_path):
-    write_result(tmp_path / "a.json", {"a": 1}, "inputs")
-    assert read_result(tmp_path / "a.json", dict, "inputs") == {"a": 1}
-    assert read_result(tmp_path / "a.json", dict, "others") is None
-    (tmp_path / "a.json").write_text('{"inputs": "inputs", "found": ')
-    assert read_result(tmp_path / "a.json", dict, "inputs") is None
-
-
-def test_numbers_are_kept_to_six_digits():
-    assert rounded(0.123456789) == 0.123457
-    assert rounded(float("nan")) is None
 
 
 def test_a_neuron_changes_the_picture_around_its_place(results):
@@ -132,7 +135,7 @@ def test_gradients_lie_inside_the_theoretical_fields(rendered, results):
     pictures = [context.picture(probe.job) for probe in probes]
     gradients = context.gradients([probe.job.target for probe in probes], pictures, (76, 76), "raw")
     assert sum(gradient.any() for gradient in gradients) >= 4
-    for probe, gradient, point in zip(probes, gradients, results.read(fields_spec("Mixed_5b")).points, strict=True):
+    for probe, gradient, point in zip(probes, gradients, measure_fields(context, "Mixed_5b").points, strict=True):
         assert point.end == smallest_disc(gradient)
         box = receptive_field(probe.layer, probe.feature).box(*probe.neuron)
         if gradient.any():
@@ -147,7 +150,14 @@ def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(r
     for step in range(octave.steps):
         blurred = blur(blurred, octave.sigma_at(step))
     untouched = (blurred[0].clamp(0, 1) * 255).round().permute(1, 2, 0).double().numpy() / 255
-    found = results.read(fields_spec("Mixed_5b")).points
+    found = measure_fields(context, "Mixed_5b").points
+    kept = results.read(fields_spec("Mixed_5b")).points
+    assert [replace(one, start=None, end=None, change=None) for one in found] == [
+        replace(one, start=None, end=None, change=None) for one in kept
+    ]
+    assert [astuple(one.change) for one in kept if one.change] == [
+        pytest.approx(astuple(one.change), rel=1e-5) for one in found if one.change
+    ]
     for probe, point in zip(field_probes(config), found, strict=True):
         changed = np.abs(context.picture(probe.job) - untouched).mean(2)
         assert (point.change is not None) == (results.is_raised(probe.job) and changed.any())

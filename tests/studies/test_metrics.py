@@ -14,8 +14,9 @@ from atlas.studies.metrics.jobs import metric_rows
 from atlas.studies.metrics.page import is_judged, noise_summary, same_summary
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
 from atlas.studies.shared.context import MeasureContext
-from atlas.studies.shared.image_metrics import fine_share, kept, likeness, luma
+from atlas.studies.shared.image_metrics import fine_share, likeness, luma
 from atlas.studies.shared.likeness import Likeness
+from studied import kept
 
 START = 0.02
 

@@ -1,5 +1,7 @@
 """Nearest features: what two pictures must share to be near, who is nearest, and wiring against autograd."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -172,9 +174,7 @@ def test_cosines_are_those_of_the_kernels_that_autograd_finds(name, features, we
 def test_wiring_stays_in_a_branch_and_leaves_out_opposites_and_pools(weights) -> None:
     config = override(load_config(), layer_names="Mixed_6a", features="all")
     assert wired_layers(config) == ("Mixed_6a",)
-    context = type(
-        "MeasureContext", (), {"results": Results(config, WEIGHTS), "renderer": type("R", (), {"weights": weights})}
-    )
+    context = MeasureContext(Results(config, WEIGHTS), SimpleNamespace(weights=weights))
     found = measure_wiring(context, "Mixed_6a").alike
     layer = get_layer("Mixed_6a")
     assert sorted(found) == list(range(480))  # the last 288 are a pool's

@@ -6,7 +6,7 @@ from atlas.site.pages.features import feature_pages, mentions_of
 from atlas.site.pages.network import layer_pages, network_pages
 from atlas.site.pages.parts import neighbours
 from atlas.site.pages.studies import show_study
-from atlas.store.result_files import result_path
+from atlas.store.results import result_path
 
 
 def make_pages(atlas: Atlas) -> tuple[list[Page], tuple[str, ...]]:

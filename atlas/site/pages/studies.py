@@ -11,7 +11,7 @@ from atlas.common.errors import AtlasError
 from atlas.site.catalogue import Atlas, PlannedRendering
 from atlas.site.models import Page
 from atlas.site.study_page import Mention, StudyPage
-from atlas.store.result_files import list_results
+from atlas.store.results import list_results
 
 _ERRORS = (  # of code that is given numbers or lengths that cannot be; not those of the system
     ArithmeticError,

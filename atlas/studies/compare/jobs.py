@@ -1,4 +1,4 @@
-"""Features by several recipes, and features raw beside their own picture: `Config` → jobs."""
+"""Features by several recipes, and features by raw descent beside their own picture: `Config` → jobs."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Comparison:
     """A feature by several recipes."""
 
     target: Target
-    jobs: tuple[Job, ...]  # by recipe; the last is what the others are held against
+    jobs: tuple[Job, ...]  # by recipe; the others are compared with the last
 
 
 @dataclass(frozen=True)

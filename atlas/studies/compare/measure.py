@@ -1,22 +1,19 @@
-"""Recipes held against each other: structural similarity and correlation of a feature's pictures.
+"""Similarity of a feature's pictures by different recipes: structural similarity and correlation.
 
-The article finds raw and octave pictures "somewhat different, but the qualitative patterns more or less unchanged";
-pictures of different features, held against each other likewise, show what the numbers are where nothing is shared.
-Pictures that were not raised are left out: two of noise are alike, whatever the features.
+The article finds that raw and octave pictures are "somewhat different, but the qualitative patterns more or less
+unchanged". Pictures of different features are compared in the same way, which shows what the numbers are if nothing is
+shared. Pictures that were not raised are left out: two of noise are alike, whatever the features.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from functools import partial
 
-from atlas.common.cores import count_cores
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.studies.compare.jobs import RawPair, comparisons, raw_pairs
+from atlas.studies.compare.jobs import comparisons, raw_pairs
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, RawFeature, RawLayer, raw_spec
 from atlas.studies.shared.context import MeasureContext, Measurement
-from atlas.studies.shared.image_metrics import kept, likeness
-from atlas.studies.shared.maps import Array
+from atlas.studies.shared.image_metrics import likeness, likenesses
 
 
 def measurements(config: Config) -> Iterator[Measurement]:
@@ -27,44 +24,25 @@ def measurements(config: Config) -> Iterator[Measurement]:
 
 
 def measure_compare(context: MeasureContext) -> Compare:
-    """Hold the listed features' pictures against those by the last recipe.
-
-    Raises:
-        StoreError: a master is missing or damaged.
-    """
-    listed = comparisons(context.results.config)
-    bases = [_raised_picture(context, comparison.jobs[-1]) for comparison in listed]
+    """Compare the listed features' pictures with those by the last recipe."""
+    listed = comparisons(context.config)
+    bases = [context.raised_picture(comparison.jobs[-1]) for comparison in listed]
     found = []
     for at, comparison in enumerate(listed):
-        jobs = comparison.jobs[:-1]
-        recipes = (_compared(job.recipe.name, _raised_picture(context, job), bases, at) for job in jobs)
+        recipes = (
+            Compared(job.recipe.name, *likenesses(context.raised_picture(job), bases, at))
+            for job in comparison.jobs[:-1]
+        )
         found.append(ComparedTarget(str(comparison.target), tuple(recipes)))
     return Compare(tuple(found))
 
 
 def measure_raw(context: MeasureContext, layer: str) -> RawLayer:
-    """Hold raw pictures of a layer against the features' own, where the store has both and both were raised.
+    """Compare raw pictures of a layer with the features' own, where the store has both and both were raised."""
+    raised = set(context.raised(raw_spec(layer)))
+    pairs = {pair.own: pair for pair in raw_pairs(context.config, layer) if {pair.own, pair.raw} <= raised}
 
-    Raises:
-        StoreError: a master is damaged.
-    """
-    raised = {job for job in context.results.jobs(raw_spec(layer)) or () if context.results.is_raised(job)}
-    pairs = [pair for pair in raw_pairs(context.results.config, layer) if {pair.own, pair.raw} <= raised]
+    def measure(own: Job) -> RawFeature:
+        return RawFeature(pairs[own].feature, likeness(context.picture(own), context.picture(pairs[own].raw)))
 
-    def measure(pair: RawPair) -> RawFeature:
-        return RawFeature(pair.feature, kept(likeness(context.picture(pair.own), context.picture(pair.raw))))
-
-    with ThreadPoolExecutor(count_cores()) as pool:
-        return RawLayer(tuple(pool.map(measure, pairs)))
-
-
-def _raised_picture(context: MeasureContext, job: Job) -> Array | None:
-    return context.picture(job) if context.results.is_raised(job) else None
-
-
-def _compared(recipe: str, picture: Array | None, bases: Sequence[Array | None], at: int) -> Compared:
-    if picture is None or bases[at] is None:
-        return Compared(recipe, None, ())
-    to_bases = [None if base is None else kept(likeness(picture, base)) for base in bases]
-    others = (one for number, one in enumerate(to_bases) if number != at and one)
-    return Compared(recipe, to_bases[at], tuple(others))
+    return RawLayer(tuple(context.for_each(pairs, measure)))

@@ -1,6 +1,6 @@
-"""How alike the pictures of different recipes are, as measured: of listed features, and raw beside a feature's own.
+"""How alike pictures by different recipes are: those of listed features, and raw pictures beside a feature's own.
 
-Pictures of two sizes are held against each other at the smaller one: the larger is shrunk by Lanczos resampling.
+Pictures of two sizes are compared at the smaller one: the larger is shrunk by Lanczos resampling.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from atlas.studies.shared.likeness import Likeness
 
 @dataclass(frozen=True)
 class Compared:
-    """A feature's picture by one recipe, held against those by the last recipe."""
+    """A feature's picture by one recipe, compared with those by the last recipe."""
 
     recipe: str
     own: Likeness | None  # to the same feature's; None: one of the two was not raised, so there is nothing to compare
@@ -38,7 +38,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class RawFeature:
-    """A feature's own picture held against its raw one."""
+    """A feature's own picture compared with its raw one."""
 
     feature: int
     likeness: Likeness
@@ -59,7 +59,7 @@ COMPARE = ResultSpec("compare", 2, Compare, _compare_jobs)
 
 
 def raw_spec(layer: str) -> ResultSpec[RawLayer]:
-    """The features of a layer that are rendered raw too; a finding for each layer, so that a page reads one."""
+    """The features of a layer that are rendered raw too; one result a layer, so that a page reads one."""
 
     def jobs(config: Config) -> tuple[Job, ...]:
         return tuple(job for pair in raw_pairs(config, layer) for job in (pair.own, pair.raw))

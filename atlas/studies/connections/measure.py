@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.inception.architecture import Conv, Op, Pool
+from atlas.inception.architecture import Conv, Op
 from atlas.inception.layers import Branch, Layer, get_layer
 from atlas.plan.config import Config
 from atlas.render.model import fold
 from atlas.render.weights import Weights
-from atlas.store.result_files import rounded
 from atlas.studies.connections.result import (
     Connections,
     Ties,
@@ -42,7 +42,7 @@ def measurements(config: Config) -> Iterator[Measurement]:
 
 def measure_connections(context: MeasureContext, layer: str) -> Connections:
     """The strongest connections between a layer and the one before it."""
-    config = context.results.config
+    config = context.config
     before = layer_before(layer)
     here, there = config.features_of(layer), config.features_of(before)
     shares = connection_shares(context.renderer.weights, get_layer(layer))
@@ -51,16 +51,16 @@ def measure_connections(context: MeasureContext, layer: str) -> Connections:
     return Connections(
         layer=layer,
         before=before,
-        fed_by=tuple(strongest(shares[feature], everything[1], count) for feature in everything[0]),
-        fed_by_planned={feature: strongest(shares[feature], there, count) for feature in here},
-        feeds={feature: strongest(shares[:, feature], everything[0], count) for feature in there},
-        feeds_planned={feature: strongest(shares[:, feature], here, count) for feature in there},
+        fed_by=tuple(largest(shares[feature], everything[1], count) for feature in everything[0]),
+        fed_by_planned={feature: largest(shares[feature], there, count) for feature in here},
+        feeds={feature: largest(shares[:, feature], everything[0], count) for feature in there},
+        feeds_planned={feature: largest(shares[:, feature], here, count) for feature in there},
     )
 
 
 def measure_wiring(context: MeasureContext, layer: str) -> Wiring:
     """Which planned features of a layer are wired alike: those of one branch, by the cosine of their kernels."""
-    config = context.results.config
+    config = context.config
     planned, count = config.features_of(layer), config.study(Settings).strongest
     alike: dict[int, Ties] = {}
     for branch in get_layer(layer).branches:
@@ -70,7 +70,7 @@ def measure_wiring(context: MeasureContext, layer: str) -> Wiring:
         cosines = kernel_cosines(context.renderer.weights, get_layer(layer), branch, members)
         for row, feature in enumerate(members):
             cosines[row, row] = 0  # a feature is no neighbour of its own
-            found = strongest(cosines[row].clamp_min(0), range(len(members)), count)
+            found = largest(cosines[row].clamp_min(0), range(len(members)), count)
             alike[feature] = tuple((members[at], cosine) for at, cosine in found)
     return Wiring(layer, alike)
 
@@ -87,11 +87,12 @@ def kernel_cosines(weights: Weights, layer: Layer, branch: Branch, features: Seq
     Returns:
         [n, n] float64, each from −1 to 1; 0 where all weights of a feature are 0.
     """
-    kernels = _folded(weights, layer, branch)
     ends = torch.eye(branch.features, dtype=torch.float64)[[feature - branch.first for feature in features]]
-    rows = (_composed(ends[at : at + ROWS], branch.ops, kernels) for at in range(0, len(ends), ROWS))
-    vectors = torch.cat([some.permute(2, 0, 1, 3).flatten(1).float() for some in rows])  # [n, height · width · inputs]
-    directions = torch.nn.functional.normalize(vectors)
+    kernels = composed_kernels(branch.ops, _folded(weights, layer, branch), ends)
+    vectors = torch.cat(
+        [some.permute(0, 2, 3, 1).flatten(1).float() for some in kernels]
+    )  # [n, height · width · inputs]
+    directions = F.normalize(vectors)
     return (directions @ directions.T).double()
 
 
@@ -105,32 +106,17 @@ def connection_shares(weights: Weights, layer: Layer) -> Tensor:
     Returns:
         [features, features before] float64 on the CPU; a row adds up to 1, or to 0 where all weights are 0.
     """
-    parts = (squared_norms(branch, _folded(weights, layer, branch), layer.inputs) for branch in layer.branches)
-    norms = torch.cat(list(parts))  # [features, features before]
+    norms = torch.cat([squared_norms(branch, _folded(weights, layer, branch)) for branch in layer.branches])
     return norms / norms.sum(1, keepdim=True).clamp_min(torch.finfo(norms.dtype).tiny)
 
 
-def squared_norms(branch: Branch, kernels: Mapping[Conv, Tensor], inputs: int) -> Tensor:
-    """Squared L2 norms of a branch's composed kernels; exact for its convolutions without the ReLUs.
-
-    An average pool is a uniform kernel. A max pool counts as the channel itself, as do the pools between layers. A
-    stride leaves out positions and not weights, so it does not matter.
-
-    Args:
-        branch: the path.
-        kernels: of its convolutions, [out, in, height, width] each.
-        inputs: features that enter it.
-
-    Returns:
-        [branch.features, inputs].
-    """
-    last = branch.ops[-1]
-    ends = torch.eye(last.out if isinstance(last, Conv) else inputs, dtype=torch.float64)  # [features, features]
-    parts = (ends[at : at + ROWS] for at in range(0, len(ends), ROWS))
-    return torch.cat([_composed(end, branch.ops, kernels).square().sum((0, 1)) for end in parts])
+def squared_norms(branch: Branch, kernels: Mapping[Conv, Tensor]) -> Tensor:
+    """Squared L2 norms of a branch's composed kernels, [branch.features, inputs]; for the arguments see there."""
+    ends = torch.eye(branch.features, dtype=torch.float64)
+    return torch.cat([some.square().sum((2, 3)) for some in composed_kernels(branch.ops, kernels, ends)])
 
 
-def strongest(shares: Tensor, among: Sequence[int], count: int) -> Ties:
+def largest(shares: Tensor, among: Sequence[int], count: int) -> Ties:
     """The largest shares above 0 among some features.
 
     Args:
@@ -140,52 +126,37 @@ def strongest(shares: Tensor, among: Sequence[int], count: int) -> Ties:
     """
     chosen = shares[list(among)]
     order = chosen.argsort(descending=True, stable=True)[:count].tolist()
-    found = ((among[at], rounded(float(chosen[at]))) for at in order)
-    return tuple((feature, share) for feature, share in found if share)
+    return tuple((among[at], float(chosen[at])) for at in order if chosen[at] > 0)
+
+
+def composed_kernels(ops: Sequence[Op], kernels: Mapping[Conv, Tensor], ends: Tensor) -> Iterator[Tensor]:
+    """Kernels from the input of a path to features at its end; exact for its convolutions without the ReLUs.
+
+    An average pool is a uniform kernel. A max pool counts as the channel itself, as do the pools between layers. A
+    stride leaves out positions and not weights, so it does not matter.
+
+    Args:
+        ops: the path.
+        kernels: of its convolutions, [out, in, height, width] each.
+        ends: the features, one-hot, [n, out].
+
+    Yields:
+        [rows, inputs, height, width], a few features at a time.
+    """
+    for end in ends.split(ROWS):
+        composed = end[:, :, None, None]  # [rows, out, 1, 1]
+        for op in reversed(ops):
+            if isinstance(op, Conv):  # a transposed convolution is the full one, which composes kernels
+                composed = F.conv_transpose2d(composed, kernels[op])
+            elif op.kind == "avg":
+                uniform = end.new_full((1, 1, *op.kernel), 1 / (op.kernel[0] * op.kernel[1]))
+                spread = F.conv_transpose2d(
+                    composed.flatten(0, 1)[:, None], uniform
+                )  # [rows · inputs, 1, height, width]
+                composed = spread.reshape(*composed.shape[:2], *spread.shape[2:])
+        yield composed
 
 
 def _folded(weights: Weights, layer: Layer, branch: Branch) -> dict[Conv, Tensor]:
     """The kernels of a branch's convolutions, [out, in, height, width] each."""
     return {op: fold(weights.tensors, layer.parameter(op))[0].cpu() for op in branch.ops if isinstance(op, Conv)}
-
-
-def _composed(end: Tensor, ops: Sequence[Op], kernels: Mapping[Conv, Tensor]) -> Tensor:
-    """Kernels from the input of a path to some features at its end, put together from the end.
-
-    Args:
-        end: the features, one-hot, [rows, out].
-        ops: the path.
-        kernels: of its convolutions.
-
-    Returns:
-        [height, width, rows, inputs].
-    """
-    composed = end[None, None]  # [1, 1, rows, out]
-    for op in reversed(ops):
-        if isinstance(op, Conv):
-            composed = _full_convolution(composed, kernels[op].permute(2, 3, 0, 1))
-        elif op.kind == "avg":
-            composed = _averaged(composed, op)
-    return composed
-
-
-def _full_convolution(one: Tensor, other: Tensor) -> Tensor:
-    """Full 2-D convolution of kernels and product of their channels: [h, w, r, m], [h', w', m, i] -> [h″, w″, r, i]."""
-    height, width, rows, _ = one.shape
-    tall, wide, _, inputs = other.shape
-    found = one.new_zeros(height + tall - 1, width + wide - 1, rows, inputs)
-    for row in range(tall):
-        for col in range(wide):
-            found[row : row + height, col : col + width] += one @ other[row, col]
-    return found
-
-
-def _averaged(kernel: Tensor, pool: Pool) -> Tensor:
-    """Full convolution with an average pool, which is a uniform kernel: [h, w, r, i] -> [h′, w′, r, i]."""
-    height, width = kernel.shape[:2]
-    tall, wide = pool.kernel
-    found = kernel.new_zeros(height + tall - 1, width + wide - 1, *kernel.shape[2:])
-    for row in range(tall):
-        for col in range(wide):
-            found[row : row + height, col : col + width] += kernel / (tall * wide)
-    return found

@@ -1,9 +1,11 @@
 """Which features of the layer before feed a feature most, by the weights alone."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from atlas.inception import layers
 from atlas.plan.config import Config
+from atlas.plan.jobs import Job
 from atlas.store.results import ResultSpec
 from atlas.studies.connections.settings import Settings
 
@@ -35,14 +37,9 @@ class Wiring:
     alike: dict[int, Ties]  # by feature: others of its branch, and the cosine between the kernels that make them
 
 
-def wiring_spec(layer: str) -> ResultSpec[Wiring]:
-    """The wiring of a layer's planned features."""
-
-    def settings(config: Config) -> tuple[object, ...]:
-        strongest = config.study(Settings).strongest
-        return (strongest, config.features_of(layer)) if strongest and layer in config.layers else ()
-
-    return ResultSpec(f"wiring-{layer}", 1, Wiring, lambda _: (), settings)
+def layer_before(layer: str) -> str:
+    """The layer before another, which must not be the first."""
+    return layers.LAYERS[layers.depth(layer) - 1].name
 
 
 def wired_layers(config: Config) -> tuple[str, ...]:
@@ -50,25 +47,27 @@ def wired_layers(config: Config) -> tuple[str, ...]:
     return config.layers if config.study(Settings).strongest else ()
 
 
+def connected_layers(config: Config) -> tuple[str, ...]:
+    """The layers of a configuration whose connections to the layer before are shown: all but the first, or none."""
+    return tuple(name for name in wired_layers(config) if layers.depth(name))
+
+
+def wiring_spec(layer: str) -> ResultSpec[Wiring]:
+    """The wiring of a layer's planned features."""
+    return ResultSpec(f"wiring-{layer}", 1, Wiring, _no_jobs, partial(_settings, of=(layer,)))
+
+
 def connections_spec(layer: str) -> ResultSpec[Connections]:
     """The connections between a layer, which must not be the first, and the one before it."""
-
-    def settings(config: Config) -> tuple[object, ...]:
-        strongest = config.study(Settings).strongest
-        if not strongest or layer not in config.layers:
-            return ()
-        return strongest, config.features_of(layer_before(layer)), config.features_of(layer)
-
-    return ResultSpec(f"connections-{layer}", 1, Connections, lambda _: (), settings)
+    settings = partial(_settings, of=(layer_before(layer), layer))
+    return ResultSpec(f"connections-{layer}", 1, Connections, _no_jobs, settings)
 
 
-def layer_before(layer: str) -> str:
-    """The layer before another, which must not be the first."""
-    return layers.LAYERS[layers.depth(layer) - 1].name
+def _settings(config: Config, of: tuple[str, ...]) -> tuple[object, ...]:
+    """How many are wanted, and the planned features of some layers; none if the last is not wanted."""
+    strongest = config.study(Settings).strongest
+    return (strongest, *map(config.features_of, of)) if of[-1] in wired_layers(config) else ()
 
 
-def connected_layers(config: Config) -> tuple[str, ...]:
-    """The layers of a configuration whose connections to the layer before are shown: all but the first."""
-    if not config.study(Settings).strongest:
-        return ()
-    return tuple(name for name in config.layers if layers.depth(name))
+def _no_jobs(_: Config) -> tuple[Job, ...]:
+    return ()

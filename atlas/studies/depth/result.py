@@ -1,4 +1,4 @@
-"""What the pictures of each layer are like, as measured, and whether that follows depth."""
+"""Fineness, colours and edges of each layer's pictures, and whether they follow depth."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,7 @@ from atlas.store.results import ResultSpec
 SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
 LEVELS = 8  # of each colour channel in a histogram of colours
 EDGE = 0.1  # Sobel magnitude, as scikit-image scales it, above which a pixel counts as an edge: √2 times the slope
-MOST_ORDERED = 8  # layers of whose medians all orders are looked at; of more, p comes from Student's t
+MOST_ORDERED = 8  # up to so many layers, p counts all orders of their medians; of more, it is Student's t
 MEASURES = ("centroid", "entropy", "edges")
 
 
@@ -53,7 +53,7 @@ class Depth:
 
 
 def layer_depth_spec(layer: str) -> ResultSpec[LayerDepth]:
-    """The pictures of a layer; a finding for each, so that a change in one layer leaves the others measured."""
+    """The pictures of a layer; one result a layer, so that a change in one leaves the others measured."""
     return ResultSpec(f"depth-{layer}", 2, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
 
 

@@ -29,7 +29,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
 
 
 def config_dreams(config: Config) -> tuple[Dream, ...]:
-    """The dreams of a configuration whose photographs were looked at, photograph by photograph.
+    """The dreams of a configuration whose photographs were identified, photograph by photograph.
 
     Raises:
         ConfigError: the size is too small for the recipe, or a photograph too long for the size.
@@ -70,7 +70,7 @@ def _named(starts: Sequence[StartPhoto]) -> Iterator[tuple[StartPhoto, str, str]
     slugs = Counter(slug for slug, _ in distinct)
     titles = Counter(start.title for start in distinct.values())
     for (slug, photo), start in distinct.items():
-        assert photo, "photographs are looked at before jobs are made of them"
+        assert photo, "photographs are identified before jobs are made of them"
         digits = photo.sha256[:8]
         is_telling = start.file is None or (slug and slugs[slug] == 1 and start.is_slug_whole)
         name = start.slug if is_telling else f"{start.slug or 'photo'}-{digits}"

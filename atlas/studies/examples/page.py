@@ -22,9 +22,8 @@ from atlas.studies.examples.result import (
     crop_files,
     examples_path,
     is_of,
-    list_examples,
-    missing_crops,
     read_examples,
+    store_faults,
 )
 from atlas.studies.examples.settings import Settings
 
@@ -133,11 +132,6 @@ def crop_faults(atlas: Atlas) -> tuple[str, ...]:
     """What is wrong with crops that should be shown and cannot be."""
     shown = atlas.once(shown_examples)
     return shown.faults if shown else ()
-
-
-def store_faults(store: Path) -> list[str]:
-    """What is missing of the crops that the records of a store name."""
-    return [_missing(crop) for record in list_examples(store) for crop in missing_crops(record)]
 
 
 def feature_sentence(found: FeatureExamples, seen: int) -> str:

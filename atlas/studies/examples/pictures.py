@@ -1,19 +1,18 @@
-"""Pictures to look at: a person's folder, or what the project draws → a list of hashes, each of which can be opened."""
+"""Pictures to scan: a person's folder, or what the project draws → hashes, each of which can be opened."""
 
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from PIL import Image, ImageOps
 
 from atlas.common import paths
-from atlas.common.errors import ConfigError, StoreError
+from atlas.common.errors import AtlasError, ConfigError
 from atlas.demo.pictures import CLASSES, draw_class
 from atlas.plan.starts import DRAWN
 from atlas.store.picture_files import HEAD, LARGEST_FILE, decode, read_bytes, sha256_of, unsupported_kind
@@ -26,20 +25,24 @@ DRAWN_SEED = 3 * 10**9  # neither training nor a test draws with it
 Skip = Callable[[str], None]
 
 
-class PictureSource(Protocol):
-    """Pictures that can be opened again and again."""
+@dataclass(frozen=True)
+class PictureSource:
+    """Pictures that can be opened again and again.
 
-    @property
-    def folder(self) -> Path | None:
-        """Where they lie; None: nowhere, they are drawn."""
+    Attributes:
+        pictures: files, or drawn pictures, by the SHA-256 of the file or of the pixels; the order means nothing.
+        folder: where the files are; None: they are drawn.
+        unread: how many files could not even be hashed.
+    """
 
-    @property
-    def unread(self) -> int:
-        """Files that could not even be hashed."""
+    pictures: Mapping[str, Path | Image.Image]
+    folder: Path | None = None
+    unread: int = 0
 
     @property
     def hashes(self) -> tuple[str, ...]:
-        """SHA-256 of each picture, all different; the order means nothing."""
+        """SHA-256 of each picture, all different."""
+        return tuple(self.pictures)
 
     def open(self, sha256: str) -> Image.Image:
         """A picture, upright and in RGB.
@@ -47,46 +50,13 @@ class PictureSource(Protocol):
         Raises:
             ConfigError: it cannot be read as a picture, or is no longer the one of that hash.
         """
-
-
-@dataclass(frozen=True)
-class Folder:
-    """The files of a folder."""
-
-    folder: Path
-    files: dict[str, Path]  # by hash
-    unread: int = 0
-
-    @property
-    def hashes(self) -> tuple[str, ...]:
-        """SHA-256 of each file."""
-        return tuple(self.files)
-
-    def open(self, sha256: str) -> Image.Image:
-        """Decode a file."""
-        file = self.files[sha256]
-        data = read_bytes(file)
+        picture = self.pictures[sha256]
+        if isinstance(picture, Image.Image):
+            return picture
+        data = read_bytes(picture)
         if sha256_of(data) != sha256:
-            raise ConfigError(f"{file}: changed while the pictures were looked at; run the same command again")
-        return decode(data, file).picture
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Pictures that the project draws itself, kept in memory."""
-
-    pictures: dict[str, Image.Image]  # by the hash of their pixels
-    unread: int = 0
-    folder: None = None
-
-    @property
-    def hashes(self) -> tuple[str, ...]:
-        """SHA-256 of each picture's pixels."""
-        return tuple(self.pictures)
-
-    def open(self, sha256: str) -> Image.Image:
-        """A picture."""
-        return self.pictures[sha256]
+            raise ConfigError(f"{picture}: changed during the scan; run the same command again")
+        return decode(data, picture).picture
 
 
 def open_pictures(wanted: Settings, on_skip: Skip) -> PictureSource | None:
@@ -113,12 +83,12 @@ def check_pictures(folder: Path | str | None) -> None:
         raise ConfigError(f"{folder}: {error}; name one of pictures") from None
 
 
-def walk_folder(folder: Path, on_skip: Skip) -> Folder:
-    """List a folder and those inside it, by name; a file that lies there twice counts once.
+def walk_folder(folder: Path, on_skip: Skip) -> PictureSource:
+    """List a folder and those inside it, by name; a file that is there twice counts once.
 
     Args:
-        folder: where the pictures are; names that begin with a dot are passed over.
-        on_skip: told of each file that cannot be read, and why.
+        folder: where the pictures are; names that begin with a dot are left out.
+        on_skip: called for each file that cannot be read, with the reason.
 
     Raises:
         ConfigError: no such folder, or not readable.
@@ -126,27 +96,19 @@ def walk_folder(folder: Path, on_skip: Skip) -> Folder:
     check_pictures(folder)
     files: dict[str, Path] = {}
     unread = 0
-
-    def skip(why: str) -> None:
-        nonlocal unread
-        unread += 1
-        on_skip(why)
-
-    for path in _walk(folder, skip):
-        if kind := _foreign_kind(path):
-            skip(f"{path}: {kind}")
-            continue
+    for path, trouble in _walk(folder):
         try:
+            if why := trouble or _unsupported_kind(path):
+                raise ConfigError(f"{path}: {why}")
             paths.check_file(path, LARGEST_FILE)
             files.setdefault(file_sha256(path), path)
-        except paths.PathError as error:
-            skip(f"{path}: {error}")
-        except StoreError as error:
-            skip(str(error))
-    return Folder(folder, files, unread)
+        except (AtlasError, paths.PathError) as error:
+            unread += 1
+            on_skip(f"{path}: {error}" if isinstance(error, paths.PathError) else str(error))
+    return PictureSource(files, folder, unread)
 
 
-def draw_pictures(size: int) -> Drawn:
+def draw_pictures(size: int) -> PictureSource:
     """A few pictures of every class that the project draws, size × size pixels."""
     generator = torch.Generator().manual_seed(DRAWN_SEED)
     found = {}
@@ -155,34 +117,37 @@ def draw_pictures(size: int) -> Drawn:
         for pixels in pictures.permute(0, 2, 3, 1).numpy():  # [n, H, W, 3]
             image = Image.fromarray(pixels)
             found[hashlib.sha256(image.tobytes()).hexdigest()] = image
-    return Drawn(found)
+    return PictureSource(found)
 
 
 def square_of(image: Image.Image, size: int) -> Image.Image:
-    """The square in the middle of a picture, brought to so many pixels: what the network sees of it."""
+    """The square in the middle of a picture, resized to so many pixels: what the network sees of it."""
     return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
 
 
-def _foreign_kind(path: Path) -> str | None:
+def _unsupported_kind(path: Path) -> str | None:
     """What a file is that is not read, before all of it is hashed; None if it may be a picture, or cannot be opened."""
     with suppress(OSError), paths.open_file(path, sys.maxsize) as file:
         return unsupported_kind(file.read(HEAD))
     return None
 
 
-def _walk(folder: Path, on_skip: Skip) -> Iterator[Path]:
-    """What is no folder, sorted by name within its own; no link to a folder is followed, lest one goes in a circle."""
+def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The files in a folder and those inside it, each folder's sorted by name; with each what is wrong, or "".
+
+    Links to folders are not followed, since they may form a circle.
+    """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        on_skip(f"{folder}: cannot be read: {error.strerror}")
+        yield folder, f"cannot be read: {error.strerror}"
         return
     for entry in entries:
-        if entry.name.startswith("."):
-            continue
         path = Path(entry)
         is_folder = paths.is_folder(path)
-        if is_folder and not entry.is_symlink():
-            yield from _walk(path, on_skip)
-        elif not is_folder:
-            yield path
+        if entry.name.startswith(".") or (is_folder and entry.is_symlink()):
+            continue
+        if is_folder:
+            yield from _walk(path)
+        else:
+            yield path, ""

@@ -1,7 +1,7 @@
-"""The strongest crops of each feature, out of a person's pictures: what was found, and its file in the store.
+"""The maximally activating crops of each feature, out of a person's pictures, and their file in the store.
 
-A score here is the activation of one neuron, the strongest, since a picture's mean would count what surrounds the crop.
-Nothing says where a picture lies: it is named by a hash, and so is the folder.
+A score is the activation of one neuron, the strongest: the mean over a map would count what surrounds the crop. No path
+of a picture is kept: pictures and their folder are named by hashes.
 """
 
 import hashlib
@@ -10,15 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from atlas.common.paths import read_file
+from atlas.common.errors import StoreError
 from atlas.plan.recipes import InputMap
 from atlas.plan.starts import DRAWN
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
 from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
-from atlas.store.result_files import MOST_BYTES, write_result
+from atlas.store.results import read_result, write_result
 from atlas.studies.examples.settings import Settings
 
 VERSION = 2
@@ -45,13 +43,13 @@ class Crop:
 
 @dataclass(frozen=True)
 class FeatureExamples:
-    """A feature's strongest crops, and what its own picture does to its strongest neuron."""
+    """A feature's maximally activating crops, and the activation of its strongest neuron by its own picture."""
 
     target: str
     pixels: str  # SHA-256 of the pixels of the feature's picture
     neuron: tuple[int, int]  # (row, col) of the strongest neuron there
     score: float  # activation of that neuron
-    crops: tuple[Crop, ...]  # the strongest first, each of another picture; only those that excite the feature at all
+    crops: tuple[Crop, ...]  # of one picture each, the highest score first; only those that excite the feature
 
     @property
     def wins(self) -> bool:
@@ -61,7 +59,7 @@ class FeatureExamples:
 
 @dataclass(frozen=True)
 class Examples:
-    """What looking at some pictures came to."""
+    """The maximally activating crops of all features, out of some pictures."""
 
     version: int
     folder: str | None  # which one they are of, see `folder_digest`; None: drawn pictures
@@ -71,12 +69,6 @@ class Examples:
     numerics: Numerics
     features: tuple[FeatureExamples, ...]  # in the network's order
     input: InputMap = "x"  # what the network was given for a picture x; "x" in records from before there was a choice
-
-
-@dataclass(frozen=True)
-class _File:
-    inputs: str
-    found: Examples
 
 
 def examples_path(store: Path, weights: WeightsId) -> Path:
@@ -96,10 +88,12 @@ def read_examples(store: Path, weights: WeightsId, inputs: str | None = None) ->
         None if there are none, of this version, these inputs, and pictures given to the network as in its training; a
         damaged record counts as none.
     """
-    file = _read(examples_path(store, weights))
-    if file is None or file.found.version != VERSION or inputs not in (None, file.inputs):
+    try:
+        found = read_result(examples_path(store, weights), Examples, inputs)
+    except StoreError:
         return None
-    return file.found if file.found.input == weights.trained_input else None
+    is_current = found and found.version == VERSION and found.input == weights.trained_input
+    return found if is_current else None
 
 
 def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str) -> None:
@@ -111,16 +105,15 @@ def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str
     write_result(examples_path(store, weights), found, inputs)
 
 
-def missing_crops(record: Path) -> tuple[Path, ...]:
-    """The crops that a record names and that are not there; none of a record that cannot be read.
-
-    Args:
-        record: path of an `examples.json`.
-    """
-    file = _read(record)
-    folder = record.parent / CROPS
-    names = sorted(crop_files(file.found.features if file else ()))
-    return tuple(folder / name for name in names if not has_crop(folder, name))
+def store_faults(store: Path) -> list[str]:
+    """One line for each crop that a record of a store, or of stores inside it, names and that is not there."""
+    faults = []
+    for record in walk(store):
+        if record.parts[-2:] == (FOLDER, RECORD):
+            folder = record.parent / CROPS
+            missing = (folder / name for name in named_crops(record) if not has_crop(folder, name))
+            faults += [f"{crop}: missing; run atlas examples --force" for crop in missing]
+    return faults
 
 
 def folder_digest(store: Path, folder: Path) -> str:
@@ -133,15 +126,10 @@ def folder_digest(store: Path, folder: Path) -> str:
 
 
 def is_of(found: Examples, wanted: Settings, store: Path) -> bool:
-    """Whether examples are of the pictures that a configuration names; `atlas examples` can look at any others too."""
+    """Whether examples are of the pictures that a configuration names; `atlas examples` can scan any others too."""
     if isinstance(wanted.folder, Path):
         return found.folder == folder_digest(store, wanted.folder)
     return wanted.folder == DRAWN and found.folder is None
-
-
-def list_examples(store: Path) -> tuple[Path, ...]:
-    """The records of examples in a store, or in stores inside it, sorted."""
-    return tuple(path for path in walk(store) if path.parts[-2:] == (FOLDER, RECORD))
 
 
 def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
@@ -149,8 +137,10 @@ def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
     return frozenset(crop.file for feature in features for crop in feature.crops)
 
 
-def _read(path: Path) -> _File | None:
+def named_crops(record: Path) -> list[str]:
+    """The names of a record's crops, sorted; none of one that cannot be read."""
     try:
-        return msgspec.json.decode(read_file(path, MOST_BYTES), type=_File)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+        found = read_result(record, Examples, None)
+    except StoreError:
+        return []
+    return sorted(crop_files(found.features)) if found else []

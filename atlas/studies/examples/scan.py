@@ -1,9 +1,9 @@
-"""The network looks at pictures, batch by batch: source → the strongest few for each feature; memory stays bounded."""
+"""Max activation scan: pictures run through the network, batch by batch → the top k of each feature; bounded memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -13,41 +13,78 @@ from torch import Tensor
 from atlas.common.errors import ConfigError
 from atlas.render.model import Network
 from atlas.studies.examples.pictures import PictureSource, square_of
-from atlas.studies.examples.top_k import TopK
 
-READERS = 4  # threads that decode the next pictures while the network looks at these
+READERS = 4  # threads that decode the next pictures while the network runs on these
+NO_PICTURE = -1  # instead of a picture's number
 
 Pixels = NDArray[np.uint8]  # [size, size, 3]
 
 
 class Watcher(Protocol):
-    """Whoever wants to see how looking goes."""
+    """What is told how a scan goes."""
 
     def scans(self, done: int, total: int) -> None:
-        """Told before the first picture and after every batch."""
+        """Called before the first picture and after every batch."""
 
     def skips(self, why: str) -> None:
-        """Told of each picture that cannot be read."""
+        """Called for each picture that cannot be read."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The features of a layer that are asked about."""
+class TopK:
+    """For each of F features the k pictures with the highest score; memory does not grow with the number of pictures.
 
-    layer: str
-    features: tuple[int, ...]
+    A picture's score is the activation of its strongest neuron. Of equal scores the picture with the lower number comes
+    first.
+    """
+
+    scores: Tensor  # [F, k] float32, descending; -inf where there is no picture
+    pictures: Tensor  # [F, k] int64: number of the picture
+    places: Tensor  # [F, k] int64: place of the strongest neuron in its map, in reading order
+
+    @classmethod
+    def empty(cls, features: int, kept: int) -> Self:
+        """Before the first batch."""
+        none = torch.full((features, kept), NO_PICTURE)
+        return cls(torch.full((features, kept), -torch.inf), none, none)
+
+    def merged(self, maps: Tensor, pictures: Tensor) -> "TopK":
+        """The top k of these and another batch; the result does not depend on the order of batches or pictures.
+
+        Args:
+            maps: [B, F, rows, cols] activations, on any device.
+            pictures: [B] int64, on the CPU; no number is given twice.
+        """
+        # [B, F, rows, cols] -> [B, F] twice; of equal neurons the first in reading order
+        scores, places = (part.cpu() for part in maps.flatten(2).max(2))
+        scores = torch.where(scores.isfinite(), scores, -torch.inf)
+        numbers = pictures[:, None].expand_as(places)
+        joined = [
+            torch.cat([old, new.T], 1)  # [F, k + B]
+            for old, new in ((self.scores, scores), (self.pictures, numbers), (self.places, places))
+        ]
+        by_number = joined[1].argsort(dim=1)
+        by_score = joined[0].gather(1, by_number).argsort(dim=1, descending=True, stable=True)
+        order = by_number.gather(1, by_score)[:, : self.scores.shape[1]]
+        return TopK(*(part.gather(1, order) for part in joined))
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What looking at all pictures came to."""
+    """The result of a scan."""
 
-    strongest: dict[str, TopK]  # by layer, features in the order in which they were asked
+    top: dict[str, TopK]  # by layer, features in the order in which they were wanted
     seen: int  # pictures that could be read
 
 
 def scan_pictures(
-    network: Network, source: PictureSource, wanted: Sequence[Wanted], size: int, rows: int, kept: int, watcher: Watcher
+    network: Network,
+    source: PictureSource,
+    wanted: Mapping[str, Sequence[int]],
+    size: int,
+    rows: int,
+    kept: int,
+    watcher: Watcher,
 ) -> Scan:
     """Run every picture through the network once, and keep for each feature the few that excite it most.
 
@@ -56,33 +93,33 @@ def scan_pictures(
     Args:
         network: in float32.
         source: the pictures.
-        wanted: layers and features, each layer once.
+        wanted: features, by layer.
         size: pixels of the square that the network sees.
         rows: pictures in a batch; the last one is padded.
         kept: pictures for each feature.
         watcher: told of progress, and of each picture that cannot be read.
     """
     numbers = {sha256: number for number, sha256 in enumerate(sorted(source.hashes))}
-    strongest = {one.layer: TopK.empty(len(one.features), kept) for one in wanted}
+    top = {layer: TopK.empty(len(features), kept) for layer, features in wanted.items()}
     done = seen = 0
     watcher.scans(0, len(numbers))
     for asked, found in _batches(source, size, rows, watcher):
         if found:
-            maps = network.activations(stacked(list(found.values()), rows).to(network.device), strongest.keys())
+            maps = network.activations(stacked(list(found.values()), rows).to(network.device), wanted.keys())
             ranks = torch.tensor([numbers[sha256] for sha256 in found])
-            for one in wanted:
-                part = maps[one.layer][: len(found), list(one.features)]  # [B, F, rows, cols]
-                strongest[one.layer] = strongest[one.layer].merged(part, ranks)
+            for layer, features in wanted.items():
+                part = maps[layer][: len(found), list(features)]  # [B, F, rows, cols]
+                top[layer] = top[layer].merged(part, ranks)
         done, seen = done + asked, seen + len(found)
         watcher.scans(done, len(numbers))
-    return Scan(strongest, seen)
+    return Scan(top, seen)
 
 
 def stacked(pictures: Sequence[Pixels], rows: int) -> Tensor:
     """Pictures as images for the network: [size, size, 3] each -> [rows, 3, size, size] float32 in [0, 1].
 
-    The last one is repeated where there are fewer than `rows`, so that a picture's score does not depend on how many
-    there are.
+    The last one is repeated if there are fewer than `rows`, so that a picture's score does not depend on how many there
+    are.
     """
     padded = [*pictures, *[pictures[-1]] * (rows - len(pictures))]
     return torch.from_numpy(np.stack(padded)).permute(0, 3, 1, 2).float() / 255

@@ -24,12 +24,8 @@ def measurements(config: Config) -> Iterator[Measurement]:
 
 
 def measure_fields(context: MeasureContext, layer: str) -> Fields:
-    """Measure the probes of a layer.
-
-    Raises:
-        StoreError: a master is missing or damaged.
-    """
-    probes = [probe for probe in field_probes(context.results.config) if probe.layer == layer]
+    """Measure the probes of a layer."""
+    probes = [probe for probe in field_probes(context.config) if probe.layer == layer]
     first = probes[0]
     size, given = first.job.recipe.first_size, first.job.recipe.input
     targets = [probe.job.target for probe in probes]

@@ -1,4 +1,4 @@
-"""Effective receptive fields, as measured: the discs that gradient and change fill, for features of each branch."""
+"""Effective receptive fields: discs that hold the gradient and the change of a neuron, for features of each branch."""
 
 from dataclasses import dataclass
 from typing import Literal

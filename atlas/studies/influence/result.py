@@ -1,4 +1,4 @@
-"""How far a neuron's influence reaches, as measured: from the frames of videos, and by experiments on pairs.
+"""How far a neuron's influence reaches: by the frames of videos, and by experiments on pairs.
 
 A change is the mean absolute difference of two pictures over pixels and channels, in units of the pixel range [0, 1].
 """
@@ -36,8 +36,8 @@ class ClipInfluence:
 class PairInfluence:
     """Two neurons optimised apart and together, by one variant of the recipe.
 
-    Each pixel belongs to the nearer neuron. There the joint picture is held against that neuron's own, and the
-    difference is what the other neuron did from afar.
+    Each pixel belongs to the nearer neuron. There the joint picture is compared with that neuron's own: what differs is
+    the influence of the other neuron.
     """
 
     variant: str
@@ -54,7 +54,7 @@ class PairInfluence:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What becomes of a small difference in the last corner; the target is all neurons but the last one there."""
+    """How a small difference in the last corner of the start grows; the target is all neurons but the last."""
 
     precision: str  # "fp32" or "fp64"
     amount: float | None  # added to every pixel of the corner in the start; None: the last neuron is added instead

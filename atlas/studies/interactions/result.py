@@ -1,7 +1,7 @@
-"""What two features make of each other's pictures, as measured: pairs alone and together, and matrices of a layer.
+"""How two targets interact: pairs alone and together, and the scores of a layer's pictures for each other's features.
 
-A score is the mean activation over a target's neurons, of the stored 8-bit picture in float32. What counts of a picture
-of a pair is its change from the noise that the same recipe leaves where no gradient arrives.
+A score is the mean activation over a target's neurons, of the stored 8-bit picture in float32. Of a pair's picture its
+change is compared: its difference from the noise that the recipe leaves where no gradient arrives.
 """
 
 from dataclasses import dataclass

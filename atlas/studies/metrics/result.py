@@ -1,4 +1,4 @@
-"""What a metric changes in a picture, as measured."""
+"""How pictures by different metrics differ."""
 
 from dataclasses import dataclass
 

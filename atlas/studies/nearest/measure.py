@@ -1,26 +1,24 @@
 """Which features' pictures are nearest to each other: colours and directions of edges, counted and compared.
 
 A picture's description is two histograms. Their overlap (Bhattacharyya's coefficient) is the dot product of their
-square roots, so that one matrix product holds every picture against every other.
+square roots, so that one matrix product compares every picture with every other.
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from atlas.common.cores import count_cores
 from atlas.plan.config import Config
-from atlas.plan.jobs import Job
 from atlas.studies.nearest.result import MOST, NEAREST, Described, Near, Nearest, described_spec
 from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.image_metrics import colour_shares, direction_shares, to_lab
 from atlas.studies.shared.maps import Array
+from atlas.studies.shared.places import feature_of
 
 SIZE = 128  # pixels of the longer side at which pictures are described
-ROWS = 1024  # pictures that are held against all others together
+ROWS = 1024  # pictures that are compared with all others at once
 DIGITS = 3  # of a likeness; of equal ones the earlier feature comes first
 
 
@@ -33,25 +31,15 @@ def measurements(config: Config) -> Iterator[Measurement]:
 
 
 def measure_described(context: MeasureContext, layer: str) -> Described:
-    """Describe the pictures of a layer that are there and show something.
-
-    Raises:
-        StoreError: a master is damaged.
-    """
-    jobs = [job for job in context.results.jobs(described_spec(layer)) or () if context.results.status(job) == "ok"]
-
-    def measure(job: Job) -> bytes:
-        return describe(context.image(job))
-
-    with ThreadPoolExecutor(count_cores()) as pool:
-        described = list(pool.map(measure, jobs))
-    numbers = (job.target.terms[0].feature for job in jobs)
-    return Described(layer, {number: one for number, one in zip(numbers, described, strict=True) if number is not None})
+    """Describe the pictures of a layer that are there and were raised."""
+    jobs = context.raised(described_spec(layer))
+    described = context.for_each(jobs, lambda job: describe(context.image(job)))
+    return Described(layer, {feature_of(job.target)[1]: one for job, one in zip(jobs, described, strict=True)})
 
 
 def measure_nearest(context: MeasureContext) -> Nearest:
-    """Hold the pictures of all layers, which are described before, against each other."""
-    layers = [one for layer in context.results.config.layers if (one := context.results.read(described_spec(layer)))]
+    """Compare the pictures of all layers, which are described before, with each other."""
+    layers = [one for layer in context.config.layers if (one := context.results.read(described_spec(layer)))]
     names = [(one.layer, feature) for one in layers for feature in one.features]
     found: dict[str, dict[int, tuple[Near, ...]]] = {one.layer: {} for one in layers}
     neighbours = nearest([data for one in layers for data in one.features.values()], MOST)

@@ -1,4 +1,4 @@
-"""Which features' pictures look alike: a description of each picture, and the nearest of all by description."""
+"""Which features' pictures are alike: a description of each picture, and the nearest by description."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +34,7 @@ class Nearest:
 
 
 def described_spec(layer: str) -> ResultSpec[Described]:
-    """The pictures of a layer; a finding for each, so that a change in one layer leaves the others described."""
+    """The pictures of a layer; one result a layer, so that a change in one leaves the others described."""
     return ResultSpec(f"described-{layer}", 1, Described, partial(layer_jobs, layer=layer), needs_all=False)
 
 

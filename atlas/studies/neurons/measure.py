@@ -18,23 +18,15 @@ def measurements(_: Config) -> Iterator[Measurement]:
 
 
 def measure_neurons(context: MeasureContext) -> NeuronChanges:
-    """Measure the neurons of a configuration.
-
-    Raises:
-        StoreError: a master is missing or damaged.
-    """
-    return NeuronChanges(tuple(_measure(context, job) for job in neuron_jobs(context.results.config)))
+    """Measure the neurons of a configuration."""
+    return NeuronChanges(tuple(_measure(context, job) for job in neuron_jobs(context.config)))
 
 
 def _measure(context: MeasureContext, job: Job) -> NeuronChange:
     changed = change(context.picture(job), context.untouched(job))
     centre = centre_of_mass(changed)
-    return NeuronChange(
-        target=str(job.target),
-        centre=centre,
-        spread=spread(changed, centre) if centre else None,
-        inside=share_in_box(changed, field_box(job)),
-    )
+    distance = spread(changed, centre) if centre else None
+    return NeuronChange(str(job.target), centre, distance, share_in_box(changed, field_box(job)))
 
 
 def field_box(job: Job) -> Box:

@@ -1,4 +1,4 @@
-"""Where single neurons changed their pictures, as measured."""
+"""Where single neurons changed their pictures."""
 
 from dataclasses import dataclass
 

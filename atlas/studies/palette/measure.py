@@ -1,20 +1,16 @@
 """The first layer's colours: kernels, renderings and the start noise → measured colours (needs the network)."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from PIL import Image
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.render import numerics as arithmetic
 from atlas.render.model import fold
-from atlas.store.result_files import rounded
 from atlas.studies.palette.jobs import palette_jobs
-from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Slopes, Swatch, palette_spec
+from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Swatch, palette_spec
 from atlas.studies.palette.settings import LAYER, Settings
 from atlas.studies.palette.spectrum import luminance, mean_spectrum, strongest_peak
 from atlas.studies.shared.context import MeasureContext, Measurement, to_tensor
@@ -31,18 +27,23 @@ def measurements(config: Config) -> Iterator[Measurement]:
 
 
 def measure_palette(context: MeasureContext, recipe: str) -> Palette:
-    """Measure the first layer's features by one recipe.
-
-    Raises:
-        StoreError: a master is missing or damaged.
-    """
-    jobs = palette_jobs(context.results.config, recipe)
+    """Measure the first layer's features by one recipe."""
+    jobs = palette_jobs(context.config, recipe)
     pictures = [context.picture(job) for job in jobs]
-    kernels = fold(context.renderer.weights.tensors, LAYER)[0].cpu().numpy()  # [32, 3, 3, 3]: feature, colour, row, col
+    kernels = fold(context.renderer.weights.tensors, LAYER)[0].tolist()  # [32, 3, 3, 3]: feature, colour, row, col
     opened = _open_shares(context, jobs[0])
-    had_gradient = [context.results.had_gradient(job) for job in jobs]
+    had_gradient = [context.results.status(job) != "no_gradient" for job in jobs]
     features = (
-        _feature(feature, kernels[feature], opened[feature], picture, had_gradient=had_gradient[feature])
+        PaletteFeature(
+            feature=feature,
+            kernel=kernels[feature],
+            open=opened[feature],
+            had_gradient=had_gradient[feature],
+            mean=mean_colour(picture),
+            inner=mean_colour(inner(picture)),
+            phases=phase_colours(picture),
+            dominant=dominant_colours(picture),
+        )
         for feature, picture in enumerate(pictures)
     )
     moved = [luminance(picture) for picture, had in zip(pictures, had_gradient, strict=True) if had]
@@ -52,7 +53,7 @@ def measure_palette(context: MeasureContext, recipe: str) -> Palette:
 
 def mean_colour(pixels: Array) -> Rgb:
     """Mean of pixels, [..., 3] -> red, green and blue."""
-    red, green, blue = (rounded(float(value)) or 0.0 for value in pixels.reshape(-1, 3).mean(axis=0))
+    red, green, blue = pixels.reshape(-1, 3).mean(axis=0).tolist()
     return red, green, blue
 
 
@@ -81,35 +82,14 @@ def dominant_colours(picture: Array) -> tuple[Swatch, ...]:
     found = []
     counted = [(count, at) for at, count in enumerate(reduced.histogram()) if count]
     for count, at in sorted(counted, reverse=True):
-        red, green, blue = (rounded(value / 255) or 0.0 for value in palette[3 * at : 3 * at + 3])
-        found.append(Swatch((red, green, blue), rounded(count / pixels) or 0.0))
+        red, green, blue = (value / 255 for value in palette[3 * at : 3 * at + 3])
+        found.append(Swatch((red, green, blue), count / pixels))
     return tuple(found)
-
-
-def _feature(feature: int, kernel: Array, is_open: float, picture: Array, *, had_gradient: bool) -> PaletteFeature:
-    return PaletteFeature(
-        feature=feature,
-        kernel=(_slopes(kernel[0]), _slopes(kernel[1]), _slopes(kernel[2])),
-        open=rounded(is_open) or 0.0,
-        had_gradient=had_gradient,
-        mean=mean_colour(picture),
-        inner=mean_colour(inner(picture)),
-        phases=phase_colours(picture),
-        dominant=dominant_colours(picture),
-    )
-
-
-def _slopes(kernel: Array) -> Slopes:
-    """[3, 3] -> rows of weights."""
-    return tuple(tuple(rounded(float(weight)) or 0.0 for weight in row) for row in kernel)
 
 
 def _open_shares(context: MeasureContext, job: Job) -> list[float]:
     """Share of each feature's neurons that are above 0 at the start noise, by feature."""
     start = to_tensor(context.start(job))[None]  # [1, 3, H, W]
-    numerics = replace(arithmetic.in_float32(context.renderer.numerics), batch_size=1)
-    with arithmetic.applied(numerics), torch.inference_mode():
-        network = context.renderer.network("fp32", job.recipe.input)
-        maps = network.activations(start.to(network.device), [LAYER])[LAYER][0]  # [32, rows, cols]
-    shares: list[float] = (maps > 0).cpu().double().mean((1, 2)).tolist()
-    return shares
+    shares = context.activations(LAYER, start, job.recipe.input, lambda maps: (maps > 0).double().mean((2, 3)))
+    found: list[float] = shares[0].tolist()
+    return found

@@ -1,4 +1,4 @@
-"""The colours of the first layer's renderings, as measured, beside its kernels."""
+"""The colours of the first layer's renderings, beside its kernels."""
 
 from dataclasses import dataclass
 

@@ -1,16 +1,20 @@
-"""What a study works with: the store's pictures as arrays, and the network's gradients."""
+"""What measurements work with: the store's pictures as arrays, and the network's activations and gradients."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from atlas.common.cores import count_cores
 from atlas.inception.architecture import Size
 from atlas.inception.targets import Target
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Input, octave_size
 from atlas.render import numerics as arithmetic
@@ -19,10 +23,13 @@ from atlas.render.memory import may_be_out_of_memory
 from atlas.render.objectives import compile_objective, scores
 from atlas.render.renderer import Renderer
 from atlas.store.masters import master_path, open_master
+from atlas.store.records import Numerics
 from atlas.store.results import Results, ResultSpec
 from atlas.studies.shared.maps import Array
 
-ROWS = 4  # pictures whose gradients are taken together
+ROWS = 4  # pictures that run through the network together
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,23 @@ class MeasureContext:
     results: Results
     renderer: Renderer
 
+    @property
+    def config(self) -> Config:
+        """The configuration whose results are measured."""
+        return self.results.config
+
+    def raised(self, spec: ResultSpec[Any]) -> list[Job]:
+        """The renderings of a result that are there and were raised."""
+        return [job for job in self.results.jobs(spec) or () if self.results.is_raised(job)]
+
+    def image(self, job: Job) -> Image.Image:
+        """A rendering as it is stored, RGB in 8 bits.
+
+        Raises:
+            StoreError: the master is missing or damaged.
+        """
+        return open_master(master_path(self.config.store, self.results.weights, job))[0]
+
     def picture(self, job: Job) -> Array:
         """A rendering, [H, W, 3] in [0, 1].
 
@@ -40,13 +64,14 @@ class MeasureContext:
         """
         return np.asarray(self.image(job), dtype=np.float64) / 255
 
-    def image(self, job: Job) -> Image.Image:
-        """A rendering as it is stored, RGB in 8 bits.
+    def raised_picture(self, job: Job) -> Array | None:
+        """A rendering, [H, W, 3] in [0, 1]; None if it is not there or was not raised."""
+        return self.picture(job) if self.results.is_raised(job) else None
 
-        Raises:
-            StoreError: the master is missing or damaged.
-        """
-        return open_master(master_path(self.results.config.store, self.results.weights, job))[0]
+    def for_each(self, jobs: Iterable[Job], measure: Callable[[Job], Found]) -> list[Found]:
+        """What `measure` returns for each job, on as many threads as there are cores."""
+        with ThreadPoolExecutor(count_cores()) as pool:
+            return list(pool.map(measure, jobs))
 
     def start(self, job: Job) -> Array:
         """The noise that a job starts from, [H, W, 3] in [0, 1]."""
@@ -55,7 +80,7 @@ class MeasureContext:
     def untouched(self, job: Job) -> Array:
         """What a recipe leaves of the noise where no gradient arrives, [H, W, 3] in 256 steps.
 
-        Blur and octaves alone change the noise everywhere; a target's own change is what differs from this.
+        Blur and octaves alone change the noise everywhere. What differs from this is the change that a target made.
         """
         image = start_noise(job.seed, job.recipe.first_size)[None]  # [1, 3, H, W]
         for octave in job.recipe.octaves:
@@ -66,6 +91,33 @@ class MeasureContext:
                 image = image if sigma is None else blur(image, sigma)
         return to_array(to_pixels(image[0])) / 255
 
+    def float32(self, rows: int) -> AbstractContextManager[None]:
+        """Inside, torch computes by `float32_numerics`."""
+        return arithmetic.applied(self.float32_numerics(rows))
+
+    def float32_numerics(self, rows: int) -> Numerics:
+        """The renderer's numerics in plain float32, for batches of so many rows."""
+        return replace(arithmetic.in_float32(self.renderer.numerics), batch_size=rows)
+
+    def activations(
+        self, layer: str, images: Tensor, given: Input, measure: Callable[[Tensor], Tensor] = lambda maps: maps
+    ) -> Tensor:
+        """What `measure` makes of the activations of a layer: [n, 3, H, W] -> [n, …] on the CPU.
+
+        Args:
+            layer: of the network.
+            images: float32 in [0, 1].
+            given: the input convention, as the recipe of the images has it.
+            measure: from [B, features, rows, cols] to [B, …]; a few images are taken at a time.
+        """
+        network = self.renderer.network("fp32", given)
+
+        def measured(chunk: Tensor) -> Tensor:
+            return measure(network.activations(chunk.to(network.device), [layer])[layer]).cpu()
+
+        with self.float32(ROWS), torch.inference_mode():
+            return torch.cat(list(map(measured, images.split(ROWS))))
+
     def gradients(
         self, targets: Sequence[Target], pictures: Sequence[Array], first_size: Size, given: Input
     ) -> list[Array]:
@@ -75,31 +127,27 @@ class MeasureContext:
             targets: one a picture.
             pictures: [H, W, 3] each, of one size.
             first_size: (height, width) in pixels to which positions belong.
-            given: as the recipe of the pictures says.
+            given: the input convention, as the recipe of the pictures has it.
 
         Returns:
-            [H, W] each. Where memory runs out, fewer are taken together, down to one.
+            [H, W] each. If memory runs out, fewer are taken together, down to one.
         """
-        found: list[Array] = []
-        rows = ROWS
-        while len(found) < len(targets):
-            part = slice(len(found), len(found) + rows)
-            try:
-                images = torch.stack([to_tensor(picture) for picture in pictures[part]])  # [B, 3, H, W]
-                found += self._gradients(targets[part], images, first_size, given)
-            except (RuntimeError, MemoryError) as error:
-                if rows == 1 or not may_be_out_of_memory(error):
-                    raise
-                rows //= 2
-        return found
+
+        def run(rows: int) -> list[Array]:
+            found: list[Array] = []
+            for at in range(0, len(targets), rows):
+                images = torch.stack([to_tensor(picture) for picture in pictures[at : at + rows]])  # [B, 3, H, W]
+                found += self._gradients(targets[at : at + rows], images, first_size, given)
+            return found
+
+        return in_fewer_rows(ROWS, run)
 
     def _gradients(self, targets: Sequence[Target], images: Tensor, first_size: Size, given: Input) -> list[Array]:
         network = self.renderer.network("fp32", given)
         leaf = images.to(network.device).requires_grad_()
         size = images.shape[-2], images.shape[-1]
         objective = compile_objective(targets, first_size, size, network.device, images.dtype)
-        numerics = replace(arithmetic.in_float32(self.renderer.numerics), batch_size=len(targets))
-        with arithmetic.applied(numerics):
+        with self.float32(len(targets)):
             total = scores(objective, network.activations(leaf, objective.taps, objective.wanted)).sum()
             (gradient,) = torch.autograd.grad(total, leaf)
         return list(gradient.abs().sum(1).cpu().double().numpy())  # [B, 3, H, W] -> [B, H, W]
@@ -118,6 +166,17 @@ class Measurement:
     spec: ResultSpec[Any]
     measure: Callable[[MeasureContext], object]
     after: tuple[ResultSpec[Any], ...] = ()
+
+
+def in_fewer_rows(rows: int, run: Callable[[int], Found]) -> Found:
+    """What `run` returns for so many rows, or for half as many each time that memory runs out, down to one."""
+    while True:
+        try:
+            return run(rows)
+        except (RuntimeError, MemoryError) as error:
+            if rows == 1 or not may_be_out_of_memory(error):
+                raise
+            rows //= 2
 
 
 def to_array(image: Tensor) -> Array:

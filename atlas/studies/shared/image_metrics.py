@@ -1,7 +1,7 @@
 """Measures of pictures as pictures: likeness of two, fineness, colours and edges of one. Pure functions.
 
 Pictures are [H, W, 3] in [0, 1]; luma is [H, W] in the same units: Rec. 709's
-weights of the stored values, which are not linear in light (for that see `peaks.luminance`).
+weights of the stored values, which are not linear in light (for that see `palette.spectrum.luminance`).
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from scipy.signal.windows import hann
 from skimage.color import rgb2gray, rgb2lab
 from skimage.filters import sobel
+from skimage.measure import shannon_entropy
 from skimage.metrics import structural_similarity
 
-from atlas.store.result_files import rounded
 from atlas.studies.shared.likeness import Likeness
 from atlas.studies.shared.maps import Array
 
@@ -49,9 +50,23 @@ def likeness(one: Array, other: Array) -> Likeness:
     return Likeness(float(ssim), correlation(one, other))
 
 
-def kept(found: Likeness) -> Likeness:
-    """The same in as many digits as a finding keeps."""
-    return Likeness(*(None if value is None else rounded(value) for value in (found.ssim, found.correlation)))
+def likenesses(
+    picture: Array | None, bases: Sequence[Array | None], at: int
+) -> tuple[Likeness | None, tuple[Likeness, ...]]:
+    """How alike a picture is to one of several others, and to each of the rest.
+
+    Args:
+        picture: [H, W, 3]; None: it shows nothing.
+        bases: the others, likewise.
+        at: position of the one.
+
+    Returns:
+        Both of pictures that show something; None and nothing if the picture or the one does not.
+    """
+    if picture is None or bases[at] is None:
+        return None, ()
+    found = [None if base is None else likeness(picture, base) for base in bases]
+    return found[at], tuple(one for number, one in enumerate(found) if number != at and one)
 
 
 def correlation(one: Array, other: Array) -> float | None:
@@ -67,43 +82,46 @@ def luma(picture: Array) -> Array:
     return grey
 
 
-def spectrum(grey: Array) -> tuple[Array, Array]:
-    """Power of a luma at each frequency, without its mean.
+def power_spectrum(grey: Array, *, is_periodic: bool = False) -> Array:
+    """Power of a luma at each frequency, without its mean, [H, W] in the order of `np.fft.fft2`.
 
-    A Hann window takes the borders off first: they do not meet, and the step between them would count as fine detail.
+    A Hann window hides the borders: they do not meet, and the step between them would count as fine detail.
 
-    Returns:
-        Power and radial frequency in cycles a pixel, [H, W] each.
+    Args:
+        grey: [H, W].
+        is_periodic: take the window whose period is the picture's side, and not one pixel less.
     """
-    window = np.outer(np.hanning(grey.shape[0]), np.hanning(grey.shape[1]))
+    window = np.outer(*(hann(length, sym=not is_periodic) for length in grey.shape))
     centred = grey - (grey * window).sum() / window.sum()  # so that nothing is left at frequency 0
     power: Array = np.abs(np.fft.fft2(centred * window)) ** 2
-    rows, cols = (np.fft.fftfreq(length) for length in grey.shape)
-    return power, np.hypot(rows[:, None], cols[None, :])
+    return power
+
+
+def spectrum(grey: Array) -> tuple[Array, Array] | None:
+    """Power at each frequency, and the frequency in cycles a pixel, [H, W] each; None if only rounding is left."""
+    if grey.std() < GRAIN:
+        return None
+    rows, cols = map(np.fft.fftfreq, grey.shape)
+    return power_spectrum(grey), np.hypot(rows[:, None], cols[None, :])
 
 
 def fine_share(grey: Array) -> float | None:
     """Share of the spectral power above half the Nyquist frequency; None if there is nothing but rounding."""
-    if grey.std() < GRAIN:
+    if not (found := spectrum(grey)):
         return None
-    power, frequency = spectrum(grey)
+    power, frequency = found
     return float(power[frequency > NYQUIST / 2].sum() / power.sum())
 
 
 def spectral_centroid(grey: Array) -> float | None:
     """Mean frequency, weighted by power, in cycles a pixel; None if there is nothing but rounding."""
-    if grey.std() < GRAIN:
-        return None
-    power, frequency = spectrum(grey)
-    return float((power * frequency).sum() / power.sum())
+    return float(np.average(found[1], weights=found[0])) if (found := spectrum(grey)) else None
 
 
 def colour_entropy(picture: Array, levels: int) -> float:
     """Entropy of the histogram of colours with so many levels a channel, in bits: 0 to 3·log2(levels)."""
     binned = np.minimum((picture * levels).astype(np.int64), levels - 1)  # [H, W, 3]
-    counts = np.bincount(binned.reshape(-1, 3) @ [levels * levels, levels, 1])
-    share = counts[counts > 0] / counts.sum()
-    return float(-(share * np.log2(share)).sum()) + 0.0  # of one colour 0, and not −0
+    return float(shannon_entropy(binned @ [levels * levels, levels, 1]))
 
 
 def edge_density(grey: Array, threshold: float) -> float:
@@ -154,9 +172,3 @@ def direction_shares(lightness: Array) -> Array:
     slopes = np.concatenate(found)
     shares: Array = slopes / slopes.sum()
     return shares
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """The values below which a quarter, a half and three quarters lie; between two values, in proportion."""
-    low, middle, high = np.percentile(values, (25, 50, 75))
-    return float(low), float(middle), float(high)

@@ -5,6 +5,8 @@ Places are (row, col) in pixels from the corner of the image, so that the first 
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import center_of_mass
+from scipy.stats import binned_statistic
 
 from atlas.studies.fields.result import Disc
 
@@ -29,11 +31,10 @@ def distances(size: tuple[int, int], place: tuple[float, float]) -> Array:
 
 def centre_of_mass(weights: Array) -> tuple[float, float] | None:
     """(row, col) of the centre of mass of weights of at least 0, [H, W]; None if there are none."""
-    total = weights.sum()
-    if not total > 0:
+    if not weights.sum() > 0:
         return None
-    rows, cols = np.indices(weights.shape) + 0.5
-    return float((weights * rows).sum() / total), float((weights * cols).sum() / total)
+    row, col = center_of_mass(weights)
+    return row + 0.5, col + 0.5
 
 
 def spread(weights: Array, place: tuple[float, float]) -> float:
@@ -71,19 +72,15 @@ def profile(values: Array, far: Array, edges: Array) -> list[float]:
     """Mean of values by distance.
 
     Args:
-        values: any shape; not-a-number where a value does not count.
+        values: any shape.
         far: their distances, of the same shape.
-        edges: n + 1 ascending bounds of n bins, each from its lower bound on and below its upper one.
+        edges: n + 1 ascending bounds of n bins.
 
     Returns:
         n means, not-a-number for a bin without values.
     """
-    which = np.digitize(far, edges) - 1
-    found = []
-    for at in range(len(edges) - 1):
-        chosen = values[(which == at) & np.isfinite(values)]
-        found.append(float(chosen.mean()) if chosen.size else float("nan"))
-    return found
+    means: list[float] = binned_statistic(far.ravel(), values.ravel(), bins=edges).statistic.tolist()
+    return means
 
 
 def means_over_cells(values: Array, cells: int) -> Array:
