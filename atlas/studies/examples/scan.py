@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]  # [size, size, 3]
 class Watcher(Protocol):
     """Whoever wants to see how looking goes."""
 
-    def scans(self, done: int, total: int) -> None:
+    def progress(self, task: str, done: int, total: int) -> None:
         """Told before the first picture and after every batch."""
 
     def skips(self, why: str) -> None:
@@ -65,7 +65,7 @@ def scan_pictures(
     numbers = {sha256: number for number, sha256 in enumerate(sorted(source.hashes))}
     strongest = {one.layer: TopK.empty(len(one.features), kept) for one in wanted}
     done = seen = 0
-    watcher.scans(0, len(numbers))
+    watcher.progress("scanning pictures", 0, len(numbers))
     for asked, found in _batches(source, size, rows, watcher):
         if found:
             maps = network.activations(stacked(list(found.values()), rows).to(network.device), strongest.keys())
@@ -74,7 +74,7 @@ def scan_pictures(
                 part = maps[one.layer][: len(found), list(one.features)]  # [B, F, rows, cols]
                 strongest[one.layer] = strongest[one.layer].merged(part, ranks)
         done, seen = done + asked, seen + len(found)
-        watcher.scans(done, len(numbers))
+        watcher.progress("scanning pictures", done, len(numbers))
     return Scan(strongest, seen)
 
 
