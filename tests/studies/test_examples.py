@@ -721,7 +721,7 @@ def test_the_command_keeps_and_says_what_it_kept(weights_file, photos, tmp_path)
     assert re.search(r"scanned 14 pictures; kept crops for (\d+) of \1 rendered features", result.stderr)
     assert "the site does not show them" in result.stderr
     again = run("examples", photos, "--config", config, "--features", "2")
-    assert "nothing changed since" in again.stderr
+    assert "(up to date)" in again.stderr
     assert run("check", "--config", config, "--store", tmp_path / "store").exit_code == 0
     both = run("examples", photos, "--drawn", "--config", config)
     assert (both.exit_code, "exclude each other" in both.output) == (2, True)
