@@ -1,4 +1,4 @@
-"""Entry point of `python -m atlas` and of the `atlas` command; what Ctrl-C does, from the first import on."""
+"""Entry point of `python -m atlas` and of the `atlas` command; handles Ctrl-C from the first import on."""
 
 import os
 import signal
@@ -9,16 +9,17 @@ from types import FrameType
 
 from atlas import INTERRUPTED
 from atlas.common.cores import shorten_spin
+from atlas.common.errors import RESUME
 from atlas.common.streams import prepare_streams
 
-_AT_ONCE = b"\natlas: stopped at once; what is finished is kept, and the same command goes on from there\n"
+_AT_ONCE = f"\natlas: stopped at once; {RESUME}\n".encode()
 
 
 def main() -> None:
-    """Run the command line. The first Ctrl-C ends what is being done, a second one stops at once."""
+    """Run the command line. The first Ctrl-C ends the run in order, a second one ends the process at once."""
     prepare_streams()
     shorten_spin(os.environ)
-    # what Pillow mutters about a file is for nobody: a picture is whole, or it is damaged and named
+    # Pillow's warnings are not for users: a picture that is not whole is an error of its own
     warnings.filterwarnings("ignore", module=r"PIL\.")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as under nohup
         signal.signal(signal.SIGINT, _interrupt)
@@ -31,8 +32,8 @@ def main() -> None:
     except BaseException:
         if not _was_interrupted():
             raise
-        # a library made another error of it; or it came before or after there was a command
-        sys.stderr.write("atlas: interrupted; the same command goes on from there\n")
+        # a library raised another error instead, or Ctrl-C came before or after the command
+        sys.stderr.write(f"atlas: interrupted; {RESUME}\n")
         sys.exit(INTERRUPTED)
 
 
@@ -42,7 +43,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    """End this process without waiting; files are whole or not there, and processes that it started end with it."""
+    """End this process without waiting: files are written atomically, and child processes end with their parent."""
     with suppress(OSError):  # the terminal may be gone
         os.write(2, _AT_ONCE)
     os._exit(INTERRUPTED)

@@ -1,25 +1,34 @@
-"""What a run is, apart from what it makes: options → executor and expectation; who watches it."""
+"""One run: jobs → renderings in the store. Where it renders, what it will take, and who follows its progress."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
-import torch
-
+from atlas.common import log
 from atlas.common.cores import find_cores
-from atlas.common.errors import ConfigError
+from atlas.common.errors import ConfigError, did_you_mean
 from atlas.plan import jobs as planning
-from atlas.plan.jobs import Job
-from atlas.render.batches import Executor
+from atlas.plan.config import Config
+from atlas.plan.jobs import Batch, Job
+from atlas.render.batches import Executor, RenderBatches
 from atlas.render.executors import ray_cluster as cluster
 from atlas.render.executors.local import LocalExecutor
 from atlas.render.numerics import resolve_device, resolve_numerics
-from atlas.render.outcomes import Outcome
-from atlas.store.forecast import Forecast, format_seconds
-from atlas.store.records import Numerics
+from atlas.render.outcomes import Outcome, Report, keep_attempts, split_fresh
+from atlas.render.weights import Weights, load_weights
+from atlas.store.files import sweep_temporaries
+from atlas.store.forecast import Forecast, forecast, format_seconds, require_space
+from atlas.store.photos import open_photo
+from atlas.store.records import WeightsId
+from atlas.store.weights_ids import noted_input, write_weights_id
+from atlas.studies.dead.rescues import rescues
+from atlas.studies.dreams.starts import keep_photos
 
-LONGEST_UNASKED = 30 * 60  # seconds that a run may take on a CPU which nobody asked for
+LONGEST_UNASKED = 30 * 60  # seconds that a run may take on a CPU unless --device cpu was given
 
 
 @dataclass(frozen=True)
@@ -31,101 +40,137 @@ class RunOptions:
     batch_size: int | None = None  # None: the table's
     fit_batches: bool = False  # make batches no larger than the jobs need, where no size is given
     threads: int | None = None  # None: the cores
-    force: bool = False  # render again what is fresh
+    force: bool = False  # render again what is up to date
     shard: tuple[int, int] | None = None  # (I, N): the I-th of N parts, from 1
     executor: str = "plain"  # or "ray"
     address: str | None = None  # of a Ray cluster; None: one is started here
     gpus_per_task: float | None = None  # on Ray; None: one where the cluster has any
-    fine: bool = False  # encode the site's pictures slowly, so that they take less room
+    fine: bool = False  # encode the site's pictures slowly, so that they take less space
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a run will be, before it starts."""
+    """What a run will take, known before it starts."""
 
     forecast: Forecast
-    device: torch.device
-    device_name: str
-    numerics: Numerics
+    executor: Executor
     flops: int  # of the pending batches, padding included
     seconds: float
     threads_from: str = ""  # what says how many threads there are; "" where nothing does
 
 
 class Watcher(Protocol):
-    """Whoever wants to see how a run goes."""
+    """Follows the progress of a run."""
 
     def expects(self, expectation: Expectation) -> None:
-        """Told once, before weights are loaded."""
+        """Called before weights are loaded, and again if then more is left to render than was expected."""
 
-    def starts(self, wanted: int, fresh: int) -> None:
-        """Told before the first batch, and once more if features are rescued after the last."""
+    def progress(self, task: str, done: int, total: int) -> None:
+        """Called when a task begins and after each of its parts: rendering, videos, pictures of the site."""
 
     def renders(self, outcome: Outcome) -> None:
-        """Told after every job."""
-
-    def encodes(self, done: int, total: int) -> None:
-        """Told before the first video and after every one."""
+        """Called after each job; advances the task "rendering"."""
 
     def studies(self, name: str) -> None:
-        """Told before each study."""
-
-    def scans(self, done: int, total: int) -> None:
-        """Told while the network looks at a person's pictures."""
+        """Called before each study."""
 
     def skips(self, why: str) -> None:
-        """Told of each of them that cannot be read."""
-
-    def builds_site(self, done: int, total: int) -> None:
-        """Told while pictures for the site are encoded."""
+        """Called for each picture of a person that cannot be read."""
 
 
-BatchSizes = int | Mapping[Job, int] | None
+BatchSizes = int | Mapping[Job, int] | None  # rows of all batches or of each job's; None: the table's
 
 
-def batch_sizes(jobs: Sequence[Job], options: RunOptions, executor: Executor) -> BatchSizes:
-    """Rows of the batches of a run, of all jobs or of each; None for the table's.
+def render_jobs(
+    config: Config,
+    jobs: Sequence[Job],
+    options: RunOptions,
+    watcher: Watcher,
+    *,
+    rescue: bool = False,
+    on_first_round: Callable[[WeightsId], object] | None = None,
+    site: Path | None = None,
+) -> tuple[Report, Weights]:
+    """Render what the store lacks.
 
     Args:
-        jobs: all that are asked for, of all shards, up to date or not.
+        config: weights, store, and the recipe that rescues features without a gradient.
+        jobs: what is wanted.
         options: how to run.
-        executor: where.
+        watcher: follows the progress.
+        rescue: render features that turn out to have no gradient, or not to be raised, once more.
+        on_first_round: called after the first of several rounds.
+        site: a folder that needs space too.
+
+    Returns:
+        An outcome for every job, those that were up to date first, and then those of the rescues; and the weights.
+
+    Raises:
+        AtlasError: usage, weights or storage; what was finished before stays whole.
     """
-    if options.batch_size or not options.fit_batches:
-        return options.batch_size
-    return planning.fitted_sizes(jobs, executor.device.type, executor.memory)
+    with connect_executor(options) as executor:
+        sizes: BatchSizes = options.batch_size
+        if options.fit_batches and not sizes:  # for all jobs, of all shards, up to date or not
+            sizes = planning.fitted_sizes(jobs, executor.device.type, executor.memory)
+        if options.shard:
+            jobs = planning.shard(jobs, *options.shard)
+
+        def check(ahead: Forecast) -> None:
+            expectation = expect(ahead, options, sizes, executor)
+            watcher.expects(expectation)
+            refuse_long_cpu_run(expectation, options)
+            require_space(ahead, config.store, site)
+
+        ahead = forecast(jobs, config, executor.numerics.precision, force=options.force)
+        check(ahead)
+        sweep_temporaries(config.store, through_links=True)
+        keep_photos(config, jobs)
+        weights = load_configured_weights(config)
+        run = _Run(config, options, watcher, executor, weights)
+        pending = run.split_fresh(jobs)
+        if len(pending) > len(ahead.pending):  # masters of other weights, or damaged, looked up to date
+            check(Forecast(tuple(jobs), tuple(pending)))
+        write_weights_id(config.store, weights.id)
+        watcher.progress("rendering", len(jobs) - len(pending), len(jobs))
+        first, *others = _rounds(pending, sizes, executor) or [[]]
+        run.render(first)
+        if others:
+            if on_first_round:
+                on_first_round(weights.id)
+            run.render(list(chain.from_iterable(others)))  # in one go, so that no worker waits for the end of a round
+        if rescue:
+            # few of each layer: on a CPU, where a batch is hardly faster than single rows, most of it would be padding
+            run.rescue(1 if sizes is None and executor.device.type == "cpu" else sizes, site)
+    return run.report, weights
 
 
 def expect(ahead: Forecast, options: RunOptions, sizes: BatchSizes, executor: Executor) -> Expectation:
     """Say what a run will take, from what is left to render and half a second of measurement."""
-    device, numerics = executor.device, executor.numerics
-    rounds = planning.rounds(ahead.pending, device.type, sizes, executor.memory)
-    flops = sum(batch.flops for batches in rounds for batch in batches)
+    flops = sum(batch.flops for batches in _rounds(ahead.pending, sizes, executor) for batch in batches)
     seconds = flops / executor.measure_speed() if flops else 0.0
-    return Expectation(ahead, device, executor.device_name, numerics, flops, seconds, _threads_from(options))
+    here = find_cores().source if options.executor == "plain" else ""  # a worker elsewhere has a number of its own
+    threads_from = "--threads" if options.threads else here
+    return Expectation(ahead, executor, flops, seconds, threads_from)
 
 
-def _threads_from(options: RunOptions) -> str:
-    """What says how many threads of the CPU a run has."""
-    if options.threads:
-        return "--threads"
-    return find_cores().source if options.executor == "plain" else ""  # a worker elsewhere has a number of its own
-
-
-def refuse_long_cpu_run(expectation: Expectation, options: RunOptions, executor: Executor) -> None:
-    """Stop before hours on a CPU that nobody asked for.
+def refuse_long_cpu_run(expectation: Expectation, options: RunOptions) -> None:
+    """Stop before hours on a CPU that was not asked for.
 
     Raises:
-        ConfigError: the device was left to the program, there is no GPU, and the run would take more than 30 minutes.
+        ConfigError: the device is "auto", there is no GPU, and the run would take more than 30 minutes.
     """
-    is_meant = options.device != "auto" or expectation.device.type != "cpu"
+    is_meant = options.device != "auto" or expectation.executor.device.type != "cpu"
     if is_meant or expectation.seconds <= LONGEST_UNASKED:
         return
     raise ConfigError(
         f"this would take about {format_seconds(expectation.seconds)} on the CPU, and no GPU can be used: "
-        f"{executor.why_no_gpu()}. "
-        "Say --device cpu if you mean it, ask for fewer features (--features 1), or try --config demo"
+        f"{expectation.executor.why_no_gpu()}. "
+        "Add --device cpu to run it all the same, select fewer features (--features 1), or try --config demo"
     )
+
+
+def _rounds(jobs: Sequence[Job], sizes: BatchSizes, executor: Executor) -> list[list[Batch]]:
+    return planning.rounds(jobs, executor.device.type, sizes, executor.memory)
 
 
 @contextmanager
@@ -133,13 +178,74 @@ def connect_executor(options: RunOptions) -> Iterator[Executor]:
     """Where batches are rendered.
 
     Raises:
-        ConfigError: no such device, precision or cluster.
+        ConfigError: no such executor, device, precision or cluster, or options of another executor.
     """
     if options.executor == "ray":
         with cluster.connect(
             options.address, options.device, options.precision, options.threads, options.gpus_per_task
         ) as executor:
             yield executor
-    else:
-        device = resolve_device(options.device)
-        yield LocalExecutor(device, resolve_numerics(device, options.precision, options.threads))
+        return
+    if options.executor != "plain":
+        raise ConfigError(f'--executor "{options.executor}": {did_you_mean(options.executor, ("plain", "ray"))}')
+    if (options.address, options.gpus_per_task) != (None, None):
+        raise ConfigError("--address and --gpus-per-task belong to --executor ray: add that, or leave them out")
+    device = resolve_device(options.device)
+    yield LocalExecutor(device, resolve_numerics(device, options.precision, options.threads))
+
+
+def load_configured_weights(config: Config) -> Weights:
+    """The configuration's weights, with the input map that they were trained with."""
+    weights = load_weights(config.weights)
+    found = config.weights_input or noted_input(config.store, weights.id)
+    if found is None and not weights.id.is_known:
+        log.notice(
+            f"weights {weights.id.name}: assuming that they expect 2x - 1 for a picture x in [0, 1], as torchvision's "
+            "do; if they expect x, add --weights-input x"
+        )
+    return replace(weights, id=replace(weights.id, input=found or weights.id.trained_input))
+
+
+@dataclass
+class _Run:
+    """Jobs on their way into the store."""
+
+    config: Config
+    options: RunOptions
+    watcher: Watcher
+    executor: Executor
+    weights: Weights
+    report: Report = field(default_factory=Report)
+
+    def __post_init__(self) -> None:
+        self.render_batches: RenderBatches = self.executor.load(self.weights, partial(open_photo, self.config.store))
+
+    def split_fresh(self, jobs: Sequence[Job]) -> list[Job]:
+        """Report the jobs that are up to date; returns the others."""
+        precision = self.executor.numerics.precision
+        fresh, pending = split_fresh(jobs, self.weights.id, precision, self.config.store, force=self.options.force)
+        self.report.outcomes += fresh
+        return pending
+
+    def render(self, batches: Sequence[Batch]) -> None:
+        if batches:
+            attempts = self.render_batches(batches)
+            keep_attempts(attempts, self.weights.id, self.config.store, self.report, self.watcher.renders)
+
+    def rescue(self, sizes: BatchSizes, site: Path | None) -> None:
+        """Render those features once more that have no gradient or were not raised, by the recipe that rescues them.
+
+        Of a shard, those that it rendered itself.
+
+        Args:
+            sizes: of batches.
+            site: a folder that needs space too.
+        """
+        dead = [one.job for one in self.report.outcomes if one.record and one.record.needs_rescue]
+        known = {one.job for one in self.report.outcomes}
+        jobs = [rescue.rescued for rescue in rescues(self.config, dead) if rescue.rescued not in known]
+        pending = self.split_fresh(jobs)
+        if pending:
+            require_space(Forecast(tuple(jobs), tuple(pending)), self.config.store, site)
+            self.watcher.progress("rendering", len(jobs) - len(pending), len(jobs))
+            self.render(list(chain.from_iterable(_rounds(pending, sizes, self.executor))))

@@ -338,7 +338,7 @@ def step_speed(setting: Setting) -> Iterator[Found]:
     peaks = {}
     for precision in precisions:
         with arithmetic.applied(setting.numerics(precision)):
-            peaks[precision] = bench.measure_peak(setting.device, precision, 3).convolution
+            peaks[precision] = bench.measure_peak(setting.device, precision, 3)
     yield {"peak": peaks}
     networks = {precision: setting.network(precision) for precision in precisions}
     for layer in WHOLE_LAYERS[:1] if setting.small else names:
@@ -355,14 +355,14 @@ def time_step(
     setting: Setting, network: Network, precision: str, layer: str, rows: int, *, with_graphs: bool
 ) -> dict[str, Any]:
     feature, size = widest_branch(layer)[0], setting.size
-    options = bench.Options((layer,), size, (rows,), 1 if setting.small else 3)
+    repeats = 1 if setting.small else 3
     row = {"layer": layer, "rows": rows, "precision": precision, "graphs": with_graphs and setting.is_cuda}
     if setting.is_cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(setting.device)
     try:
         with arithmetic.applied(setting.numerics(precision, rows)):
-            step, update = bench.measure_feature(network, layer, feature, rows, options, with_graphs=with_graphs)
+            step, update = bench.measure_feature(network, layer, feature, rows, size, repeats, with_graphs=with_graphs)
     except (RuntimeError, MemoryError) as error:
         if not may_be_out_of_memory(error):
             raise

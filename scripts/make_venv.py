@@ -1,21 +1,18 @@
 """Make the project's virtual environment and install the project into it; run by the Makefile with the Python to use.
 
 With `--keep-torch`, a torch and torchvision that already work in that Python are used instead of installed again. With
-`--hashes`, as CI runs it, an environment is refused if pip took a file for it that is not one of those named there.
+`--hashes`, as CI runs it, pip refuses every file that is not named there.
 """
 
 from __future__ import annotations  # so that an old Python gets as far as the message about its age
 
 import argparse
-import json
-import re
 import site
 import subprocess
 import sys
 import sysconfig
 import venv
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
@@ -26,7 +23,6 @@ for name in ("torch", "torchvision"):
     print(f"{name}=={version(name)}")
 """
 OURS = ".made-by-atlas"  # marks an environment that may be cleared and removed
-REPORT = "installed.json"  # what pip says that it took, inside the environment
 TORCH_NOTE = "its-torch.txt"  # constraints on the kept pair, inside the environment
 
 
@@ -35,14 +31,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the virtual environment")
     parser.add_argument("--keep-torch", action="store_true", help="use the torch of this Python, if it works")
     parser.add_argument("--extra", help="add the packages of this extra of pyproject.toml to it, such as dev")
-    parser.add_argument("--hashes", type=Path, help="the files that may be installed, by their SHA-256")
+    parser.add_argument("--hashes", type=Path, help="requirements with the SHA-256 of each file; installs all of them")
     options = parser.parse_args()
     if sys.version_info < OLDEST:
         sys.exit(
             f"{sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: make PYTHON=python3.12 …"
         )
     if not options.extra:
-        create(options.folder, keep_torch=options.keep_torch)
+        create(options.folder, keep_torch=options.keep_torch and not options.hashes)
     install(options.folder, f"[{options.extra}]" if options.extra else "", options.hashes)
 
 
@@ -63,7 +59,9 @@ def create(folder: Path, *, keep_torch: bool) -> None:
         (folder / TORCH_NOTE).write_text(pair)
         # a .pth file rather than --system-site-packages, which would miss the packages of a virtual environment
         packages = [path for path in {*site.getsitepackages(), sysconfig.get_path("purelib")} if Path(path).is_dir()]
-        (library(folder) / "host.pth").write_text("\n".join(sorted(packages)) + "\n")
+        base = {"base": str(folder), "platbase": str(folder)}
+        library = Path(sysconfig.get_path("purelib", vars=base, scheme="venv"))
+        (library / "host.pth").write_text("\n".join(sorted(packages)) + "\n")
 
 
 def working_torch() -> str | None:
@@ -72,69 +70,26 @@ def working_torch() -> str | None:
     return result.stdout if result.returncode == 0 else None
 
 
-def library(folder: Path) -> Path:
-    """The environment's folder of packages."""
-    return Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}, scheme="venv"))
-
-
 def install(folder: Path, extra: str, hashes: Path | None) -> None:
-    """Install the project, editable, with the versions of constraints.txt, and check their files."""
-    constraints = ROOT / "constraints.txt"
-    kept = folder / TORCH_NOTE
+    """Install the project, editable, with the versions of constraints.txt, or with the files of a list of hashes."""
+    print(f"installing the packages of {extra}" if extra else "installing; torch is some 5 GB, unless it is kept")
+    if hashes:  # they include what builds the project, which pip would otherwise fetch apart and unchecked
+        pip_install(folder, "--require-hashes", "--requirement", str(hashes))
+        pip_install(folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        return
+    constraints, kept = ROOT / "constraints.txt", folder / TORCH_NOTE
     if kept.exists():
-        pins = [
-            line for line in constraints.read_text().splitlines() if not line.startswith(("torch==", "torchvision=="))
-        ]
+        pins = constraints.read_text().splitlines()
         constraints = folder / "constraints.txt"
-        constraints.write_text("\n".join([*pins, kept.read_text()]))
+        others = [line for line in pins if not line.startswith(("torch==", "torchvision=="))]
+        constraints.write_text("\n".join([*others, kept.read_text()]))
+    pip_install(folder, "--constraint", str(constraints), "--editable", f"{ROOT}{extra}")
+
+
+def pip_install(folder: Path, *arguments: str) -> None:
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    print(
-        f"installing the packages of {extra}"
-        if extra
-        else "installing"
-        if kept.exists()
-        else "installing; torch is some 5 GB"
-    )
-    report = folder / REPORT
-    if hashes and not kept.exists():  # what torch leaves open, such as the versions of its CUDA packages
-        pinned = folder / "pins.txt"
-        lines = [line.rstrip(" \\") for line in hashes.read_text().splitlines() if "==" in line]
-        pinned.write_text("\n".join(lines))
-        pip += ["--constraint", str(pinned)]
-    command = [*pip, "--constraint", str(constraints), "--report", str(report), "--editable", f"{ROOT}{extra}"]
-    if subprocess.run(command, check=False).returncode:
+    if subprocess.run([*pip, *arguments], check=False).returncode:
         sys.exit(f"pip could not install the project into {folder}; the lines above say why")
-    if hashes and (wrong := unknown_files(json.loads(report.read_text()), hashes.read_text())):
-        sys.exit("\n".join([f"not the files that {hashes} names; make hashes writes it anew:", *wrong]))
-
-
-def unknown_files(report: dict[str, Any], hashes: str) -> list[str]:
-    """The packages of pip's report that were installed from other files than the known ones, the project apart.
-
-    Args:
-        report: what `pip install --report` writes.
-        hashes: requirements with --hash, as uv writes them.
-    """
-    allowed: dict[str, set[str]] = {}
-    name = ""
-    for line in hashes.splitlines():
-        if found := re.match(r"([A-Za-z0-9._-]+)==([^ ;\\]+)", line):
-            name = f"{plain_name(found[1])}=={found[2]}"
-        elif found := re.match(r"\s+--hash=sha256:([0-9a-f]{64})", line):
-            allowed.setdefault(name, set()).add(found[1])
-    wrong = []
-    for item in report["install"]:
-        package = f"{plain_name(item['metadata']['name'])}=={item['metadata']['version']}"
-        origin = item["download_info"]
-        digest = origin.get("archive_info", {}).get("hashes", {}).get("sha256")
-        if "dir_info" not in origin and digest not in allowed.get(package, set()):
-            wrong.append(f"{package}: sha256 {digest}")
-    return wrong
-
-
-def plain_name(name: str) -> str:
-    """A package's name as indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def publish(site: Path, remote: str, branch: str) -> str:
     before = commit_of(f"refs/heads/{branch}")
     commit = commit_files(site, files, base)
     git("push", remote, f"{commit}:refs/heads/{branch}")
-    git("update-ref", f"refs/heads/{branch}", commit, before or "")  # only if nobody has moved it meanwhile
+    git("update-ref", f"refs/heads/{branch}", commit, before or "")  # only if it has not moved meanwhile
     return f"{site} is on branch {branch} of {remote}: {size:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}"
 
 

@@ -27,8 +27,7 @@ def test_a_line_for_each_layer_and_batch_size(tmp_path):
     assert timings == [("Conv2d_1a_3x3", 1), ("Conv2d_1a_3x3", 2), ("Mixed_5b", 1), ("Mixed_5b", 2)]
     assert result.output.count("| Mixed_5b |") == 2
     assert found["precision"] == "fp32"
-    assert found["peak"]["convolution"] > 0
-    assert found["picture"] > 0
+    assert found["peak"] > 0
     block = layers.get_layer("Mixed_5b")
     work = sum(layers.step_flops("Mixed_5b", (75, 75), branch.first) * branch.features for branch in block.branches)
     assert found["timings"][2]["flops"] == work / block.features

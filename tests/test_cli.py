@@ -21,12 +21,14 @@ from typer.testing import CliRunner
 import oracle
 from atlas import __version__
 from atlas.cli import app
-from atlas.common.errors import WeightsError
+from atlas.cli.console import LOST_BASE_URL, rendered_line
+from atlas.common.errors import RESUME, WeightsError
+from atlas.inception.layers import LAYERS
 from atlas.plan import jobs as planning
 from atlas.render.descent import to_pixels
 from atlas.render.weight_files import find_state_dict
 from atlas.render.weights import load_weights
-from atlas.store.forecast import forecast_of
+from atlas.store.forecast import Forecast
 from atlas.store.masters import list_masters, open_master
 from atlas.studies import load_config
 
@@ -200,7 +202,7 @@ def test_every_kind_of_target_renders_and_paths_are_printed_in_order(config):
     assert [open_master(path)[1].target for path in paths] == texts
     assert all(path.stem.endswith("~s7") for path in paths)
     again = run("render", *texts, "--config", config, "--batch-size", "2", "--seed", "7")
-    assert "rendered 0, 7 were fresh" in again.stderr
+    assert rendered_line(0, 7) in again.stderr
     assert again.stdout == result.stdout
 
 
@@ -244,7 +246,7 @@ def test_build_check_and_rebuild(config, tmp_path):
     assert run("check", "--config", config).exit_code == 0
     files = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     again = run("build", "--config", config)
-    assert "rendered 0, 12 were fresh" in again.stderr
+    assert rendered_line(0, 12) in again.stderr
     assert "(0 encoded)" in again.stderr
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == files
     assert run("site", "--config", config).exit_code == 0
@@ -273,7 +275,7 @@ def test_what_check_says_to_render_again_is_rendered_again(config, tmp_path):
     told = run("check", "--config", config)
     assert (told.exit_code, "was edited; render it again" in told.stdout) == (1, True)
     again = run("build", "--config", config)
-    assert "rendered 1, 11 were fresh" in again.stderr
+    assert rendered_line(1, 11) in again.stderr
     assert victim.read_bytes() == whole
     assert run("check", "--config", config).exit_code == 0
 
@@ -286,7 +288,7 @@ def test_other_weights_in_the_same_file_are_not_taken_for_fresh(config, weights,
     other["Conv2d_1a_3x3.conv.weight"] *= -1
     safetensors.torch.save_file(other, mine)
     assert re.search(r"all\s+12\s+0\s+12", run("plan", "--config", config, "--weights", mine).stdout)
-    assert "rendered 12, 0 were fresh" in run("render", "--config", config, "--weights", mine).stderr
+    assert rendered_line(12, 0) in run("render", "--config", config, "--weights", mine).stderr
 
 
 def test_a_lost_note_of_the_weights_comes_back(config, tmp_path):
@@ -295,7 +297,7 @@ def test_a_lost_note_of_the_weights_comes_back(config, tmp_path):
     before = note.read_bytes()
     note.unlink()
     assert run("check", "--config", config).exit_code == 1
-    assert "rendered 0, 12 were fresh" in run("build", "--config", config).stderr
+    assert rendered_line(0, 12) in run("build", "--config", config).stderr
     assert note.read_bytes() == before
 
 
@@ -353,7 +355,7 @@ def test_the_first_round_is_shown_while_the_rest_is_pending(config, tmp_path, mo
 
 def test_a_site_that_loses_its_base_url_says_so_even_in_two_builds(config):
     assert run("site", "--config", config, "--base-url", "https://example.org/atlas/").exit_code == 0
-    lost = "warning: this site had a base URL"
+    lost = f"warning: {LOST_BASE_URL}"
     assert lost in run("build", "--config", config, "--batch-size", "2", "--quiet").output
     assert lost not in run("site", "--config", config).output
 
@@ -365,7 +367,7 @@ def test_interrupting_says_how_to_go_on(config, monkeypatch):
     monkeypatch.setattr("atlas.render.outcomes.write_master", interrupt)
     result = run("render", "Mixed_5b[1]", "--config", config)
     assert result.exit_code == 130
-    assert "goes on from there" in result.output
+    assert RESUME in result.output
 
 
 def test_a_store_that_cannot_be_written_exits_4(config, tmp_path):
@@ -586,6 +588,9 @@ def test_a_reader_that_has_seen_enough_is_no_fault_of_a_disk():
 
 
 def test_what_is_known_to_be_pending_makes_a_forecast():
-    jobs = tuple(planning.feature_jobs(load_config("demo")))[:20]
-    ahead = forecast_of(jobs, {jobs[3]})
-    assert (ahead.jobs, ahead.fresh, ahead.pending) == (20, 19, (jobs[3],))
+    jobs = tuple(planning.feature_jobs(load_config("demo")))
+    ahead = Forecast(jobs, (jobs[3],))
+    assert (ahead.fresh, ahead.flops) == (len(jobs) - 1, jobs[3].flops)
+    parts = ahead.by_layer()
+    assert list(parts) == [layer.name for layer in LAYERS if layer.name in {job.target.deepest for job in jobs}]
+    assert [part.flops > 0 for part in parts.values()] == [True] + [False] * (len(parts) - 1)

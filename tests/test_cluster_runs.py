@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from atlas import pipeline
+from atlas import pipeline, runs
 from atlas.cli import app
 from atlas.plan.jobs import feature_jobs
 from atlas.render.executors import ray_cluster as clusters
@@ -68,7 +68,7 @@ class Quiet:
 def test_the_second_pass_runs_on_the_cluster_too(address, config, weights, tmp_path, monkeypatch):
     """A build's way, from plan to rescue, with one feature that is dead on the start noise."""
     dead = replace(weights, tensors=closed(weights.tensors, "Mixed_5b.branch1x1", 2))
-    monkeypatch.setattr(pipeline, "load_weights", lambda _: dead)
+    monkeypatch.setattr(runs, "load_weights", lambda _: dead)
     config.write_text(config.read_text().replace("only = true", ""))
     settings = load_config(str(config))
     reports = {}

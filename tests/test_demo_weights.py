@@ -65,7 +65,7 @@ def test_a_copy_that_expects_2x_minus_1_has_the_same_crops_and_scores():
 class Silent:
     """A watcher that says nothing."""
 
-    def scans(self, done, total):
+    def progress(self, task, done, total):
         pass
 
 

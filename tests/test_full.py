@@ -28,7 +28,7 @@ from atlas.store.files import (
     temporary_file,
     write_atomically,
 )
-from atlas.store.forecast import Forecast, LayerForecast, require_room
+from atlas.store.forecast import Forecast, require_space
 from atlas.studies import load_config
 from test_cli import run
 from torture import IS_FULL, final_files, finish_build
@@ -150,7 +150,7 @@ def test_a_file_system_that_may_not_be_written(atlas_of, tmp_path):
 
 def ahead(number):
     jobs = tuple(Job(parse(f"Mixed_6b[{f}]"), RECIPE, 999) for f in range(number))
-    return Forecast((LayerForecast("Mixed_6b", jobs, jobs),))
+    return Forecast(jobs, jobs)
 
 
 def usage(free):
@@ -161,14 +161,14 @@ def test_a_run_for_which_there_is_no_room_is_refused(tmp_path, monkeypatch):
     forecast = ahead(400)
     needed = forecast.master_bytes + forecast.site_bytes
     monkeypatch.setattr(shutil, "disk_usage", usage(needed))
-    require_room(forecast, tmp_path / "a" / "store", tmp_path / "site")
+    require_space(forecast, tmp_path / "a" / "store", tmp_path / "site")
     monkeypatch.setattr(shutil, "disk_usage", usage(needed - 1))
     with pytest.raises(StoreError) as error:
-        require_room(forecast, tmp_path / "a" / "store", tmp_path / "site")
+        require_space(forecast, tmp_path / "a" / "store", tmp_path / "site")
     assert str(tmp_path / "a" / "store") in str(error.value)
     assert f"{forecast.master_bytes:,}" in str(error.value)
     assert f"{forecast.site_bytes:,}" in str(error.value)
-    require_room(forecast, tmp_path / "a" / "store")  # masters alone fit
+    require_space(forecast, tmp_path / "a" / "store")  # masters alone fit
 
 
 def test_what_the_site_holds_already_counts(tmp_path, monkeypatch):
@@ -176,18 +176,18 @@ def test_what_the_site_holds_already_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", usage(forecast.master_bytes + forecast.site_bytes - 1000))
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "page.html").write_bytes(bytes(1000))
-    require_room(forecast, tmp_path / "store", tmp_path / "site")
+    require_space(forecast, tmp_path / "store", tmp_path / "site")
 
 
 def test_what_is_small_or_unknown_is_tried(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", usage(0))
-    require_room(ahead(2), tmp_path)
+    require_space(ahead(2), tmp_path)
 
     def unknown(folder):
         raise OSError(errno.ENOSYS, "no such thing")
 
     monkeypatch.setattr(shutil, "disk_usage", unknown)
-    require_room(ahead(700), tmp_path)
+    require_space(ahead(700), tmp_path)
 
 
 def test_build_and_render_exit_4_without_room_before_anything_is_written(weights_file, tmp_path, monkeypatch):
@@ -196,9 +196,9 @@ def test_build_and_render_exit_4_without_room_before_anything_is_written(weights
     for command in (["build", "--out", tmp_path / "site"], ["render"]):
         result = run(*command, *where)
         assert result.exit_code == 4
-        assert "5.0 MB are free" in result.output
+        assert "5.0 MB free" in result.output
         assert not (tmp_path / "store").exists()
-    assert "5.0 MB are free where the store is" in run("plan", *where[:-2]).output
+    assert "5.0 MB free where the store is" in run("plan", *where[:-2]).output
 
 
 # Folders

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from atlas import pipeline
 from atlas.common.errors import ConfigError
 from atlas.inception import targets
 from atlas.plan.jobs import Job
@@ -20,9 +19,8 @@ from atlas.render.model import Network
 from atlas.render.numerics import Hardware, allowed_on, hardware_of, resolve_device, resolve_numerics
 from atlas.render.renderer import Renderer
 from atlas.runs import RunOptions, expect
-from atlas.store.forecast import forecast_of
+from atlas.store.forecast import Forecast
 from atlas.store.records import Numerics
-from atlas.studies import load_config
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda", 0), torch.device("mps")
 TINY = Recipe("tiny", (Octave(75, 1, (0.04, 0.02)),), gradient="rms")
@@ -94,10 +92,8 @@ def test_a_run_is_planned_for_the_card_it_runs_on(memory, rows, card, monkeypatc
     card(replace(H100, memory=memory))
     monkeypatch.setattr(arithmetic, "measure_speed", lambda device, numerics: 1e12)
     executor = LocalExecutor(CUDA, resolve_numerics(CUDA, "auto", 1))
-    jobs = [Job(targets.parse("Mixed_7c[0]"), TINY, 999)]
-    assert expect(forecast_of(jobs, set(jobs)), RunOptions(), None, executor).flops == rows * jobs[0].flops
-    run = pipeline._Run(load_config(), RunOptions(), None, executor, None, None, None)
-    assert [batch.size for batches in run.rounds(jobs, None) for batch in batches] == [rows]
+    jobs = (Job(targets.parse("Mixed_7c[0]"), TINY, 999),)
+    assert expect(Forecast(jobs, jobs), RunOptions(), None, executor).flops == rows * jobs[0].flops
 
 
 # Apple's GPU, which no machine that runs these has

@@ -258,10 +258,10 @@ def test_work_of_the_articles_atlas():
 
 def test_frames_take_the_room_of_their_video_and_no_more(tmp_path):
     """A frame has no page and no web copy of its own."""
-    config = override(load_config(), layer_names="Mixed_6b", features="16", features_only=True)
+    config = override(load_config(), layer_names="Mixed_6b", features="16", features_only=True, store=tmp_path)
     features = planning.feature_jobs(config)
     frames = [Job(parse(f"Mixed_6b[654, :{k}]"), config.recipes["raster"], 999) for k in range(1, 290)]
-    room = [forecast(jobs, tmp_path, "demo").site_bytes for jobs in (features, frames, (*features, *frames))]
+    room = [forecast(jobs, config).site_bytes for jobs in (features, frames, (*features, *frames))]
     assert room == [16 * planning.SITE_BYTES_PER_PICTURE, 289 * planning.SITE_BYTES_PER_FRAME, room[0] + room[1]]
     assert 1.5e6 < room[1] < 4e6
     assert 0.75e9 < 10_448 * planning.SITE_BYTES_PER_PICTURE < 0.9e9

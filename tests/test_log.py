@@ -118,16 +118,15 @@ def test_a_crash_is_in_the_log_with_its_traceback(tmp_path):
     assert "ZeroDivisionError" in last["traceback"]
 
 
-@pytest.mark.parametrize("phase", ["encodes", "scans", "builds_site"])
-def test_without_a_terminal_each_phase_says_a_line_every_ten_seconds(phase, monkeypatch, capsys):
+def test_without_a_terminal_a_line_every_ten_seconds_tells_the_progress(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
     with console.RunConsole() as shown:
         for done in range(31):
-            getattr(shown, phase)(done, 30)
+            shown.progress("a task", done, 30)
             now[0] += 1
-    lines = [line for line in capsys.readouterr().err.splitlines() if " of 30 " in line and "━" not in line]
-    assert [line.split()[0] for line in lines] == ["11", "22"]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "━" not in line]
+    assert lines == ["a task: 11 of 30", "a task: 22 of 30"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
@@ -155,11 +154,11 @@ def test_times_of_rescues_belong_to_the_run(monkeypatch):
         job=Job(parse("Mixed_5b[1]"), load_config().recipes["quick"], 999), record=None, failure="x"
     )
     with console.RunConsole() as shown:
-        shown.starts(2, 0)
+        shown.progress("rendering", 0, 2)
         for _ in range(2):
             now[0] += 10
             shown.renders(outcome)
-        shown.starts(1, 0)
+        shown.progress("rendering", 0, 1)
         now[0] += 10
         shown.renders(outcome)
-        assert shown.seconds_a_rendering == 10
+        assert shown.seconds_per_rendering == 10

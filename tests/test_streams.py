@@ -170,7 +170,7 @@ def test_a_reader_that_leaves_costs_no_picture(config, tmp_path):
     process = start("render", "--config", config, *more, stdout=writing, stderr=writing)
     os.close(writing)
     with open(reading, "rb") as pipe:
-        assert b"fp32, 1 thread (of " in pipe.readline()
+        assert b"fp32, 1 thread (from " in pipe.readline()
     assert process.wait(timeout=200) == 0
     assert len(list(store.rglob("*.png"))) == 1
     assert [json.loads(line)["event"] for line in log.read_text().splitlines()].count("stream lost") == 2
@@ -189,7 +189,7 @@ def test_a_terminal_that_is_closed_costs_no_picture(config, tmp_path):
         signal.signal(signal.SIGHUP, before)
     os.close(theirs)
     seen = b""
-    while b"room" not in seen:
+    while b"disk space" not in seen:
         seen += os.read(ours, 1000)
     os.close(ours)
     assert process.wait(timeout=200) == 0

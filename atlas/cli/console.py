@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -20,218 +22,198 @@ from atlas.store.clips import VIDEO, clip_target
 from atlas.store.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds, free_bytes
 
 if TYPE_CHECKING:  # these need torch, and a site is written without it
+    from atlas.plan.config import Config
     from atlas.render.outcomes import Outcome, Report
     from atlas.runs import Expectation
+    from atlas.site.build import SiteReport
     from atlas.store.video import Encoding
     from atlas.studies.examples.find import FoundExamples
 
 SECONDS_BETWEEN_LINES = 10
+LOST_BASE_URL = (
+    "this site had a base URL, and is written without one: no sitemap, no 404 page, no link previews; "
+    "add --base-url, or base_url in the configuration"
+)
 
 
 class RunConsole:
-    """Shows a run on standard error, so that standard output holds results alone; a context manager."""
+    """Shows a run on standard error, so that standard output has only its results; a context manager.
+
+    A `Watcher` (see `atlas.runs`).
+    """
 
     def __init__(self) -> None:
-        """Nothing is shown before the run says what it expects, and nothing at all if it is to be quiet."""
+        """Prints nothing if the run is to be quiet."""
         self._console = Console(stderr=True, highlight=False, quiet=log.loudness() == "quiet")
-        self._aside = redirect_stdout(sys.stderr)  # what libraries such as Ray say while it runs
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-        )
-        self._rendering: TaskID | None = None
-        self._site: TaskID | None = None
-        self._videos: TaskID | None = None
-        self._scanned: TaskID | None = None
-        self._wanted = self._finished = self._rendered = 0
-        self._started = self._ended = 0.0  # of rendering
-        self._told = time.monotonic()  # when a line was printed last, where there is no terminal for a bar
-        self._study: tuple[str, float] | None = None  # the one that runs, and since when
-        self._done: dict[str, str] = {}  # kind -> words on what is finished
+        self._redirected = redirect_stdout(sys.stderr)  # what libraries such as Ray print
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._progress = Progress(*columns, console=self._console)
+        self._bars: dict[str, TaskID] = {}
+        self._counts: dict[str, tuple[int, int]] = {}  # of each task: parts done, and all
+        self._began: dict[str, float] = {}  # by task, and by study
+        self._rendered = 0  # in this run
+        self._ended = 0.0  # when the last one was
+        self._printed = time.monotonic()  # when the last line was, where there is no terminal for a bar
+        self._study: str | None = None  # the one that runs
 
     def __enter__(self) -> Self:
-        self._aside.__enter__()
+        self._redirected.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._end_study()
         if self._rendered:
-            log.event("rendering done", renderings=self._rendered, seconds=_seconds(self._ended - self._started))
+            log.event("rendering done", renderings=self._rendered, seconds=round(self._seconds_rendering, 3))
         self._progress.stop()
-        self._aside.__exit__(kind, error, trace)
-        if isinstance(error, KeyboardInterrupt) and self._done:
-            error.args = (", ".join(self._done.values()),)  # for the one line that is said of it
+        self._redirected.__exit__(None, None, None)
+        if isinstance(error, KeyboardInterrupt):  # its message is part of the one line that is printed
+            error.args = (", ".join(f"{task}: {done:,} of {all_:,}" for task, (done, all_) in self._counts.items()),)
 
     def expects(self, expectation: Expectation) -> None:
-        """Print device, precision, work, time and room."""
-        ahead, numerics = expectation.forecast, expectation.numerics
+        """Print device, precision, work, time and disk space."""
+        ahead, numerics = expectation.forecast, expectation.executor.numerics
         log.event(
             "expected",
-            device=expectation.device_name,
+            device=expectation.executor.device_name,
             precision=numerics.precision,
             threads=numerics.threads,
             threads_from=expectation.threads_from,
             pending=len(ahead.pending),
             fresh=ahead.fresh,
             flops=expectation.flops,
-            seconds=_seconds(expectation.seconds),
+            seconds=round(expectation.seconds, 3),
         )
         for line in expectation_lines(expectation):
             self._console.print(line, soft_wrap=True)
 
-    def starts(self, wanted: int, fresh: int) -> None:
-        """Start the progress bar."""
-        self._wanted, self._finished = wanted, fresh
-        self._started = self._started if self._rendered else time.monotonic()  # rescues belong to the same run
-        self._progress.start()
-        self._rendering = self._progress.add_task("rendering", total=wanted, completed=fresh)
+    def progress(self, task: str, done: int, total: int) -> None:
+        """Move the bar of a task; without a terminal, print a line every ten seconds."""
+        if task not in self._bars:
+            self._progress.start()
+            self._bars[task] = self._progress.add_task(task, total=total)
+            self._began[task] = time.monotonic()
+        elif self._counts[task][0] >= self._counts[task][1]:  # it was done, and begins again
+            self._progress.reset(self._bars[task], total=total)
+        self._counts[task] = done, total
+        self._progress.update(self._bars[task], completed=done, total=total)
+        if not self._console.is_terminal and time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
+            self._progress.print(f"{task}: {done:,} of {total:,}", markup=False)
+            self._printed = time.monotonic()
 
     def renders(self, outcome: Outcome) -> None:
-        """Move the progress bar; name a failure at once."""
-        assert self._rendering is not None, "a run starts before it renders"
-        self._finished += 1
+        """Move the progress bar; print a failure at once."""
+        done, total = self._counts["rendering"]
         self._rendered += 1
         self._ended = time.monotonic()
-        self._done["renderings"] = f"{count_of(self._rendered, 'rendering')} made"
-        self._log(outcome)
-        self._tell(f"{self._finished} of {self._wanted}: {outcome.job.target}")
-        self._progress.update(self._rendering, advance=1, description=f"rendering {outcome.job.target.deepest}")
-        if outcome.failure:
-            self._progress.print(f"failed: {outcome.job.target}: {outcome.failure}", soft_wrap=True, markup=False)
+        record, failure = outcome.record, outcome.failure
+        log.event(
+            "failed" if failure else "rendered",
+            level=logging.ERROR if failure else logging.INFO,
+            target=str(outcome.job.target),
+            recipe=outcome.job.recipe.name,
+            status=record.status if record else "failed",
+            score=record.score_shown if record else None,
+            since_start=round(self._seconds_rendering, 3),
+            **({"why": failure} if failure else {}),
+        )
+        self.progress("rendering", done + 1, total)
+        self._progress.update(self._bars["rendering"], description=f"rendering {outcome.job.target.deepest}")
+        if failure:
+            self._progress.print(f"failed: {outcome.job.target}: {failure}", soft_wrap=True, markup=False)
 
     @property
-    def seconds_a_rendering(self) -> float | None:
-        """What a rendering of this run took, on average; None if there was none."""
-        return (self._ended - self._started) / self._rendered if self._rendered else None
+    def _seconds_rendering(self) -> float:
+        return self._ended - self._began["rendering"]
 
-    def encodes(self, done: int, total: int) -> None:
-        """Move the bar of the videos."""
-        if self._videos is None:
-            self._progress.start()
-            self._videos = self._progress.add_task("encoding videos", total=total)
-        self._progress.update(self._videos, completed=done, total=total)
-        self._done["videos"] = f"{done} of {count_of(total, 'video')} encoded"
-        self._tell(f"{done} of {count_of(total, 'video')}")
+    @property
+    def seconds_per_rendering(self) -> float | None:
+        """The mean over this run; None if nothing was rendered."""
+        return self._seconds_rendering / self._rendered if self._rendered else None
 
     def studies(self, name: str) -> None:
-        """Say which study runs."""
+        """Print which study runs."""
         self._end_study()
-        self._study = (name, time.monotonic())
+        self._study, self._began[name] = name, time.monotonic()
         self._progress.start()
         self._progress.print(f"study: {name}", markup=False)
 
-    def scans(self, done: int, total: int) -> None:
-        """Move the bar of the pictures that the network looks at."""
-        if self._scanned is None:
-            self._progress.start()
-            self._scanned = self._progress.add_task("looking at pictures", total=total)
-        self._progress.update(self._scanned, completed=done, total=total)
-        self._tell(f"{done:,} of {total:,} pictures looked at")
+    def _end_study(self) -> None:
+        if self._study:
+            log.event("study done", study=self._study, seconds=round(time.monotonic() - self._began[self._study], 3))
+            self._study = None
 
     def skips(self, why: str) -> None:
         """Name a picture that cannot be read, and why."""
         log.event("skipped", level=logging.WARNING, why=why)
         self._progress.print(f"skipped: {why}", soft_wrap=True, markup=False)
 
-    def builds_site(self, done: int, total: int) -> None:
-        """Move the second bar, that of the site's pictures."""
-        if self._site is None or done == 0:
-            self._progress.start()
-            if self._site is not None:
-                self._progress.remove_task(self._site)
-            self._site = self._progress.add_task("writing the site", total=total)
-        self._progress.update(self._site, completed=done, total=total)
-        self._done["site"] = f"{done:,} of {count_of(total, 'picture')} of the site encoded"
-        self._tell(f"{done:,} of {total:,} pictures of the site")
 
-    def _tell(self, words: str) -> None:
-        """Print a line every ten seconds where there is no terminal for a bar."""
-        if not self._console.is_terminal and time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
-            self._progress.print(words, markup=False)
-            self._told = time.monotonic()
+def finish(lines: Sequence[str], *, failed: bool, videos: Sequence[Encoding] = ()) -> None:
+    """Print the last lines, if the run is quiet only failures and warnings, and exit unless all is well.
 
-    def _log(self, outcome: Outcome) -> None:
-        record = outcome.record
-        log.event(
-            "failed" if outcome.failure else "rendered",
-            level=logging.ERROR if outcome.failure else logging.INFO,
-            target=str(outcome.job.target),
-            recipe=outcome.job.recipe.name,
-            status=record.status if record else "failed",
-            score=record.score_shown if record else None,
-            since_start=_seconds(self._ended - self._started),
-            **({"why": outcome.failure} if outcome.failure else {}),
-        )
-
-    def _end_study(self) -> None:
-        if self._study:
-            name, began = self._study
-            log.event("study done", study=name, seconds=_seconds(time.monotonic() - began))
-            self._study = None
-
-
-def _seconds(value: float) -> float:
-    """Seconds as the log has them."""
-    return round(value, 3)
+    Raises:
+        typer.Exit: with 1 if something failed or is missing, or with the code of the first video's error.
+    """
+    is_quiet = log.loudness() == "quiet"
+    for line in lines:
+        if not is_quiet or line.startswith(("failed", "warning")):
+            typer.echo(line, err=True)
+    for video in videos:
+        if video.error:
+            raise typer.Exit(video.error.exit_code)
+    if failed or any(video.missing for video in videos):
+        raise typer.Exit(1)
 
 
 def expectation_lines(expectation: Expectation) -> list[str]:
-    """What a run says first."""
-    ahead, numerics = expectation.forecast, expectation.numerics
-    source = f" (of {expectation.threads_from})" if expectation.threads_from else ""
+    """What a run will take."""
+    ahead, executor = expectation.forecast, expectation.executor
+    source = f" (from {expectation.threads_from})" if expectation.threads_from else ""
+    threads = count_of(executor.numerics.threads, "thread")
     lines = [
-        f"device     {expectation.device_name}, {numerics.precision}, {count_of(numerics.threads, 'thread')}{source}",
-        f"renderings {len(ahead.pending):,} to make, {ahead.fresh:,} already in the store",
+        f"device     {executor.device_name}, {executor.numerics.precision}, {threads}{source}",
+        f"renderings {len(ahead.pending):,} to make, {ahead.fresh:,} up to date",
         f"work       {format_flops(expectation.flops)}, about {format_seconds(expectation.seconds)}",
-        f"room       {format_bytes(ahead.master_bytes)} for masters, {format_bytes(ahead.site_bytes)} for the site",
+        space_line(ahead),
     ]
     if expectation.flops > 1.5 * ahead.flops:
-        lines.append("           much of it pads batches that are not full; for a few pictures say --batch-size 1")
+        lines.append("           much of it pads batches that are not full; for a few pictures add --batch-size 1")
     return lines
 
 
-def room_line(ahead: Forecast, store: Path) -> str:
-    """How much room a plan needs, and how much there is."""
-    free = free_bytes(store)
+def space_line(ahead: Forecast, store: Path | None = None) -> str:
+    """How much disk space masters and site need and, of a store, how much is free."""
+    free = free_bytes(store) if store else None
     needed = f"{format_bytes(ahead.master_bytes)} for masters, {format_bytes(ahead.site_bytes)} for the site"
-    return f"room {needed}" + ("" if free is None else f"; {format_bytes(free)} are free where the store is")
+    return f"disk space {needed}" + ("" if free is None else f"; {format_bytes(free)} free where the store is")
 
 
 def report_lines(report: Report) -> list[str]:
-    """What a run says last: what was done, and every failure."""
-    counts: dict[str, int] = {}
-    for outcome in report.outcomes:
-        status = outcome.record.status if outcome.record else "failed"
-        counts[status] = counts.get(status, 0) + 1
-    words = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-    fresh = len(report.outcomes) - report.rendered - sum(o.record is None for o in report.outcomes)
-    lines = [f"rendered {report.rendered}, {fresh} were fresh" + (f" ({words})" if words else "")]
-    lines += [f"failed: {outcome.job.target}: {outcome.failure}" for outcome in report.failures]
-    return lines
+    """What was rendered, and every failure."""
+    counts = Counter(outcome.record.status if outcome.record else "failed" for outcome in report.outcomes)
+    statuses = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    fresh = sum(outcome.was_fresh for outcome in report.outcomes)
+    lines = [rendered_line(report.rendered, fresh) + (f" ({statuses})" if statuses else "")]
+    return lines + [f"failed: {outcome.job.target}: {outcome.failure}" for outcome in report.failures]
 
 
-def example_lines(report: FoundExamples) -> list[str]:
-    """What came of looking at pictures: how many, and of how many features crops are kept."""
+def rendered_line(rendered: int, fresh: int) -> str:
+    """How many renderings were made, and how many were up to date."""
+    return f"rendered {rendered:,}, up to date {fresh:,}"
+
+
+def example_line(report: FoundExamples) -> str:
+    """How many pictures were scanned, and for how many features crops are kept."""
     found = report.found
-    files = f", {count_of(found.skipped, 'file')} skipped" if found.skipped else ""
-    fresh = " (nothing changed since)" if report.was_fresh else ""
+    skipped = f", {count_of(found.skipped, 'file')} skipped" if found.skipped else ""
     with_crops = sum(bool(feature.crops) for feature in found.features)
     features = f"{with_crops} of {count_of(len(found.features), 'rendered feature')}"
-    return [f"looked at {count_of(found.seen, 'picture')}{files}; kept the strongest crops for {features}{fresh}"]
-
-
-def time_lines(seconds: float | None) -> list[str]:
-    """What a frame took, if any was rendered."""
-    return [f"{seconds:.2f} seconds a frame"] if seconds is not None else []
+    fresh = " (up to date)" if report.was_fresh else ""
+    return f"scanned {count_of(found.seen, 'picture')}{skipped}; kept crops for {features}{fresh}"
 
 
 def log_videos(videos: Sequence[Encoding]) -> None:
-    """Say what became of each video in the log."""
+    """Log what was done about each video."""
     for video in videos:
         name = clip_target(video.clip)
         if video.error:
@@ -242,39 +224,54 @@ def log_videos(videos: Sequence[Encoding]) -> None:
             log.event("video waits", level=logging.WARNING, target=name, missing=video.missing)
 
 
-def video_lines(videos: Sequence[Encoding]) -> list[str]:
-    """What became of each video: its numbers, or why there is none."""
-    return [_video_line(video) for video in videos]
-
-
-def _video_line(video: Encoding) -> str:
+def video_line(video: Encoding) -> str:
+    """A video in numbers, or why there is none."""
     if video.error:
         return f"failed: {video.error}"
     clip, record = video.clip, video.record
     name, frames = clip_target(clip), len(clip.frames)
     if record is None:
-        missing = f"{video.missing} of its {frames} frames are missing"
-        return f"{name}: no video yet, since {missing}; run the same command again"
-    (rows, cols), stride = clip.grid, clip.stride
-    size = f"{record.files[VIDEO].bytes:,} bytes{' (was fresh)' if video.was_fresh else ''}"
-    return f"{name}: {frames} frames of a {rows}×{cols} grid, stride {stride}, {clip.fps} frames a second, {size}"
+        return f"{name}: no video yet: {video.missing} of {frames} frames are missing; run the same command again"
+    rows, cols = clip.grid
+    size = f"{record.files[VIDEO].bytes:,} bytes{' (up to date)' if video.was_fresh else ''}"
+    return (
+        f"{name}: {frames} frames of a {rows}×{cols} grid, stride {clip.stride}, {clip.fps} frames per second, {size}"
+    )
+
+
+def site_lines(settings: Config, site: SiteReport, zip_site: bool) -> list[str]:
+    """A site in numbers, and how to open it; packs it first with `zip_site`."""
+    for fault in site.damaged:
+        log.event("damaged", level=logging.WARNING, why=fault)
+    log.event("site", pages=site.pages, pictures=site.pictures, encoded=site.encoded, bytes=site.bytes)
+    lines = [f"warning: {fault}" for fault in site.damaged]
+    if site.lost_base_url:
+        lines.append(f"warning: {LOST_BASE_URL}")
+    pending = f", {site.pending} features pending" if site.pending else ""
+    pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"
+    lines.append(f"site: {site.pages} pages, {pictures}, {site.bytes / 1e6:.1f} MB{pending}")
+    if zip_site:
+        from atlas.site.archive import write_archive
+
+        archive = write_archive(settings.site)
+        lines.append(f"archive: {archive}, {archive.stat().st_size / 1e6:.1f} MB")
+    page, folder = (shlex.quote(str(path)) for path in (settings.site / "index.html", settings.site))
+    program = "python -m atlas" if Path(sys.argv[0]).name == "__main__.py" else shlex.quote(sys.argv[0])
+    return [*lines, f"open {page} in a browser, or run: {program} serve {folder}"]
 
 
 def plan_table(ahead: Forecast) -> Table:
     """A plan by layer."""
     table = Table("layer", box=None, pad_edge=False)
-    for heading in ("wanted", "fresh", "to make", "work", "masters"):
+    for heading in ("planned", "up to date", "to render", "work", "masters"):
         table.add_column(heading, justify="right")
-    for layer in ahead.layers:
-        pending = len(layer.pending)
-        fresh = len(layer.jobs) - pending
-        row = (len(layer.jobs), fresh, pending)
-        table.add_row(
-            layer.layer, *(f"{n:,}" for n in row), format_flops(layer.flops), format_bytes(layer.master_bytes)
-        )
-    total = (ahead.jobs, ahead.fresh, len(ahead.pending))
+
+    def add(name: str, part: Forecast, style: str | None = None) -> None:
+        counts = (f"{number:,}" for number in (len(part.jobs), part.fresh, len(part.pending)))
+        table.add_row(name, *counts, format_flops(part.flops), format_bytes(part.master_bytes), style=style)
+
+    for name, part in ahead.by_layer().items():
+        add(name, part)
     table.add_section()
-    table.add_row(
-        "all", *(f"{n:,}" for n in total), format_flops(ahead.flops), format_bytes(ahead.master_bytes), style="bold"
-    )
+    add("all", ahead, "bold")
     return table

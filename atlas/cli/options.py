@@ -1,29 +1,21 @@
-"""The options that several commands share, by name: what each takes, and its help."""
+"""Options that several commands share, and groups of them as frozen dataclasses, one option for each field."""
 
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any
 
 import typer
 
-from atlas.inception import layers as network
-from atlas.plan import config as configuration
-from atlas.plan.recipes import LARGEST_SIZE
-from atlas.plan.starts import LARGEST_SIDE
-from atlas.studies.examples.settings import LARGEST_SIZE as LARGEST_EXAMPLE
-from atlas.studies.raster.settings import LARGEST_FPS, LARGEST_STRIDE
-
-
-def given_path(text: str) -> Path:
-    """A path of the command line, unless it is empty: Python would take that for the current folder.
-
-    Raises:
-        typer.BadParameter: it is empty.
-    """
-    return Path(given_name(text))
+from atlas.common import log
+from atlas.common.errors import ConfigError
+from atlas.inception.layers import MIN_SIZE
+from atlas.plan.config import LARGEST_SEED
 
 
 def given_name(text: str) -> str:
-    """A path of the command line, or a name that may stand in its place.
+    """A path, or a name that may stand in its place.
 
     Raises:
         typer.BadParameter: it is empty.
@@ -33,250 +25,171 @@ def given_name(text: str) -> str:
     return text
 
 
-# Headings of a command's help
-WHAT = "What is made"
-HOW = "How it is run"
-SITE = "The site"
-WORDS = "What is said"
+def given_path(text: str) -> Path:
+    """A path; an empty one is refused, since Python would take it for the current folder.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    return Path(given_name(text))
+
+
+def read_batch_size(text: str) -> int | None:
+    """The number of rows in a batch; None for "auto".
+
+    Raises:
+        ConfigError: neither "auto" nor a number from 1 to 4096.
+    """
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= 4096):
+        raise ConfigError(f'--batch-size "{text}": allowed: auto, or a number from 1 to 4096')
+    return int(text)
+
+
+def _option(panel: str, flag: str, metavar: str, help_text: str, **more: Any) -> Any:
+    """An option under a heading of the command's help; a flag that takes no value has the metavar ""."""
+    return typer.Option(flag, metavar=metavar, help=help_text, rich_help_panel=panel, **more)
+
+
+def argument(metavar: str, help_text: str, **more: Any) -> Any:
+    """What a command takes without a flag."""
+    return typer.Argument(metavar=metavar, help=help_text, **more)
+
+
+config_option = partial(_option, "Configuration")
+run_option = partial(_option, "How to run")
+_site_option = partial(_option, "Site")
+_output_option = partial(_option, "Output")
+
+
+def size_option(help_text: str, most: int) -> Any:
+    """An image size; the network needs `MIN_SIZE`."""
+    return config_option("--size", "PIXELS", help_text, min=MIN_SIZE, max=most)
+
+
+def batch_size_option(help_text: str) -> Any:
+    """A number of rows, or auto."""
+    return run_option("--batch-size", "auto|N", help_text, parser=read_batch_size)
+
 
 Config = Annotated[
-    str,
-    typer.Option(
-        "--config",
-        metavar="FILE|PRESET",
-        parser=given_name,
-        rich_help_panel=WHAT,
-        help="TOML file, or preset: article, demo.",
-    ),
+    str, config_option("--config", "FILE|PRESET", "TOML file, or a preset: article or demo.", parser=given_name)
 ]
-Layers = Annotated[
-    Optional[str], typer.Option("--layers", metavar="L,L", rich_help_panel=WHAT, help="Layers, by name, or all.")
-]
+Store = Annotated[Path | None, config_option("--store", "DIR", "Folder where renderings are kept.", parser=given_path)]
+Layers = Annotated[str | None, config_option("--layers", "L,L", "Layers by name, separated by commas, or all.")]
 Features = Annotated[
-    Optional[str],
-    typer.Option(
-        "--features",
-        metavar="N|all|LIST",
-        rich_help_panel=WHAT,
-        help="First N features of each layer, or all, or 0-15,654.",
-    ),
+    str | None,
+    config_option("--features", "N|all|LIST", "Features of each layer: the first N, all, or a list such as 0-15,654."),
 ]
-FeaturesOnly = Annotated[
-    bool,
-    typer.Option(
-        "--features-only",
-        metavar="",
-        rich_help_panel=WHAT,
-        help="Leave out what is shown beside the features: videos and studies.",
-    ),
-]
-Recipe = Annotated[
-    Optional[str],
-    typer.Option("--recipe", metavar="NAME", rich_help_panel=WHAT, help="How to descend: octaves, raw, …"),
-]
-Seed = Annotated[
-    Optional[int],
-    typer.Option(
-        "--seed",
-        metavar="N",
-        min=0,
-        max=configuration.LARGEST_SEED,
-        rich_help_panel=WHAT,
-        help="Of the start noise; the article's is 999.",
-    ),
-]
-Weights = Annotated[
-    Optional[str],
-    typer.Option(
-        "--weights",
-        metavar="imagenet|demo|FILE",
-        parser=given_name,
-        rich_help_panel=WHAT,
-        help="What network to look into.",
-    ),
-]
-WeightsInput = Annotated[
-    Optional[str],
-    typer.Option(
-        "--weights-input",
-        metavar="x|2x-1",
-        rich_help_panel=WHAT,
-        help="What the weights were trained on, for a picture x in [0, 1]; default for a file: 2x-1.",
-    ),
-]
-Store = Annotated[
-    Optional[Path],
-    typer.Option("--store", metavar="DIR", parser=given_path, rich_help_panel=WHAT, help="Folder of masters."),
-]
+Recipe = Annotated[str | None, config_option("--recipe", "NAME", "Recipe of the descent, such as octaves or raw.")]
 Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        metavar="auto|cpu|cuda[:N]|mps",
-        rich_help_panel=HOW,
-        help="Where to render; auto takes a CUDA GPU, else the CPU.",
-    ),
+    str, run_option("--device", "auto|cpu|cuda[:N]|mps", "Device to render on; auto takes a CUDA GPU, else the CPU.")
 ]
 Precision = Annotated[
-    str,
-    typer.Option(
-        "--precision", metavar="auto|fp64|fp32|tf32|bf16", rich_help_panel=HOW, help="Arithmetic of the descent."
-    ),
-]
-BatchSize = Annotated[
-    str, typer.Option("--batch-size", metavar="auto|N", rich_help_panel=HOW, help="Renderings made together.")
+    str, run_option("--precision", "auto|fp64|fp32|tf32|bf16", "Floating-point precision of the descent.")
 ]
 Threads = Annotated[
-    Optional[int],
-    typer.Option(
-        "--threads",
-        metavar="N",
-        min=1,
-        max=1024,
-        rich_help_panel=HOW,
-        help="Of the CPU; default: its free cores.",
-    ),
+    int | None,
+    run_option("--threads", "N", "Number of CPU threads. Default: the available cores.", min=1, max=1024),
 ]
-Executor = Annotated[
-    str,
-    typer.Option(
-        "--executor", metavar="plain|ray", rich_help_panel=HOW, help="Render in this process, or on a Ray cluster."
-    ),
-]
-Address = Annotated[
-    Optional[str],
-    typer.Option(
-        "--address", metavar="HOST:PORT", rich_help_panel=HOW, help="Of the Ray cluster; default: one is started here."
-    ),
-]
-GpusPerTask = Annotated[
-    Optional[float],
-    typer.Option(
-        "--gpus-per-task",
-        min=0,
-        max=1,
-        metavar="SHARE",
-        rich_help_panel=HOW,
-        help="Of a GPU, for each worker on Ray; default: 1 if any.",
-    ),
-]
-LogFile = Annotated[
-    Optional[Path],
-    typer.Option(
-        "--log-file",
-        metavar="FILE",
-        parser=given_path,
-        rich_help_panel=WORDS,
-        help="Append one JSON object an event to it.",
-    ),
-]
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", metavar="", rich_help_panel=WORDS, help="Say nothing but results, failures and errors."),
-]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", metavar="", rich_help_panel=WORDS, help="Print every event as a line.")
-]
-Force = Annotated[bool, typer.Option("--force", metavar="", rich_help_panel=HOW, help="Render again what is fresh.")]
-Site = Annotated[
-    Optional[Path],
-    typer.Option("--out", metavar="DIR", parser=given_path, rich_help_panel=SITE, help="Folder of the site."),
-]
-BaseUrl = Annotated[
-    Optional[str],
-    typer.Option("--base-url", metavar="URL", rich_help_panel=SITE, help="Where the site will be published, if known."),
-]
-Fine = Annotated[
-    bool,
-    typer.Option(
-        "--fine",
-        metavar="",
-        rich_help_panel=SITE,
-        help="Encode the site's pictures slowly: ten times the time, a seventh smaller.",
-    ),
-]
-Zip = Annotated[
-    bool,
-    typer.Option(
-        "--zip",
-        metavar="",
-        rich_help_panel=SITE,
-        help="Pack the site into one file beside its folder, such as site.zip, as well.",
-    ),
-]
-Fps = Annotated[
-    Optional[int],
-    typer.Option(
-        "--fps",
-        metavar="N",
-        min=1,
-        max=LARGEST_FPS,
-        rich_help_panel=WHAT,
-        help="Frames a second; default: a row of the grid a second.",
-    ),
-]
-Stride = Annotated[
-    Optional[int],
-    typer.Option(
-        "--stride",
-        metavar="N",
-        min=1,
-        max=LARGEST_STRIDE,
-        rich_help_panel=WHAT,
-        help="Neurons from frame to frame; default: what leaves 400 frames.",
-    ),
-]
-Size = Annotated[
-    Optional[int],
-    typer.Option(
-        "--size",
-        metavar="PIXELS",
-        min=network.MIN_SIZE,
-        max=LARGEST_SIZE,
-        rich_help_panel=WHAT,
-        help="Pixels to render at; default: the recipe's.",
-    ),
-]
-Drawn = Annotated[
-    bool,
-    typer.Option(
-        "--drawn", metavar="", rich_help_panel=WHAT, help="Pictures that the project draws itself, instead of a folder."
-    ),
-]
-ExampleSize = Annotated[
-    Optional[int],
-    typer.Option(
-        "--size",
-        metavar="PIXELS",
-        min=network.MIN_SIZE,
-        max=LARGEST_EXAMPLE,
-        rich_help_panel=WHAT,
-        help="Pixels of the middle square that the network sees of each picture; default: [examples]'s.",
-    ),
-]
-ExampleRows = Annotated[
-    str, typer.Option("--batch-size", metavar="auto|N", rich_help_panel=HOW, help="Pictures looked at together.")
-]
-LookAgain = Annotated[
-    bool, typer.Option("--force", metavar="", rich_help_panel=HOW, help="Look again even if nothing changed.")
-]
-DreamTargets = Annotated[
-    Optional[list[str]],
-    typer.Option(
-        "--target",
-        metavar="TARGET",
-        rich_help_panel=WHAT,
-        help='Such as "Mixed_6b[:]"; may be repeated; default: [dream]\'s.',
-    ),
-]
-DreamSize = Annotated[
-    Optional[int],
-    typer.Option(
-        "--size",
-        metavar="PIXELS",
-        min=network.MIN_SIZE,
-        max=LARGEST_SIDE,
-        rich_help_panel=WHAT,
-        help="Pixels of the shorter side; default: the recipe's.",
-    ),
-]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose features, and where their renderings are kept."""
+
+    config: Config = "article"
+    weights: Annotated[
+        str | None, config_option("--weights", "imagenet|demo|FILE", "Weights of the network.", parser=given_name)
+    ] = None
+    weights_input: Annotated[
+        str | None,
+        config_option(
+            "--weights-input",
+            "x|2x-1",
+            "Input that the weights were trained on, for a picture x in [0, 1]. Default for a file: 2x-1.",
+        ),
+    ] = None
+    seed: Annotated[
+        int | None,
+        config_option("--seed", "N", "Seed of the start noise; the article uses 999.", min=0, max=LARGEST_SEED),
+    ] = None
+    store: Store = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which features, and how they are rendered."""
+
+    layers: Layers = None
+    features: Features = None
+    features_only: Annotated[
+        bool, config_option("--features-only", "", "Render only features, without videos and studies.")
+    ] = False
+    recipe: Recipe = None
+
+
+@dataclass(frozen=True)
+class Site:
+    """The site's folder and address, and how it is written."""
+
+    out: Annotated[Path | None, _site_option("--out", "DIR", "Folder of the site.", parser=given_path)] = None
+    base_url: Annotated[
+        str | None, _site_option("--base-url", "URL", "Address at which the site will be published.")
+    ] = None
+    fine: Annotated[
+        bool,
+        _site_option(
+            "--fine", "", "Encode the site's pictures ten times slower, for files that are a seventh smaller."
+        ),
+    ] = False
+    zip_site: Annotated[
+        bool, _site_option("--zip", "", "Also pack the site into one file beside its folder, such as site.zip.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where and how renderings are made; the fields are those of `RunOptions`."""
+
+    device: Device = "auto"
+    precision: Precision = "auto"
+    batch_size: Annotated[int | None, batch_size_option("Renderings in a batch. Default: auto.")] = None
+    threads: Threads = None
+    executor: Annotated[
+        str, run_option("--executor", "plain|ray", "Render in this process (plain) or on a Ray cluster (ray).")
+    ] = "plain"
+    address: Annotated[
+        str | None,
+        run_option("--address", "HOST:PORT", "Address of the Ray cluster. Default: start one on this machine."),
+    ] = None
+    gpus_per_task: Annotated[
+        float | None,
+        run_option("--gpus-per-task", "SHARE", "GPUs per Ray worker. Default: 1 if the cluster has any.", min=0, max=1),
+    ] = None
+    force: Annotated[bool, run_option("--force", "", "Render again what is up to date.")] = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """How much a run prints, and its log."""
+
+    log_file: Annotated[
+        Path | None,
+        _output_option(
+            "--log-file", "FILE", "Append events to this file, one JSON object per line.", parser=given_path
+        ),
+    ] = None
+    quiet: Annotated[bool, _output_option("--quiet", "", "Print only results, warnings and errors.")] = False
+    verbose: Annotated[bool, _output_option("--verbose", "", "Print every event.")] = False
+
+    def log(self) -> AbstractContextManager[None]:
+        """Log what happens inside.
+
+        Raises:
+            ConfigError: both quiet and verbose.
+        """
+        if self.quiet and self.verbose:
+            raise ConfigError("--quiet and --verbose exclude each other")
+        return log.watched(self.log_file, "quiet" if self.quiet else "verbose" if self.verbose else "normal")

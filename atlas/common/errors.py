@@ -11,6 +11,8 @@ AtlasError              exit code 1   some targets failed, or a check found faul
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+RESUME = "completed work is kept; run the same command again to resume"  # the end of a message about an interruption
+
 
 class AtlasError(Exception):
     """Base of all errors that the program raises on purpose. The message is shown without a traceback."""

@@ -1,16 +1,12 @@
 """How fast this machine renders: seconds of a step by layer and batch size, against what its arithmetic reaches."""
 
-import json
 import math
 import resource
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,16 +16,22 @@ from atlas.plan import jobs as planning
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.render.descent import Rows, descend, make_schedule, start_noise, take_step, to_pixels
+from atlas.render.descent import Rows, descend, make_schedule, start_noise, take_step
+from atlas.render.executors.local import LocalExecutor
 from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
 from atlas.render.model import Network
 from atlas.render.numerics import hardware_of
 from atlas.render.renderer import Renderer
-from atlas.store.masters import write_master
 
-_FEW, _MANY = 4, 10  # steps of two descents; the six between them are measured, recorded where rendering records
-_GPU_SECONDS, _MOST_STEPS = 0.15, 400  # on a GPU so many more steps are measured: six take a millisecond or two
-_LAUNCHES = {"cuda": 20}  # of a kernel in one timing of the peak, 1 elsewhere
+_FEW, _MANY = (
+    4,
+    10,
+)  # steps of two descents; the six between them are measured, in a CUDA graph where rendering uses one
+_GPU_SECONDS, _MOST_STEPS = (
+    0.15,
+    400,
+)  # on a GPU more steps are measured, to fill this time: six take a few milliseconds
+_CUDA_LAUNCHES = 20  # of a kernel in one timing of the peak
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,6 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Peak:
-    """What this machine reaches in the same precision, in operations a second."""
-
-    matrix: float  # product of two matrices, 2048 × 2048 (CPU) or 8192 × 8192
-    convolution: float  # 3×3, 192 to 192 features, a map of 35 × 35
-
-
-@dataclass(frozen=True)
 class Timing:
     """One layer at one batch size; seconds are medians, the mean over the layer's branches by their features."""
 
@@ -61,41 +55,32 @@ class Timing:
     flops: float  # operations of one step on one image
     memory: int | None  # bytes of the GPU at most; None on a CPU
 
-    @property
-    def speed(self) -> float:
-        """Operations a second."""
-        return self.flops / self.step
-
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured, on what."""
+    """What was measured, and on what."""
 
-    device: str  # in words
+    device: str  # its name
     precision: str
     threads: int  # of the CPU
     size: int
     repeats: int
     torch: str
-    peak: Peak
-    picture: float  # seconds to copy a finished picture to the host, encode it and write it
+    peak: float  # operations per second that a convolution reaches
     timings: tuple[Timing, ...]
+    out_of_memory: tuple[tuple[str, int], ...]  # layers and batch sizes that could not be measured
     host_memory: int  # bytes of this process at most
-    out_of_memory: tuple[tuple[str, int], ...] = ()  # layers and batch sizes that could not be measured
-
-    def to_json(self) -> str:
-        """For programs."""
-        return json.dumps(asdict(self), indent=1) + "\n"
 
     def table(self) -> str:
-        """For people, in Markdown."""
-        lines = ["| layer | batch | ms a step | of it update | GFLOP/s | of the convolution's peak | GPU memory |"]
+        """The timings in Markdown."""
+        lines = ["| layer | batch | ms per step | of it update | GFLOP/s | of the peak | GPU memory |"]
         lines.append("|---|---|---|---|---|---|---|")
         for one in self.timings:
+            speed = one.flops / one.step  # operations per second
             memory = "–" if one.memory is None else f"{one.memory / 1e9:.1f} GB"
             lines.append(
                 f"| {one.layer} | {one.batch_size} | {1e3 * one.step:.2f} | {one.update / one.step:.0%} "
-                f"| {one.speed / 1e9:,.0f} | {one.speed / self.peak.convolution:.0%} | {memory} |"
+                f"| {speed / 1e9:,.0f} | {speed / self.peak:.0%} | {memory} |"
             )
         return "\n".join(lines)
 
@@ -104,107 +89,65 @@ class Report:
         return (
             f"{self.device}, {self.precision}, {self.threads} threads, torch {self.torch}, {self.size} px, "
             f"medians of {self.repeats}\n"
-            f"peaks: {self.peak.matrix / 1e9:,.0f} GFLOP/s in a matrix product, "
-            f"{self.peak.convolution / 1e9:,.0f} in a convolution\n"
-            f"a finished picture, copied, encoded and written: {1e3 * self.picture:.0f} ms\n"
-            f"memory of the process at most: {self.host_memory / 1e9:.1f} GB"
+            f"peak (a large convolution): {self.peak / 1e9:,.0f} GFLOP/s\n"
+            f"memory of the process: at most {self.host_memory / 1e9:.1f} GB"
             + "".join(f"\nout of memory: {layer}, batch size {rows}" for layer, rows in self.out_of_memory)
         )
 
 
-def run(renderer: Renderer, device_name: str, options: Options, on_timing: Callable[[Timing], None]) -> Report:
-    """Measure.
+def run(renderer: Renderer, options: Options, on_timing: Callable[[Timing], None]) -> Report:
+    """Measure each layer at each batch size.
 
     Args:
         renderer: of any weights, since no timing depends on them; its precision and threads are measured.
-        device_name: where it renders, in words.
         options: what to measure.
-        on_timing: told of each measurement.
+        on_timing: called after each measurement.
     """
     device, numerics = renderer.device, renderer.numerics
+    timings, lost = [], []
     with arithmetic.applied(numerics):
         peak = measure_peak(device, numerics.precision, options.repeats)
-        memory = hardware_of(device).memory
-        timings, lost = [], []
+        network, memory = renderer.network(numerics.precision), hardware_of(device).memory
         for layer in options.layers:
             for rows in options.batch_sizes or (planning.batch_size(layer, device.type, memory),):
-                timing = _try_to_measure(renderer.network(numerics.precision), layer, rows, options)
-                if timing is None:
+                try:
+                    timings.append(_measure(network, layer, rows, options))
+                    on_timing(timings[-1])
+                except (RuntimeError, MemoryError) as error:
+                    if not (is_out_of_memory(error) or (rows > 1 and may_be_out_of_memory(error))):
+                        raise
                     lost.append((layer, rows))
-                    free_memory()
-                    continue
-                timings.append(timing)
-                on_timing(timing)
-    picture = _measure_picture(renderer, options)
-    version = str(torch.__version__)
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+                free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
     return Report(
-        device_name,
-        numerics.precision,
-        numerics.threads,
-        options.size,
-        options.repeats,
-        version,
-        peak,
-        picture,
-        tuple(timings),
-        host,
-        tuple(lost),
+        device=LocalExecutor(device, numerics).device_name,
+        precision=numerics.precision,
+        threads=numerics.threads,
+        size=options.size,
+        repeats=options.repeats,
+        torch=str(torch.__version__),
+        peak=peak,
+        timings=tuple(timings),
+        out_of_memory=tuple(lost),
+        host_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
     )
 
 
-def measure_peak(device: torch.device, precision: str, repeats: int) -> Peak:
-    """What a large matrix product and a large convolution reach."""
-    dtype = arithmetic.dtype_of(precision)
-    side, rows = (8192, 256) if device.type == "cuda" else (2048, 8)
+def measure_peak(device: torch.device, precision: str, repeats: int) -> float:
+    """Operations per second of a large convolution: 3×3, 192 to 192 features, maps of 35 × 35."""
+    rows, launches = (256, _CUDA_LAUNCHES) if device.type == "cuda" else (8, 1)
     generator = torch.Generator().manual_seed(0)  # a GPU is faster on numbers that are all the same
-
-    def numbers(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator).to(dtype).to(device)
-
-    matrix = numbers(side, side)
     maps, kernel = (
-        numbers(*shape).contiguous(memory_format=torch.channels_last)
+        torch.randn(shape, generator=generator)
+        .to(device, arithmetic.dtype_of(precision))
+        .contiguous(memory_format=torch.channels_last)
         for shape in ((rows, 192, 35, 35), (192, 192, 3, 3))
     )
-    with _matrix_products_in(precision):
-        product = _fastest(lambda: matrix @ matrix, device, repeats)
-    convolved = _fastest(lambda: F.conv2d(maps, kernel, padding=1), device, repeats)
-    return Peak(2 * side**3 / product, 2 * rows * 35 * 35 * 192 * 192 * 9 / convolved)
 
-
-def _fastest(work: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Seconds of some work that is one launch on a GPU, where many are timed together, after some to warm up."""
-    launches = _LAUNCHES.get(device.type, 1)
-
-    def several() -> None:
+    def convolve() -> None:
         for _ in range(launches):
-            work()
+            F.conv2d(maps, kernel, padding=1)
 
-    several()
-    several()
-    return min(_seconds(several, device) for _ in range(repeats)) / launches
-
-
-@contextmanager
-def _matrix_products_in(precision: str) -> Iterator[None]:
-    """Matrix products in TF32 too, where convolutions are, to find the peak; those of a rendering never are."""
-    usual = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(usual)
-
-
-def _try_to_measure(network: Network, layer: str, rows: int, options: Options) -> Timing | None:
-    """One layer at one batch size; None if there is not enough memory for it."""
-    try:
-        return _measure(network, layer, rows, options)
-    except (RuntimeError, MemoryError) as error:
-        if not (is_out_of_memory(error) or (rows > 1 and may_be_out_of_memory(error))):
-            raise
-        return None
+    return launches * 2 * rows * 35 * 35 * 192 * 192 * 9 / min(_times(convolve, device, repeats))
 
 
 def _measure(network: Network, layer: str, rows: int, options: Options) -> Timing:
@@ -216,7 +159,7 @@ def _measure(network: Network, layer: str, rows: int, options: Options) -> Timin
     step = update = flops = 0.0
     for branch in block.branches:
         share = branch.features / block.features
-        seconds = measure_feature(network, layer, branch.first, rows, options)
+        seconds = measure_feature(network, layer, branch.first, rows, options.size, options.repeats)
         step += share * seconds[0]
         update += share * seconds[1]
         flops += share * layers.step_flops(layer, size, branch.first)
@@ -225,71 +168,53 @@ def _measure(network: Network, layer: str, rows: int, options: Options) -> Timin
 
 
 def measure_feature(
-    network: Network, layer: str, feature: int, rows: int, options: Options, *, with_graphs: bool = True
+    network: Network, layer: str, feature: int, rows: int, size: int, repeats: int, *, with_graphs: bool = True
 ) -> tuple[float, float]:
-    """Time a step of descent on one feature; the caller applies the numerics.
+    """Time a step of the descent on one feature; the caller applies the numerics.
 
     Args:
         network: in the precision that is measured.
         layer: its name.
         feature: of that layer.
         rows: of the batch, all of this feature.
-        options: size and repeats.
-        with_graphs: replay CUDA graphs, as rendering does; nothing else is measured on a CPU.
+        size: of the images, in pixels.
+        repeats: of each measurement.
+        with_graphs: use CUDA graphs, as rendering does; without effect on a CPU.
 
     Returns:
         Seconds of a step on one image, and of its update alone; medians.
     """
-    size, device = (options.size, options.size), network.device
-    wanted = [targets.feature_target(layer, feature)] * rows
-    start = torch.stack([start_noise(planning.DEFAULT_SEED, size)] * rows).to(device)  # [B, 3, H, W]
+    device, wanted = network.device, [targets.feature_target(layer, feature)] * rows
+    start = torch.stack([start_noise(planning.DEFAULT_SEED, (size, size))] * rows).to(device)  # [B, 3, H, W]
     graphs = CudaGraphs(cuda_capture(device)) if device.type == "cuda" and with_graphs else None
     many = _MANY
 
-    def go(steps: int) -> None:
-        descend(network, wanted, _recipe(options.size, steps), start, graphs=graphs)
+    def descend_for(steps: int) -> float:
+        """Seconds of a descent."""
+        return _seconds(lambda: descend(network, wanted, _recipe(size, steps), start, graphs=graphs), device)
 
-    go(_FEW)  # libraries set themselves up, and the step is recorded
-    go(many)
+    descend_for(_FEW)  # libraries set themselves up, and the step is captured
+    descend_for(many)
     if device.type == "cuda":
-        step = max(1e-6, (_seconds(lambda: go(many), device) - _seconds(lambda: go(_FEW), device)) / (many - _FEW))
+        step = max(1e-6, (descend_for(many) - descend_for(_FEW)) / (many - _FEW))
         many = _FEW + min(_MOST_STEPS, max(many - _FEW, math.ceil(_GPU_SECONDS / step)))
-        go(many)
-    # the difference of a long and a short descent: what is done once does not count as part of a step
-    steps = [_seconds(lambda: go(many), device) - _seconds(lambda: go(_FEW), device) for _ in range(options.repeats)]
-    update = _median(_updating(network, wanted, start), device, options.repeats)
-    return statistics.median(steps) / (many - _FEW) / rows, update / rows
-
-
-def _updating(network: Network, wanted: Sequence[targets.Target], start: torch.Tensor) -> Callable[[], object]:
-    """A function that does what a step does after the gradient is there."""
-    recipe = _recipe(start.shape[-1], 1)
-    rows = Rows.first(start.to(network.device))
-    schedule = make_schedule(recipe.octaves[0], 0, wanted, recipe.gradient, rows.images)
-    return lambda: take_step(rows, rows.images, schedule)
-
-
-def _measure_picture(renderer: Renderer, options: Options) -> float:
-    """Seconds from an image on the device to its master in the store."""
-    target = targets.feature_target(options.layers[0], 0)
-    [rendering] = renderer.render([planning.Job(target, _recipe(options.size, 1), planning.DEFAULT_SEED)], 1)
-    image = start_noise(planning.DEFAULT_SEED, (options.size, options.size)).to(renderer.device)
-    with tempfile.TemporaryDirectory() as folder:
-
-        def keep() -> None:
-            to_pixels(image).permute(1, 2, 0).cpu()
-            write_master(Path(folder, "master.png"), rendering.pixels, rendering.record)
-
-        return _median(keep, renderer.device, options.repeats)
+        descend_for(many)
+    # the difference of a long and a short descent: what is done once is no part of a step
+    steps = [descend_for(many) - descend_for(_FEW) for _ in range(repeats)]
+    images = Rows.first(start)
+    schedule = make_schedule(_recipe(size, 1).octaves[0], 0, wanted, "sum", images.images)
+    update = _times(lambda: take_step(images, images.images, schedule), device, repeats)
+    return statistics.median(steps) / (many - _FEW) / rows, statistics.median(update) / rows
 
 
 def _recipe(size: int, steps: int) -> Recipe:
     return Recipe("bench", (Octave(size, steps, (0.4, 0.3), (2.4, 0.8)),))
 
 
-def _median(work: Callable[[], object], device: torch.device, repeats: int) -> float:
+def _times(work: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
+    """Seconds of each repetition, after one to warm up."""
     work()
-    return statistics.median(_seconds(work, device) for _ in range(repeats))
+    return [_seconds(work, device) for _ in range(repeats)]
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:

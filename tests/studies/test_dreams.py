@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import oracle
 from atlas.cli import app
+from atlas.cli.console import rendered_line
 from atlas.common.errors import ConfigError, TargetError
 from atlas.inception import layers
 from atlas.inception.targets import parse
@@ -310,11 +311,11 @@ def test_atlas_dream_renders_once_and_anew_for_another_photograph_of_the_name(fo
     assert {open_master(path)[0].size for path in paths} == {(120, 80)}
     assert check_store(folder / "store") == []
     again = dream(folder, folder / "beach.png", "--target", "Conv2d_2a_3x3[:]", "--target", "Conv2d_1a_3x3[4]")
-    assert "rendered 0, 2 were fresh" in again.output
+    assert rendered_line(0, 2) in again.output
     assert [path.stat().st_mtime_ns for path in paths] == stamps
     picture(seed=4).save(folder / "beach.png")
     other = dream(folder, folder / "beach.png", "--target", "Conv2d_2a_3x3[:]")
-    assert "rendered 1, 0 were fresh" in other.output
+    assert rendered_line(1, 0) in other.output
     assert other.stdout.strip() not in result.stdout
     assert "beach" not in paths[0].read_bytes().decode("latin-1")
 

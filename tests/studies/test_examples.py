@@ -86,10 +86,10 @@ class Quiet:
 
     def __init__(self):
         self.lines = []
-        self.progress = []
+        self.counts = []
 
-    def scans(self, done, total):
-        self.progress.append((done, total))
+    def progress(self, task, done, total):
+        self.counts.append((done, total))
 
     def skips(self, why):
         self.lines.append(why)
@@ -380,7 +380,7 @@ def test_what_is_fresh_stays_and_what_changed_is_done_again(context, photos):
     watcher = Quiet()
     assert not first.was_fresh
     assert find_examples(context, walk_folder(photos, print), watcher, rows=4).was_fresh
-    assert watcher.progress == []
+    assert watcher.counts == []
     assert not find_examples(context, walk_folder(photos, print), Quiet(), rows=4, force=True).was_fresh
 
     path = master_path(context.results.config.store, context.results.weights, feature_jobs(context.results.config)[1])
@@ -441,7 +441,7 @@ def test_unreadable_files_are_skipped_with_a_line_each(context, photos, tmp_path
         "notes.txt",
     ]
     assert (looked.found.seen, looked.found.skipped) == (1, 5)
-    assert watcher.progress == [(0, 4), (4, 4)], "an empty file is not even asked for"
+    assert watcher.counts == [(0, 4), (4, 4)], "an empty file is not even asked for"
 
 
 def test_without_a_picture_or_a_rendering_there_is_nothing_to_do(context, photos, tmp_path):
@@ -718,12 +718,10 @@ def test_the_command_keeps_and_says_what_it_kept(weights_file, photos, tmp_path)
     assert result.exit_code == 0
     path = result.stdout.strip()
     assert path.endswith("examples/examples.json")
-    assert re.search(
-        r"looked at 14 pictures; kept the strongest crops for (\d+) of \1 rendered features", result.stderr
-    )
+    assert re.search(r"scanned 14 pictures; kept crops for (\d+) of \1 rendered features", result.stderr)
     assert "the site does not show them" in result.stderr
     again = run("examples", photos, "--config", config, "--features", "2")
-    assert "nothing changed since" in again.stderr
+    assert "(up to date)" in again.stderr
     assert run("check", "--config", config, "--store", tmp_path / "store").exit_code == 0
     both = run("examples", photos, "--drawn", "--config", config)
     assert (both.exit_code, "exclude each other" in both.output) == (2, True)

@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from atlas.cli import app
+from atlas.cli.console import rendered_line
+from atlas.common.errors import RESUME
 from atlas.plan import config as configuration
 from atlas.site.check import check_site, check_store
 from atlas.store.clips import read_clip
@@ -80,14 +82,14 @@ def test_a_video_has_a_frame_for_each_neuron_in_order(config, tmp_path):
     assert (record.target, record.grid, record.fps, record.stride) == ("Mixed_5b[7]", (7, 7), 7, 1)
     wanted = [f"Mixed_5b[7, :{k}]" for k in range(1, 50)]
     assert [open_master(path)[1].target for path in frames(tmp_path / "store")] == wanted
-    assert "49 frames of a 7×7 grid, stride 1, 7 frames a second" in result.stderr
+    assert "49 frames of a 7×7 grid, stride 1, 7 frames per second" in result.stderr
     assert f"{record.files['video.mp4'].bytes:,} bytes" in result.stderr
-    assert re.search(r"\d\.\d\d seconds a frame", result.stderr)
+    assert re.search(r"\d\.\d\d seconds per frame", result.stderr)
     again = run("raster", "Mixed_5b[7]", "--config", config, "--batch-size", "4", "--threads", "1")
     assert again.stdout == result.stdout
-    assert "rendered 0, 49 were fresh" in again.stderr
-    assert "(was fresh)" in again.stderr
-    assert "seconds a frame" not in again.stderr
+    assert rendered_line(0, 49) in again.stderr
+    assert "(up to date)" in again.stderr
+    assert "seconds per frame" not in again.stderr
 
 
 def test_frame_k_is_what_rendering_it_alone_gives_to_the_byte(config, tmp_path):
@@ -166,7 +168,7 @@ def test_build_makes_the_videos_and_shows_them(config, tmp_path):
     assert run("check", "--config", config).exit_code == 0
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     again = run("build", "--config", config)
-    assert again.stderr.count("(was fresh)") == 2
+    assert again.stderr.count("(up to date)") == 2
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == times
 
 
@@ -205,7 +207,7 @@ def test_frames_for_which_memory_ran_out_are_counted(config, monkeypatch):
     monkeypatch.setattr("atlas.render.renderer.Renderer.render", no_memory)
     result = run("raster", "Mixed_5b[7]", "--config", config, "--stride", "4")
     assert result.exit_code == 1
-    assert "no video yet, since 4 of its 4 frames are missing" in result.stderr
+    assert "no video yet: 4 of 4 frames are missing" in result.stderr
     assert result.stdout == ""
 
 
@@ -236,7 +238,7 @@ def test_a_broken_off_video_goes_on_at_the_frame_where_it_stopped(config, tmp_pa
     assert kills
     result = run(*arguments)
     assert result.exit_code == 0
-    assert f"rendered {49 - len(known)}, {len(known)} were fresh" in result.stderr
+    assert rendered_line(49 - len(known), len(known)) in result.stderr
     assert known.items() <= {path: path.stat().st_mtime_ns for path in frames(store)}.items()
     assert check_store(store) == []
 
@@ -255,9 +257,9 @@ def test_a_stop_while_the_files_are_written_leaves_nothing_that_looks_fresh(conf
     monkeypatch.setattr(clips, "write_atomically", stop)
     result = run(*arguments)
     assert result.exit_code == 130
-    assert "goes on from there" in result.output
+    assert RESUME in result.output
     monkeypatch.setattr(clips, "write_atomically", whole)
     result = run(*arguments)
-    assert "rendered 0, 4 were fresh" in result.stderr
-    assert "(was fresh)" not in result.stderr
+    assert rendered_line(0, 4) in result.stderr
+    assert "(up to date)" not in result.stderr
     assert check_store(tmp_path / "store") == []

@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]  # [size, size, 3]
 class Watcher(Protocol):
     """What is told how a scan goes."""
 
-    def scans(self, done: int, total: int) -> None:
+    def progress(self, task: str, done: int, total: int) -> None:
         """Called before the first picture and after every batch."""
 
     def skips(self, why: str) -> None:
@@ -102,7 +102,7 @@ def scan_pictures(
     numbers = {sha256: number for number, sha256 in enumerate(sorted(source.hashes))}
     top = {layer: TopK.empty(len(features), kept) for layer, features in wanted.items()}
     done = seen = 0
-    watcher.scans(0, len(numbers))
+    watcher.progress("scanning pictures", 0, len(numbers))
     for asked, found in _batches(source, size, rows, watcher):
         if found:
             maps = network.activations(stacked(list(found.values()), rows).to(network.device), wanted.keys())
@@ -111,7 +111,7 @@ def scan_pictures(
                 part = maps[layer][: len(found), list(features)]  # [B, F, rows, cols]
                 top[layer] = top[layer].merged(part, ranks)
         done, seen = done + asked, seen + len(found)
-        watcher.scans(done, len(numbers))
+        watcher.progress("scanning pictures", done, len(numbers))
     return Scan(top, seen)
 
 

@@ -1,0 +1,103 @@
+"""Commands that print something and change nothing: layers, plan, bench."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from atlas.cli import options as opt
+from atlas.cli.app import command
+from atlas.cli.console import plan_table, space_line
+from atlas.cli.options import Choice, Source
+from atlas.cli.settings import read_settings, with_photos
+from atlas.inception import layers as network
+from atlas.store.forecast import forecast
+from atlas.studies import all_jobs
+from atlas.studies.dead.settings import Settings as DeadSettings
+
+ARTICLE_SIZE = (299, 299)
+
+
+@command("layers")
+def layers_command(
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+) -> None:
+    """Print the 16 layers: region, number of features, grid, and work per step at 299 px."""
+    rows: list[dict[str, Any]] = [
+        {
+            "layer": layer.name,
+            "region": layer.region,
+            "features": layer.features,
+            "grid": list(network.grid(layer.name, ARTICLE_SIZE)),
+            "gflop_per_step": round(network.step_flops(layer.name, ARTICLE_SIZE) / 1e9, 2),
+        }
+        for layer in network.LAYERS
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("layer", "region", box=None, pad_edge=False)
+    for heading in ("features", "grid", "GFLOP per step"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        grid = "{}×{}".format(*row["grid"])
+        table.add_row(row["layer"], row["region"], f"{row['features']:,}", grid, f"{row['gflop_per_step']:.2f}")
+    Console().print(table)
+
+
+@command("plan")
+def plan_command(source: Source, choice: Choice, precision: opt.Precision = "auto") -> None:
+    """Print what a build would render: counts, work, disk space, and what is up to date.
+
+    With --precision, only renderings in that precision count as up to date.
+    """
+    settings = with_photos(read_settings(source, choice))
+    ahead = forecast(all_jobs(settings), settings, None if precision == "auto" else precision)
+    typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
+    Console().print(plan_table(ahead))
+    typer.echo(space_line(ahead, settings.store))
+    if settings.study(DeadSettings).features:
+        typer.echo("not counted: features that turn out to have no gradient, or not to be raised, are rendered again")
+
+
+@command("bench")
+def bench_command(
+    layers: opt.Layers = None,
+    size: Annotated[
+        int, typer.Option("--size", metavar="PIXELS", min=network.MIN_SIZE, help="Size of the images.")
+    ] = ARTICLE_SIZE[0],
+    batch_sizes: Annotated[
+        str, typer.Option("--batch-size", metavar="auto|N,N", help="Batch sizes to measure, separated by commas.")
+    ] = "auto",
+    repeats: Annotated[
+        int, typer.Option("--repeats", metavar="N", min=1, help="Repetitions of each measurement; the median counts.")
+    ] = 5,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    threads: opt.Threads = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", parser=opt.given_path, help="Write the results to this file as JSON, too."
+        ),
+    ] = None,
+) -> None:
+    """Measure how fast this machine renders: the time of a step for each layer, and its share of the peak speed."""
+    from atlas.pipeline import make_renderer
+    from atlas.render.bench import Options, run
+    from atlas.runs import RunOptions
+    from atlas.store.files import write_atomically
+
+    settings = read_settings(Source(weights="demo"), Choice(layers))
+    rows = [opt.read_batch_size(text) for text in batch_sizes.split(",")]
+    options = Options(settings.layers, size, tuple(number for number in rows if number), repeats)
+    renderer = make_renderer(settings, RunOptions(device, precision, threads=threads))
+    with Console(stderr=True).status("measuring") as status:
+        report = run(renderer, options, lambda timing: status.update(f"measured {timing.layer}"))
+    typer.echo(f"{report.table()}\n\n{report.summary()}")
+    if out:
+        write_atomically(out, (json.dumps(asdict(report), indent=1) + "\n").encode())
