@@ -101,7 +101,7 @@ def test_hostile_words_stay_words_in_the_index(tmp_path: Path) -> None:
 def test_ranges_are_what_the_command_line_takes() -> None:
     numbers = [0, 1, 2, 5, 7, 8]
     assert ranges(numbers) == "0-2,5,7-8"
-    assert list(parse_features(ranges(numbers), "here").of("Mixed_6b")) == numbers
+    assert list(parse_features(ranges(numbers)).of("Mixed_6b")) == numbers
     assert ranges([]) == ""
 
 

@@ -60,8 +60,6 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, shown: Sequence[Shown], menti
             sentence=sentence,
             alt=_alt(feature),  # of the picture that is shown first
             octaves=octave_rows(feature.job, record),
-            branch=words.branch_of(name, number),
-            field=words.field_of(name, number),
             way=path_words(name, number),  # from the layer before
             block=draw_block(name, number),
             stages=stages_of(feature),  # None: the store keeps none

@@ -13,9 +13,7 @@ from atlas.studies.dead.rescues import rescue_recipe, rescues
 from atlas.studies.dead.settings import Settings
 
 CARD = StudyCard(
-    "dead",
-    "Features without a gradient",
-    "Some pictures stay grey, since their gradient is 0. How many do?",
+    "dead", "Features without a gradient", "Some pictures stay grey, since their gradient is 0. How many do?"
 )
 LINKS_A_LAYER = 16  # to features without a gradient
 

@@ -26,9 +26,7 @@ from atlas.studies.neurons.result import NEURONS, NeuronChange
 from atlas.studies.neurons.settings import Settings
 
 CARD = StudyCard(
-    "neurons",
-    "Single neurons",
-    "Where a neuron sits is where its picture changes: features, their rows and neurons.",
+    "neurons", "Single neurons", "Where a neuron sits is where its picture changes: features, their rows and neurons."
 )
 UNRAISED = {"no_gradient": ": no gradient", "not_raised": ": not raised", "failed": ": failed"}
 NO_GRADIENT = (
@@ -88,7 +86,6 @@ def _shot(atlas: Atlas, job: Job) -> Shot:
 
 def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange | None, around: Around) -> Page:
     term, (row, col) = rendering.job.target.terms[0], _position(rendering)
-    assert term.feature is not None  # the configuration lists neurons of features
     is_still = rendering.status == "no_gradient"  # of which the usual words speak of all neurons of a feature
     target, page = str(rendering.job.target), feature_page(term.layer, term.feature)
     return make_page(
@@ -102,14 +99,10 @@ def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange
         last=f"{row}, {col}",
         rendering=rendering,
         feature=Link(f"{term.layer} {term.feature}", page),
-        row=row,
-        col=col,
         grid=layers.grid(term.layer, rendering.job.recipe.first_size),
         sentence=NO_GRADIENT if is_still else words.status_sentence(rendering.status, rendering.record),
         overlay=_overlay(rendering, change),
         change=change,
-        branch=words.branch_of(term.layer, term.feature),
-        field=words.field_of(term.layer, term.feature),
         again=again_of(rendering, atlas.weights_option),
         around=around,
     )

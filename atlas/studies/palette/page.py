@@ -16,9 +16,7 @@ from atlas.studies.palette.result import Palette, PaletteFeature, Slopes, palett
 from atlas.studies.palette.settings import LAYER, Settings
 
 CARD = StudyCard(
-    "palette",
-    "The palette",
-    "The colours of the first layer, and whether three signs of each kernel predict them.",
+    "palette", "The palette", "The colours of the first layer, and whether three signs of each kernel predict them."
 )
 BAR = 12  # width of the bar of dominant colours, in the units of its drawing
 

@@ -30,6 +30,11 @@ class Video:
         """Where its files lie in the site: in its feature's folder."""
         return f"{self.clip.layer}/{self.clip.feature}"
 
+    @property
+    def poster(self) -> str | None:
+        """Path of its poster in the site."""
+        return f"{self.folder}/{POSTER}" if self.record else None
+
 
 def videos(atlas: Atlas) -> tuple[Video, ...]:
     """The videos of the configuration, in its order; call it by `atlas.once`."""
@@ -39,18 +44,13 @@ def videos(atlas: Atlas) -> tuple[Video, ...]:
 
 def video_pages(atlas: Atlas) -> Iterator[Page]:
     """The page that lists the videos, if the atlas has any."""
-    cards = video_cards(atlas)
-    if not cards:
+    found = atlas.once(videos)
+    if not found:
         return
-    features = ", ".join(f"{card['layer']} {card['number']}" for card in cards)
+    features = ", ".join(f"{video.clip.layer} {video.clip.feature}" for video in found)
     description = f"Videos of InceptionV3’s neurons in reading order, each scrubbed on its own grid: {features}."
     title = "Neurons in reading order"
-    yield make_page(VIDEOS, "studies/raster.html", title, description, last="Videos", cards=cards)
-
-
-def video_cards(atlas: Atlas) -> list[dict[str, object]]:
-    """All planned videos, in the configuration's order."""
-    return [_video_card(video) for video in atlas.once(videos)]
+    yield make_page(VIDEOS, "studies/raster.html", title, description, last="Videos", videos=found)
 
 
 def players(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
@@ -72,22 +72,6 @@ def video_files(atlas: Atlas) -> Iterator[FileCopy]:
             yield FileCopy(f"{video.folder}/{RECORD}", folder / RECORD)
 
 
-def _video_card(video: Video) -> dict[str, object]:
-    """A video in a list."""
-    clip, record = video.clip, video.record
-    rows, cols = clip.grid
-    return {
-        "page": f"{video.folder}/{HOME}",  # of its feature
-        "layer": clip.layer,
-        "number": clip.feature,
-        "grid": f"{rows} × {cols}",
-        "frames": len(clip.frames),
-        "stride": clip.stride,
-        "poster": f"{video.folder}/{POSTER}" if record else None,  # None: pending
-        "size": record.video_size[::-1] if record else (1, 1),  # (width, height) of the poster
-    }
-
-
 def _player(video: Video, record: ClipRecord, weights_option: str) -> dict[str, object]:
     """A video of neurons in reading order, to be scrubbed on its own grid; places are in the video's pixels."""
     clip = video.clip
@@ -107,7 +91,7 @@ def _player(video: Video, record: ClipRecord, weights_option: str) -> dict[str, 
     return {
         "facts": facts,
         "video": f"{video.folder}/{VIDEO}",
-        "poster": f"{video.folder}/{POSTER}",
+        "poster": video.poster,
         "json": f"{video.folder}/{RECORD}",
         "sheet": Picture(f"{video.folder}/{SHEET}", f"{video.folder}/{SHEET_JPEG}", *record.sheet_size[::-1]),
         "bytes": record.files[VIDEO].bytes,
@@ -122,7 +106,7 @@ def _player(video: Video, record: ClipRecord, weights_option: str) -> dict[str, 
 PAGE = StudyPage(
     pages=video_pages,
     section=Section("studies/raster_section.html", players, shows_renderings=True, script="raster.js"),
-    home=("studies/raster_home.html", video_cards),
+    home=("studies/raster_home.html", lambda atlas: atlas.once(videos)),
     recipes=lambda config: (clip.recipe for clip in config_clips(config)),
     files=video_files,
 )
