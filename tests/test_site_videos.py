@@ -152,7 +152,7 @@ def test_a_spoilt_record_is_found_in_the_store(config: Config) -> None:
     path = clip_folder(config.store, WEIGHTS, config_clips(config)[0]) / "clip.json"
     path.write_bytes(b"{}")
     (fault,) = check_store(config.store)
-    assert fault.startswith(f"{path}: not of format 1")
+    assert fault.startswith(f"{path}: not a record that this version reads")
 
 
 def test_links_to_posters_and_to_neurons_are_checked(config: Config) -> None:

@@ -106,7 +106,7 @@ def test_a_damaged_picture_stops_no_other(tmp_path):
     results = list(make_all([Work(COPIES, partial(draw_master, missing)), work(Plain(9))], 2))
     assert isinstance(results[0], Spoilt)
     assert results[0].file == missing
-    assert "cannot be read" in results[0].why
+    assert "no such file" in results[0].why
     assert len(results[1]) == 1
 
 
