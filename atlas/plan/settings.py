@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, PlainValidator, Strict, TypeAdapter, ValidationError, ValidationInfo, WrapValidator
+from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic_core import ErrorDetails, core_schema
 
 from atlas.common.errors import ConfigError, did_you_mean, shorten
@@ -94,7 +95,7 @@ def _read_positive_number(value: object) -> float:
     return number
 
 
-def _read_pair(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> tuple[float, float]:
+def _read_pair(value: object, handler: Handler) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ConfigError("must be two numbers [first, last]")
     first, last = handler(value)
@@ -175,7 +176,7 @@ def _read_one_size_recipe(value: object, info: Info) -> str:
     return name
 
 
-def _read_strings(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> tuple[Any, ...]:
+def _read_strings(value: object, handler: Handler) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigError("must be a list of strings, in quotes")
     return tuple(dict.fromkeys(handler(value)))
@@ -228,7 +229,7 @@ class Reader:
         self._context = context
         self._faults: list[str] = []
 
-    def table(self, kind: type[T], value: object, place: Place, base: Mapping[str, object] | None = None) -> T | None:
+    def table(self, kind: type[T], value: object, place: Place, base: Mapping[str, object]) -> T | None:
         """Read a table.
 
         Args:
@@ -243,7 +244,7 @@ class Reader:
         if not isinstance(value, dict):
             self.fail(place, f"must be a table, [{_path(place)}]", value)
             return None
-        found: T | None = self._read(kind, {**(base or {}), **value}, place)
+        found: T | None = self._read(kind, {**base, **value}, place)
         return found
 
     def option(self, kind: type[Table], key: str, option: str, value: object) -> Any:
@@ -258,9 +259,9 @@ class Reader:
             why: in words.
             value: to show; None: leave it out.
         """
-        is_option = str(place[0]).startswith("--")
-        where = f"{place[0]} " if is_option else f"{_path(place)} = "
-        self._faults.append(f"{where.strip(' =')}: {why}" if value is None else f"{where}{_show(value)}: {why}")
+        where, sign = (str(place[0]), " ") if str(place[0]).startswith("--") else (_path(place), " = ")
+        shown = "" if value is None else sign + _show(value)
+        self._faults.append(f"{where}{shown}: {why}")
 
     def finish(self) -> None:
         """Raise what was wrong.
@@ -286,9 +287,9 @@ class Reader:
             return None
 
 
-def values_of(table: object) -> dict[str, Any]:
-    """The fields of a dataclass and their values."""
-    return {field.name: getattr(table, field.name) for field in fields(table)}  # type: ignore[arg-type]
+def values_of(kind: Any, table: Any) -> dict[str, Any]:
+    """The keys of a kind of table and their values in one of that kind; empty if there is none."""
+    return {field.name: getattr(table, field.name) for field in fields(kind)} if table else {}
 
 
 @cache
