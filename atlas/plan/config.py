@@ -204,7 +204,7 @@ def override(
     if recipe is not None:
         read["recipe_is_chosen"] = True
     if weights is not None:
-        read = {"weights": weights, "weights_input": None, **read}  # what a file says is of its own weights
+        read = {"weights": weights, "weights_input": None, **read}  # a file's weights_input is that of its own weights
     config = replace(config, **read, store=store or config.store, site=site or config.site)
     if layer_names is not None or features is not None:
         _check_features(reader, config, "--layers" if features is None else "--features")
@@ -244,7 +244,7 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
     recipes.update({**(base.recipes if base else {}), **_read_recipes(reader, given["recipes"])})
     base_atlas = values_of(AtlasTable, base)
     if isinstance(given["atlas"], dict) and "weights" in given["atlas"]:
-        base_atlas.pop("weights_input", None)  # it is said of the base's weights
+        base_atlas.pop("weights_input", None)  # which is that of the base's weights
     atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), base_atlas)
     features = reader.table(FeaturesTable, given["features"], ("features",), values_of(FeaturesTable, base))
     studies = {

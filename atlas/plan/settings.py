@@ -117,10 +117,10 @@ def _read_title(value: object) -> str:
 
 
 def read_path(value: object, folder: Path) -> Path:
-    """A path as a person writes it in a configuration: relative to a folder, and ~ is the home.
+    """A path as it is written in a configuration: relative to a folder, and ~ is the home.
 
     Raises:
-        ConfigError: no path, longer than file systems take, or in the home of a user who is not here.
+        ConfigError: empty, longer than file systems take, or in the home of an unknown user.
     """
     text = read_text(value)
     if not text or "\0" in text:
@@ -191,7 +191,7 @@ PositivePair = Annotated[tuple[_PositiveNumber, _PositiveNumber], WrapValidator(
 FolderPath = Annotated[Path, PlainValidator(_read_folder)]
 RecipeName = Annotated[str, PlainValidator(_read_recipe)]
 OneSizeRecipe = Annotated[str, PlainValidator(_read_one_size_recipe)]  # a place in the map is one in the picture
-EachOnce = WrapValidator(_read_strings)  # marks a list of what is written as strings, in which each counts once
+EachOnce = WrapValidator(_read_strings)  # marks a list of strings in which each counts once
 Targets = Annotated[tuple[Annotated[Target, PlainValidator(read_target)], ...], EachOnce]
 FeatureTargets = Annotated[tuple[Annotated[Target, PlainValidator(_read_feature)], ...], EachOnce]
 LayerName = Annotated[str, PlainValidator(_read_layer)]
@@ -216,7 +216,7 @@ class FeatureListSettings(StudySettings):
 
 
 class Reader:
-    """Reads the tables of one file, or options of the command line, and collects all that is wrong with them."""
+    """Reads the tables of one file, or options of the command line, and collects the errors."""
 
     def __init__(self, name: str, context: Context) -> None:
         """Begin.
@@ -239,7 +239,7 @@ class Reader:
             base: values of the keys that the table leaves out.
 
         Returns:
-            None if something is wrong with it.
+            None if a value is invalid.
         """
         if not isinstance(value, dict):
             self.fail(place, f"must be a table, [{_path(place)}]", value)
@@ -248,26 +248,26 @@ class Reader:
         return found
 
     def option(self, kind: type[Table], key: str, option: str, value: object) -> Any:
-        """Read an option of the command line as the value of a key of a table; None if it is wrong."""
+        """Read an option of the command line as the value of a key of a table; None if it is invalid."""
         return self._read(get_type_hints(kind, include_extras=True)[key], value, (option,))
 
     def fail(self, place: Place, why: str, value: object = None) -> None:
-        """Note what is wrong with a value.
+        """Note an invalid value.
 
         Args:
             place: its keys, or the option.
-            why: in words.
-            value: to show; None: leave it out.
+            why: the reason, which follows a colon.
+            value: as given; None: leave it out of the message.
         """
         where, sign = (str(place[0]), " ") if str(place[0]).startswith("--") else (_path(place), " = ")
         shown = "" if value is None else sign + _show(value)
         self._faults.append(f"{where}{shown}: {why}")
 
     def finish(self) -> None:
-        """Raise what was wrong.
+        """Raise an error if a value was invalid.
 
         Raises:
-            ConfigError: something was; a line for each.
+            ConfigError: lists the invalid values, a line for each.
         """
         shown, more = self._faults[:MOST_FAULTS], len(self._faults) - MOST_FAULTS
         shown += [f"and {more} more"] if more > 0 else []
@@ -307,7 +307,7 @@ _WHY = {
 
 
 def _why(error: ErrorDetails, kind: Any) -> str:
-    """What is wrong with a value, in words of ours."""
+    """Why a value is invalid, in the words of this program."""
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     if error["type"] == "unexpected_keyword_argument":
