@@ -123,7 +123,7 @@ USAGE = [
     (["render", "Mixed_6b[1]", "--device", "cpu", "--precision", "tf32"], "on cpu, allowed: auto, fp64, fp32, bf16"),
     (["render", "Mixed_6b[1]", "--shard", "0/3"], "write I/N"),
     (["render", "--config", "nowhere.toml"], "the presets are article, demo"),
-    (["plan", "--layers", "Mixed_5z"], '--layers "Mixed_5z": no such layer'),
+    (["plan", "--layers", "Mixed_5z"], '--layers "Mixed_5z": no layer is called'),
     (["plan", "--seed", "-1"], "--seed"),
     (["nonsense"], "nonsense"),
 ]

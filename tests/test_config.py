@@ -44,7 +44,7 @@ def test_article_preset_is_the_articles():
 def test_demo_preset_extends_the_article():
     config = load_config("demo")
     assert (config.weights, config.recipe, config.store) == ("demo", "quick", Path("renders/demo"))
-    assert [len(config.features.of(layer.name)) for layer in LAYERS] == [8] * 16
+    assert [len(config.count.of(layer.name)) for layer in LAYERS] == [8] * 16
     assert config.recipes["octaves"] == load_config("article").recipes["octaves"]
 
 
@@ -64,8 +64,8 @@ def test_a_file_changes_what_it_names_and_keeps_the_rest(load, tmp_path):
     assert (config.title, config.seed) == ("Mine", 999)
     assert config.weights == str(tmp_path / "own.pth")
     assert config.store == Path("renders")
-    assert config.features.of("Mixed_6b") == (0, 5, 6, 7, 654)
-    assert config.features.of("Conv2d_1a_3x3") == (0, 5, 6, 7)
+    assert config.count.of("Mixed_6b") == (0, 5, 6, 7, 654)
+    assert config.count.of("Conv2d_1a_3x3") == (0, 5, 6, 7)
 
 
 def test_paths_are_relative_to_the_file(load, tmp_path):
@@ -283,7 +283,7 @@ def test_flags_override():
         store=Path("s"),
     )
     assert config.layers == ("Mixed_6b", "Mixed_7c")
-    assert (config.features.of("Mixed_6b"), config.seed, config.store) == ((0, 1, 2), 7, Path("s"))
+    assert (config.count.of("Mixed_6b"), config.seed, config.store) == ((0, 1, 2), 7, Path("s"))
     assert config.base_url == "https://a.org/b/"
 
 

@@ -1,1 +1,1 @@
-"""What to make: layers, targets, recipes, configuration and jobs. Standard library only."""
+"""The plan of an atlas: configuration, recipes and jobs. No torch."""

@@ -11,7 +11,7 @@ from atlas.inception.targets import Prefix, Target, Term, feature_target
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 
-MOST_FRAMES = 400  # that a stride which nobody chose leaves
+MOST_FRAMES = 400  # of a video whose stride is not given
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ import codecs
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import PlainValidator, WrapValidator
-from pydantic_core import core_schema
+from pydantic import ValidatorFunctionWrapHandler as Handler
 
 from atlas.common.errors import ConfigError, did_you_mean, shorten
 from atlas.common.paths import PathError, is_there, read_file
@@ -37,8 +37,7 @@ from atlas.plan.settings import (
     values_of,
 )
 
-Preset = Literal["article", "demo"]
-PRESETS: tuple[Preset, ...] = get_args(Preset)
+PRESETS = ("article", "demo")
 BUILT_IN_WEIGHTS = ("imagenet", "demo")
 LARGEST_SEED = 2**63 - 1
 LARGEST_FILE = 2**20  # bytes; every feature of every layer named one by one takes a tenth
@@ -64,7 +63,7 @@ def _read_base_url(value: object) -> str:
     return text if text.endswith("/") or not text else text + "/"
 
 
-def _read_layers(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> tuple[str, ...]:
+def _read_layers(value: object, handler: Handler) -> tuple[str, ...]:
     if value == "all":
         return tuple(layer.name for layer in layers.LAYERS)
     if not value or not isinstance(value, list | tuple):
@@ -82,36 +81,33 @@ def _read_count(value: object) -> Features:
     return parse_features(",".join(map(str, value)) + ",")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AtlasTable(Table):
     """The table [atlas] of a configuration."""
 
     title: Title
     weights: Annotated[str, PlainValidator(_read_weights)]  # "imagenet", "demo" or the path of a file
-    weights_input: InputMap | None  # the map that they were trained with; None: as is known of them
+    weights_input: InputMap | None = None  # the map that they were trained with; None: as is known of them
     seed: Annotated[int, Whole(0, LARGEST_SEED)]
     store: FolderPath
     site: FolderPath
     base_url: Annotated[str, PlainValidator(_read_base_url)]  # of the published site, ends in "/"; "" if unknown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FeaturesTable(Table):
     """The table [features] of a configuration."""
 
-    layers: Annotated[tuple[LayerName, ...], WrapValidator(_read_layers)]
-    count: Annotated[Features, PlainValidator(_read_count)]
-    recipe: RecipeName
+    layers: Annotated[tuple[LayerName, ...], WrapValidator(_read_layers)]  # in the network's order
+    count: Annotated[Features, PlainValidator(_read_count)]  # which of each layer
+    recipe: RecipeName  # of the features
     only: Flag = False  # whether what studies show is left out
 
 
-@dataclass(frozen=True)
-class Config(AtlasTable):
-    """What an atlas is made of; every field is in the `article` preset, and files and options replace some."""
+@dataclass(frozen=True, kw_only=True)
+class Config(AtlasTable, FeaturesTable):
+    """What an atlas is made of: every key is in the `article` preset, and files and options replace some."""
 
-    layers: tuple[str, ...]  # in the network's order
-    features: Features
-    recipe: str  # of the features
     recipes: Mapping[str, Recipe]
     recipe_is_chosen: bool  # whether a file or option, and not the article's preset, named the recipe
     studies: Mapping[str, StudySettings]  # by table; what names a layer that is left out is left out too
@@ -140,7 +136,7 @@ class Config(AtlasTable):
         if layer not in self.layers:
             return ()
         named = {term.feature for term in self.terms if term.layer == layer and term.feature is not None}
-        return tuple(sorted({*self.features.of(layer), *named}))
+        return tuple(sorted({*self.count.of(layer), *named}))
 
     def get_recipe(self, name: str, where: str = "") -> Recipe:
         """A recipe by name.
@@ -196,24 +192,22 @@ def override(
     """
     reader = Reader("", Context(Path(), dict(config.recipes)))
     given = (
-        ("layers", FeaturesTable, "layers", "--layers", None if layer_names is None else _split(layer_names)),
-        ("features", FeaturesTable, "count", "--features", features),
-        ("recipe", FeaturesTable, "recipe", "--recipe", recipe),
-        ("weights_input", AtlasTable, "weights_input", "--weights-input", weights_input),
-        ("seed", AtlasTable, "seed", "--seed", seed),
-        ("base_url", AtlasTable, "base_url", "--base-url", base_url),
+        ("layers", "--layers", None if layer_names is None else _split(layer_names)),
+        ("count", "--features", features),
+        ("recipe", "--recipe", recipe),
+        ("weights_input", "--weights-input", weights_input),
+        ("seed", "--seed", seed),
+        ("base_url", "--base-url", base_url),
     )
-    read = {
-        field: reader.option(kind, key, option, value) for field, kind, key, option, value in given if value is not None
-    }
+    read = {key: reader.option(Config, key, option, value) for key, option, value in given if value is not None}
     reader.finish()
     if recipe is not None:
         read["recipe_is_chosen"] = True
     if weights is not None:
-        read = {"weights": weights, "weights_input": None, **read}  # what a file says is of its own weights
+        read = {"weights": weights, "weights_input": None, **read}  # a file's weights_input is that of its own weights
     config = replace(config, **read, store=store or config.store, site=site or config.site)
     if layer_names is not None or features is not None:
-        _check_features(reader, config.layers, config.features, "--layers" if features is None else "--features")
+        _check_features(reader, config, "--layers" if features is None else "--features")
     reader.finish()
     return config.only_features() if features_only else config
 
@@ -225,11 +219,11 @@ def article_recipes() -> Mapping[str, Recipe]:
 
 
 @cache
-def _load_preset(name: Preset, tables: tuple[tuple[str, type[StudySettings]], ...]) -> Config:
+def _load_preset(name: str, tables: tuple[tuple[str, type[StudySettings]], ...]) -> Config:
     return _extend(_read_preset(name), f"preset {name}", Path(), dict(tables), is_article=name == "article")
 
 
-def _read_preset(name: Preset) -> dict[str, Any]:
+def _read_preset(name: str) -> dict[str, Any]:
     return _read_toml(_FOLDER / f"{name}.toml", f"preset {name}")
 
 
@@ -237,60 +231,46 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
     """The configuration that a file makes of the preset that it extends."""
     recipes: dict[str, Recipe | None] = {}
     reader = Reader(name, Context(folder, recipes))
-    base = None if is_article else _load_preset(_read_extends(reader, data), tuple(tables.items()))
+    extended = data.get("extends", PRESETS[0])
+    if extended not in PRESETS:
+        reader.fail(("extends",), did_you_mean(str(extended), PRESETS), extended)
+        extended = PRESETS[0]
+    base = None if is_article else _load_preset(extended, tuple(tables.items()))
     given = {key: data.get(key, {}) for key in ("atlas", "features", "recipes", *tables)}
     known = ("extends", *given)
     for key in data:
         if key not in known:
             reader.fail((key,), f"no such key; {did_you_mean(key, known)}", data[key])
     recipes.update({**(base.recipes if base else {}), **_read_recipes(reader, given["recipes"])})
-    atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), _atlas_values(base, given["atlas"]))
-    features = reader.table(FeaturesTable, given["features"], ("features",), _features_values(base))
+    base_atlas = values_of(AtlasTable, base)
+    if isinstance(given["atlas"], dict) and "weights" in given["atlas"]:
+        base_atlas.pop("weights_input", None)  # which is that of the base's weights
+    atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), base_atlas)
+    features = reader.table(FeaturesTable, given["features"], ("features",), values_of(FeaturesTable, base))
     studies = {
-        table: reader.table(kind, given[table], (table,), values_of(base.studies[table]) if base else None)
+        table: reader.table(kind, given[table], (table,), values_of(kind, base and base.studies[table]))
         for table, kind in tables.items()
     }
     if features:
-        _check_features(reader, features.layers, features.count, "features", "count")
+        _check_features(reader, features, "features", "count")
     reader.finish()
     assert atlas
     assert features
     config = Config(
-        **values_of(atlas),
-        layers=features.layers,
-        features=features.count,
-        recipe=features.recipe,
+        **values_of(AtlasTable, atlas),
+        **values_of(FeaturesTable, features),
         recipes=MappingProxyType(_known(recipes)),
         recipe_is_chosen=base is not None and ("recipe" in given["features"] or base.recipe_is_chosen),
         studies=MappingProxyType({table: settings for table, settings in studies.items() if settings}),
     )
-    return config.only_features() if features.only else config
+    return config.only_features() if config.only else config
 
 
-def _read_extends(reader: Reader, data: dict[str, Any]) -> Preset:
-    name = data.get("extends", "article")
-    if name not in PRESETS:
-        reader.fail(("extends",), did_you_mean(str(name), PRESETS), name)
-    return "demo" if name == "demo" else "article"
-
-
-def _atlas_values(base: Config | None, given: Any) -> dict[str, object]:
-    """What [atlas] need not say: the base's values; but what that says of its weights is of these alone."""
-    if base is None:
-        return {"weights_input": None}
-    values = {field.name: getattr(base, field.name) for field in fields(AtlasTable)}
-    return {**values, "weights_input": None} if isinstance(given, dict) and "weights" in given else values
-
-
-def _features_values(base: Config | None) -> dict[str, object]:
-    return {"layers": base.layers, "count": base.features, "recipe": base.recipe} if base else {}
-
-
-def _check_features(reader: Reader, names: tuple[str, ...], features: Features, *place: str) -> None:
+def _check_features(reader: Reader, table: FeaturesTable, *place: str) -> None:
     """Refuse a feature that none of the layers has; one that some layers lack is left out there."""
-    widest = max(map(layers.get_layer, names), key=lambda layer: layer.features)
-    if features.last_named >= widest.features:
-        why = f"no layer here has a feature {features.last_named}; the widest, {widest.name}, has"
+    widest = max(map(layers.get_layer, table.layers), key=lambda layer: layer.features)
+    if table.count.last_named >= widest.features:
+        why = f"no layer here has a feature {table.count.last_named}; the widest, {widest.name}, has"
         reader.fail(place, f"{why} 0 to {widest.features - 1}")
 
 

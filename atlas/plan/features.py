@@ -12,7 +12,7 @@ _RANGE = re.compile(r"([0-9]{1,6})(?:\s*-\s*([0-9]{1,6}))?")
 
 @dataclass(frozen=True)
 class Features:
-    """A choice of features that is asked of each layer; a layer that lacks some gives those it has."""
+    """A choice of features, the same for each layer; those that a layer lacks are left out."""
 
     first: int | None = None  # the first so many; None with no ranges: all
     ranges: tuple[tuple[int, int], ...] = ()  # (first, last), both included

@@ -1,4 +1,4 @@
-"""What is to be rendered, in which order and at what cost: `Config` → jobs → batches → rounds."""
+"""The plan: which renderings, in which order and at what cost: `Config` → jobs → batches → rounds."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +23,10 @@ _BATCH_SIZES = {  # measured
     "cpu": {"entry-convolutions": 2, "early-mixed": 4, "middle-mixed": 4, "late-mixed": 4},
     "mps": {"entry-convolutions": 4, "early-mixed": 8, "middle-mixed": 8, "late-mixed": 8},
 }
-# On CUDA also by the least bytes that a card has in all. Computed until somebody measures: a row at 380 px takes up to
+# On CUDA by the memory of the card as well: the least bytes in all. Computed, not measured: a row at 380 px takes up to
 # 54, 83, 114 and 122 MB in the four regions (float32: what autograd keeps, and twice the largest map for gradients). A
-# card has room for four times a batch, beside 0.7 GB for weights and CUDA itself: torch keeps the memory of a plain
-# step, and that of recorded steps of three sizes. More memory gives no more rows: `make atlas` renders 16 features of a
+# card holds four times a batch, beside 0.7 GB for weights and CUDA itself: torch keeps the memory of a plain
+# step, and that of CUDA graphs of three sizes. More memory gives no more rows: `make atlas` renders 16 features of a
 # layer, and in batches of 32 they would be twice the work.
 _CUDA_BATCH_SIZES = (
     (15 * 10**9, {"entry-convolutions": 16, "early-mixed": 16, "middle-mixed": 16, "late-mixed": 16}),  # sold as 16 GB
@@ -108,7 +108,7 @@ class Job:
 
     @property
     def site_bytes(self) -> int:
-        """Expected room in the site; frames enter it as a part of their video alone."""
+        """Expected bytes in the site; a frame is there only as a part of its video."""
         is_frame = any(isinstance(term.position, Prefix) for term in self.target.terms)
         return SITE_BYTES_PER_FRAME if is_frame else SITE_BYTES_PER_PICTURE
 
@@ -183,7 +183,7 @@ def fitted_sizes(jobs: Iterable[Job], device: str, memory: int | None = None) ->
     """Batch sizes for a few jobs, so that nothing is rendered as padding: full batches, and one of the rest.
 
     Args:
-        jobs: all that are asked for, up to date or not: an interruption must not change the size of a batch.
+        jobs: all of the command, up to date or not: an interruption must not change the size of a batch.
         device: kind of device.
         memory: bytes of the GPU in all; None: unknown.
 
@@ -207,7 +207,7 @@ def rounds(
 
     Returns:
         Two rounds of batches: the first batch of each recipe, layer and image size; and the others, those of one kind
-        together, since what is prepared for one serves the next. A batch needs the same branches of the deepest
+        together, since each uses what was prepared for the one before. A batch needs the same branches of the deepest
         layer, so that no other need run. Photographs are few and may be large, so that each has a batch of its own
         unless `size` says otherwise.
     """
@@ -229,7 +229,7 @@ def shard(jobs: Sequence[Job], index: int, count: int) -> tuple[Job, ...]:
     """The part of a plan that one of several machines renders; the parts are disjoint and cost about the same.
 
     Args:
-        jobs: the whole plan, the same on every machine, fresh ones included.
+        jobs: the whole plan, the same on every machine, with what is up to date.
         index: which part, 1 ≤ index ≤ count.
         count: number of machines.
     """

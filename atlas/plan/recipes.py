@@ -91,7 +91,7 @@ class Recipe(Table):
 
     @property
     def is_sharp(self) -> bool:
-        """Whether nothing is blurred, so that what is one pixel wide stays."""
+        """Whether no octave blurs, so that details of one pixel stay."""
         return all(octave.sigma is None for octave in self.octaves)
 
     @property

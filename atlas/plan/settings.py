@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, PlainValidator, Strict, TypeAdapter, ValidationError, ValidationInfo, WrapValidator
+from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic_core import ErrorDetails, core_schema
 
 from atlas.common.errors import ConfigError, did_you_mean, shorten
@@ -94,7 +95,7 @@ def _read_positive_number(value: object) -> float:
     return number
 
 
-def _read_pair(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> tuple[float, float]:
+def _read_pair(value: object, handler: Handler) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ConfigError("must be two numbers [first, last]")
     first, last = handler(value)
@@ -116,10 +117,10 @@ def _read_title(value: object) -> str:
 
 
 def read_path(value: object, folder: Path) -> Path:
-    """A path as a person writes it in a configuration: relative to a folder, and ~ is the home.
+    """A path as it is written in a configuration: relative to a folder, and ~ is the home.
 
     Raises:
-        ConfigError: no path, longer than file systems take, or in the home of a user who is not here.
+        ConfigError: empty, longer than file systems take, or in the home of an unknown user.
     """
     text = read_text(value)
     if not text or "\0" in text:
@@ -175,7 +176,7 @@ def _read_one_size_recipe(value: object, info: Info) -> str:
     return name
 
 
-def _read_strings(value: object, handler: core_schema.ValidatorFunctionWrapHandler) -> tuple[Any, ...]:
+def _read_strings(value: object, handler: Handler) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise ConfigError("must be a list of strings, in quotes")
     return tuple(dict.fromkeys(handler(value)))
@@ -190,7 +191,7 @@ PositivePair = Annotated[tuple[_PositiveNumber, _PositiveNumber], WrapValidator(
 FolderPath = Annotated[Path, PlainValidator(_read_folder)]
 RecipeName = Annotated[str, PlainValidator(_read_recipe)]
 OneSizeRecipe = Annotated[str, PlainValidator(_read_one_size_recipe)]  # a place in the map is one in the picture
-EachOnce = WrapValidator(_read_strings)  # marks a list of what is written as strings, in which each counts once
+EachOnce = WrapValidator(_read_strings)  # marks a list of strings in which each counts once
 Targets = Annotated[tuple[Annotated[Target, PlainValidator(read_target)], ...], EachOnce]
 FeatureTargets = Annotated[tuple[Annotated[Target, PlainValidator(_read_feature)], ...], EachOnce]
 LayerName = Annotated[str, PlainValidator(_read_layer)]
@@ -215,7 +216,7 @@ class FeatureListSettings(StudySettings):
 
 
 class Reader:
-    """Reads the tables of one file, or options of the command line, and collects all that is wrong with them."""
+    """Reads the tables of one file, or options of the command line, and collects the errors."""
 
     def __init__(self, name: str, context: Context) -> None:
         """Begin.
@@ -228,7 +229,7 @@ class Reader:
         self._context = context
         self._faults: list[str] = []
 
-    def table(self, kind: type[T], value: object, place: Place, base: Mapping[str, object] | None = None) -> T | None:
+    def table(self, kind: type[T], value: object, place: Place, base: Mapping[str, object]) -> T | None:
         """Read a table.
 
         Args:
@@ -238,35 +239,35 @@ class Reader:
             base: values of the keys that the table leaves out.
 
         Returns:
-            None if something is wrong with it.
+            None if a value is invalid.
         """
         if not isinstance(value, dict):
             self.fail(place, f"must be a table, [{_path(place)}]", value)
             return None
-        found: T | None = self._read(kind, {**(base or {}), **value}, place)
+        found: T | None = self._read(kind, {**base, **value}, place)
         return found
 
     def option(self, kind: type[Table], key: str, option: str, value: object) -> Any:
-        """Read an option of the command line as the value of a key of a table; None if it is wrong."""
+        """Read an option of the command line as the value of a key of a table; None if it is invalid."""
         return self._read(get_type_hints(kind, include_extras=True)[key], value, (option,))
 
     def fail(self, place: Place, why: str, value: object = None) -> None:
-        """Note what is wrong with a value.
+        """Note an invalid value.
 
         Args:
             place: its keys, or the option.
-            why: in words.
-            value: to show; None: leave it out.
+            why: the reason, which follows a colon.
+            value: as given; None: leave it out of the message.
         """
-        is_option = str(place[0]).startswith("--")
-        where = f"{place[0]} " if is_option else f"{_path(place)} = "
-        self._faults.append(f"{where.strip(' =')}: {why}" if value is None else f"{where}{_show(value)}: {why}")
+        where, sign = (str(place[0]), " ") if str(place[0]).startswith("--") else (_path(place), " = ")
+        shown = "" if value is None else sign + _show(value)
+        self._faults.append(f"{where}{shown}: {why}")
 
     def finish(self) -> None:
-        """Raise what was wrong.
+        """Raise an error if a value was invalid.
 
         Raises:
-            ConfigError: something was; a line for each.
+            ConfigError: lists the invalid values, a line for each.
         """
         shown, more = self._faults[:MOST_FAULTS], len(self._faults) - MOST_FAULTS
         shown += [f"and {more} more"] if more > 0 else []
@@ -286,9 +287,9 @@ class Reader:
             return None
 
 
-def values_of(table: object) -> dict[str, Any]:
-    """The fields of a dataclass and their values."""
-    return {field.name: getattr(table, field.name) for field in fields(table)}  # type: ignore[arg-type]
+def values_of(kind: Any, table: Any) -> dict[str, Any]:
+    """The keys of a kind of table and their values in one of that kind; empty if there is none."""
+    return {field.name: getattr(table, field.name) for field in fields(kind)} if table else {}
 
 
 @cache
@@ -306,7 +307,7 @@ _WHY = {
 
 
 def _why(error: ErrorDetails, kind: Any) -> str:
-    """What is wrong with a value, in words of ours."""
+    """Why a value is invalid, in the words of this program."""
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     if error["type"] == "unexpected_keyword_argument":

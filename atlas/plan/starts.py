@@ -40,7 +40,7 @@ def shorten(photo_id: str) -> str:
     return photo_id[:8] + photo_id[64:]
 
 
-DRAWN: Literal["drawn"] = "drawn"  # says a configuration instead of a path: what the project draws itself
+DRAWN: Literal["drawn"] = "drawn"  # in a configuration, instead of a path: the pictures that ship with the project
 DRAWN_PHOTO = Photo("6e9cff2fed4a06aa2ec3e436dd20bdb162d9214b855c4741bbc8a25ff271b23b", (460, 690))  # by its script
 
 
@@ -49,7 +49,7 @@ class StartPhoto:
     """A photograph that a configuration names."""
 
     file: Path | None  # None: the picture that ships with the project
-    photo: Photo | None  # what it is; None until somebody looks at the file
+    photo: Photo | None  # which one; None until its file is read
 
     @property
     def given(self) -> str:

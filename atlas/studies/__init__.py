@@ -1,17 +1,17 @@
 """The registry of studies: what an atlas shows beside its features, one package for each question.
 
-A study is a package with those of these modules that it needs, each with the name that the registry looks for:
+A study is a package with those of these modules that it needs:
 
 | module | name | what it is |
 |---|---|---|
-| `settings.py` | `Settings` | its table in a configuration, a frozen dataclass |
-| `jobs.py` | `jobs(config)` | the renderings that it asks for |
+| `settings.py` | `Settings` | its table in a configuration: frozen, every field with a default or in a preset |
+| `jobs.py` | `jobs(config)` | its renderings |
 | `result.py` | | its results, frozen dataclasses with a file in the store |
 | `measure.py` | `measurements(config)` | how results are measured; it alone may import torch and `atlas.render` |
 | `page.py` | `PAGE` | its pages, and its section on the pages of features |
 
 Its template is `templates/studies/<name>.html` and its test `tests/studies/test_<name>.py`. To add a study, add such a
-package and its name to `STUDIES`. Modules are imported when they are asked for, so that a site is built without torch.
+package and its name to `STUDIES`. Modules are imported when they are needed, so that a site is built without torch.
 """
 
 from dataclasses import dataclass
@@ -80,9 +80,9 @@ def load_config(name: str = "article") -> Config:
 
 
 def jobs(config: Config, *, is_frames: bool = False) -> tuple[Job, ...]:
-    """The renderings that studies ask for, each once: those that pages show one by one, or the frames of videos."""
-    asked = (study.find("jobs", "jobs") for study in STUDIES if study.is_frames == is_frames)
-    return tuple(dict.fromkeys(job for ask in asked if ask for job in ask(config)))
+    """The renderings of studies, each once: those that pages show one by one, or the frames of videos."""
+    found = (study.find("jobs", "jobs") for study in STUDIES if study.is_frames == is_frames)
+    return tuple(dict.fromkeys(job for jobs_of in found if jobs_of for job in jobs_of(config)))
 
 
 def all_jobs(config: Config) -> tuple[Job, ...]:

@@ -28,13 +28,13 @@ def _read_folder(value: object, info: Info) -> Path | str | None:
 def _read_title(value: object) -> str:
     title = read_text(value)
     if not title.strip():
-        raise ConfigError("must say in words where the pictures come from")
+        raise ConfigError("must not be empty: say in words where the pictures come from")
     return title
 
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """A folder of pictures from which crops are taken, and what the site says of them."""
+    """A folder of pictures from which crops are taken, and whether the site shows them."""
 
     # "drawn": the pictures that the project draws; None: no pictures.
     folder: Annotated[Path | Literal["drawn"] | None, PlainValidator(_read_folder)]
