@@ -23,14 +23,8 @@ from atlas.render.model import Network
 from atlas.render.numerics import hardware_of
 from atlas.render.renderer import Renderer
 
-_FEW, _MANY = (
-    4,
-    10,
-)  # steps of two descents; the six between them are measured, in a CUDA graph where rendering uses one
-_GPU_SECONDS, _MOST_STEPS = (
-    0.15,
-    400,
-)  # on a GPU more steps are measured, to fill this time: six take a few milliseconds
+_FEW, _MANY = 4, 10  # steps of two descents; the six between them are measured, in a CUDA graph as in rendering
+_GPU_SECONDS, _MOST_STEPS = 0.15, 400  # on a GPU more steps are measured, for so long: six take milliseconds
 _CUDA_LAUNCHES = 20  # of a kernel in one timing of the peak
 
 
