@@ -1,4 +1,4 @@
-"""Reading what lies at a path, without waiting for a pipe, and without reading more than a bound."""
+"""Reading files by their paths: pipes are not waited for, and no more than a bound is read."""
 
 import errno
 import os

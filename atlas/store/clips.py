@@ -21,7 +21,7 @@ from atlas.store.weights_ids import file_sha256
 RECORD = "clip.json"
 VIDEO = "video.mp4"
 POSTER = "poster.jpg"  # the last frame
-SHEET = "sheet.avif"  # all frames, as the cells lie
+SHEET = "sheet.avif"  # all frames, each at its cell
 SHEET_JPEG = "sheet.jpg"
 FILES = (VIDEO, POSTER, SHEET, SHEET_JPEG)
 
