@@ -60,7 +60,7 @@ def cpu_quota(read: Callable[[Path], str | None]) -> float | None:
     Returns:
         The least quota of its group and of the groups around it; None without a limit, or without control groups.
     """
-    quotas = list[float | None]()
+    quotas: list[float | None] = []
     for line in (read(Path("/proc/self/cgroup")) or "").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "cpu" not in controllers.split(","):
