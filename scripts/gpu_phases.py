@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from atlas.common.cores import count_cores
+from atlas.common.paths import file_sha256
 from atlas.demo.quantised import SCALE, restore
 from atlas.inception import layers, targets
 from atlas.inception.targets import Target
@@ -47,7 +48,7 @@ from atlas.render.outcomes import Report, keep_attempts
 from atlas.render.renderer import Renderer, no_photos
 from atlas.render.weights import Weights, load_weights
 from atlas.store.records import Numerics, WeightsId
-from atlas.store.weights_ids import file_sha256, weights_name
+from atlas.store.weights_ids import LARGEST_WEIGHTS, weights_name
 from atlas.studies import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,7 +91,7 @@ class Setting:
             safetensors = importlib.import_module("safetensors.torch")
             tensors = safetensors.load_file(path)
             if any(name.endswith(SCALE) for name in tensors):
-                sha256 = file_sha256(path)
+                sha256 = file_sha256(path, LARGEST_WEIGHTS)
                 return Weights(WeightsId(weights_name(self.source), sha256, "weights of 8 bits"), restore(tensors))
         return load_weights(self.source)
 

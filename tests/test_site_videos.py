@@ -145,7 +145,7 @@ def test_a_spoilt_video_is_found_in_site_and_store(config: Config, change, words
         path.write_bytes(change(path.read_bytes()))
     assert any(f"Mixed_5b/3/video.mp4: {words}" in fault for fault in check_site(config.site).faults)
     (fault,) = check_store(config.store)
-    assert "video.mp4: not what was written; encode the video again" in fault
+    assert "video.mp4: missing, or not what was written; encode the video again" in fault
 
 
 def test_a_spoilt_record_is_found_in_the_store(config: Config) -> None:

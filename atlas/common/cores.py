@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def cpu_quota(read: Callable[[Path], str | None]) -> float | None:
     Returns:
         The least quota of its group and of the groups around it; None without a limit, or without control groups.
     """
-    quotas = list[float | None]()
+    quotas: list[float | None] = []
     for line in (read(Path("/proc/self/cgroup")) or "").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "cpu" not in controllers.split(","):
@@ -80,7 +80,7 @@ def _quota(folder: Path, read: Callable[[Path], str | None]) -> float | None:
     return int(found[1]) / int(found[2]) if found else None
 
 
-def shorten_spin(environment: dict[str, str] | os._Environ[str]) -> None:
+def shorten_spin(environment: MutableMapping[str, str]) -> None:
     """Let waiting threads of OpenMP sleep soon; call it before torch is imported.
 
     By default they wait in a busy loop, which takes CPU time from other processes: beside another busy process a step

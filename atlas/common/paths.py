@@ -1,12 +1,13 @@
-"""Reading what lies at a path, without waiting for a pipe, and without reading more than a bound."""
+"""Reading files by their paths: pipes are not waited for, and no more than a bound is read."""
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 
 class PathError(OSError):
@@ -64,7 +65,7 @@ def check_file(path: Path, most: int) -> None:
 
 
 @_in_words("no such file")
-def open_file(path: Path, most: int) -> IO[bytes]:
+def open_file(path: Path, most: int) -> BufferedReader:
     """Open a regular file for reading. Arguments and errors: see `check_file`."""
     check_file(path, most)
     return open(path, "rb")
@@ -78,6 +79,13 @@ def read_file(path: Path, most: int) -> bytes:
     if len(data) > most:  # files under /proc say that they have 0 bytes
         raise PathError(errno.EFBIG, f"cannot be read: larger than {most:,} bytes")
     return data
+
+
+@_in_words("no such file")
+def file_sha256(path: Path, most: int) -> str:
+    """The SHA-256 of a regular file. Arguments and errors: see `check_file`."""
+    with open_file(path, most) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @_in_words("no such folder")

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from atlas.common import log
-from atlas.common.errors import StoreError, WeightsError
-from atlas.common.paths import is_there
+from atlas.common.errors import WeightsError
+from atlas.common.paths import PathError, file_sha256, is_there
 from atlas.demo.quantised import restore
 from atlas.inception.layers import convolutions
 from atlas.render.weight_files import read_state_dict
 from atlas.store.records import DEMO_SHA256, WeightsId
-from atlas.store.weights_ids import LARGEST_WEIGHTS, file_sha256, weights_name, weights_sha256
+from atlas.store.weights_ids import LARGEST_WEIGHTS, weights_name, weights_sha256
 
 IMAGENET_NOTE = "torchvision's Inception_V3_Weights.IMAGENET1K_V1, trained on ImageNet"
 DEMO_NOTE = (
@@ -88,9 +88,9 @@ def load_demo_file() -> dict[str, Tensor]:
         WeightsError: the file is missing, cut off or altered.
     """
     try:
-        found = file_sha256(DEMO_FILE)
-    except StoreError as error:
-        raise WeightsError(f"the demo weights are missing: {error}; install the package again") from None
+        found = file_sha256(DEMO_FILE, LARGEST_WEIGHTS)
+    except PathError as error:
+        raise WeightsError(f"the demo weights are missing: {DEMO_FILE}: {error}; install the package again") from None
     if found != DEMO_SHA256:
         raise WeightsError(
             f"{DEMO_FILE}: cut off or altered: its SHA-256 is {found}, not {DEMO_SHA256}; install the package again"
@@ -125,7 +125,7 @@ def _imagenet() -> Weights:
         raise WeightsError(
             f"{file}: not the file that torchvision published: {error}; delete it and try again"
         ) from None
-    return Weights(WeightsId("imagenet", file_sha256(file), IMAGENET_NOTE), _checked(tensors, str(file)))
+    return Weights(WeightsId("imagenet", weights_sha256(file), IMAGENET_NOTE), _checked(tensors, str(file)))
 
 
 def _file(file: Path) -> Weights:

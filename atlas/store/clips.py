@@ -10,18 +10,17 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta
 
 from atlas.common.errors import StoreError
-from atlas.common.paths import read_file
+from atlas.common.paths import PathError, file_sha256, read_file
 from atlas.inception.targets import feature_target
 from atlas.plan.clips import Clip
 from atlas.store.files import MOST_JSON, walk, write_atomically
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import Count, WeightsId, read_json
-from atlas.store.weights_ids import file_sha256
 
 RECORD = "clip.json"
 VIDEO = "video.mp4"
 POSTER = "poster.jpg"  # the last frame
-SHEET = "sheet.avif"  # all frames, as the cells lie
+SHEET = "sheet.avif"  # all frames, each at its cell
 SHEET_JPEG = "sheet.jpg"
 FILES = (VIDEO, POSTER, SHEET, SHEET_JPEG)
 
@@ -150,10 +149,12 @@ def clip_faults(folder: Path, record: ClipRecord) -> Iterator[str]:
     """One line for each file that is not what was written."""
     for name, note in record.files.items():
         path = folder / name
-        if not path.is_file():
-            yield f"{path}: missing; encode the video again, with atlas raster or atlas build"
-        elif path.stat().st_size != note.bytes or file_sha256(path) != note.sha256:
-            yield f"{path}: not what was written; encode the video again, with atlas raster or atlas build"
+        try:
+            is_same = file_sha256(path, note.bytes) == note.sha256
+        except PathError:
+            is_same = False
+        if not is_same:
+            yield f"{path}: missing, or not what was written; encode the video again, with atlas raster or atlas build"
 
 
 def list_clips(store: Path) -> Iterator[Path]:

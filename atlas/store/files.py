@@ -154,7 +154,9 @@ def walk(folder: Path, *, through_links: bool = True, skip_unreadable: bool = Fa
             why = f"cannot be read: {error.strerror}; allow this user to read it"
             raise StoreError(f"{error.filename}: {why}") from None
 
-    found, seen, starts = list[Path](), set[tuple[int, int]](), [folder]
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    starts = [folder]
     for start in starts:
         for here, folders, files in os.walk(start, onerror=refuse):
             parent = Path(here)

@@ -82,7 +82,7 @@ def open_master(path: Path) -> tuple[Image.Image, Record]:
     """
     record = read_record(path)
     with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
-        if image.size != (record.width, record.height):  # before memory is taken for a size that somebody made up
+        if image.size != (record.width, record.height):  # before memory is allocated for a size that may be made up
             raise StoreError(f"{path}: its size is not that of its record, so it was edited; {_REMEDY}")
         if max(image.size) > LARGEST_SIZE:
             raise StoreError(f"{path}: larger than the {LARGEST_SIZE} px that are rendered; {_REMEDY}")

@@ -89,11 +89,11 @@ def identify_photo(store: Path, named: StartPhoto, say: Say) -> Photo:
 
 
 def read_photo(file: Path, say: Say = log.notice) -> tuple[Photo, Image.Image]:
-    """Read a photograph of a person's file: what it is, and its pixels as a store keeps them, upright and in RGB.
+    """Read a photograph from the user's file, with its pixels as a store would keep them: upright, in RGB.
 
     Args:
-        file: of any kind that is read.
-        say: told in a line if it is too large and so made smaller.
+        file: a picture file of any supported kind.
+        say: called with a line if the photograph is resized.
 
     Raises:
         ConfigError: the file is missing, no picture, or damaged.
@@ -186,10 +186,10 @@ def _is_settled(path: Path, is_here: bool) -> bool:
 
 
 def _open_file(file: Path, photo: Photo) -> Image.Image:
-    data = read_bytes(file)
-    if sha256_of(data) != photo.sha256:
+    found, picture = read_photo(file, say=lambda _: None)
+    if found.sha256 != photo.sha256:
         raise ConfigError(f"{file}: has changed since the run began; run the same command again")
-    return _reduce(decode(data, file).picture)
+    return picture
 
 
 def _decode(file: Path, data: bytes, say: Say) -> tuple[Photo, Image.Image]:

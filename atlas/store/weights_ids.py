@@ -1,6 +1,5 @@
 """Identities of weights: their names, hashes and folders in a store, and which of them a user means. Without torch."""
 
-import hashlib
 import json
 import re
 from contextlib import suppress
@@ -8,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from atlas.common.errors import ConfigError, StoreError, WeightsError
-from atlas.common.paths import PathError, check_file, is_folder, is_there, read_file
+from atlas.common.paths import PathError, file_sha256, is_folder, is_there, read_file
 from atlas.plan.config import BUILT_IN_WEIGHTS
 from atlas.plan.recipes import InputMap
 from atlas.store.files import MOST_JSON, write_if_changed
@@ -121,22 +120,6 @@ def weights_sha256(file: Path) -> str:
         WeightsError: it cannot be read, or is too large.
     """
     try:
-        check_file(file, LARGEST_WEIGHTS)
-        return file_sha256(file)
+        return file_sha256(file, LARGEST_WEIGHTS)
     except PathError as error:
         raise WeightsError(f"weights {file}: {error}; allowed: imagenet, demo, or a file that exists") from None
-    except StoreError as error:
-        raise WeightsError(f"weights {error}") from None
-
-
-def file_sha256(file: Path) -> str:
-    """The SHA-256 of a file.
-
-    Raises:
-        StoreError: it cannot be read.
-    """
-    try:
-        with open(file, "rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise StoreError(f"{file}: cannot be read: {error.strerror}") from None

@@ -16,7 +16,6 @@ from atlas.common.errors import AtlasError, ConfigError
 from atlas.demo.pictures import CLASSES, draw_class
 from atlas.plan.starts import DRAWN
 from atlas.store.picture_files import HEAD, LARGEST_FILE, decode, read_bytes, sha256_of, unsupported_kind
-from atlas.store.weights_ids import file_sha256
 from atlas.studies.examples.settings import Settings
 
 DRAWN_EACH = 2  # pictures of each class
@@ -100,8 +99,7 @@ def walk_folder(folder: Path, on_skip: Skip) -> PictureSource:
         try:
             if why := trouble or _unsupported_kind(path):
                 raise ConfigError(f"{path}: {why}")
-            paths.check_file(path, LARGEST_FILE)
-            files.setdefault(file_sha256(path), path)
+            files.setdefault(paths.file_sha256(path, LARGEST_FILE), path)
         except (AtlasError, paths.PathError) as error:
             unread += 1
             on_skip(f"{path}: {error}" if isinstance(error, paths.PathError) else str(error))
