@@ -26,7 +26,7 @@ _BATCH_SIZES = {  # measured
 # On CUDA also by the least bytes that a card has in all. Computed until somebody measures: a row at 380 px takes up to
 # 54, 83, 114 and 122 MB in the four regions (float32: what autograd keeps, and twice the largest map for gradients). A
 # card has room for four times a batch, beside 0.7 GB for weights and CUDA itself: torch keeps the memory of a plain
-# step, and that of recorded steps of three sizes. More memory gives no more rows: `make atlas` renders 16 features of a
+# step, and that of CUDA graphs of three sizes. More memory gives no more rows: `make atlas` renders 16 features of a
 # layer, and in batches of 32 they would be twice the work.
 _CUDA_BATCH_SIZES = (
     (15 * 10**9, {"entry-convolutions": 16, "early-mixed": 16, "middle-mixed": 16, "late-mixed": 16}),  # sold as 16 GB
