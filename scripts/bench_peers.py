@@ -35,7 +35,7 @@ from atlas.render.weights import Weights, expected_shapes
 from atlas.store.records import WeightsId
 
 SIZE = 299
-FEW = {"cuda": 4}  # steps of the shorter of two runs, 1 elsewhere; on a GPU as many as are recorded
+FEW = {"cuda": 4}  # steps of the shorter of two runs, 1 elsewhere; on a GPU as many as are captured
 POOLS = {"Conv2d_3b_1x1": "maxpool1", "Mixed_5b": "maxpool2"}  # torchvision's names, before these layers
 
 

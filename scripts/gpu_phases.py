@@ -294,7 +294,7 @@ def gpu_tests(setting: Setting) -> Iterator[Found]:
 
 
 def same_bytes(setting: Setting) -> Iterator[Found]:
-    """A picture made twice, beside other neighbours, and by recorded steps against plain ones."""
+    """A picture made twice, beside other neighbours, and by CUDA graphs against plain steps."""
     differ = []
     names = ("Mixed_5b",) if setting.small else ("Conv2d_2b_3x3", "Mixed_5d", "Mixed_6b", "Mixed_7a")
     for precision in setting.fast if setting.is_cuda else ("fp32",):
@@ -422,7 +422,7 @@ def whole_way(setting: Setting) -> Iterator[Found]:
             first, second, _ = run.render(batches)
             yield {"layers": [{"layer": layer, "rows": rows, "first": first, "second": second, "flops": jobs[0].flops}]}
         profile = cProfile.Profile()
-        profile.runcall(run.render, batches[1:])  # of the last layer, whose steps are recorded already
+        profile.runcall(run.render, batches[1:])  # of the last layer, whose steps are captured already
         yield {"profile": hottest(profile, 12)}
         if setting.is_cuda:
             yield {"busy": {layer: gpu_share(run, batches[1])}}

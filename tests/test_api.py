@@ -33,10 +33,11 @@ def test_the_lines_of_readme_run(tmp_path, monkeypatch):
     assert names["rendering"].record.status == "ok"
 
 
-@pytest.mark.parametrize("order", ["from atlas import render", "import atlas.render.model; from atlas import render"])
-def test_render_is_a_function_whatever_was_imported_before(order):
+@pytest.mark.parametrize("before", ["import atlas", "import atlas.render.model"])
+def test_render_can_be_called_whatever_was_imported_before(before):
     lines = f"""
-{order}
+{before}
+from atlas import render
 from atlas import render as again
 for one in (render, again):
     try:

@@ -1,7 +1,7 @@
-"""Recorded steps: the same bits as plain ones, recorded once for batches of one form, and never trusted unseen.
+"""CUDA graphs of steps: the same bits as plain ones, captured once for batches of one form, and never trusted unseen.
 
-The recordings of these tests call the step again, as a CUDA graph would launch its kernels again: what is tested is
-that a replay reads and writes nothing but the tensors that were recorded.
+The graphs of these tests call the step again, as a CUDA graph would launch its kernels again: what is tested is
+that a replay reads and writes nothing but the tensors that were captured.
 """
 
 from contextlib import contextmanager, nullcontext
@@ -15,14 +15,14 @@ from atlas.render.cuda_graphs import MOST, CaptureRefusedError, CudaGraphs, cuda
 from atlas.render.descent import descend, start_noise
 
 
-class Recording:
+class CountingCapture:
     """A capture that counts."""
 
     def __init__(self):
-        self.recorded = self.replayed = 0
+        self.captured = self.replayed = 0
 
     def __call__(self, body):
-        self.recorded += 1
+        self.captured += 1
 
         def replay():
             self.replayed += 1
@@ -32,8 +32,8 @@ class Recording:
 
 
 @pytest.fixture
-def recording():
-    return Recording()
+def capture():
+    return CountingCapture()
 
 
 def made_by(network, recipe, texts, graphs=None):
@@ -53,19 +53,19 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.parametrize("name", ["octaves", "raw", "quick", "raster"])
-def test_a_recorded_descent_has_the_bits_of_a_plain_one(name, network32, recipes, recording):
+def test_a_captured_descent_has_the_bits_of_a_plain_one(name, network32, recipes, capture):
     recipe = recipes[name].scaled(75, 6)
     batches = [["Mixed_5b[3]", "Mixed_5b[9]"], ["Mixed_5b[60]", "Mixed_5b[4]"]]
-    graphs = CudaGraphs(recording)
+    graphs = CudaGraphs(capture)
     for texts in batches:
         assert_equal(made_by(network32, recipe, texts, graphs), made_by(network32, recipe, texts))
-    assert recording.recorded == len(recipe.octaves)  # once for both batches
-    assert recording.replayed == len(recipe.octaves) * (2 * 6 + 1)
+    assert capture.captured == len(recipe.octaves)  # once for both batches
+    assert capture.replayed == len(recipe.octaves) * (2 * 6 + 1)
 
 
-def test_positions_and_failures_are_inputs_and_state(network32, recipes, recording):
+def test_positions_and_failures_are_inputs_and_state(network32, recipes, capture):
     recipe = recipes["raster"].scaled(75, 5)
-    graphs = CudaGraphs(recording)
+    graphs = CudaGraphs(capture)
     for texts in (["Mixed_5b[3, :5]", "Mixed_5b[3, 2, 2]"], ["Mixed_5b[3, :9]", "Mixed_5b[3, 1, :]"]):
         assert_equal(made_by(network32, recipe, texts, graphs), made_by(network32, recipe, texts))
     wild = type(recipe)("wild", tuple(type(o)(o.size, 6, (1e38, 1e38), o.sigma) for o in recipe.octaves))
@@ -74,32 +74,32 @@ def test_positions_and_failures_are_inputs_and_state(network32, recipes, recordi
     assert_equal(failed, made_by(network32, wild, ["Mixed_5b[3]"]))
 
 
-def test_octaves_whose_steps_differ_are_not_recorded(network32, recipes, recording):
+def test_octaves_whose_steps_differ_are_not_captured(network32, recipes, capture):
     recipe = recipes["smooth"].scaled(96, 5)
     start = torch.stack([start_noise(999, recipe.first_size)])
     wanted = [targets.parse("Mixed_5b[3]")]
-    found = descend(network32, wanted, recipe, start, seed=999, graphs=CudaGraphs(recording))
+    found = descend(network32, wanted, recipe, start, seed=999, graphs=CudaGraphs(capture))
     assert_equal(found, descend(network32, wanted, recipe, start, seed=999))
-    assert recording.recorded == 0
+    assert capture.captured == 0
 
 
-def test_no_more_recordings_are_kept_than_a_few(network32, recipes, recording):
+def test_no_more_graphs_are_kept_than_a_few(network32, recipes, capture):
     recipe = recipes["raw"].scaled(75, 4)
-    graphs = CudaGraphs(recording)
+    graphs = CudaGraphs(capture)
     layers = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"]
     for layer in [*layers, layers[-1], layers[0]]:
         made_by(network32, recipe, [f"{layer}[1]"], graphs)
-    assert recording.recorded == (MOST + 2) * len(recipe.octaves)
+    assert capture.captured == (MOST + 2) * len(recipe.octaves)
 
 
-def test_a_recording_that_differs_is_not_used(network32, recipes):
+def test_a_graph_that_differs_is_not_used(network32, recipes):
     recipe = recipes["raw"].scaled(75, 5)
     with pytest.warns(UserWarning, match="gives another result"):
         found = made_by(network32, recipe, ["Mixed_5b[3]"], CudaGraphs(lambda body: lambda: None))
     assert_equal(found, made_by(network32, recipe, ["Mixed_5b[3]"]))
 
 
-def test_a_step_that_cannot_be_recorded_is_done_plainly(network32, recipes):
+def test_a_step_that_cannot_be_captured_is_done_plainly(network32, recipes):
     def refuse(body):
         raise CaptureRefusedError("operation not permitted when stream is capturing")
 

@@ -312,7 +312,7 @@ def test_what_libraries_say_when_memory_runs_out(words):
     assert not may_be_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"))
 
 
-def test_recordings_give_way_before_a_batch_is_halved(renderer, monkeypatch):
+def test_graphs_give_way_before_a_batch_is_halved(renderer, monkeypatch):
     """So that the size of a batch, on which bytes depend, does not depend on what ran before."""
     held, asked, make = [1], [], renderer._render
 

@@ -37,7 +37,7 @@ def test_memory_that_runs_out_inside_a_capture_is_told_as_such(device):
 @pytest.mark.parametrize(
     "text", ["Conv2d_2b_3x3[5]", "Mixed_5d[70]", "Mixed_6a[500, :9]", "Mixed_6b[3] + Mixed_5b[1]", "Mixed_7a[:]"]
 )
-def test_every_kind_of_step_is_recorded_and_has_the_bits_of_a_plain_one(text, precision, device, weights, recipes):
+def test_every_kind_of_step_is_captured_and_has_the_bits_of_a_plain_one(text, precision, device, weights, recipes):
     numerics = resolve_numerics(device, precision, None)
     network = Network(weights, device, torch.bfloat16 if precision == "bf16" else torch.float32)
     recipe = recipes["raster"].scaled(128, 8)
@@ -84,7 +84,7 @@ def test_a_step_that_waits_for_the_host_is_refused_and_the_device_is_sound(devic
     assert (values * 2).sum().item() > 0
 
 
-def test_after_a_refusal_other_steps_are_recorded(device):
+def test_after_a_refusal_other_steps_are_captured(device):
     capture, values = cuda_capture(device), torch.zeros((), device=device)
     with pytest.raises(CaptureRefusedError):
         capture(lambda: values.item())

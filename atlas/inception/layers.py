@@ -156,12 +156,17 @@ def grid(name: str, size: Size) -> Size:
     Returns:
         (rows, cols) of the feature map; every branch of a block has the same.
     """
-    for layer in LAYERS[: depth(name) + 1]:
-        if layer.before:
-            size = _shrink(size, layer.before)
-        for op in layer.branches[0].ops:
-            size = _shrink(size, op)
-    return size
+    layer = get_layer(name)
+    maps = _entering(layer, size)
+    for op in layer.branches[0].ops:
+        maps = _shrink(maps, op)
+    return maps
+
+
+def _entering(layer: Layer, size: Size) -> Size:
+    """(rows, cols) of the maps that enter a layer's branches, for an image of (height, width) pixels."""
+    maps = grid(layer_before(layer.name).name, size) if depth(layer.name) else size
+    return _shrink(maps, layer.before) if layer.before else maps
 
 
 @dataclass(frozen=True)
@@ -240,17 +245,9 @@ def _multiplications(layer: Layer, size: Size, branches: Iterable[Branch], *, is
 
 
 @cache
-def _below(name: str, size: Size) -> tuple[int, Size]:
-    """Multiply-adds of all layers before one, and (rows, cols) of the maps that enter its branches."""
-    total = 0
-    for layer in LAYERS[: depth(name)]:
-        if layer.before:
-            size = _shrink(size, layer.before)
-        total += _multiplications(layer, size, layer.branches)
-        for op in layer.branches[0].ops:
-            size = _shrink(size, op)
-    before = get_layer(name).before
-    return total, _shrink(size, before) if before else size
+def _multiplications_below(name: str, size: Size) -> int:
+    """Multiply-adds of all layers before one."""
+    return sum(_multiplications(layer, _entering(layer, size), layer.branches) for layer in LAYERS[: depth(name)])
 
 
 @cache
@@ -268,8 +265,8 @@ def step_flops(name: str, size: Size, feature: int | None = None) -> int:
     if feature is not None:
         layer, branch = source(name, feature)
         branches = (branch,)
-    total, entering = _below(layer.name, size)
-    return 4 * (total + _multiplications(layer, entering, branches, is_whole=feature is None))
+    last = _multiplications(layer, _entering(layer, size), branches, is_whole=feature is None)
+    return 4 * (_multiplications_below(layer.name, size) + last)
 
 
 def convolutions() -> Iterator[tuple[str, Conv, int]]:

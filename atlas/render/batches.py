@@ -59,7 +59,7 @@ class Executor(Protocol):
         """Load weights.
 
         Args:
-            weights: what to look into.
+            weights: of the network.
             open_photo: gives the photographs that jobs start from.
 
         Returns:

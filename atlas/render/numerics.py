@@ -33,7 +33,7 @@ class Hardware:
 
 
 def hardware_of(device: torch.device) -> Hardware:
-    """Look at a device of this machine."""
+    """Find out what a device of this machine is."""
     if device.type == "cpu":
         return Hardware(torch.backends.cpu.get_cpu_capability())
     if device.type == "mps":

@@ -4,7 +4,7 @@ Row b of a batch has its own target. A mask over the feature map says which neur
 neuron and a raster prefix are the same code; rows without a term add nothing to any other row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -108,11 +108,7 @@ def losses(objective: Objective, activations: Mapping[str, Tensor], metric: Metr
     Raises:
         ValueError: there is no such metric.
     """
-    total = _zeros(objective)
-    for group in objective.groups:
-        gap = constant - _pick(group, activations)  # [B, F, rows, cols]
-        total = _add(total, group, group.coefficients * _distance(gap, group, metric))
-    return total
+    return _sum(objective, activations, lambda group, maps: _distance(constant - maps, group, metric))
 
 
 def scores(objective: Objective, activations: Mapping[str, Tensor]) -> Tensor:
@@ -125,13 +121,7 @@ def scores(objective: Objective, activations: Mapping[str, Tensor]) -> Tensor:
     Returns:
         [B], the sum over a row's terms of coefficient · mean.
     """
-    total = _zeros(objective)
-    for group in objective.groups:
-        picked = _pick(group, activations)
-        neurons = _of_rows(group, group.masks.sum((1, 2, 3))) * picked.shape[1]
-        mean = _of_rows(group, (group.masks * picked).sum((1, 2, 3))) / neurons
-        total = _add(total, group, group.coefficients * mean)
-    return total
+    return _sum(objective, activations, _mean)
 
 
 def position_mask(position: Position, grid: Size) -> Tensor:
@@ -191,6 +181,12 @@ def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:
     return maps.to(group.masks.dtype)
 
 
+def _mean(group: TermGroup, maps: Tensor) -> Tensor:
+    """[B, F, rows, cols] -> [n]."""
+    neurons = _of_rows(group, group.masks.sum((1, 2, 3))) * maps.shape[1]
+    return _of_rows(group, (group.masks * maps).sum((1, 2, 3))) / neurons
+
+
 def _distance(gap: Tensor, group: TermGroup, metric: Metric) -> Tensor:
     """[B, F, rows, cols] -> [n]; rows without a term go before the root, whose slope at 0 is infinite."""
     match metric:
@@ -209,11 +205,13 @@ def _of_rows(group: TermGroup, values: Tensor) -> Tensor:
     return values if group.rows is None else values[group.rows]
 
 
-def _add(total: Tensor, group: TermGroup, values: Tensor) -> Tensor:
-    """Add a term's values [n] to those of its rows in [B]."""
-    return total + values if group.rows is None else total.index_add(0, group.rows, values)
-
-
-def _zeros(objective: Objective) -> Tensor:
+def _sum(
+    objective: Objective, activations: Mapping[str, Tensor], measure: Callable[[TermGroup, Tensor], Tensor]
+) -> Tensor:
+    """Sum over each row's terms of coefficient · measure, [B]; `measure` takes [B, F, rows, cols] to [n]."""
     masks = objective.groups[0].masks
-    return torch.zeros(objective.batch_size, device=masks.device, dtype=masks.dtype)
+    total = torch.zeros(objective.batch_size, device=masks.device, dtype=masks.dtype)
+    for group in objective.groups:
+        values = group.coefficients * measure(group, _pick(group, activations))
+        total = total + values if group.rows is None else total.index_add(0, group.rows, values)
+    return total

@@ -65,17 +65,17 @@ class Report:
 def split_fresh(
     jobs: Iterable[Job], weights: WeightsId, precision: str, store: Path, *, force: bool = False
 ) -> tuple[list[Outcome], list[Job]]:
-    """Look for masters that are already there and fresh.
+    """Find the masters that are already there and up to date.
 
     Args:
         jobs: what is wanted.
-        weights: the hash decides what is fresh.
+        weights: their hash decides what is up to date.
         precision: as does this, resolved.
         store: folder of masters.
-        force: take nothing for fresh.
+        force: take none for up to date.
 
     Returns:
-        Outcomes of the fresh jobs, and the jobs that are left to render.
+        Outcomes of jobs that are up to date, and the jobs that are left to render.
     """
 
     def look(job: Job) -> Outcome:

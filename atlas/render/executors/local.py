@@ -1,5 +1,6 @@
 """This machine as executor: batches → attempts on one device, one batch after the other."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -11,12 +12,12 @@ from atlas.render.weights import Weights
 from atlas.store.records import Numerics
 
 
+@dataclass(frozen=True)
 class LocalExecutor:
     """Renders on a device of this machine, one batch after the other, in their order."""
 
-    def __init__(self, device: torch.device, numerics: Numerics) -> None:
-        self.device = device
-        self.numerics = numerics
+    device: torch.device
+    numerics: Numerics
 
     @property
     def device_name(self) -> str:

@@ -14,7 +14,9 @@ FEWEST_RECIPES = 2
 
 def _check_recipes(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) < FEWEST_RECIPES:
-        raise ConfigError("must name at least two: raw descent first, and last the one that the others are compared with")
+        raise ConfigError(
+            "must name at least two: raw descent first, and last the one that the others are compared with"
+        )
     return names
 
 
