@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from atlas import studies
 from atlas.cli.console import site_lines
 from atlas.common.errors import ConfigError, StoreError
 from atlas.inception import layers
@@ -22,9 +23,9 @@ from atlas.plan.recipes import Octave, Recipe
 from atlas.site import build, templates, words
 from atlas.site.build import SiteReport, build_site
 from atlas.site.check import check_site
+from atlas.site.copies import CopySettings
 from atlas.site.models import Link, Page
-from atlas.site.pages.network import PlainBody
-from atlas.site.pictures import CopySettings, Encoded
+from atlas.site.pictures import Encoded
 from atlas.site.templates import NO_BREAK, Facts, Templates
 from atlas.store import files
 from atlas.store.masters import master_path
@@ -53,7 +54,7 @@ def files_of(site: Path) -> dict[str, bytes]:
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, SiteReport]:
     config = small(tmp_path_factory.mktemp("atlas"))
     fill(config, statuses=("ok", "ok", "no_gradient", None, "failed", "ok"))
-    return config, build_site(config, WEIGHTS)
+    return config, build_site(config, WEIGHTS, studies.pages())
 
 
 def text(config: Config, path: str) -> str:
@@ -168,7 +169,7 @@ def test_the_record_beside_a_page_is_the_masters(built: tuple[Config, SiteReport
 def test_a_rebuild_writes_nothing_and_encodes_nothing(built: tuple[Config, SiteReport]) -> None:
     config, report = built
     times = {path: path.stat().st_mtime_ns for path in config.site.rglob("*")}
-    again = build_site(config, WEIGHTS)
+    again = build_site(config, WEIGHTS, studies.pages())
     assert again == replace(report, encoded=0)
     assert {path: path.stat().st_mtime_ns for path in config.site.rglob("*")} == times
 
@@ -186,23 +187,23 @@ def test_a_page_is_filled_in_again_only_if_something_of_it_changed(
 
     monkeypatch.setattr(Templates, "page", watched)
     before = files_of(config.site)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert filled == []
     page = config.site / "Mixed_5c/1/index.html"
     page.write_bytes(page.read_bytes()[:-1])
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert filled == ["Mixed_5c/1/index.html"]
     assert files_of(config.site) == before
     filled.clear()
-    build_site(replace(config, title="Another"), WEIGHTS)
+    build_site(replace(config, title="Another"), WEIGHTS, studies.pages())
     assert len(filled) == sum(path.endswith(".html") for path in before)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert files_of(config.site) == before
 
 
 def test_the_digest_of_a_page_knows_templates_code_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = Facts("Atlas", "", WEIGHTS, "demo", (Link("Home", "index.html"),), None)
-    page = Page("a/index.html", "feature.html", "Title", "", (), PlainBody(load_config().recipes["raw"]))
+    page = Page("a/index.html", "feature.html", "Title", "", (), {"recipe": load_config().recipes["raw"]})
     folder = tmp_path / "templates"
     folder.mkdir()
 
@@ -212,7 +213,7 @@ def test_the_digest_of_a_page_knows_templates_code_and_model(tmp_path: Path, mon
 
     own = digest(page)
     assert digest(page) == own
-    others = [digest(replace(page, body=PlainBody(load_config().recipes["octaves"])))]
+    others = [digest(replace(page, body={"recipe": load_config().recipes["octaves"]}))]
     others += [digest(replace(page, template="layer.html")), digest(page, replace(facts, base_url="https://a.b/"))]
     monkeypatch.setattr(templates, "templates_folder", lambda: folder)
     others.append(digest(page))
@@ -230,7 +231,7 @@ def test_the_digest_of_a_page_knows_templates_code_and_model(tmp_path: Path, mon
 def test_a_build_elsewhere_has_the_same_bytes(built: tuple[Config, SiteReport], tmp_path: Path) -> None:
     config, _ = built
     other = replace(config, site=tmp_path / "other")
-    build_site(other, WEIGHTS)
+    build_site(other, WEIGHTS, studies.pages())
     assert files_of(other.site) == files_of(config.site)
 
 
@@ -240,7 +241,7 @@ def test_a_build_in_other_processes_has_the_same_bytes(
 ) -> None:
     config, _ = built
     other = replace(config, site=tmp_path / "other")
-    build_site(other, WEIGHTS, settings=CopySettings(processes=processes))
+    build_site(other, WEIGHTS, studies.pages(), settings=CopySettings(processes=processes))
     assert files_of(other.site) == files_of(config.site)
 
 
@@ -256,9 +257,9 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_site(other, WEIGHTS, settings=CopySettings(processes=processes), on_progress=interrupt)
+        build_site(other, WEIGHTS, studies.pages(), settings=CopySettings(processes=processes), on_progress=interrupt)
     assert gc.isenabled()
-    again = build_site(other, WEIGHTS)
+    again = build_site(other, WEIGHTS, studies.pages())
     assert again.encoded < report.pictures // 2
     assert files_of(other.site) == files_of(config.site)
 
@@ -266,11 +267,11 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
 def test_only_what_changed_is_encoded_again(tmp_path: Path) -> None:
     config = small(tmp_path)
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     before = files_of(config.site)
     job = feature_jobs(config)[0]
     put(config.store, job, seed="another")
-    report = build_site(config, WEIGHTS)
+    report = build_site(config, WEIGHTS, studies.pages())
     after = files_of(config.site)
     changed = {path for path in after if after[path] != before.get(path)}
     assert report.encoded == 3 + 2 + 1  # the picture, and the sheets of its region and layer
@@ -287,25 +288,25 @@ def test_only_what_changed_is_encoded_again(tmp_path: Path) -> None:
 def test_a_lost_or_cut_web_copy_is_made_again(tmp_path: Path) -> None:
     config = small(tmp_path)
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     before = files_of(config.site)
     (config.site / "Mixed_5b/0/thumb.jpg").unlink()
     copy = config.site / "Mixed_5b/1/picture.avif"
     copy.write_bytes(copy.read_bytes()[:-10])
-    assert build_site(config, WEIGHTS).encoded == 2
+    assert build_site(config, WEIGHTS, studies.pages()).encoded == 2
     assert files_of(config.site) == before
 
 
 def test_files_of_an_earlier_build_go_and_others_stay(tmp_path: Path) -> None:
     config = small(tmp_path)
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     (config.site / "CNAME").write_text("atlas.example.org")
     (config.site / "Mixed_5b/notes.txt").write_text("mine")
     leftover = config.site / "Mixed_5c" / f".{files._host()}-0123456789abcdef.tmp"
     leftover.write_bytes(b"half")
     fewer = override(config, layer_names="Conv2d_1a_3x3,Mixed_5c")
-    build_site(fewer, WEIGHTS)
+    build_site(fewer, WEIGHTS, studies.pages())
     left = files_of(config.site)
     assert {path for path in left if "Mixed_5b" in path} == {"Mixed_5b/notes.txt"}
     assert "CNAME" in left
@@ -317,29 +318,29 @@ def test_files_of_an_earlier_build_go_and_others_stay(tmp_path: Path) -> None:
 def test_a_persons_own_file_is_never_replaced_or_removed(tmp_path: Path, path: str) -> None:
     config = small(tmp_path)
     fill(config)
-    build_site(override(config, features="1"), WEIGHTS)
+    build_site(override(config, features="1"), WEIGHTS, studies.pages())
     mine = config.site / path
     mine.parent.mkdir(exist_ok=True)
     mine.write_text("mine")
     published = replace(config, base_url="https://example.org/atlas/")
     for _ in range(2):  # a run that was refused must not have listed it
         with pytest.raises(StoreError, match=rf"{path}: is there already.*--out"):
-            build_site(published, WEIGHTS)
+            build_site(published, WEIGHTS, studies.pages())
         assert mine.read_text() == "mine"
-    build_site(override(config, features="1"), WEIGHTS)
+    build_site(override(config, features="1"), WEIGHTS, studies.pages())
     assert mine.read_text() == "mine"
     mine.unlink()
-    build_site(published, WEIGHTS)
+    build_site(published, WEIGHTS, studies.pages())
     assert check_site(config.site).faults == ()
 
 
 def test_a_link_in_the_place_of_a_page_is_someones_own(tmp_path: Path) -> None:
     config = small(tmp_path)
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     link = config.site / "404.html"
     link.symlink_to("nowhere.html")
     with pytest.raises(StoreError, match=r"404\.html: is there already"):
-        build_site(replace(config, base_url="https://example.org/atlas/"), None)
+        build_site(replace(config, base_url="https://example.org/atlas/"), None, studies.pages())
     assert link.is_symlink()
 
 
@@ -347,7 +348,7 @@ def test_a_file_that_is_there_and_right_becomes_the_sites(tmp_path: Path) -> Non
     config = small(tmp_path)
     config.site.mkdir()
     (config.site / ".nojekyll").touch()
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     assert ".nojekyll" in json.loads(text(config, ".atlas-site.json"))["files"]
 
 
@@ -357,8 +358,8 @@ def test_what_a_killed_first_run_left_is_the_sites(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr("atlas.site.output.Output.finish", lambda self: 1 / 0)  # all is written, and nothing is finished
         with pytest.raises(ZeroDivisionError):
-            build_site(config, WEIGHTS)
-    build_site(replace(config, base_url="https://example.org/atlas/"), WEIGHTS)  # all pages are others
+            build_site(config, WEIGHTS, studies.pages())
+    build_site(replace(config, base_url="https://example.org/atlas/"), WEIGHTS, studies.pages())  # all pages are others
     assert check_site(config.site).faults == ()
 
 
@@ -366,12 +367,12 @@ def test_a_folder_of_someone_else_is_refused(tmp_path: Path) -> None:
     config = small(tmp_path)
     config.site.mkdir()
     (config.site / ".gitkeep").touch()
-    build_site(config, None)  # dotfiles alone are no obstacle
+    build_site(config, None, studies.pages())  # dotfiles alone are no obstacle
     home = tmp_path / "home"
     home.mkdir()
     (home / "letters.txt").write_text("mine")
     with pytest.raises(StoreError, match=r"letters\.txt.*--out"):
-        build_site(replace(config, site=home), None)
+        build_site(replace(config, site=home), None, studies.pages())
     assert [path.name for path in home.iterdir()] == ["letters.txt"]
 
 
@@ -381,7 +382,7 @@ def test_a_site_and_a_store_that_contain_each_other_are_refused(tmp_path: Path, 
     fill(config)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ConfigError, match="contain each other"):
-        build_site(config, WEIGHTS)
+        build_site(config, WEIGHTS, studies.pages())
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -389,61 +390,61 @@ def test_a_site_and_a_store_that_contain_each_other_are_refused(tmp_path: Path, 
 def test_a_looping_link_in_the_place_of_the_site_is_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(StoreError, match=r"loop.*cannot be read"):
-        build_site(replace(small(tmp_path), site=tmp_path / place), None)
+        build_site(replace(small(tmp_path), site=tmp_path / place), None, studies.pages())
 
 
 def test_a_file_where_the_site_should_be_is_refused(tmp_path: Path) -> None:
     config = small(tmp_path)
     config.site.write_text("mine")
     with pytest.raises(StoreError, match=r"is a file.*--out"):
-        build_site(config, None)
+        build_site(config, None, studies.pages())
 
 
 def test_a_manifest_that_points_outside_is_refused(tmp_path: Path) -> None:
     config = small(tmp_path)
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     victim = tmp_path / "victim.txt"
     victim.write_text("mine")
     manifest = config.site / ".atlas-site.json"
     manifest.write_text(json.dumps({"format": 1, "files": {"../victim.txt": {}}}))
     with pytest.raises(StoreError, match="damaged"):
-        build_site(config, None)
+        build_site(config, None, studies.pages())
     assert victim.exists()
 
 
 def test_a_manifest_with_a_name_that_no_file_has_is_refused(tmp_path: Path) -> None:
     config = small(tmp_path)
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     (config.site / ".atlas-site.json").write_text(json.dumps({"format": 1, "files": {"a\0/b": {}}}))
     with pytest.raises(StoreError, match="damaged"):
-        build_site(config, None)
+        build_site(config, None, studies.pages())
 
 
 def test_a_folder_that_became_a_looping_link_is_left_alone(tmp_path: Path) -> None:
     config = small(tmp_path)
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     (config.site / "Mixed_5b").rename(tmp_path / "elsewhere")
     (config.site / "Mixed_5b").symlink_to("Mixed_5b")
-    build_site(override(config, layer_names="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS)
+    build_site(override(config, layer_names="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS, studies.pages())
     assert (config.site / "Mixed_5b").is_symlink()
 
 
 def test_nothing_is_removed_through_a_link_out_of_the_site(tmp_path: Path) -> None:
     config = small(tmp_path)
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     outside = tmp_path / "outside"
     (config.site / "Mixed_5b").rename(outside)
     (config.site / "Mixed_5b").symlink_to(outside)
     before = files_of(outside)
-    build_site(override(config, layer_names="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS)
+    build_site(override(config, layer_names="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS, studies.pages())
     assert files_of(outside) == before
 
 
 def test_nothing_rendered_yet_still_makes_a_whole_site(tmp_path: Path) -> None:
     config = small(tmp_path)
-    report = build_site(config, None)
+    report = build_site(config, None, studies.pages())
     assert (report.pending, report.pictures) == (6, 0)
     assert check_site(config.site).faults == ()
     assert "Nothing is rendered with them yet" in text(config, "index.html")
@@ -453,9 +454,9 @@ def test_masters_of_another_provenance_are_not_shown(tmp_path: Path) -> None:
     config = small(tmp_path)
     fill(config)
     other = override(config, seed=1)
-    assert build_site(other, WEIGHTS).pending == 6
+    assert build_site(other, WEIGHTS, studies.pages()).pending == 6
     stranger = WeightsId("demo", "f" * 64, "others")
-    assert build_site(config, stranger).pending == 6
+    assert build_site(config, stranger, studies.pages()).pending == 6
 
 
 @pytest.mark.parametrize(("is_cut", "processes"), [(True, None), (False, None), (False, 2)])
@@ -468,13 +469,13 @@ def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool, p
     else:
         data[-60] ^= 255  # in the pixels, before the end that shows a file to be whole
     paths[2].write_bytes(data)
-    report = build_site(config, WEIGHTS, settings=CopySettings(processes=processes))
+    report = build_site(config, WEIGHTS, studies.pages(), settings=CopySettings(processes=processes))
     assert report.pending == 1
     assert len(report.damaged) == 1
     assert report.damaged[0].startswith(str(paths[2]))
     assert 'data-status="pending"' in text(config, "Mixed_5b/0/index.html")
     assert check_site(config.site).faults == ()
-    assert build_site(config, WEIGHTS) == replace(report, encoded=0)
+    assert build_site(config, WEIGHTS, studies.pages()) == replace(report, encoded=0)
 
 
 def spoilt_note(folder: Path) -> None:
@@ -498,7 +499,7 @@ def test_masters_of_weights_that_nobody_can_tell_are_named(tmp_path: Path, spoil
     spoil(config.store / WEIGHTS.folder)
     weights = resolve_weights(config.store, config.weights)
     assert weights is None
-    (line,) = build_site(config, weights).damaged
+    (line,) = build_site(config, weights, studies.pages()).damaged
     assert line.startswith(f"{config.store}/")
     assert "not shown" in line
 
@@ -507,8 +508,8 @@ def test_a_file_that_stays_damaged_does_not_build_for_ever(tmp_path: Path, monke
     config = small(tmp_path)
     spoilt = Encoded((), 0, {tmp_path / "master.png": "damaged"})
     monkeypatch.setattr(build, "encode_all", lambda *_: spoilt)
-    with pytest.raises(StoreError, match=r"master\.png: damaged, and asked for again"):
-        build_site(config, WEIGHTS)
+    with pytest.raises(StoreError, match=r"master\.png: still damaged"):
+        build_site(config, WEIGHTS, studies.pages())
 
 
 def described(config: Config, path: str) -> str:
@@ -522,25 +523,25 @@ def test_descriptions_count_what_is_shown(built: tuple[Config, SiteReport], tmp_
     assert described(config, "Mixed_5b/index.html") == f"1 of the 256 features of Mixed_5b in InceptionV3, {made}"
     assert described(config, "index.html").endswith(": 5 renderings of features from 3 layers in 2 regions.")
     one = small(tmp_path, layer_names="Conv2d_1a_3x3", features="all")
-    build_site(one, None)
+    build_site(one, None, studies.pages())
     planned = "32 features of Conv2d_1a_3x3 in InceptionV3, planned and not rendered."
     assert described(one, "Conv2d_1a_3x3/index.html") == planned
     fill(one)
-    build_site(one, WEIGHTS)
+    build_site(one, WEIGHTS, studies.pages())
     assert described(one, "Conv2d_1a_3x3/index.html") == f"All 32 features of Conv2d_1a_3x3 in InceptionV3, {made}"
     assert described(one, "index.html").endswith(": 32 renderings of features from 1 layer in 1 region.")
 
 
 def test_the_pages_of_a_layer_have_descriptions_of_their_own(tmp_path: Path) -> None:
     config = small(tmp_path, layer_names="Mixed_5b", features="65")
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     assert described(config, "Mixed_5b/page/2/index.html").endswith(" rendered. Page 2 of 2.")
 
 
 def test_a_region_tells_of_pictures_only_where_it_has_some(tmp_path: Path) -> None:
     config = small(tmp_path, layer_names="Conv2d_1a_3x3,Mixed_5b", features="1")
     fill(config, statuses=("ok", None))
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert words.DEMO_REGIONS["entry-convolutions"] in text(config, "region/entry-convolutions/index.html")
     assert words.DEMO_REGIONS["early-mixed"] not in text(config, "region/early-mixed/index.html")
     assert ">The feature in one picture</a>" in text(config, "Conv2d_1a_3x3/index.html")
@@ -556,7 +557,7 @@ def test_links_are_relative_to_their_page() -> None:
 
 def test_a_layer_of_many_features_is_cut_into_pages(tmp_path: Path) -> None:
     config = small(tmp_path, layer_names="Mixed_7c", features="0-1300")
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     first, middle = text(config, "Mixed_7c/index.html"), text(config, "Mixed_7c/page/10/index.html")
     assert first.count('class="tile"') == middle.count('class="tile"') == 64
     assert text(config, "Mixed_7c/page/21/index.html").count('class="tile"') == 1301 - 20 * 64
@@ -571,7 +572,7 @@ def test_hostile_words_are_escaped(tmp_path: Path) -> None:
     weights = WeightsId("it's-<b>", "a" * 64, "<script>alert(1)</script> & more")
     config = replace(small(tmp_path), title='<script>alert("title")</script>', weights="it's-<b>.pth")
     fill(config, weights=weights)
-    build_site(config, weights)
+    build_site(config, weights, studies.pages())
     for path in config.site.rglob("*.html"):
         page = path.read_text(encoding="utf-8")
         assert "<script>" not in page
@@ -583,7 +584,7 @@ def test_hostile_words_are_escaped(tmp_path: Path) -> None:
 def test_absolute_addresses_come_with_a_base_url_alone(tmp_path: Path) -> None:
     config = small(tmp_path, base_url="https://example.org/atlas")
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     feature = text(config, "Mixed_5b/0/index.html")
     assert '<link rel="canonical" href="https://example.org/atlas/Mixed_5b/0/">' in feature
     assert '<meta property="og:image" content="https://example.org/atlas/Mixed_5b/0/thumb.jpg">' in feature
@@ -591,9 +592,12 @@ def test_absolute_addresses_come_with_a_base_url_alone(tmp_path: Path) -> None:
     assert 'href="https://example.org/atlas/static/style.css"' in text(config, "404.html")
     assert check_site(config.site).faults == ()
     private = replace(config, base_url="")
-    report = build_site(private, WEIGHTS)
+    report = build_site(private, WEIGHTS, studies.pages())
     assert site_lines(private, report, zip_site=False)[0].startswith("warning: this site had a base URL")
-    assert not any("base URL" in line for line in site_lines(private, build_site(private, WEIGHTS), zip_site=False))
+    assert not any(
+        "base URL" in line
+        for line in site_lines(private, build_site(private, WEIGHTS, studies.pages()), zip_site=False)
+    )
     assert not (config.site / "404.html").exists()
     assert not (config.site / "sitemap.xml").exists()
     assert "example.org" not in text(config, "Mixed_5b/0/index.html")
@@ -614,7 +618,7 @@ def test_a_recipe_of_ones_own_is_shown_to_be_pasted(tmp_path: Path) -> None:
     config = small(tmp_path, features="1")
     config = replace(config, recipes={**config.recipes, "quick": own})
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     page = text(config, "Mixed_5b/0/index.html")
     assert "--config atlas.toml --weights demo --recipe quick" in commands(page)[0]
     assert "[recipes.quick]" in commands(page)[1]
@@ -678,7 +682,7 @@ def test_a_number_and_its_unit_stand_on_one_line(built: tuple[Config, SiteReport
 
 def test_a_command_keeps_the_spaces_that_a_shell_reads(tmp_path: Path) -> None:
     config = replace(small(tmp_path), weights="trip 100 %.pth")
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     page = text(config, "Mixed_5b/0/index.html")
     assert "--weights 'trip 100 %.pth'" in html.unescape(commands(page)[0])
     assert re.search(rf"\d{NO_BREAK}px", page.split("</pre>")[0])

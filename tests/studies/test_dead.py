@@ -4,23 +4,21 @@ import re
 from dataclasses import replace
 
 import pytest
-from atlas.studies.dead.rescued import Rescued
 
-from atlas import pipeline, runs
+from atlas import pipeline, runs, studies
 from atlas.common.errors import ConfigError
 from atlas.inception.targets import feature_target, parse
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.runs import RunOptions
 from atlas.site import words
 from atlas.site.build import build_site
-from atlas.site.catalogue import Feature
+from atlas.site.catalogue import Feature, PlannedRendering
 from atlas.site.check import check_site
-from atlas.site.models import Picture
 from atlas.site.templates import NO_BREAK
 from atlas.store.masters import read_record
 from atlas.store.records import OctaveScores
 from atlas.studies import load_config
-from atlas.studies.dead.page import dead_verdict, rescue_verdict
+from atlas.studies.dead.page import Rescued, dead_summary, rescue_summary
 from atlas.studies.dead.rescues import rescue_recipe, rescues
 from seeded import closed
 from stores import WEIGHTS, fill, put, record
@@ -102,7 +100,7 @@ def test_the_page_counts_by_layer_and_shows_what_was_rescued(load):
     fill(config, statuses=("no_gradient", "no_gradient", "no_gradient", "ok", "ok", "no_gradient", "ok", None, "ok"))
     for text in ("Conv2d_1a_3x3[0]", "Mixed_5b[1]"):  # Conv2d_1a_3x3[1] is pending
         put(config.store, rescued_job(config, text), seed="rescued")
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     page = (config.site / "dead/index.html").read_text(encoding="utf-8").replace(NO_BREAK, " ")
     rows = re.findall(r"<tr><th scope=\"row\">(\w+)</th><td>(\d+)</td><td>(\d+)</td><td>([^<]*)</td>", page)
     # nine statuses in turn, so the tenth feature on begin again
@@ -121,7 +119,7 @@ def test_a_dead_features_own_page_shows_its_rescue(load):
     config = load()
     fill(config, statuses=("no_gradient", "no_gradient", "ok", "ok"))
     put(config.store, rescued_job(config, "Mixed_5b[0]"), seed="rescued")
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     pages = {n: (config.site / f"Mixed_5b/{n}/index.html").read_text(encoding="utf-8") for n in (0, 1, 2)}
     assert '<h2 id="rescued">' in pages[0]
     assert "score 0, <a" in pages[0]
@@ -137,7 +135,7 @@ def test_where_features_stand_together_the_rescued_picture_stands_and_is_marked(
     fill(config, statuses=("no_gradient", "not_raised", "no_gradient", "ok"))
     for text, status in (("Mixed_5b[0]", "ok"), ("Mixed_5b[1]", "ok"), ("Mixed_5b[2]", "no_gradient")):
         put(config.store, rescued_job(config, text), status=status, seed="rescued")
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     layer = (config.site / "Mixed_5b/index.html").read_text(encoding="utf-8")
     tiles = re.findall(r'<a class="tile" href="([^"]*)">(.*?)</a>', layer, re.DOTALL)
     marked = [(page, "status rescued" in tile, "renderings/back-" in tile) for page, tile in tiles]
@@ -158,7 +156,7 @@ def test_sheets_of_regions_keep_the_grey_and_those_of_layers_do_not(load):
         for job in feature_jobs(config) if is_rescued else ():
             put(config.store, rescued_job(config, str(job.target)), seed="rescued")
         site = replace(config, site=config.site / str(at))
-        build_site(site, WEIGHTS)
+        build_site(site, WEIGHTS, studies.pages())
         made[is_rescued] = [
             (site.site / name).read_bytes() for name in ("region/early-mixed/sheet.jpg", "Mixed_5b/sheet.avif")
         ]
@@ -169,7 +167,7 @@ def test_sheets_of_regions_keep_the_grey_and_those_of_layers_do_not(load):
 def test_nothing_dead_is_said_to_be_so(load):
     config = load()
     fill(config)
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     page = (config.site / "dead/index.html").read_text(encoding="utf-8")
     assert "None of the 12 features rendered here, in 3 layers, is without one." in page
     assert 'id="rescued"' not in page
@@ -177,46 +175,50 @@ def test_nothing_dead_is_said_to_be_so(load):
 
 def test_no_page_where_nothing_is_rescued_or_rendered(load):
     config = load()
-    build_site(config, None)
+    build_site(config, None, studies.pages())
     assert not (config.site / "dead").exists()
     config = load('recipe = "back"\nfeatures = 0\n')
     fill(config, statuses=("no_gradient",))
-    build_site(config, WEIGHTS)
+    build_site(config, WEIGHTS, studies.pages())
     assert not (config.site / "dead").exists()
 
 
-def test_verdict_says_what_a_later_octave_found(load):
+def test_summary_says_what_a_later_octave_found(load):
     config = load()
     jobs = feature_jobs(config)[4:6]
     dead = [Feature(job, "folder", record(job, b"", status="no_gradient")) for job in jobs]
-    assert "raised" not in dead_verdict(dead)
+    assert "raised" not in dead_summary(dead)
     later = (OctaveScores(75, 0.0, 0.0), OctaveScores(96, 2.0, 5.0))
     dead[0] = replace(dead[0], record=replace(dead[0].record, octaves=later))
-    assert dead_verdict(dead) == (
+    assert dead_summary(dead) == (
         "2 of the 2 features rendered here (100 %) had no gradient at any step. They lie in 1 of 1 layer. 1 of them "
         "was raised by a later octave: an older record counts the first octave alone."
     )
 
 
 @pytest.mark.parametrize(
-    ("scores", "verdict"),
+    ("scores", "summary"),
     [
-        ([], "None of them is rendered so yet."),
+        ([], "None of them is rescued yet."),
         ([5.0], "Of 1 picture without a gradient, 1 scored higher once rescued."),
         ([1.0], "Of 1 picture without a gradient, 0 scored higher once rescued."),
         ([5.0, 1.0, None], "Of 3 pictures without a gradient, 1 scored higher once rescued."),
         ([5.0, 6.0], "Of 2 pictures without a gradient, 2 scored higher once rescued."),
     ],
 )
-def test_verdicts_of_rescues(scores, verdict):
-    picture = Picture("a.avif", "a.jpg", 75, 75)
-    one = Rescued(
-        "Mixed_5b", 1, "page", picture, "grey", "no_gradient", 1.0, "back", 16, picture, "ok", 0.0, "record.json"
-    )
-    pending = replace(one, picture=None, status="pending", score=None)
-    assert rescue_verdict([*(replace(one, score=score) for score in scores), pending]) == verdict
-    lost = replace(one, own_status="not_raised", score=0.5)
-    assert rescue_verdict([one, lost]).endswith("Of 1 picture not raised, 0 scored higher once rescued.")
+def test_summaries_of_rescues(load, scores, summary):
+    config = load()
+    own, again = feature_jobs(config)[4], rescued_job(config, "Mixed_5b[0]")
+    grey = Feature(own, "Mixed_5b/0", replace(record(own, b"", status="no_gradient"), score_shown=1.0))
+
+    def rescued(score):
+        return Rescued(grey, PlannedRendering(again, "a", replace(record(again, b""), score_shown=score)))
+
+    pending = Rescued(grey, PlannedRendering(again, "a"))
+    assert rescue_summary([*map(rescued, scores), pending]) == summary
+    lost = replace(grey, record=replace(grey.record, status="not_raised"))
+    pair = [rescued(5.0), Rescued(lost, rescued(0.5).rescued)]
+    assert rescue_summary(pair).endswith("Of 1 picture not raised, 0 scored higher once rescued.")
 
 
 def test_what_a_later_octave_raised_needs_no_rescue(load):
@@ -235,7 +237,7 @@ def test_what_a_later_octave_raised_needs_no_rescue(load):
 def test_a_feature_that_a_later_octave_raised_is_said_to_be_so(load):
     job = feature_jobs(load())[4]
     grey = replace(record(job, b"", status="no_gradient"), octaves=(OctaveScores(75, 0.0, 0.0),) * 2)
-    assert "no neuron of this feature could be moved" in words.status_sentence("no_gradient", grey)
+    assert "no step could activate a neuron of this feature" in words.status_sentence("no_gradient", grey)
     risen = replace(grey, octaves=(OctaveScores(75, 0.0, 0.0), OctaveScores(96, 2.0, 5.0)))
     assert words.status_sentence("no_gradient", risen).endswith("A later one, at a larger size, raised it.")
 

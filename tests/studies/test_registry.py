@@ -9,8 +9,8 @@ import torch
 from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.plan.jobs import rounds
-from atlas.render.executors.local import Report, run_batches
 from atlas.render.numerics import resolve_numerics
+from atlas.render.outcomes import Report, run_batches
 from atlas.render.renderer import Renderer
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
