@@ -1,5 +1,6 @@
-"""A study from outside the package: one registration, and it has its settings, jobs and result like any other."""
+"""A study from outside: one package, one template, one registration; it has settings, jobs, a result and a page."""
 
+import shutil
 import sys
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from atlas.plan.jobs import rounds
 from atlas.render.numerics import resolve_numerics
 from atlas.render.outcomes import Report, run_batches
 from atlas.render.renderer import Renderer
+from atlas.site import build
+from atlas.site import templates as site_templates
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import Study, all_jobs, load_config
@@ -71,7 +74,36 @@ def measure(context):
     digits = config.study(Settings).digits
     return Brightness(tuple(round(float(context.picture(job).mean()), digits) for job in jobs(config)))
 """,
+    "page": """
+from atlas.site.study_page import StudyCard, StudyPage
+from toy_study.jobs import jobs
+from toy_study.result import BRIGHTNESS
+from toy_study.settings import Settings
+
+CARD = StudyCard("toy", "Brightness", "How bright are the pictures?")
+
+
+def pages(atlas):
+    if wanted := jobs(atlas.config):
+        found = atlas.result(BRIGHTNESS)
+        means = found.means if found else [None] * len(wanted)
+        rows = [(str(job.target), mean) for job, mean in zip(wanted, means)]
+        yield CARD.page("Mean brightness of pictures.", rows=rows)
+
+
+PAGE = StudyPage(
+    card=CARD, pages=pages, jobs=jobs, mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms)
+)
+""",
 }
+TEMPLATE = """{% extends "base.html" %}
+{% block main %}
+<h1>{{ page.title }}</h1>
+{% for target, mean in body.rows %}
+<p>{{ target }}: {{ "pending" if mean is none else mean }}</p>
+{% endfor %}
+{% endblock %}
+"""
 TEXT = """
 extends = "demo"
 [features]
@@ -93,6 +125,11 @@ def toy(tmp_path, monkeypatch):
     for name, code in {"__init__": "", **MODULES}.items():
         (package / f"{name}.py").write_text(code)
     monkeypatch.syspath_prepend(package.parent)
+    templates = tmp_path / "templates"
+    shutil.copytree(build.templates_folder(), templates)
+    (templates / "studies" / "toy.html").write_text(TEMPLATE)
+    for module in (build, site_templates):
+        monkeypatch.setattr(module, "templates_folder", lambda: templates)
     monkeypatch.setattr(studies, "STUDIES", (*studies.STUDIES, Study("toy", package="toy_study")))
     yield package
     for name in [name for name in sys.modules if name.split(".")[0] == "toy_study"]:
@@ -125,7 +162,7 @@ def test_a_table_of_no_study_is_refused(tmp_path):
         load(tmp_path, "")
 
 
-def test_a_study_from_outside_is_rendered_and_measured(toy, tmp_path, weights):
+def test_a_study_from_outside_is_rendered_measured_and_shown(toy, tmp_path, weights):
     from toy_study.jobs import jobs
     from toy_study.result import BRIGHTNESS
     from toy_study.settings import Settings
@@ -145,3 +182,7 @@ def test_a_study_from_outside_is_rendered_and_measured(toy, tmp_path, weights):
     assert "toy" in measured
     (mean,) = Results(config, weights.id).read(BRIGHTNESS).means
     assert 0 < mean == round(mean, 2) < 1
+    build.build_site(config, weights.id, studies.pages())
+    assert f"<p>Conv2d_1a_3x3[3]: {mean}</p>" in (config.site / "toy/index.html").read_text()
+    assert "How bright are the pictures?" in (config.site / "index.html").read_text()
+    assert "toy/index.html" in (config.site / "Conv2d_1a_3x3/3/index.html").read_text()  # elsewhere in this atlas

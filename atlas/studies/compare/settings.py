@@ -14,9 +14,7 @@ FEWEST_RECIPES = 2
 
 def _check_recipes(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) < FEWEST_RECIPES:
-        raise ConfigError(
-            "must name at least two: raw descent first, and last the one that the others are compared with"
-        )
+        raise ConfigError("must name at least two: raw descent first, and last the one to compare with")
     return names
 
 
@@ -24,9 +22,8 @@ def _check_recipes(names: tuple[str, ...]) -> tuple[str, ...]:
 class Settings(FeatureListSettings):
     """Features by several recipes side by side, and the first features of each layer raw beside their own picture."""
 
-    recipes: Annotated[
-        RecipeNames, AfterValidator(_check_recipes)
-    ]  # raw descent first; last what others are held against
+    # Raw descent first, and last the one that the others are compared with.
+    recipes: Annotated[RecipeNames, AfterValidator(_check_recipes)]
     raw_features: Annotated[int, Whole(0, MOST_FEATURES)]  # so many of each layer are rendered raw too
 
     @property

@@ -17,6 +17,10 @@ def _check_rescues(name: str, info: Info) -> str:
     return name
 
 
+def _read_all(value: object) -> object:
+    return MOST_FEATURES if value == "all" else value
+
+
 @dataclass(frozen=True)
 class Settings(StudySettings):
     """How features are rescued; which ones need it is known only once they are rendered.
@@ -24,10 +28,7 @@ class Settings(StudySettings):
     A rescue belongs to the picture of a feature and is not only shown beside it, so `emptied` changes nothing.
     """
 
-    recipe: Annotated[RecipeName, AfterValidator(_check_rescues)] | None = (
-        None  # None: the features' own, with a rescue
-    )
+    # None: the features' own, with a rescue.
+    recipe: Annotated[RecipeName, AfterValidator(_check_rescues)] | None = None
     # At most so many of each layer; 0: none, and no page.
-    features: Annotated[
-        int, Whole(0, MOST_FEATURES), BeforeValidator(lambda value: MOST_FEATURES if value == "all" else value)
-    ] = MOST_FEATURES
+    features: Annotated[int, Whole(0, MOST_FEATURES), BeforeValidator(_read_all)] = MOST_FEATURES
