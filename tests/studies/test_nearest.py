@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from skimage.color import rgb2lab
 
 from atlas.inception.architecture import Conv
 from atlas.inception.layers import get_layer
@@ -21,7 +22,7 @@ from atlas.studies.connections.result import wired_layers, wiring_spec
 from atlas.studies.nearest.measure import describe, measure_described, measure_nearest, nearest
 from atlas.studies.nearest.result import NEAREST, described_spec
 from atlas.studies.shared.context import MeasureContext
-from atlas.studies.shared.image_metrics import DIRECTIONS, SCALES, colour_shares, direction_shares, to_lab
+from atlas.studies.shared.image_metrics import DIRECTIONS, SCALES, colour_shares, direction_shares
 from stores import WEIGHTS, fill, record
 
 
@@ -41,7 +42,7 @@ def likeness(one: Image.Image, other: Image.Image) -> float:
 def test_a_direction_falls_into_its_bin_at_every_scale() -> None:
     for bin_at in range(DIRECTIONS):
         picture = np.asarray(stripes(180 * bin_at / DIRECTIONS, 32), dtype=float) / 255
-        shares = direction_shares(to_lab(picture)[..., 0]).reshape(SCALES, DIRECTIONS)
+        shares = direction_shares(rgb2lab(picture)[..., 0]).reshape(SCALES, DIRECTIONS)
         assert (shares.argmax(1) == bin_at).all()
         assert shares.sum() == pytest.approx(1)
 
@@ -57,8 +58,8 @@ def test_colours_count_and_places_do_not() -> None:
     picture = np.zeros((64, 64, 3))
     picture[:20] = (1, 0.2, 0.1)
     moved = np.roll(picture, 30, axis=0).transpose(1, 0, 2)
-    assert colour_shares(to_lab(picture)) == pytest.approx(colour_shares(to_lab(moved)))
-    assert colour_shares(to_lab(picture)).sum() == pytest.approx(1)
+    assert colour_shares(rgb2lab(picture)) == pytest.approx(colour_shares(rgb2lab(moved)))
+    assert colour_shares(rgb2lab(picture)).sum() == pytest.approx(1)
 
 
 def test_likeness_is_one_for_equal_pictures_and_falls_with_colour_direction_and_scale() -> None:

@@ -22,7 +22,7 @@ from atlas.plan.jobs import Job, feature_jobs
 from atlas.render.memory import is_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
 from atlas.store.picture_files import COLOURS
-from atlas.store.results import Results, digest, rounded
+from atlas.store.results import Results, digest, rounded, write_result
 from atlas.studies.examples.pictures import PictureSource, square_of
 from atlas.studies.examples.result import (
     KEPT,
@@ -34,7 +34,6 @@ from atlas.studies.examples.result import (
     examples_path,
     folder_digest,
     read_examples,
-    write_examples,
 )
 from atlas.studies.examples.scan import Scan, Watcher, scan_pictures, stacked
 from atlas.studies.examples.settings import Settings
@@ -92,7 +91,7 @@ def find_examples(
         if is_out_of_memory(error):
             raise ConfigError("out of memory with one picture at a time: say a smaller --size") from None
         raise
-    write_examples(config.store, weights, found, inputs)
+    write_result(path, found, inputs)
     remove_crops(path.parent, crop_files(found.features))
     return FoundExamples(path, found, was_fresh=False)
 

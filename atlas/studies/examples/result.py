@@ -16,7 +16,7 @@ from atlas.plan.starts import DRAWN
 from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
 from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
-from atlas.store.results import read_result, write_result
+from atlas.store.results import read_result
 from atlas.studies.examples.settings import Settings
 
 VERSION = 2
@@ -94,15 +94,6 @@ def read_examples(store: Path, weights: WeightsId, inputs: str | None = None) ->
         return None
     is_current = found and found.version == VERSION and found.input == weights.trained_input
     return found if is_current else None
-
-
-def write_examples(store: Path, weights: WeightsId, found: Examples, inputs: str) -> None:
-    """Keep examples, atomically; their crops are there already.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    write_result(examples_path(store, weights), found, inputs)
 
 
 def store_faults(store: Path) -> list[str]:

@@ -9,11 +9,12 @@ from functools import partial
 
 import numpy as np
 from PIL import Image, ImageOps
+from skimage.color import rgb2lab
 
 from atlas.plan.config import Config
 from atlas.studies.nearest.result import MOST, NEAREST, Described, Near, Nearest, described_spec
 from atlas.studies.shared.context import MeasureContext, Measurement
-from atlas.studies.shared.image_metrics import colour_shares, direction_shares, to_lab
+from atlas.studies.shared.image_metrics import colour_shares, direction_shares
 from atlas.studies.shared.maps import Array
 from atlas.studies.shared.places import feature_of
 
@@ -51,7 +52,7 @@ def measure_nearest(context: MeasureContext) -> Nearest:
 def describe(picture: Image.Image) -> bytes:
     """The two histograms of an RGB picture, as square roots in 8 bits each: first colours, then directions of edges."""
     small = ImageOps.contain(picture, (SIZE, SIZE), Image.Resampling.LANCZOS)
-    lab = to_lab(np.asarray(small, dtype=np.float64) / 255)
+    lab = rgb2lab(np.asarray(small, dtype=np.float64) / 255)
     roots = np.sqrt(np.concatenate([colour_shares(lab), direction_shares(lab[..., 0])]))
     return bytes((roots * 255).round().astype(np.uint8))
 

@@ -1,7 +1,7 @@
-"""Measures of pictures as pictures: likeness of two, fineness, colours and edges of one. Pure functions.
+"""Image metrics: likeness of two pictures; fineness, colours and edges of one. Pure functions.
 
-Pictures are [H, W, 3] in [0, 1]; luma is [H, W] in the same units: Rec. 709's
-weights of the stored values, which are not linear in light (for that see `palette.spectrum.luminance`).
+Pictures are [H, W, 3] in [0, 1]. Luma is [H, W] in the same units: Rec. 709's weights of the stored values, which are
+not linear in light (for that see `palette.spectrum.luminance`).
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.signal.windows import hann
-from skimage.color import rgb2gray, rgb2lab
+from skimage.color import rgb2gray
 from skimage.filters import sobel
 from skimage.measure import shannon_entropy
 from skimage.metrics import structural_similarity
+from skimage.transform import downscale_local_mean
 
 from atlas.studies.shared.likeness import Likeness
 from atlas.studies.shared.maps import Array
@@ -21,7 +22,7 @@ from atlas.studies.shared.maps import Array
 NYQUIST = 0.5  # cycles a pixel, the finest that a row or column of pixels can hold
 COLOUR_BINS = (4, 6, 6)  # of lightness, green to red, and blue to yellow (CIELAB)
 COLOUR_ENDS = ((0.0, 100.0), (-75.0, 75.0), (-75.0, 75.0))  # what lies outside counts in the outermost bins
-COLOUR_SPREAD = 0.6  # bins by which a count is blurred, so that no colour lies hard on one side of an edge
+COLOUR_SPREAD = 0.6  # bins by which a count is blurred, so that a small difference in colour never moves all of a count
 DIRECTIONS = 8  # between 0 and 180 degrees
 SCALES = 4  # each at half the size of the one before
 EVEN = 0.05  # slope in CIELAB's lightness a pixel, spread over all directions: a flat picture has no direction
@@ -133,12 +134,6 @@ def edge_density(grey: Array, threshold: float) -> float:
     return float((sobel(grey) > threshold).mean())
 
 
-def to_lab(picture: Array) -> Array:
-    """[H, W, 3] sRGB in [0, 1] -> CIELAB of the same shape: lightness 0 to 100, green to red, blue to yellow."""
-    lab: Array = rgb2lab(picture)
-    return lab
-
-
 def colour_shares(lab: Array) -> Array:
     """How often each colour comes, wherever in the picture: a histogram of CIELAB that adds up to 1, flattened."""
     low, high = np.transpose(COLOUR_ENDS)
@@ -160,8 +155,7 @@ def direction_shares(lightness: Array) -> Array:
     for scale in range(SCALES):
         if scale:
             height, width = (side // 2 for side in lightness.shape)
-            halves = lightness[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
-            lightness = halves.mean((1, 3))
+            lightness = downscale_local_mean(lightness[: 2 * height, : 2 * width], (2, 2))
         down, right = np.gradient(lightness)
         slope = np.hypot(down, right).ravel()
         place = (np.arctan2(down, right).ravel() % np.pi) * DIRECTIONS / np.pi  # between two directions
