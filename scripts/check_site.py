@@ -102,7 +102,7 @@ def build_sample() -> tuple[dict[str, str], Config, int, str]:
     config = replace(with_photos(load_config(str(SAMPLE))), base_url=f"http://127.0.0.1:{port}/")
     weights = resolve_weights(config.store, config.weights, config.weights_input)
     report = build_site(config, weights, studies.pages())
-    pages = make_pages(gather_atlas(config, weights, studies.pages()))[0]
+    pages = make_pages(gather_atlas(config, weights, studies.pages()))
     kinds = {page.template: page.path for page in reversed(pages)}
     ready: queue.Queue[str] = queue.Queue()
     threading.Thread(target=serve, args=(config.site, port, ready.put), daemon=True).start()

@@ -85,7 +85,7 @@ def test_the_index_of_all_features_is_small(tmp_path: Path) -> None:
     draw = random.Random(7)
     names = [name for name, _ in HUES]
     atlas = replace(atlas, colours={f.folder: tuple(draw.sample(names, draw.choice((1, 2)))) for f in atlas.features})
-    script = index_script(atlas, make_pages(atlas)[0])
+    script = index_script(atlas, make_pages(atlas))
     assert len(atlas.features) == 10_448
     assert len(script.encode()) < 40_000
     assert sum(len(layer["state"]) for layer in parse(script)["layers"]) == 10_448
@@ -93,7 +93,7 @@ def test_the_index_of_all_features_is_small(tmp_path: Path) -> None:
 
 def test_hostile_words_stay_words_in_the_index(tmp_path: Path) -> None:
     atlas = gather_atlas(config_at(tmp_path), None, studies.pages())
-    (page, *_) = (page for page in make_pages(atlas)[0] if page.title)
+    (page, *_) = (page for page in make_pages(atlas) if page.title)
     hostile = '"</script><b>\\ \u2028'
     assert parse(index_script(atlas, [replace(page, title=hostile)]))["pages"][0][0] == hostile
 

@@ -49,7 +49,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     config = replace(config, site=tmp_path_factory.mktemp("sample") / "site")
     weights = resolve_weights(config.store, config.weights)
     report = build_site(config, weights, studies.pages())
-    pages = make_pages(gather_atlas(config, weights, studies.pages()))[0]
+    pages = make_pages(gather_atlas(config, weights, studies.pages()))
     return Sample(config, report, {page.template: page.path for page in reversed(pages)})
 
 

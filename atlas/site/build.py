@@ -81,7 +81,7 @@ def build_site(
         output = Output(config.site)
         atlas, encoded = _encode(config, weights, studies, output, settings, on_progress)
         atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
-        pages, unusable = make_pages(atlas)
+        pages = make_pages(atlas)
         files, copies = _files(atlas, pages), _copies(atlas)
         copy_files(copies, output)
         output.keep((*encoded.paths, *(copy.path for copy in copies), *files))
@@ -97,12 +97,7 @@ def build_site(
             videos=sum(copy.path.endswith(f"/{VIDEO}") for copy in copies),
             pending=sum(feature.record is None for feature in atlas.features),
             bytes=output.finish(),
-            damaged=(
-                *atlas.damaged,
-                *_faults(atlas),
-                *unusable,
-                *unknown_folders(config.store),
-            ),
+            damaged=(*atlas.damaged, *_faults(atlas), *unknown_folders(config.store)),
             lost_base_url=lost_base_url,
         )
 
@@ -159,7 +154,7 @@ def _encode(
 
 def _faults(atlas: Atlas) -> Iterator[str]:
     yield from (fault for study in atlas.studies for fault in study.faults(atlas))
-    yield from atlas.results.damaged.values() if atlas.results else ()
+    yield from sorted(atlas.results.damaged.values()) if atlas.results else ()
 
 
 def _copies(atlas: Atlas) -> list[FileCopy]:

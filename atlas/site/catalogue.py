@@ -171,7 +171,6 @@ class Atlas:
     damaged: tuple[str, ...]  # one message for each master that cannot be read
     spoilt: Mapping[Path, str]  # files of the store whose pixels turned out to be damaged, and what is wrong with them
     colours: Colours = field(default_factory=dict)  # measured on web copies, so known when those are made
-    unusable: frozenset[str] = frozenset()  # names of results of which no page can be made
     _made: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -214,8 +213,8 @@ class Atlas:
         return self.layers[layers.depth(name)]
 
     def result(self, spec: ResultSpec[Found]) -> Found | None:
-        """The result of a study, if the store has one of these renderings, and pages can be made of it."""
-        return self.results.read(spec) if self.results and spec.name not in self.unusable else None
+        """The result of a study, if the store has it, whole and of these renderings."""
+        return self.results.read(spec) if self.results else None
 
     def once(self, make: Callable[["Atlas"], Made]) -> Made:
         """What a function makes of this atlas; it is called once."""

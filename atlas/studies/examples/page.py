@@ -22,6 +22,7 @@ from atlas.studies.examples.result import (
     crop_files,
     examples_path,
     is_of,
+    missing,
     read_examples,
     store_faults,
 )
@@ -69,7 +70,7 @@ def shown_examples(atlas: Atlas) -> ShownExamples | None:
         if folder / name in atlas.spoilt:
             faults[name] = atlas.spoilt[folder / name]
         elif not has_crop(folder, name):
-            faults[name] = _missing(folder / name)
+            faults[name] = missing(folder / name)
     odd = {one.target for one in fresh if not all(crop.is_sound for crop in one.crops)}
     whole = (one for one in fresh if one.target not in odd and not faults.keys() & crop_files([one]))
     said = (f"{record}: damaged: no crop of {one} can have these numbers; run atlas examples --force" for one in odd)
@@ -175,10 +176,6 @@ def _pairs(shown: ShownExamples, entry: LayerEntry) -> list[tuple[Feature, Featu
     """The features of a layer whose examples are shown, and these."""
     found = ((feature, shown.by_target.get(str(feature.job.target))) for feature in entry.features)
     return [(feature, one) for feature, one in found if one]
-
-
-def _missing(crop: Path) -> str:
-    return f"{crop}: missing; run atlas examples --force"
 
 
 def _crop_path(file: str) -> str:

@@ -102,9 +102,13 @@ def store_faults(store: Path) -> list[str]:
     for record in walk(store):
         if record.parts[-2:] == (FOLDER, RECORD):
             folder = record.parent / CROPS
-            missing = (folder / name for name in named_crops(record) if not has_crop(folder, name))
-            faults += [f"{crop}: missing; run atlas examples --force" for crop in missing]
+            faults += [missing(folder / name) for name in named_crops(record) if not has_crop(folder, name)]
     return faults
+
+
+def missing(crop: Path) -> str:
+    """What is said of a crop that is not there."""
+    return f"{crop}: missing; run atlas examples --force"
 
 
 def folder_digest(store: Path, folder: Path) -> str:

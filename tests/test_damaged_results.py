@@ -18,9 +18,8 @@ from atlas.site.build import SiteReport, build_site
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.check import check_site, check_store
 from atlas.site.pages import make_pages
-from atlas.site.pages.studies import show_study
-from atlas.site.study_page import StudyPage
 from atlas.store.records import WeightsId
+from atlas.store.results import Results
 from atlas.store.weights_ids import resolve_weights
 from atlas.studies import load_config
 from atlas.studies.examples.page import shown_examples
@@ -103,15 +102,15 @@ def test_any_one_odd_value_costs_its_result_at_most(copied: Copied) -> None:
         whole = file.read_text()
         path = chance.choice([("found",), *(("found", *rest) for rest in places(json.loads(whole)["found"]))])
         change(file, path, lambda value: odd_value(value, chance))
-        pages, faults = make_pages(replace(copied.atlas))  # nothing is known of the files as they were before
-        assert features <= {page.path for page in pages}
-        assert {line.split(": ")[0] for line in faults} <= {str(file)}, f"{file.stem} {path}"
-        found += len(faults)
+        results = Results(copied.config, copied.weights)
+        assert features <= {page.path for page in make_pages(replace(copied.atlas, results=results))}
+        assert {line.split(": ")[0] for line in results.damaged.values()} <= {str(file)}, f"{file.stem} {path}"
+        found += len(results.damaged)
         file.write_text(whole)
     assert found, "none of them spoils anything: this tests nothing"
 
 
-def test_a_result_that_fits_no_page_is_named_and_the_rest_is_written(copied: Copied) -> None:
+def test_an_edited_result_is_named_and_the_rest_is_written(copied: Copied) -> None:
     metrics, connections = copied.result("metrics"), copied.result("connections-Mixed_6b")
     change(metrics, ("found", "targets"), lambda targets: targets * 2)
     change(connections, ("found", "fed_by_planned", "0", 0, 0), lambda number: 10**6)
@@ -126,24 +125,6 @@ def test_a_result_that_fits_no_page_is_named_and_the_rest_is_written(copied: Cop
     metrics.unlink()
     connections.unlink()
     assert copied.build().damaged == ()
-
-
-def test_two_that_fit_only_apart_are_both_left_out(copied: Copied) -> None:
-    def fail(atlas: Atlas) -> list[Any]:
-        if not atlas.unusable & {"metrics", "compare"}:
-            raise ValueError
-        return []
-
-    _, unusable = show_study(StudyPage(pages=fail), copied.atlas)
-    assert {"metrics", "compare"} <= unusable
-
-
-def test_an_error_of_the_program_is_no_results(copied: Copied) -> None:
-    def fail(atlas: Atlas) -> list[Any]:
-        raise ValueError("a bug")
-
-    with pytest.raises(ValueError, match="a bug"):
-        show_study(StudyPage(pages=fail), copied.atlas)
 
 
 @pytest.mark.parametrize(
