@@ -103,11 +103,15 @@ class Results:
         """Whether a rendering raised its score: only then is it a picture of what it was asked for."""
         return self.status(job) == "ok"
 
+    def path(self, spec: ResultSpec[Any]) -> Path:
+        """The file of a result."""
+        return self.config.store / self.weights.folder / FOLDER / f"{spec.name}.json"
+
     def read(self, spec: ResultSpec[Result]) -> Result | None:
         """The result, if it is there, whole, and of the renderings as they are now."""
         inputs = self.digest(spec)
         try:
-            return read_result(self._path(spec), spec.kind, inputs) if inputs else None
+            return read_result(self.path(spec), spec.kind, inputs) if inputs else None
         except StoreError as error:
             self.damaged[spec.name] = str(error)
             return None
@@ -118,10 +122,7 @@ class Results:
         Raises:
             StoreError: it cannot be written.
         """
-        write_result(self._path(spec), found, self.digest(spec) or "")
-
-    def _path(self, spec: ResultSpec[Any]) -> Path:
-        return result_path(self.config.store, self.weights, spec.name)
+        write_result(self.path(spec), found, self.digest(spec) or "")
 
     def _find_state(self, job: Job) -> tuple[str, Status] | tuple[None, None]:
         """Hash of the pixels, and status."""
@@ -140,16 +141,6 @@ class _File:
 def digest(parts: Iterable[object]) -> str:
     """Digest of all that a result depends on: settings, hashes of pictures, and the measurement's own version."""
     return hashlib.sha256("\n".join(str(part) for part in parts).encode()).hexdigest()[:24]
-
-
-def result_path(store: Path, weights: WeightsId, name: str) -> Path:
-    """The file of a result."""
-    return store / weights.folder / FOLDER / f"{name}.json"
-
-
-def list_results(store: Path, weights: WeightsId) -> tuple[str, ...]:
-    """The names of the results that a store has, sorted."""
-    return tuple(sorted(path.stem for path in (store / weights.folder / FOLDER).glob("*.json")))
 
 
 def write_result(path: Path, found: object, inputs: str) -> None:

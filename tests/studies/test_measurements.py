@@ -9,7 +9,7 @@ import torch
 from atlas.inception.layers import receptive_field
 from atlas.render.descent import blur, start_noise
 from atlas.store.masters import master_path, open_master
-from atlas.store.results import Results, result_path
+from atlas.store.results import Results
 from atlas.studies.fields.jobs import field_probes
 from atlas.studies.fields.measure import measure_fields
 from atlas.studies.fields.result import fields_spec
@@ -50,9 +50,9 @@ def test_every_study_runs_once(rendered):
 
 def test_a_result_that_was_edited_is_named_and_measured_again(rendered):
     config, renderer, _ = rendered
-    path = result_path(config.store, renderer.weights.id, "neurons")
-    whole = path.read_bytes()
     results = Results(config, renderer.weights.id)
+    path = results.path(NEURONS)
+    whole = path.read_bytes()
     found = results.read(NEURONS)
     path.write_bytes(whole.replace(b"Conv2d_2a_3x3[7, 10, 20]", b"Conv2d_2a_3x3[7, 10, 21]"))
     assert results.read(NEURONS) is None
