@@ -74,7 +74,7 @@ def test_a_rendering_beside_the_features_has_its_record(site):
 
 def test_the_influence_page_says_what_was_measured(site):
     words = words_of(site / "influence/index.html")
-    assert "fields do not meet: the other neuron changed 0, 0 % of what the nearer neuron itself drew" in words
+    assert "fields do not meet: the other neuron changed 0, 0 % of the change by the nearer neuron itself" in words
     assert words.count("cannot be judged, since not all three pictures were raised") == 5  # of two features, three ways
     assert "float32 against float64" in words
     assert "outside of the added neuron" in words

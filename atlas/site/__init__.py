@@ -1,1 +1,1 @@
-"""Showing what was rendered: store → static pages. Loads without torch."""
+"""The kit that pages are made with: store → static pages. Loads without torch, and imports no study."""

@@ -1,4 +1,4 @@
-"""Page models → files: gathers every page's data first, and then writes every page that changed."""
+"""Pages → files: gathers the data of every page first, and then writes every page that changed."""
 
 import gc
 import os
@@ -69,7 +69,7 @@ def build_site(
         config: what is shown, the store, and the site's folder.
         weights: with which weights; None if nothing is rendered with them yet, so that everything is pending.
         studies: what is shown beside the features.
-        settings: how web copies of pictures are made.
+        settings: how web copies are encoded.
         on_progress: called with the number of web copies made so far and how many there are to make.
 
     Raises:
@@ -77,7 +77,7 @@ def build_site(
         StoreError: the site's folder holds something else, or cannot be written; or a picture cannot be encoded.
     """
     check_folders(config)  # before a folder is made
-    with _collector_paused(), locked_folder(config.site):  # of two builds one waits for the other
+    with _collector_paused(), locked_folder(config.site):  # a second build waits
         output = Output(config.site)
         atlas, encoded = _encode(config, weights, studies, output, settings, on_progress)
         atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
@@ -117,7 +117,7 @@ def check_folders(config: Config) -> None:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Without the search for cycles of garbage: models have none and live to the end; it took a third of the time."""
+    """Pause the garbage collector: pages have no cycles and live until the end; it took a third of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -247,7 +247,7 @@ def gather_atlas(
         studies: what is shown beside the features.
         spoilt: files whose pixels turned out to be damaged, and what is wrong with them.
     """
-    weights = replace(weights, input=weights.trained_input) if weights else None  # said or not, it makes the same pages
+    weights = replace(weights, input=weights.trained_input) if weights else None  # noted or not, pages are the same
     damaged: list[str] = []
 
     def find(job: Job) -> PlannedRendering:

@@ -90,7 +90,7 @@ def make_chart(
 
     Args:
         series: at least one, with at least one point that is no gap.
-        alt: what the chart shows, for who cannot see it.
+        alt: what the chart shows, for readers who cannot see it.
         x_label: of the horizontal axis.
         y_label: of the vertical axis.
         log: a logarithmic vertical axis; values of 0 and below lie on its lower end.

@@ -164,7 +164,7 @@ def _words(build: _Build, others: Iterable[_Build]) -> str:
     versions = [f"torch {torch}"] if differs[2] else []
     versions += [f"cuDNN {cudnn}"] if differs[3] and cudnn else []
     words = (model or str(device)) + (f" with {' and '.join(versions)}" if versions else "")
-    return "".join(letter if letter.isprintable() else "?" for letter in words)  # a record may be anybody's
+    return "".join(letter if letter.isprintable() else "?" for letter in words)  # a record may come from anywhere
 
 
 def _check_weights(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ _FIRST = "0"  # the character that stands for the first entry of a list; the oth
 
 
 def index_script(atlas: Atlas, pages: Iterable[Page]) -> str:
-    """The index as a script, to be loaded when somebody searches.
+    """The index as a script, which a page loads when a reader searches.
 
     A layer has its features' numbers as ranges, and of their states and colours a string with a character for each.
 

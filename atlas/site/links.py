@@ -1,4 +1,4 @@
-"""What the pages of a site say and link to: HTML, styles, sitemap → one line for each fault, and what was counted."""
+"""Checks the pages of a site: HTML, styles and sitemap → one line for each fault."""
 
 import json
 import re
@@ -54,7 +54,7 @@ def check_pages(site: Path, files: dict[str, int]) -> PageCheck:
 
 
 class _Markup(HTMLParser):
-    """What a page links to and what it is made of."""
+    """What a page links to and contains."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -216,14 +216,14 @@ class _PageChecker:
             self._note(SITEMAP, f'lacks the page "{page or INDEX}"')
 
     def _check_ways(self) -> None:
-        """Whoever follows links from the home page comes to every page."""
+        """Every page can be reached by links from the home page."""
         seen, ahead = {INDEX}, [INDEX]
         while ahead:
             new = self._leads.get(ahead.pop(), set()) - seen
             seen |= new
             ahead += new
         for page in sorted(self._ids.keys() - seen - {MISSING}):
-            self._note(page, "no way of links leads there from the home page")
+            self._note(page, "no links lead there from the home page")
 
     def _read(self, name: str) -> str:
         try:

@@ -35,8 +35,8 @@ class Output:
     """A site being written. Every write of the site goes through here.
 
     The manifest lists the files that are the site's; of a web copy also its size and what it was made from. A file
-    that the manifest does not list is never touched: it may be someone's own. Since the manifest lists a file before it
-    is written, what a killed run left is known to be the site's.
+    that the manifest does not list is never touched: it may belong to somebody else. The manifest lists a file before
+    it is written, so what a killed run left is known to be the site's.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,7 +63,7 @@ class Output:
     def claim(self, paths: Iterable[str]) -> None:
         """List files before they are written; one that is there already and is not the site's is left out.
 
-        Of such a one `write` and `write_copy` decide, who know what would be in it.
+        `write` and `write_copy` decide about such a file, since they know its new content.
         """
         self._claimed.update(path for path in paths if self.lists(path) or not os.path.lexists(self._folder / path))
         self.save()
@@ -77,7 +77,7 @@ class Output:
         self._write(path, data, _Note(len(data), source))
 
     def seen(self, path: str) -> str | None:
-        """What `note_seen` noted of a web copy as it is now; what no build asks for is not kept."""
+        """The note about a web copy as it is now. `finish` drops notes that this build did not read."""
         self._measured.add(path)
         return self._known.get(path, _NO_NOTE).seen
 
@@ -192,7 +192,7 @@ def _read_manifest(folder: Path) -> dict[str, _Note]:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """A folder without a manifest must be empty but for dotfiles, else it is someone's own."""
+    """A folder without a manifest must be empty but for dotfiles, else it belongs to somebody else."""
     try:
         others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     except FileNotFoundError:

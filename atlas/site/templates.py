@@ -1,4 +1,4 @@
-"""Page models and templates → HTML, and the digest of all that a page's bytes depend on."""
+"""Pages and templates → HTML, and the digest of all that a page's bytes depend on."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ _UNIT = re.compile(  # a number and its unit stand on one line, but not in what 
 
 @dataclass(frozen=True)
 class Facts:
-    """What every page says of the atlas, beside its own model; templates call it `atlas`."""
+    """What every page states of the atlas; templates call it `atlas`."""
 
     title: str
     base_url: str

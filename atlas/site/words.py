@@ -95,7 +95,7 @@ def field_of(layer: str, feature: int | None = None) -> str:
     return f"{height} × {width} px"
 
 
-def habits(recipe: Recipe) -> str:
+def recipe_notes(recipe: Recipe) -> str:
     """What a recipe does besides descending and blurring, in sentences; nothing for most."""
     sentences = []
     if recipe.resize:

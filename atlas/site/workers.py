@@ -1,4 +1,4 @@
-"""Works → their copies, in order: a few in threads, many in processes of their own. Who encodes changes no byte."""
+"""Makes web copies, in order: a few in threads, many in processes. The bytes are the same either way."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ _AHEAD = 16  # works for each process that are started before the first result i
 
 
 def make_all(works: Sequence[Work], processes: int | None = None) -> Generator[Sequence[bytes] | Spoilt, None, None]:
-    """What `make_copies` says of each work, in their order.
+    """What `make_copies` returns for each work, in their order.
 
     Args:
         works: what to make. A few at a time are begun, so that memory does not grow with their number.

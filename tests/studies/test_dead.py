@@ -247,11 +247,11 @@ def test_recipes_with_a_rescue_or_resizing_are_shown_to_be_pasted(tmp_path, reci
     for own in (recipes["rescued"], recipes["smooth"]):
         file.write_text(words.toml(replace(own, name="own")))
         assert load_config(str(file)).get_recipe("own") == replace(own, name="own")
-    assert words.habits(recipes["smooth"]) == (
+    assert words.recipe_notes(recipes["smooth"]) == (
         "At each step the network sees the image at a random size, 0.9 to 1.1 times its own."
     )
-    assert "In the first 16 steps" in words.habits(recipes["rescued"])
-    assert words.habits(recipes["octaves"]) == ""
+    assert "In the first 16 steps" in words.recipe_notes(recipes["rescued"])
+    assert words.recipe_notes(recipes["octaves"]) == ""
 
 
 class Quiet:

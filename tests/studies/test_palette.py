@@ -215,7 +215,7 @@ def test_each_cause_is_measured():
     apart = ((5.0, -1.0, 0.0), (-1.0, -1.0, 0.0), (0.0, 0.0, 0.0))
     assert cause_of(filter_of(apart, ALL_DOWN, ALL_DOWN, mean=(0.25, 0, 0))) == (
         ("stride",),
-        "3 of the 4 positions pull red the other way",
+        "3 of the 4 positions have the other sign for red",
     )
     assert cause_of(filter_of(ALL_DOWN, ALL_UP, ALL_UP, mean=(0.6, 1, 1), inner=(0.0, 1, 1)))[0] == ("border",)
     assert cause_of(filter_of(ALL_DOWN, ALL_UP, ALL_UP, mean=(0.6, 1, 1), inner=(0.6, 1, 1))) == (
@@ -270,8 +270,8 @@ def test_few_pictures_that_moved_judge_nothing():
     moved = [corners.read_feature(replace(filter_of(ALL_UP, ALL_UP, ALL_DOWN), mean=(0.0, 0.0, 0.0)))] * 4
     words = corners.palette_summary([*moved, corners.read_feature(still(ALL_UP, ALL_UP, ALL_UP))])
     assert words == (
-        "By this recipe the explanation cannot be judged: 4 renderings had a gradient, and it takes 5. The 1 other had "
-        "no gradient and is left out: such a picture is no evidence either way."
+        "For this recipe the explanation cannot be judged: 4 renderings had a gradient, and at least 5 are needed. "
+        "The 1 other had no gradient and is left out: such pictures are no evidence."
     )
 
 

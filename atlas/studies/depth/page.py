@@ -35,7 +35,7 @@ DIRECTIONS = (
 class Measure:
     """A measure of pictures and its words."""
 
-    field: str  # of a layer's finding
+    field: str  # of a layer's result
     title: str
     what: str
     label: str  # of the vertical axis
