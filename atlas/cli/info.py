@@ -12,7 +12,7 @@ from rich.table import Table
 from atlas.cli import options as opt
 from atlas.cli.app import command
 from atlas.cli.console import plan_table, space_line
-from atlas.cli.options import Choice, Source
+from atlas.cli.options import Choice, Source, option
 from atlas.cli.settings import read_settings, with_photos
 from atlas.inception import layers as network
 from atlas.store.forecast import forecast
@@ -24,7 +24,7 @@ ARTICLE_SIZE = (299, 299)
 
 @command("layers")
 def layers_command(
-    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print JSON.")] = False,
+    as_json: Annotated[bool, option("--json", "", "Print JSON.")] = False,
 ) -> None:
     """Print the 16 layers: region, number of features, grid, and work per step at 299 px."""
     rows: list[dict[str, Any]] = [
@@ -67,23 +67,14 @@ def plan_command(source: Source, choice: Choice, precision: opt.Precision = "aut
 @command("bench")
 def bench_command(
     layers: opt.Layers = None,
-    size: Annotated[
-        int, typer.Option("--size", metavar="PIXELS", min=network.MIN_SIZE, help="Size of the images.")
-    ] = ARTICLE_SIZE[0],
-    batch_sizes: Annotated[
-        str, typer.Option("--batch-size", metavar="auto|N,N", help="Batch sizes to measure, separated by commas.")
-    ] = "auto",
-    repeats: Annotated[
-        int, typer.Option("--repeats", metavar="N", min=1, help="Repetitions of each measurement; the median counts.")
-    ] = 5,
+    size: Annotated[int, option("--size", "PIXELS", "Size of the images.", min=network.MIN_SIZE)] = 299,
+    batch_sizes: Annotated[str, option("--batch-size", "auto|N,N", "Batch sizes, separated by commas.")] = "auto",
+    repeats: Annotated[int, option("--repeats", "N", "Repetitions of a measurement; the median counts.", min=1)] = 5,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     threads: opt.Threads = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="FILE", parser=opt.given_path, help="Write the results to this file as JSON, too."
-        ),
+        Path | None, option("--out", "FILE", "Also write the results to this file, as JSON.", parser=opt.given_path)
     ] = None,
 ) -> None:
     """Measure how fast this machine renders: the time of a step for each layer, and its share of the peak speed."""

@@ -47,8 +47,8 @@ def read_batch_size(text: str) -> int | None:
     return int(text)
 
 
-def _option(panel: str, flag: str, metavar: str, help_text: str, **more: Any) -> Any:
-    """An option under a heading of the command's help; a flag that takes no value has the metavar ""."""
+def option(flag: str, metavar: str, help_text: str, *, panel: str | None = None, **more: Any) -> Any:
+    """An option, under a heading of the command's help; a flag that takes no value has the metavar ""."""
     return typer.Option(flag, metavar=metavar, help=help_text, rich_help_panel=panel, **more)
 
 
@@ -57,10 +57,10 @@ def argument(metavar: str, help_text: str, **more: Any) -> Any:
     return typer.Argument(metavar=metavar, help=help_text, **more)
 
 
-config_option = partial(_option, "Configuration")
-run_option = partial(_option, "How to run")
-_site_option = partial(_option, "Site")
-_output_option = partial(_option, "Output")
+config_option = partial(option, panel="Configuration")
+run_option = partial(option, panel="How to run")
+_site_option = partial(option, panel="Site")
+_output_option = partial(option, panel="Output")
 
 
 def size_option(help_text: str, most: int) -> Any:

@@ -10,7 +10,7 @@ from atlas import studies
 from atlas.cli import options as opt
 from atlas.cli.app import command
 from atlas.cli.console import RunConsole, finish, site_lines
-from atlas.cli.options import Choice, Site, Source
+from atlas.cli.options import Choice, Site, Source, argument, config_option, option
 from atlas.cli.settings import read_settings, with_photos
 from atlas.common.errors import ConfigError
 from atlas.studies import load_config
@@ -40,12 +40,8 @@ def site_command(source: Source, choice: Choice, site: Site) -> None:
 
 @command("serve")
 def serve_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", parser=opt.given_path, help="Folder of the site.")] = Path(
-        "site"
-    ),
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 takes any that is free.")
-    ] = 8000,
+    folder: Annotated[Path, argument("DIR", "Folder of the site.", parser=opt.given_path)] = Path("site"),
+    port: Annotated[int, option("--port", "N", "Port; 0 takes any that is free.", min=0, max=65535)] = 8000,
 ) -> None:
     """Preview a site at http://127.0.0.1, with the Range requests that videos need."""
     from atlas.site.serve import serve
@@ -57,9 +53,7 @@ def serve_command(
 def check_command(
     config: opt.Config = "article",
     store: opt.Store = None,
-    site: Annotated[
-        Path | None, typer.Option("--site", metavar="DIR", parser=opt.given_path, help="Folder of the site.")
-    ] = None,
+    site: Annotated[Path | None, config_option("--site", "DIR", "Folder of the site.", parser=opt.given_path)] = None,
 ) -> None:
     """Check that every master is intact and every link of the site works.
 
