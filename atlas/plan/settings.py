@@ -6,17 +6,24 @@ that takes a value and returns what the field holds, or raises `ConfigError` wit
 value, or a value that it has returned before, since a file that extends another one takes over its values.
 """
 
-import math
 import os
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
-from pydantic import ConfigDict, PlainValidator, Strict, TypeAdapter, ValidationError, ValidationInfo, WrapValidator
+from pydantic import (
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WrapValidator,
+)
 from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic_core import ErrorDetails, core_schema
 
@@ -79,20 +86,6 @@ class Whole:
         if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
             raise ConfigError(f"must be a whole number from {self.least} to {self.most}")
         return value
-
-
-def _read_number(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        with suppress(OverflowError):  # an integer beyond every float
-            if math.isfinite(value):
-                return float(value)
-    raise ConfigError("must be a finite number")
-
-
-def _read_positive_number(value: object) -> float:
-    if (number := _read_number(value)) <= 0:
-        raise ConfigError("must be a number above 0")
-    return number
 
 
 def _read_pair(value: object, handler: Handler) -> tuple[float, float]:
@@ -184,10 +177,10 @@ def _read_strings(value: object, handler: Handler) -> tuple[Any, ...]:
 
 Flag = Annotated[bool, Strict()]
 Title = Annotated[str, PlainValidator(_read_title)]
-Number = Annotated[float, PlainValidator(_read_number)]
-_PositiveNumber = Annotated[float, PlainValidator(_read_positive_number)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+PositiveNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Pair = Annotated[tuple[Number, Number], WrapValidator(_read_pair)]
-PositivePair = Annotated[tuple[_PositiveNumber, _PositiveNumber], WrapValidator(_read_pair)]
+PositivePair = Annotated[tuple[PositiveNumber, PositiveNumber], WrapValidator(_read_pair)]
 FolderPath = Annotated[Path, PlainValidator(_read_folder)]
 RecipeName = Annotated[str, PlainValidator(_read_recipe)]
 OneSizeRecipe = Annotated[str, PlainValidator(_read_one_size_recipe)]  # a place in the map is one in the picture
@@ -303,6 +296,9 @@ _WHY = {
     "tuple_type": "must be a list",
     "string_type": "must be a string, in quotes",
     "bool_type": "must be true or false",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be a number above {gt:g}",
 }
 
 
@@ -318,7 +314,7 @@ def _why(error: ErrorDetails, kind: Any) -> str:
         close = did_you_mean(str(error["input"]), choices)
         allowed = did_you_mean("", choices)
         return allowed if close == allowed else f"{allowed}; {close}"
-    return _WHY.get(error["type"], "is not allowed here")
+    return _WHY.get(error["type"], "is not allowed here").format(**error.get("ctx", {}))
 
 
 def _keys(kind: Any, place: Iterable[str | int]) -> list[str]:
