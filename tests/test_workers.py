@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from atlas.common.errors import StoreError
-from atlas.site.copies import Copy, Encoder, Spoilt, Work, draw_master
+from atlas.site.copies import Copy, Encoder, SpoiltError, Work, draw_master
 from atlas.site.workers import make_all
 
 JPEG = Encoder("JPEG", 90)
@@ -104,7 +104,7 @@ def test_results_come_in_the_order_of_the_works(processes):
 def test_a_damaged_picture_stops_no_other(tmp_path):
     missing = tmp_path / "none.png"
     results = list(make_all([Work(COPIES, partial(draw_master, missing)), work(Plain(9))], 2))
-    assert isinstance(results[0], Spoilt)
+    assert isinstance(results[0], SpoiltError)
     assert results[0].file == missing
     assert "no such file" in results[0].why
     assert len(results[1]) == 1

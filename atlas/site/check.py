@@ -114,8 +114,7 @@ def check_site(site: Path) -> SiteCheck:
     if not (site / INDEX).is_file():
         return SiteCheck((f"{site}: no {INDEX}: make the site with atlas build or atlas site",), 0, 0, 0)
     files = {path.relative_to(site).as_posix(): path.stat().st_size for path in walk(site) if path.is_file()}
-    found = check_pages(site, files)
-    faults = list(found.faults)
+    faults, pages, links = check_pages(site, files)
     media, listed = [path for path in files if path.endswith(MEDIA)], _listed(site)
     with ThreadPoolExecutor(count_cores()) as pool:
         found_faults = pool.map(lambda path: media_fault(site / path, is_copy=path in (listed or ())), media)
@@ -125,7 +124,7 @@ def check_site(site: Path) -> SiteCheck:
     total = sum(files.values())
     if total > LARGEST_SITE:
         faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: show fewer features")
-    return SiteCheck(tuple(faults), found.pages, found.links, total)
+    return SiteCheck(tuple(faults), pages, links, total)
 
 
 _Build = tuple[str | None, ...]  # device, model, version of torch, version of cuDNN

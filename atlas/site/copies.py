@@ -88,20 +88,12 @@ class Work:
     draw: Callable[[], Image.Image]  # can be pickled; raises SpoiltError where the pixels of a file are damaged
 
 
-@dataclass(frozen=True)
-class Spoilt:
-    """A file whose pixels are damaged."""
-
-    file: Path
-    why: str
-
-
 class SpoiltError(Exception):
     """The pixels of a file are damaged."""
 
     def __init__(self, file: Path, why: str) -> None:
-        super().__init__(why)
-        self.spoilt = Spoilt(file, why)
+        super().__init__(file, why)  # both, so that it can be pickled
+        self.file, self.why = file, why
 
 
 def make_work(
@@ -162,7 +154,7 @@ def sheet_layout(tile: int, gap: int) -> str:
     return f"{tile} {gap} {_GROUND} {_PENDING_GROUND}"
 
 
-def make_copies(work: Work) -> Sequence[bytes] | Spoilt:
+def make_copies(work: Work) -> Sequence[bytes] | SpoiltError:
     """The files of a picture's copies, in their order, or what is wrong with the picture.
 
     Raises:
@@ -171,7 +163,7 @@ def make_copies(work: Work) -> Sequence[bytes] | Spoilt:
     try:
         image = work.draw()
     except SpoiltError as error:
-        return error.spoilt
+        return error
     try:
         return [copy.encoder.encode(_shrink(image, copy.largest)) for copy in work.copies]
     except (OSError, MemoryError) as error:

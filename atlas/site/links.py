@@ -3,7 +3,6 @@
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,21 +24,15 @@ _ADDRESSES = ("href", "xlink:href", "src", "poster", "data-poster")
 _CARDS = ("og:url", "og:image")  # absolute, as is the canonical address
 
 
-@dataclass(frozen=True)
-class PageCheck:
-    """What a check of the pages found."""
-
-    faults: tuple[str, ...]
-    pages: int
-    links: int
-
-
-def check_pages(site: Path, files: dict[str, int]) -> PageCheck:
+def check_pages(site: Path, files: dict[str, int]) -> tuple[list[str], int, int]:
     """Check every page, every style sheet and the sitemap of a site.
 
     Args:
         site: its folder.
         files: all its files, by path, with their sizes.
+
+    Returns:
+        The faults, and how many pages and links there are.
 
     Raises:
         StoreError: a file cannot be read.
@@ -50,7 +43,7 @@ def check_pages(site: Path, files: dict[str, int]) -> PageCheck:
         checker.check(page)
     for sheet in (path for path in files if path.endswith(".css")):
         checker.check_style(sheet)
-    return PageCheck(tuple(checker.finish()), len(pages), checker.links)
+    return checker.finish(), len(pages), checker.links
 
 
 class _Markup(HTMLParser):

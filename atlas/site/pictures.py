@@ -13,7 +13,7 @@ from atlas.site.copies import (
     QUALITY,
     CopySettings,
     Encoder,
-    Spoilt,
+    SpoiltError,
     Work,
     draw_master,
     draw_sheet,
@@ -64,7 +64,7 @@ def encode_all(atlas: Atlas, output: Output, settings: CopySettings, on_progress
     with closing(make_all(todo, settings.processes)) as results:
         try:
             for at, (work, result) in enumerate(zip(todo, results, strict=True), 1):
-                if isinstance(result, Spoilt):
+                if isinstance(result, SpoiltError):
                     spoilt[result.file] = result.why
                     continue
                 for copy, data in zip(work.copies, result, strict=True):

@@ -11,14 +11,16 @@ from multiprocessing import get_context, parent_process
 
 from atlas.common.cores import count_cores
 from atlas.common.errors import StoreError
-from atlas.site.copies import Spoilt, Work, make_copies
+from atlas.site.copies import SpoiltError, Work, make_copies
 
 MOST_PROCESSES = 8  # more would wait for the one that writes the files, and each takes some 50 MB
 FEW = 256  # works that are done before processes for them would have started
 _AHEAD = 16  # works for each process that are started before the first result is needed
 
 
-def make_all(works: Sequence[Work], processes: int | None = None) -> Generator[Sequence[bytes] | Spoilt, None, None]:
+def make_all(
+    works: Sequence[Work], processes: int | None = None
+) -> Generator[Sequence[bytes] | SpoiltError, None, None]:
     """What `make_copies` returns for each work, in their order.
 
     Args:
@@ -43,8 +45,8 @@ def make_all(works: Sequence[Work], processes: int | None = None) -> Generator[S
         pool.shutdown(cancel_futures=True)  # after an error or an interruption, do not wait for what is not begun
 
 
-def _in_order(pool: Executor, works: Sequence[Work], ahead: int) -> Iterator[Sequence[bytes] | Spoilt]:
-    begun: deque[Future[Sequence[bytes] | Spoilt]] = deque()
+def _in_order(pool: Executor, works: Sequence[Work], ahead: int) -> Iterator[Sequence[bytes] | SpoiltError]:
+    begun: deque[Future[Sequence[bytes] | SpoiltError]] = deque()
     for work in works:
         begun.append(pool.submit(make_copies, work))
         if len(begun) >= ahead:

@@ -139,9 +139,7 @@ def test_nothing_is_claimed_of_few_layers_in_order(count, way):
     found = layers([way * at for at in range(count)], "edges")
     edges = trend("edges", found)
     assert direction(edges) is None
-    assert (
-        trend_sentence(edges, "Edges") == f"Edges: too few layers to speak of a trend, {count} of the 5 that it takes."
-    )
+    assert trend_sentence(edges, "Edges") == f"Edges: too few layers to speak of a trend, {count} of the 5 needed."
     assert depth_summary(Depth(tuple(found), (edges,))).startswith("There are too few layers here")
 
 
@@ -218,7 +216,7 @@ def test_the_page(config):
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
     assert "3 pictures of features by recipe quick" in page
     assert "12 more are left out, since they had no gradient or were not raised." in page
-    assert "Fineness: too few layers to speak of a trend, 3 of the 5 that it takes." in page
+    assert "Fineness: too few layers to speak of a trend, 3 of the 5 needed." in page
     assert "rank correlation over" not in page
     assert "a slope of more than 0.071 pixel ranges a pixel" in page
     assert depth_summary(found) in page

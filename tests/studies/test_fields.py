@@ -56,7 +56,7 @@ def test_the_guess_does_not_hold_where_exterior_branches_reach_clearly_wider():
 def test_change_and_gradient_are_judged_each_by_itself():
     words = page.fields_summary(fields(WIDE, NARROW, changed=((*NARROW[:-1], 59.5), WIDE)))
     by_change, by_gradient = words.split(" By the gradient at the end, ")
-    assert by_change.startswith("By what changed in their pictures, the guess does not hold for these features")
+    assert by_change.startswith("By the change in their pictures, the guess does not hold for these features")
     assert "5 of 5 neurons in interior branches have a field, of 40 px in the median" in by_change
     assert "In 8 % of all pairs" in by_change
     assert by_gradient.startswith("the guess does hold")
@@ -87,7 +87,7 @@ def test_two_standard_errors_are_what_it_takes():
 def test_few_neurons_with_a_gradient_tell_nothing():
     assert page.fields_summary(fields((60.1,), (60,))).endswith(
         "By the gradient at the end, the guess cannot be judged: 1 of 1 neurons in interior and 1 of 1 neurons in "
-        "exterior branches have a field, and it takes 5 of each."
+        "exterior branches have a field, and at least 5 of each are needed."
     )
     some = page.fields_summary(fields(WIDE, (*NARROW[1:], None, None)))
     assert ": 5 of 5 neurons in interior and 4 of 6 neurons in exterior branches" in some

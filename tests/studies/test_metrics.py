@@ -118,7 +118,7 @@ def test_sameness_holds_or_does_not(correlations, words):
         (((0.2, 0.1, 0.9), (0.3, 0.3, 0.9)) * 2, "does not hold by these numbers"),
         (
             ((0.2, 0.1, 0.9), (0.1, 0.3, 0.9)),
-            "2 features can be judged, and it takes 4. L1’s picture has the smallest share of fine detail for 1.",
+            "at least 4 are needed. L1’s picture has the smallest share of fine detail for 1.",
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_grey_pictures_are_left_out_and_counted():
     assert "1 feature can be judged" in noise_summary(both)
     alone = Metrics((target(picture("l1"), grey),))
     assert "L2 cannot be compared with L1: for each feature, one of the two pictures" in same_summary(alone)
-    assert "cannot be told: 0 features can be judged, and it takes 4." in noise_summary(alone)
+    assert "cannot be told: 0 features can be judged, and at least 4 are needed." in noise_summary(alone)
 
 
 def test_pictures_that_were_not_raised_are_left_out_whatever_their_contrast():

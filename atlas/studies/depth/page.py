@@ -46,14 +46,14 @@ MEASURES = (
         "centroid",
         "Fineness",
         "The spectral centroid: the mean frequency of the luma (the stored values in Rec. 709’s weights), weighted by "
-        "its power. Pictures of one even colour have none; in a nearly even one it is that of the little that varies.",
+        "its power. Pictures of one colour have none; in nearly uniform ones it describes the small variation left.",
         "Spectral centroid, cycles a pixel",
     ),
     Measure(
         "entropy",
         "Colours",
-        f"The entropy of a histogram of colours with {LEVELS} × {LEVELS} × {LEVELS} bins: 0 bits for one colour, 9 for "
-        "all alike.",
+        f"The entropy of a histogram of colours with {LEVELS} × {LEVELS} × {LEVELS} bins: 0 bits for one colour, 9 if "
+        "all bins are equally full.",
         "Colour entropy, bits",
     ),
     Measure(
@@ -103,7 +103,7 @@ def trend_sentence(trend: Trend, title: str) -> str:
     """A measure's trend in words, with its numbers."""
     found = direction(trend)
     if found is None:
-        return f"{title}: too few layers to speak of a trend, {trend.layers} of the {FEWEST} that it takes."
+        return f"{title}: too few layers to speak of a trend, {trend.layers} of the {FEWEST} needed."
     if trend.rho is None or trend.p is None:
         return f"{title}: the medians of all {trend.layers} layers are equal."
     chance = "below 0.001" if trend.p < 0.001 else f"= {trend.p:.2g}"

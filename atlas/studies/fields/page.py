@@ -47,7 +47,7 @@ def fields_summary(found: Fields) -> str:
     sides = names[1:-1], (names[0], names[-1])
     asked = [sum(point.is_spread and point.branch in side for point in found.points) for side in sides]
     measures: tuple[tuple[str, DiscName], ...] = (
-        ("By what changed in their pictures", "change"),
+        ("By the change in their pictures", "change"),
         ("By the gradient at the end", "end"),
     )
     return " ".join(
@@ -67,7 +67,7 @@ def _comparison(measure: str, inner: Sequence[float], outer: Sequence[float], *,
     if min(len(inner), len(outer)) < FEWEST:
         return (
             f"{measure}, the guess cannot be judged: {counts[0]} in interior and {counts[1]} in exterior branches have "
-            f"a field, and it takes {FEWEST} of each."
+            f"a field, and at least {FEWEST} of each are needed."
         )
     share = wider_share(inner, outer)
     return (

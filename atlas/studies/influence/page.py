@@ -128,7 +128,7 @@ def _growth(found: TargetInfluence, added: float) -> str:
     if rounding >= LIKE * added:
         words.append(
             "Rounding alone, float32 against float64, which acts on every pixel at every step, changes it by "
-            f"{_beside(rounding, added)}. So the change is of the size of what rounding does, and its size cannot be "
+            f"{_beside(rounding, added)}. The change is of the same size as that by rounding, so its size cannot be "
             "attributed to the neuron."
         )
     return " ".join(words)

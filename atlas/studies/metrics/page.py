@@ -56,8 +56,8 @@ def noise_summary(found: Metrics) -> str:
     fact = f"L1’s picture has the smallest share of fine detail for {least}"
     if len(judged) < FEWEST:
         return (
-            f"Whether “L1 is the least noisy” cannot be told: {count_of(len(judged), 'feature')} can be judged, and it "
-            f"takes {FEWEST}. {fact}."
+            f"Whether “L1 is the least noisy” cannot be told: {count_of(len(judged), 'feature')} can be judged, and at "
+            f"least {FEWEST} are needed. {fact}."
         )
     answer = {len(judged): "holds", 0: "does not hold"}.get(least, "holds for some features and not for others")
     return (
