@@ -173,7 +173,7 @@ def test_an_empty_path_is_not_the_current_folder(command, option, monkeypatch, t
     monkeypatch.chdir(tmp_path)
     result = run(command, *([option] if option else []), "")
     assert result.exit_code == 2
-    assert "a path must not be empty" in result.output or '"" is no path' in result.output
+    assert "a path must not be empty" in result.output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -139,7 +139,7 @@ def dream_command(
     running: Running,
     photos: Annotated[
         list[str] | None,
-        argument("PHOTO", "Pictures; drawn is one that comes with the program. Default: those of [dream]."),
+        argument("PHOTO", "Pictures, or drawn for the built-in one. Default: those of [dream].", parser=opt.given_name),
     ] = None,
     targets: Annotated[
         list[str] | None,
