@@ -103,7 +103,7 @@ def print_part(part: str, before: Mapping[str, Any], after: Mapping[str, Any], *
         if name not in after or name not in before:
             print(f"  {name}: only {'before' if name in before else 'after'}")
             continue
-        print(f"  {name}")
+        print(f"  {shorten(name)}")
         print_lines(item_differences(name, before[name], after[name]), lines)
     if len(differing) > items:
         print(f"  … and {len(differing) - items} more")
