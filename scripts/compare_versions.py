@@ -103,7 +103,7 @@ def print_part(part: str, before: Mapping[str, Any], after: Mapping[str, Any], *
         if name not in after or name not in before:
             print(f"  {name}: only {'before' if name in before else 'after'}")
             continue
-        print(f"  {name}")
+        print(f"  {shorten(name)}")
         print_lines(item_differences(name, before[name], after[name]), lines)
     if len(differing) > items:
         print(f"  … and {len(differing) - items} more")
@@ -136,7 +136,8 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
             yield from differences(*pair, f"{where}[{at}]")
     elif isinstance(before, str) and isinstance(after, str) and max(len(before), len(after)) > LONGEST_LINE // 2:
         found = difflib.unified_diff(split_pieces(before), split_pieces(after), lineterm="", n=1)
-        yield f"{where}:"
+        if where:
+            yield f"{where}:"
         yield from islice(found, 2, None)  # without the names of files
     else:
         yield f"{where}: {json.dumps(before, ensure_ascii=False)} → {json.dumps(after, ensure_ascii=False)}"
@@ -144,7 +145,7 @@ def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
 
 def split_pieces(text: str) -> list[str]:
     """Pieces of a text or of code that a person can compare; lines of code may be long."""
-    return [piece.rstrip() for piece in _PIECE.split(text)]
+    return [piece.removesuffix("\n") for piece in _PIECE.split(text)]
 
 
 def readable(name: str, content: Any) -> Any:
