@@ -240,7 +240,7 @@ def put(store: Path, job: Job, picture: NDArray[np.uint8]) -> None:
 
 
 def change_one(config: Config, job: Job) -> None:
-    """Turn one master upside down; the findings are of it as it is then."""
+    """Turn one master upside down; the results are of it as it is then."""
     image, _ = open_master(master_path(config.store, WEIGHTS, job))
     put(config.store, job, np.ascontiguousarray(np.asarray(image)[::-1]))
     make_results(config)

@@ -40,8 +40,8 @@ class Scene:
 
     def paint(self, cover: Tensor, colour: Tensor | Colour) -> None:
         """Lay a colour [3, …] over the picture where cover [1, H, W] says."""
-        tint = colour if isinstance(colour, Tensor) else torch.tensor(colour)[:, None, None]
-        self.pixels = self.pixels + (tint - self.pixels) * cover
+        paint = colour if isinstance(colour, Tensor) else torch.tensor(colour)[:, None, None]
+        self.pixels = self.pixels + (paint - self.pixels) * cover
 
     def canvas(self, x: float, y: float, scale: float, tilt: float = 0.0, squash: float = 1.0) -> Canvas:
         """Coordinates of a thing in the middle of which lies (x, y); −1 to 1 is 2·scale wide."""

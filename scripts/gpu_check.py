@@ -157,7 +157,7 @@ def in_child(phase: Phase, setting: Setting, pipe: Connection) -> None:
 
 
 def add_to(found: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Put findings together: lists are joined, anything else replaces what was there."""
+    """Put results together: lists are joined, anything else replaces what was there."""
     for key, value in more.items():
         found[key] = [*found.get(key, []), *value] if isinstance(value, list) else value
 

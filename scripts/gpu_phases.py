@@ -1,4 +1,4 @@
-"""The phases of gpu_check.py: what each asks of a device, in order of worth. Each yields its findings as they come."""
+"""The phases of gpu_check.py: what each asks of a device, in order of worth. Each yields its results as they come."""
 
 from __future__ import annotations
 

@@ -180,8 +180,8 @@ def score_lines(results: Results) -> list[str]:
         values = sorted(one[name] for one in ratios)
         low, high = (values[round(share * (len(values) - 1))] for share in (0.05, 0.95))
         median = statistics.median(values)
-        verdict = "as good as float32" if 0.98 <= median <= 1.02 else "**not** as good as float32"
-        rows.append((name, len(values), f"{median:.4f}", f"{low:.3f} to {high:.3f}", verdict))
+        answer = "as good as float32" if 0.98 <= median <= 1.02 else "**not** as good as float32"
+        rows.append((name, len(values), f"{median:.4f}", f"{low:.3f} to {high:.3f}", answer))
     return [
         "Ratio of `score_shown` to that in float32, first features of each layer; its median must lie in 0.98 to 1.02:",
         table(("precision", "features", "median", "middle nine tenths", ""), rows),

@@ -48,7 +48,7 @@ ENVIRONMENT = {
 ON_CPU = ("--device", "cpu", "--threads", "1")
 MANIFEST = ".atlas-site.json"
 MEASURED = ("octaves", "score_start", "score_shown", "gradient_norm", "pixels_sha256")  # of a record
-_FREE_ROOM = re.compile(r"[\d.]+ [KMGT]?B are free")
+_FREE_SPACE = re.compile(r"[\d.]+ [KMGT]?B are free")
 
 Arguments = Sequence[str]
 Part = dict[str, Any]  # what was made, by its name
@@ -102,7 +102,7 @@ class Workspace:
 
     def _without_paths(self, text: str) -> str:
         text = text.replace(str(self.folder), "<folder>").replace(str(self.tree), "<tree>")
-        return _FREE_ROOM.sub("… are free", text)
+        return _FREE_SPACE.sub("… are free", text)
 
 
 def take_snapshot(tree: Path, *, small: bool = False) -> dict[str, Part]:

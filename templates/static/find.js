@@ -1,4 +1,4 @@
-// Finding: search, a random feature, the pages before and after, the filter of a layer's page.
+// Search, a random feature, the pages before and after, the filter of a layer's page.
 "use strict";
 
 (() => {

@@ -19,7 +19,7 @@ CARD = StudyCard(
     "Two features or neurons as one target: is the picture a sum of the two, or something else?",
 )
 SHADES = 10  # of the heat map
-SHADE_OF_ONE = 8  # as much as on the feature's own picture; there is room for more
+SHADE_OF_ONE = 8  # as much as on the feature's own picture; a few shades are left for more
 NEAR, FAR = 0.5, 0.87  # shares outside of all mixtures, whose squares are a quarter and three
 
 
