@@ -190,7 +190,7 @@ def test_what_a_file_of_weights_is_taken_to_expect_is_said_until_somebody_says_i
         assert result.exit_code == 0, result.output
         return result
 
-    said = "taken to expect 2x - 1"
+    said = "assuming that they expect 2x - 1"
     first = go()
     assert said in first.stderr
     assert read_record(Path(first.stdout.strip())).input == "2x-1"
