@@ -143,10 +143,8 @@ def _batches(source: PictureSource, size: int, rows: int, watcher: Watcher) -> I
     hashes = source.hashes
     with ThreadPoolExecutor(READERS) as pool:
         ahead: dict[str, Future[Pixels]] = {}
-        for start in range(0, len(hashes), rows):
+        for start in range(0, len(hashes) + rows, rows):  # the last is empty
             following = {sha256: pool.submit(read, sha256) for sha256 in hashes[start : start + rows]}
             if ahead:
                 yield gather(ahead)
             ahead = following
-        if ahead:
-            yield gather(ahead)
