@@ -57,7 +57,13 @@ def _in_order(pool: Executor, works: Sequence[Work], ahead: int) -> Iterator[Seq
 
 def _process_pool(count: int) -> ProcessPoolExecutor:
     """Fresh processes: a fork of one with threads may hang, and would carry torch along."""
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start)
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_start)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, so also while they import
+    try:
+        pool.submit(int)  # starts all of them
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return pool
 
 
 def _start() -> None:
