@@ -100,7 +100,9 @@ def article_loss(values: Tensor, metric: str, constant: float) -> Tensor:
         return torch.sum(target - values)
     if metric == "l2":
         return 5 * torch.sqrt(torch.sum((target - values) ** 2))
-    return torch.max(torch.abs(target - values))
+    if metric == "linf":
+        return torch.max(torch.abs(target - values))
+    raise ValueError(f"no loss for the metric {metric}")
 
 
 def article_start(seed: int, size: int) -> Tensor:
