@@ -110,7 +110,9 @@ class Config(AtlasTable, FeaturesTable):
 
     recipes: Mapping[str, Recipe]
     recipe_is_chosen: bool  # whether a file or option, and not the article's preset, named the recipe
-    studies: Mapping[str, StudySettings]  # by table; what names a layer that is left out is left out too
+    studies: Mapping[
+        str, StudySettings
+    ]  # by table; they may name layers that are left out, and their jobs leave those out
 
     def study(self, kind: type[Settings]) -> Settings:
         """The settings of a study, by their type."""

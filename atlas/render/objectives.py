@@ -6,6 +6,7 @@ neuron and a raster prefix are the same code; rows without a term add nothing to
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from atlas.inception import layers
 from atlas.inception.architecture import Size
-from atlas.inception.targets import Neuron, Position, Prefix, Row, Target, Term
+from atlas.inception.targets import Neuron, Position, Prefix, Row, Target, Term, Whole
 from atlas.plan.recipes import METRICS, Metric
 from atlas.render.model import ChannelSubset, subset_of
 
@@ -143,8 +144,10 @@ def position_mask(position: Position, grid: Size) -> Tensor:
             mask[row, col] = 1
         case Prefix(count):
             mask.view(-1)[:count] = 1
-        case _:
+        case Whole():
             mask[:] = 1
+        case _:
+            assert_never(position)
     return mask
 
 

@@ -49,6 +49,7 @@ from dataclasses import dataclass
 
 from atlas.store.results import ResultSpec
 from toy_study.jobs import jobs
+from toy_study.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ class Brightness:
     means: tuple[float, ...]
 
 
-BRIGHTNESS = ResultSpec("toy", 1, Brightness, jobs)
+def settings(config):
+    return (config.study(Settings).digits,) if jobs(config) else ()
+
+
+BRIGHTNESS = ResultSpec("toy", 1, Brightness, jobs, settings)
 """,
     "measure": """
 from atlas.studies.shared.context import Measurement
