@@ -18,6 +18,7 @@ from atlas.common import log
 from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
 from atlas.plan.jobs import Job
+from atlas.site.copies import copy_files
 from atlas.store import files
 from atlas.store.files import (
     check_same_folder,
@@ -254,7 +255,12 @@ def test_a_store_that_vanishes_stops_the_run(atlas_of, tmp_path, monkeypatch):
 def test_a_site_that_vanishes_is_no_success(atlas_of, tmp_path, monkeypatch):
     config, _, expected_site = atlas_of
     store, site = tmp_path / "store", tmp_path / "site"
-    monkeypatch.setattr("atlas.site.build.copy_files", lambda *_: shutil.rmtree(site) or ())
+
+    def copy_and_remove(copies, output):
+        copy_files(copies, output)
+        shutil.rmtree(site)
+
+    monkeypatch.setattr("atlas.site.build.copy_files", copy_and_remove)
     result = build(config, store, site)
     assert (result.exit_code, "vanished" in result.output) == (4, True)
     monkeypatch.undo()
