@@ -57,5 +57,4 @@ def with_options(settings: Config, kind: type[StudySettings], given: Mapping[str
         values["targets"] = targets = tuple(dict.fromkeys(map(parse, values["targets"])))
         named = {term.layer for target in targets for term in target.terms}
         settings = replace(settings, layers=tuple(layer.name for layer in LAYERS if layer.name in named))
-    table: Any = settings.study(kind)  # a dataclass, which its base does not say
-    return settings.with_study(replace(table, **values))
+    return settings.with_study(replace(settings.study(kind), **values))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from pydantic import PlainValidator, WrapValidator
@@ -110,18 +110,15 @@ class Config(AtlasTable, FeaturesTable):
 
     recipes: Mapping[str, Recipe]
     recipe_is_chosen: bool  # whether a file or option, and not the article's preset, named the recipe
-    studies: Mapping[
-        str, StudySettings
-    ]  # by table; they may name layers that are left out, and their jobs leave those out
+    studies: Mapping[type[StudySettings], StudySettings]  # may name layers left out, whose jobs are left out too
 
     def study(self, kind: type[Settings]) -> Settings:
         """The settings of a study, by their type."""
-        return next(settings for settings in self.studies.values() if isinstance(settings, kind))
+        return cast(Settings, self.studies[kind])
 
     def with_study(self, *changed: StudySettings) -> "Config":
         """The configuration with these settings in place of those of the same types."""
-        by_type = {type(settings): settings for settings in (*self.studies.values(), *changed)}
-        studies = {table: by_type[type(settings)] for table, settings in self.studies.items()}
+        studies = dict(self.studies) | {type(settings): settings for settings in changed}
         return replace(self, studies=MappingProxyType(studies))
 
     def only_features(self) -> "Config":
@@ -250,7 +247,7 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
     atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), base_atlas)
     features = reader.table(FeaturesTable, given["features"], ("features",), values_of(FeaturesTable, base))
     studies = {
-        table: reader.table(kind, given[table], (table,), values_of(kind, base and base.studies[table]))
+        kind: reader.table(kind, given[table], (table,), values_of(kind, base and base.studies[kind]))
         for table, kind in tables.items()
     }
     if features:
@@ -263,7 +260,7 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
         **values_of(FeaturesTable, features),
         recipes=MappingProxyType(_known(recipes)),
         recipe_is_chosen=base is not None and ("recipe" in given["features"] or base.recipe_is_chosen),
-        studies=MappingProxyType({table: settings for table, settings in studies.items() if settings}),
+        studies=MappingProxyType({kind: settings for kind, settings in studies.items() if settings}),
     )
     return config.only_features() if config.only else config
 

@@ -8,7 +8,7 @@ value, or a value that it has returned before, since a file that extends another
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -47,17 +47,26 @@ class Table:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
+@dataclass(frozen=True)
 class StudySettings(Table):
-    """Base of the settings of a study, which are frozen dataclasses."""
+    """Base of the settings of a study."""
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The features that it names, which therefore have pages."""
-        return ()
+        """The features that its targets name, which therefore have pages."""
+        return tuple(term for target in _targets_in(tuple(vars(self).values())) for term in target.terms)
 
     def emptied(self) -> Self:
-        """The same settings with nothing to render or to show, for an atlas of features alone."""
-        return self
+        """The same settings with empty lists: nothing to render or to show, for an atlas of features alone."""
+        return replace(self, **{key: () for key, value in vars(self).items() if isinstance(value, tuple)})
+
+
+def _targets_in(value: object) -> Iterator[Target]:
+    if isinstance(value, Target):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _targets_in(part)
 
 
 @dataclass(frozen=True)
@@ -190,22 +199,6 @@ FeatureTargets = Annotated[tuple[Annotated[Target, PlainValidator(_read_feature)
 LayerName = Annotated[str, PlainValidator(_read_layer)]
 LayerNames = Annotated[tuple[LayerName, ...], EachOnce]
 RecipeNames = Annotated[tuple[RecipeName, ...], EachOnce]
-
-
-@dataclass(frozen=True)
-class FeatureListSettings(StudySettings):
-    """Base of the settings of a study that lists whole features."""
-
-    targets: FeatureTargets
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """The features that it names."""
-        return tuple(term for target in self.targets for term in target.terms)
-
-    def emptied(self) -> Self:
-        """The same settings without features."""
-        return replace(self, targets=())
 
 
 class Reader:

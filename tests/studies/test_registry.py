@@ -25,11 +25,11 @@ MODULES = {
 from dataclasses import dataclass
 from typing import Annotated
 
-from atlas.plan.settings import FeatureListSettings, FeatureTargets, Whole
+from atlas.plan.settings import FeatureTargets, StudySettings, Whole
 
 
 @dataclass(frozen=True)
-class Settings(FeatureListSettings):
+class Settings(StudySettings):
     """Features whose picture is summed up; every field has a default, since no preset has the table."""
 
     targets: FeatureTargets = ()

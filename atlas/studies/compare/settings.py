@@ -7,7 +7,7 @@ from pydantic import AfterValidator
 
 from atlas.common.errors import ConfigError
 from atlas.inception.layers import MOST_FEATURES
-from atlas.plan.settings import FeatureListSettings, RecipeNames, Whole
+from atlas.plan.settings import FeatureTargets, RecipeNames, StudySettings, Whole
 
 FEWEST_RECIPES = 2
 
@@ -19,9 +19,10 @@ def _check_recipes(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Settings(FeatureListSettings):
+class Settings(StudySettings):
     """Features by several recipes side by side, and the first features of each layer raw beside their own picture."""
 
+    targets: FeatureTargets
     # Raw descent first, and last the one that the others are compared with.
     recipes: Annotated[RecipeNames, AfterValidator(_check_recipes)]
     raw_features: Annotated[int, Whole(0, MOST_FEATURES)]  # so many of each layer are rendered raw too

@@ -1,9 +1,9 @@
 """Settings of deep dreams: its table [dream]."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import PlainValidator
 
@@ -34,11 +34,7 @@ class Settings(StudySettings):
     @property
     def terms(self) -> tuple[Term, ...]:
         """The features that it names."""
-        return tuple(term for target in self.targets for term in target.terms) if self.photos else ()
-
-    def emptied(self) -> Self:
-        """The same settings without photographs."""
-        return replace(self, photos=(), targets=())
+        return super().terms if self.photos else ()
 
 
 def name_photos(texts: Iterable[str]) -> tuple[StartPhoto, ...]:

@@ -1,7 +1,7 @@
 """Settings of the effective receptive fields: its table [fields]."""
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Self
+from dataclasses import dataclass
+from typing import Annotated
 
 from atlas.plan.settings import LayerNames, OneSizeRecipe, StudySettings, Whole
 
@@ -15,7 +15,3 @@ class Settings(StudySettings):
     layers: LayerNames
     features: Annotated[int, Whole(1, MOST_FEATURES)]  # of each branch
     recipe: OneSizeRecipe
-
-    def emptied(self) -> Self:
-        """The same settings without layers."""
-        return replace(self, layers=())

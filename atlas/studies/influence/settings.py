@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from atlas.plan.settings import FeatureListSettings, OneSizeRecipe
+from atlas.plan.settings import FeatureTargets, OneSizeRecipe, StudySettings
 
 
 @dataclass(frozen=True)
-class Settings(FeatureListSettings):
+class Settings(StudySettings):
     """Features of which two neurons are optimised apart and together."""
 
+    targets: FeatureTargets
     recipe: OneSizeRecipe

@@ -1,12 +1,12 @@
 """Settings of pairs of targets, and of a layer's features shown each other's pictures: its table [interactions]."""
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Self
+from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import PlainValidator
 
 from atlas.common.errors import ConfigError
-from atlas.inception.targets import Target, Term
+from atlas.inception.targets import Target
 from atlas.plan.recipes import Recipe
 from atlas.plan.settings import Info, LayerNames, RecipeName, StudySettings, Whole, read_target
 
@@ -61,12 +61,3 @@ class Settings(StudySettings):
     walk: Annotated[int, Whole(2, LONGEST_WALK)]  # pictures from the first target to the second, both ends included
     layers: LayerNames  # with a matrix
     features: Annotated[int, Whole(2, MOST_FEATURES)]  # of each matrix, the first of the layer
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """The features that it names; those of a matrix have pages anyway."""
-        return tuple(term for pair in self.pairs for target in pair for term in target.terms)
-
-    def emptied(self) -> Self:
-        """The same settings without pairs and layers."""
-        return replace(self, pairs=(), layers=())

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from atlas.plan.settings import FeatureListSettings, RecipeName
+from atlas.plan.settings import FeatureTargets, RecipeName, StudySettings
 
 
 @dataclass(frozen=True)
-class Settings(FeatureListSettings):
+class Settings(StudySettings):
     """Features that are rendered by each metric, all else being equal."""
 
+    targets: FeatureTargets
     recipe: RecipeName  # whose metric is exchanged

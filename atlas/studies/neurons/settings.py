@@ -1,12 +1,12 @@
 """Settings of single neurons: its table [neurons]."""
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Self
+from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import PlainValidator
 
 from atlas.common.errors import ConfigError
-from atlas.inception.targets import Neuron, Target, Term
+from atlas.inception.targets import Neuron, Target
 from atlas.plan.settings import EachOnce, FeatureTargets, Info, OneSizeRecipe, StudySettings, read_target
 
 
@@ -26,12 +26,3 @@ class Settings(StudySettings):
     recipe: OneSizeRecipe  # the first field, since the neurons must lie in its maps
     targets: Annotated[tuple[Annotated[Target, PlainValidator(_read_neuron)], ...], EachOnce]
     beside: FeatureTargets
-
-    @property
-    def terms(self) -> tuple[Term, ...]:
-        """The features that it names."""
-        return tuple(term for target in (*self.targets, *self.beside) for term in target.terms)
-
-    def emptied(self) -> Self:
-        """The same settings without neurons and features."""
-        return replace(self, targets=(), beside=())

@@ -1,7 +1,7 @@
 """Settings of the colours of the first layer: its table [palette]."""
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Self
+from dataclasses import dataclass
+from typing import Annotated
 
 from atlas.inception.layers import get_layer
 from atlas.inception.targets import Term
@@ -21,7 +21,3 @@ class Settings(StudySettings):
     def terms(self) -> tuple[Term, ...]:
         """The features whose colours are measured."""
         return tuple(Term(LAYER, feature) for feature in range(self.features)) if self.recipes else ()
-
-    def emptied(self) -> Self:
-        """The same settings without recipes."""
-        return replace(self, recipes=())

@@ -5,16 +5,17 @@ from typing import Annotated
 
 from atlas.inception.layers import MIN_SIZE
 from atlas.plan.recipes import LARGEST_SIZE
-from atlas.plan.settings import FeatureListSettings, OneSizeRecipe, Whole
+from atlas.plan.settings import FeatureTargets, OneSizeRecipe, StudySettings, Whole
 
 LARGEST_FPS = 120
 LARGEST_STRIDE = 149  # neurons: the side of the largest grid
 
 
 @dataclass(frozen=True)
-class Settings(FeatureListSettings):
+class Settings(StudySettings):
     """Features of which there is a video of neurons in reading order."""
 
+    targets: FeatureTargets
     recipe: OneSizeRecipe
     fps: Annotated[int, Whole(1, LARGEST_FPS)] | None = None  # frames a second; None: a row of the grid a second
     # Neurons from one frame to the next; None: the least that leaves at most 400 frames.
