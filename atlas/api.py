@@ -1,6 +1,5 @@
 """The public API behind `import atlas`: a target → a `Rendering`, on this machine and without a store."""
 
-from dataclasses import replace
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
@@ -105,15 +104,14 @@ def _resize(recipe: Recipe, size: int | None, steps: int | None) -> Recipe:
     """The recipe with so many pixels in its last octave, and so many steps in each."""
     if steps is not None and steps < 1:
         raise ConfigError(f"steps {steps}: must be at least 1")
-    recipe = recipe if size is None else recipe.ending_at(size)
-    octaves = tuple(replace(octave, steps=steps or octave.steps) for octave in recipe.octaves)
+    recipe = recipe.scaled(recipe.octaves[-1].size if size is None else size, steps, octave=-1)
     least, largest = recipe.sizes_seen
     if least < MIN_SIZE or largest > LARGEST_SIZE:
         raise ConfigError(
             f'recipe "{recipe.name}": the network would see images of {least} to {largest} px, '
             f"and the sizes allowed are {MIN_SIZE} to {LARGEST_SIZE}"
         )
-    return replace(recipe, octaves=octaves)
+    return recipe
 
 
 @lru_cache(maxsize=1)

@@ -22,7 +22,7 @@ from stores import WEIGHTS, fill
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    config = override(load_config("demo"), layer_names="Mixed_5b", features="2", features_only=True)
+    config = override(load_config("demo"), layers="Mixed_5b", features="2", features_only=True)
     config = replace(config, store=tmp_path / "store", site=tmp_path / "mine")
     fill(config)
     build_site(config, WEIGHTS, studies.pages())

@@ -31,7 +31,7 @@ from stores import WEIGHTS, fill, picture, put, record
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Config:
     folder = tmp_path_factory.mktemp("check")
-    config = override(load_config("demo"), layer_names="Mixed_5b,Mixed_5c", features="2", features_only=True)
+    config = override(load_config("demo"), layers="Mixed_5b,Mixed_5c", features="2", features_only=True)
     config = replace(config, store=folder / "store", site=folder / "site")
     fill(config, statuses=("ok", "ok", None, "ok"))
     build_site(config, WEIGHTS, studies.pages())

@@ -259,9 +259,9 @@ def test_tables_inside_each_other_are_refused_however_deep(depth, load):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"layer_names": "Mixed_6b,Mixed_9z"}, r'--layers "Mixed_9z": no layer is called'),
-        ({"layer_names": "Mixed_6b Mixed_6c"}, "separate names by commas"),
-        ({"layer_names": ","}, '--layers .*"all" or a list'),
+        ({"layers": "Mixed_6b,Mixed_9z"}, r'--layers "Mixed_9z": no layer is called'),
+        ({"layers": "Mixed_6b Mixed_6c"}, "separate names by commas"),
+        ({"layers": ","}, '--layers .*"all" or a list'),
         ({"features": "x"}, "--features"),
         ({"features": "2048,"}, "no layer here"),
         ({"recipe": "octave"}, 'did you mean "octaves"?'),
@@ -276,7 +276,7 @@ def test_flags_that_are_wrong(flags, words):
 def test_flags_override():
     config = override(
         load_config(),
-        layer_names="Mixed_7c,Mixed_6b",
+        layers="Mixed_7c,Mixed_6b",
         features="3",
         seed=7,
         base_url="https://a.org/b",

@@ -32,7 +32,7 @@ LAYERS = "Conv2d_1a_3x3,Mixed_6b"
 
 
 def config_at(folder: Path, **changes: str) -> Config:
-    flags = {"layer_names": LAYERS, "features": "0-2,70-74,200-201,400", **changes}
+    flags = {"layers": LAYERS, "features": "0-2,70-74,200-201,400", **changes}
     return override(
         load_config("demo"), store=folder / "store", site=folder / "site", **{"features_only": True, **flags}
     )
@@ -81,7 +81,7 @@ def test_the_index_lists_pages_but_not_those_of_features(config: Config) -> None
 
 
 def test_the_index_of_all_features_is_small(tmp_path: Path) -> None:
-    atlas = gather_atlas(config_at(tmp_path, layer_names="all", features="all"), None, studies.pages())
+    atlas = gather_atlas(config_at(tmp_path, layers="all", features="all"), None, studies.pages())
     draw = random.Random(7)
     names = [name for name, _ in HUES]
     atlas = replace(atlas, colours={f.folder: tuple(draw.sample(names, draw.choice((1, 2)))) for f in atlas.features})
@@ -154,7 +154,7 @@ def test_an_unchanged_picture_is_measured_once(tmp_path: Path, monkeypatch: pyte
     build_site(config, WEIGHTS, studies.pages())
     assert len(measured) == 4
     assert (config.site / "static/index.js").read_bytes() == before
-    fill(override(config, layer_names="Mixed_6b", features="1"), statuses=("failed",))
+    fill(override(config, layers="Mixed_6b", features="1"), statuses=("failed",))
     build_site(config, WEIGHTS, studies.pages())
     assert len(measured) == 4, "the same pixels with another status"
     monkeypatch.setattr(dominant_colours, "METHOD", "another")
@@ -177,7 +177,7 @@ def test_a_layers_sheet_has_all_its_features(config: Config) -> None:
     ("layer", "columns", "rows", "tile"), [("Mixed_7c", 32, 64, 32), ("Mixed_6b", 32, 24, 48), ("Mixed_5b", 16, 16, 64)]
 )
 def test_the_more_features_the_smaller_their_pictures(tmp_path: Path, layer, columns, rows, tile) -> None:
-    atlas = gather_atlas(config_at(tmp_path, layer_names=layer, features="all"), None, studies.pages())
+    atlas = gather_atlas(config_at(tmp_path, layers=layer, features="all"), None, studies.pages())
     sheet = layer_sheet(next(entry for entry in atlas.layers if entry.features))
     assert sheet.tile == tile
     assert (len(sheet.rows), len(sheet.rows[0])) == (rows, columns)
@@ -406,7 +406,7 @@ def test_a_layers_page_is_filtered_by_status_and_colour(browser: Any, config: Co
 
 
 def test_a_layer_of_many_pages_is_searched_as_a_whole(browser: Any, tmp_path: Path) -> None:
-    config = config_at(tmp_path, layer_names="Mixed_7c", features="100")
+    config = config_at(tmp_path, layers="Mixed_7c", features="100")
     fill(config, statuses=("ok", *[None] * 65))  # 0 and 66
     build_site(config, WEIGHTS, studies.pages())
     with opened(browser, config.site / "Mixed_7c/index.html") as page:

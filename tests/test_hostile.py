@@ -303,13 +303,13 @@ def test_a_folder_of_hostile_pictures_gives_those_that_are_pictures(tmp_path):
     assert source is not None
     assert [line.split(": ")[0] for line in skipped] == [str(tmp_path / name) for name in ("nothing.gif", "script.png")]
     read = 0
-    for digest in source.hashes:
+    for digest in source.pictures:
         try:
             assert source.open(digest).mode == "RGB"
             read += 1
         except AtlasError as error:
             assert str(tmp_path) in str(error)
-    assert (read, len(source.hashes) + source.unread) == (len(good), len(good) + len(bad))
+    assert (read, len(source.pictures) + source.unread) == (len(good), len(good) + len(bad))
 
 
 def test_a_bomb_is_refused_before_it_is_decoded():

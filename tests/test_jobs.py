@@ -190,7 +190,7 @@ def test_a_batch_needs_one_set_of_branches():
 
 @given(st.integers(1, 9), st.integers(1, 6))
 def test_shards_are_disjoint_whole_and_balanced(features, count):
-    jobs = plan(features=str(features), layer_names="Mixed_5b,Mixed_6b,Mixed_7c")
+    jobs = plan(features=str(features), layers="Mixed_5b,Mixed_6b,Mixed_7c")
     shards = [planning.shard(jobs, index, count) for index in range(1, count + 1)]
     assert sorted(str(j.target) for shard in shards for j in shard) == sorted(str(j.target) for j in jobs)
     loads = [sum(job.flops for job in shard) for shard in shards]
@@ -258,7 +258,7 @@ def test_work_of_the_articles_atlas():
 
 def test_frames_take_the_room_of_their_video_and_no_more(tmp_path):
     """A frame has no page and no web copy of its own."""
-    config = override(load_config(), layer_names="Mixed_6b", features="16", features_only=True, store=tmp_path)
+    config = override(load_config(), layers="Mixed_6b", features="16", features_only=True, store=tmp_path)
     features = planning.feature_jobs(config)
     frames = [Job(parse(f"Mixed_6b[654, :{k}]"), config.recipes["raster"], 999) for k in range(1, 290)]
     room = [forecast(jobs, config).site_bytes for jobs in (features, frames, (*features, *frames))]

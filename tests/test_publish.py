@@ -30,7 +30,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "someone")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "someone@example.org")
-    config = override(load_config("demo"), layer_names="Mixed_5b", features="2", features_only=True)
+    config = override(load_config("demo"), layers="Mixed_5b", features="2", features_only=True)
     config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
     fill(config)
     build_site(config, WEIGHTS, studies.pages())

@@ -124,7 +124,7 @@ def test_no_page_shifts_or_asks_another_host(sample: Sample, served_sample: str,
 def test_few_bytes_are_needed_for_the_first_view(
     sample: Sample, browser: Any, tmp_path: Path, features: str, recipe: str, path: str, most: int
 ) -> None:
-    config = override(load_config("demo"), layer_names="Mixed_6b", features=features, recipe=recipe, features_only=True)
+    config = override(load_config("demo"), layers="Mixed_6b", features=features, recipe=recipe, features_only=True)
     config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
     put_crowd(sample, config)
     build_site(config, WEIGHTS, studies.pages())

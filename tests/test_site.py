@@ -40,7 +40,7 @@ SCRIPT = '<script src="{root}static/find.js" data-root="{root}" defer>'
 
 def small(folder: Path, **changes: str) -> Config:
     """Two features of three layers in two regions."""
-    flags = {"layer_names": LAYERS, "features": "2", **changes}
+    flags = {"layers": LAYERS, "features": "2", **changes}
     return override(
         load_config("demo"), store=folder / "store", site=folder / "site", **{"features_only": True, **flags}
     )
@@ -305,7 +305,7 @@ def test_files_of_an_earlier_build_go_and_others_stay(tmp_path: Path) -> None:
     (config.site / "Mixed_5b/notes.txt").write_text("mine")
     leftover = config.site / "Mixed_5c" / f".{files._host()}-0123456789abcdef.tmp"
     leftover.write_bytes(b"half")
-    fewer = override(config, layer_names="Conv2d_1a_3x3,Mixed_5c")
+    fewer = override(config, layers="Conv2d_1a_3x3,Mixed_5c")
     build_site(fewer, WEIGHTS, studies.pages())
     left = files_of(config.site)
     assert {path for path in left if "Mixed_5b" in path} == {"Mixed_5b/notes.txt"}
@@ -426,7 +426,7 @@ def test_a_folder_that_became_a_looping_link_is_left_alone(tmp_path: Path) -> No
     build_site(config, WEIGHTS, studies.pages())
     (config.site / "Mixed_5b").rename(tmp_path / "elsewhere")
     (config.site / "Mixed_5b").symlink_to("Mixed_5b")
-    build_site(override(config, layer_names="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS, studies.pages())
+    build_site(override(config, layers="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS, studies.pages())
     assert (config.site / "Mixed_5b").is_symlink()
 
 
@@ -438,7 +438,7 @@ def test_nothing_is_removed_through_a_link_out_of_the_site(tmp_path: Path) -> No
     (config.site / "Mixed_5b").rename(outside)
     (config.site / "Mixed_5b").symlink_to(outside)
     before = files_of(outside)
-    build_site(override(config, layer_names="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS, studies.pages())
+    build_site(override(config, layers="Conv2d_1a_3x3,Mixed_5c"), WEIGHTS, studies.pages())
     assert files_of(outside) == before
 
 
@@ -522,7 +522,7 @@ def test_descriptions_count_what_is_shown(built: tuple[Config, SiteReport], tmp_
     made = "as pictures made by gradient descent on the input."
     assert described(config, "Mixed_5b/index.html") == f"1 of the 256 features of Mixed_5b in InceptionV3, {made}"
     assert described(config, "index.html").endswith(": 5 renderings of features from 3 layers in 2 regions.")
-    one = small(tmp_path, layer_names="Conv2d_1a_3x3", features="all")
+    one = small(tmp_path, layers="Conv2d_1a_3x3", features="all")
     build_site(one, None, studies.pages())
     planned = "32 features of Conv2d_1a_3x3 in InceptionV3, planned and not rendered."
     assert described(one, "Conv2d_1a_3x3/index.html") == planned
@@ -533,13 +533,13 @@ def test_descriptions_count_what_is_shown(built: tuple[Config, SiteReport], tmp_
 
 
 def test_the_pages_of_a_layer_have_descriptions_of_their_own(tmp_path: Path) -> None:
-    config = small(tmp_path, layer_names="Mixed_5b", features="65")
+    config = small(tmp_path, layers="Mixed_5b", features="65")
     build_site(config, None, studies.pages())
     assert described(config, "Mixed_5b/page/2/index.html").endswith(" rendered. Page 2 of 2.")
 
 
 def test_a_region_tells_of_pictures_only_where_it_has_some(tmp_path: Path) -> None:
-    config = small(tmp_path, layer_names="Conv2d_1a_3x3,Mixed_5b", features="1")
+    config = small(tmp_path, layers="Conv2d_1a_3x3,Mixed_5b", features="1")
     fill(config, statuses=("ok", None))
     build_site(config, WEIGHTS, studies.pages())
     assert words.DEMO_REGIONS["entry-convolutions"] in text(config, "region/entry-convolutions/index.html")
@@ -556,7 +556,7 @@ def test_links_are_relative_to_their_page() -> None:
 
 
 def test_a_layer_of_many_features_is_cut_into_pages(tmp_path: Path) -> None:
-    config = small(tmp_path, layer_names="Mixed_7c", features="0-1300")
+    config = small(tmp_path, layers="Mixed_7c", features="0-1300")
     build_site(config, None, studies.pages())
     first, middle = text(config, "Mixed_7c/index.html"), text(config, "Mixed_7c/page/10/index.html")
     assert first.count('class="tile"') == middle.count('class="tile"') == 64

@@ -19,7 +19,7 @@ from atlas.store.weights_ids import find_weights_ids, weights_name, write_weight
 from atlas.studies import load_config
 
 WEIGHTS = WeightsId("trial", "ab" * 32, "made up")
-JOB = Job(parse("Mixed_6b[654]"), load_config().recipes["octaves"].ending_at(16), 999)
+JOB = Job(parse("Mixed_6b[654]"), load_config().recipes["octaves"].scaled(16, octave=-1), 999)
 PIXELS = bytes(range(256)) * 3  # 16×16 RGB
 
 RECORD = Record(

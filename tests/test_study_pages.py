@@ -118,7 +118,7 @@ def write_fields(config, layer):
 
 
 def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
-    config = override(load_config("demo"), layer_names="Conv2d_2b_3x3,Mixed_6b", features="1")
+    config = override(load_config("demo"), layers="Conv2d_2b_3x3,Mixed_6b", features="1")
     fields = replace(config.study(FieldsSettings), layers=("Mixed_6b", "Conv2d_2b_3x3"), features=8)
     config = config.only_features().with_study(fields, config.study(NeuronsSettings))
     config = replace(config, store=tmp_path / "store", site=tmp_path / "site")

@@ -212,31 +212,19 @@ def example_line(report: FoundExamples) -> str:
     return f"scanned {count_of(found.seen, 'picture')}{skipped}; kept crops for {features}{fresh}"
 
 
-def log_videos(videos: Sequence[Encoding]) -> None:
-    """Log what was done about each video."""
-    for video in videos:
-        name = clip_target(video.clip)
-        if video.error:
-            log.event("video failed", level=logging.ERROR, target=name, why=str(video.error))
-        elif video.record:
-            log.event("video", target=name, bytes=video.record.files[VIDEO].bytes, was_fresh=video.was_fresh)
-        else:
-            log.event("video waits", level=logging.WARNING, target=name, missing=video.missing)
-
-
 def video_line(video: Encoding) -> str:
-    """A video in numbers, or why there is none."""
+    """A video in numbers, or why there is none; logs it as well."""
+    clip, name, frames = video.clip, clip_target(video.clip), len(video.clip.frames)
     if video.error:
+        log.event("video failed", level=logging.ERROR, target=name, why=str(video.error))
         return f"failed: {video.error}"
-    clip, record = video.clip, video.record
-    name, frames = clip_target(clip), len(clip.frames)
-    if record is None:
+    if not video.record:
+        log.event("video waits", level=logging.WARNING, target=name, missing=video.missing)
         return f"{name}: no video yet: {video.missing} of {frames} frames are missing; run the same command again"
-    rows, cols = clip.grid
-    size = f"{record.files[VIDEO].bytes:,} bytes{' (up to date)' if video.was_fresh else ''}"
-    return (
-        f"{name}: {frames} frames of a {rows}×{cols} grid, stride {clip.stride}, {clip.fps} frames per second, {size}"
-    )
+    size, (rows, cols) = video.record.files[VIDEO].bytes, clip.grid
+    log.event("video", target=name, bytes=size, was_fresh=video.was_fresh)
+    line = f"{name}: {frames} frames of a {rows}×{cols} grid, stride {clip.stride}, {clip.fps} frames per second"
+    return f"{line}, {size:,} bytes{' (up to date)' if video.was_fresh else ''}"
 
 
 def site_lines(settings: Config, site: SiteReport, zip_site: bool) -> list[str]:

@@ -8,7 +8,7 @@ import typer
 
 from atlas.cli import options as opt
 from atlas.cli.app import command
-from atlas.cli.console import RunConsole, example_line, finish, log_videos, report_lines, site_lines, video_line
+from atlas.cli.console import RunConsole, example_line, finish, report_lines, site_lines, video_line
 from atlas.cli.options import Choice, Running, Site, Source, argument, config_option, run_option
 from atlas.cli.settings import read_settings, with_options, with_photos
 from atlas.common.errors import ConfigError
@@ -39,7 +39,6 @@ def build_command(source: Source, choice: Choice, running: Running, site: Site) 
 
     with RunConsole() as console:
         built = pipeline.build(settings, runs.RunOptions(**vars(running), fine=site.fine), console)
-    log_videos(built.videos)
     failed = [f"failed: {why}; the next run tries again" for why in built.unmeasured]
     lines = [*report_lines(built.rendering), *map(video_line, built.videos), *failed]
     lines += site_lines(settings, built.site, site.zip_site)
@@ -124,7 +123,6 @@ def raster_command(
 
     with RunConsole() as console:
         report, videos = pipeline.raster(settings, clips, runs.RunOptions(**vars(running)), console)
-    log_videos(videos)
     for video in videos:
         if video.record:
             typer.echo(video.video)

@@ -9,27 +9,15 @@ import typer
 from atlas.cli.options import Choice, Site, Source
 from atlas.inception.layers import LAYERS
 from atlas.inception.targets import parse
-from atlas.plan import config as configuration
-from atlas.plan.config import Config
+from atlas.plan.config import Config, override
 from atlas.plan.settings import StudySettings
 from atlas.studies import load_config
 
 
 def read_settings(source: Source, choice: Choice = Choice(), site: Site = Site()) -> Config:  # noqa: B008  # frozen
     """The configuration with the options put in."""
-    return configuration.override(
-        load_config(source.config),
-        layer_names=choice.layers,
-        features=choice.features,
-        features_only=choice.features_only,
-        recipe=choice.recipe,
-        weights=source.weights,
-        weights_input=source.weights_input,
-        seed=source.seed,
-        store=source.store,
-        site=site.out,
-        base_url=site.base_url,
-    )
+    given = {**vars(source), **vars(choice), "site": site.out, "base_url": site.base_url}
+    return override(load_config(given.pop("config")), **given)
 
 
 def with_photos(settings: Config) -> Config:

@@ -67,32 +67,39 @@ def make_canvas(n: int, size: int, generator: torch.Generator, *, zoom: tuple[fl
         zoom: smallest and largest extent of the picture in coordinates; 1 spans −1 to 1.
         move: how far the middle may be from the origin, in coordinates.
     """
-    axis = (torch.arange(size) + 0.5) / size * 2 - 1
-    y, x = (field.expand(n, size, size) for field in torch.meshgrid(axis, axis, indexing="ij"))
     low, high = math.log(zoom[0]), math.log(zoom[1])
     scale = torch.exp(low + (high - low) * torch.rand(n, 1, 1, generator=generator))
     stretch = torch.exp(0.25 * (torch.rand(n, 1, 1, generator=generator) * 2 - 1))
     angle = torch.rand(n, 1, 1, generator=generator) * 2 * math.pi
-    shift_x, shift_y = ((torch.rand(n, 1, 1, generator=generator) * 2 - 1) * move for _ in range(2))
-    strength = 0.3 * torch.rand(n, 1, 1, generator=generator)
-    warp_x, warp_y = ((smooth_noise(n, 2, size, generator) - 0.5) * strength for _ in range(2))
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    turned_x = (cos * x - sin * y + warp_x) * scale * stretch + shift_x
-    turned_y = (sin * x + cos * y + warp_y) * scale / stretch + shift_y
-    return Canvas(turned_x, turned_y, scale * 2 / size, generator)
+    shift = _shift(n, generator, move)
+    warp = 0.3 * torch.rand(n, 1, 1, generator=generator)
+    x, y = _turned(n, size, generator, angle, warp)
+    return Canvas(x * scale * stretch + shift[0], y * scale / stretch + shift[1], scale * 2 / size, generator)
 
 
-def upright(canvas: Canvas, n: int, size: int, *, zoom: tuple[float, float], move: float, tilt: float) -> Canvas:
+def upright(
+    n: int, size: int, generator: torch.Generator, *, zoom: tuple[float, float], move: float, tilt: float
+) -> Canvas:
     """A canvas for things that have an up and a down: turned by at most `tilt` radians, often mirrored."""
-    generator = canvas.generator
-    axis = (torch.arange(size) + 0.5) / size * 2 - 1
-    y, x = (field.expand(n, size, size) for field in torch.meshgrid(axis, axis, indexing="ij"))
     scale = zoom[0] + (zoom[1] - zoom[0]) * torch.rand(n, 1, 1, generator=generator)
     angle = (torch.rand(n, 1, 1, generator=generator) * 2 - 1) * tilt
     mirror = torch.randint(0, 2, (n, 1, 1), generator=generator) * 2 - 1
-    shift_x, shift_y = ((torch.rand(n, 1, 1, generator=generator) * 2 - 1) * move for _ in range(2))
-    warp_x, warp_y = ((smooth_noise(n, 2, size, generator) - 0.5) * 0.2 for _ in range(2))
+    shift = _shift(n, generator, move)
+    x, y = _turned(n, size, generator, angle, 0.2)
+    return Canvas((x * scale + shift[0]) * mirror, y * scale + shift[1], scale * 2 / size, generator)
+
+
+def _shift(n: int, generator: torch.Generator, most: float) -> Tensor:
+    """Rightwards and downwards, at most so far, [2, n, 1, 1]."""
+    return torch.stack([(torch.rand(n, 1, 1, generator=generator) * 2 - 1) * most for _ in range(2)])
+
+
+def _turned(
+    n: int, size: int, generator: torch.Generator, angle: Tensor, warp: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Coordinates −1 to 1 of n pictures, turned by an angle and warped, [n, size, size] each."""
+    axis = (torch.arange(size) + 0.5) / size * 2 - 1
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    warp_x, warp_y = ((smooth_noise(n, 2, size, generator) - 0.5) * warp for _ in range(2))
     cos, sin = torch.cos(angle), torch.sin(angle)
-    turned_x = ((cos * x - sin * y + warp_x) * scale + shift_x) * mirror
-    turned_y = (sin * x + cos * y + warp_y) * scale + shift_y
-    return Canvas(turned_x, turned_y, scale * 2 / size, generator)
+    return cos * x - sin * y + warp_x, sin * x + cos * y + warp_y

@@ -4,7 +4,9 @@ Tone 0 is the first colour of the thing, 1 the second. Coordinates are upright, 
 −0.8 to 0.8.
 """
 
+import inspect
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -222,10 +224,6 @@ def window(c: Canvas) -> Drawing:
     return _paint((frame, 0.0), (panes, 1.0))
 
 
-OBJECTS = {
-    function.__name__: function
-    for function in (
-        eye, flower, star, spiral, wheel, leaf, face, tree, fir, fish, house, heart, mushroom, sun, crescent, cup,
-        butterfly, ball, arrow, umbrella, window,
-    )
-}  # fmt: skip
+OBJECTS: dict[str, Callable[[Canvas], Drawing]] = {  # every public function of this module
+    name: value for name, value in globals().items() if inspect.isfunction(value) and not name.startswith("_")
+}

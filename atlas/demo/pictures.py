@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from atlas.demo.canvas import Canvas, make_canvas, smooth_noise, upright
+from atlas.demo.canvas import make_canvas, smooth_noise, upright
 from atlas.demo.objects import OBJECTS
-from atlas.demo.textures import TEXTURES, blobs
+from atlas.demo.textures import TEXTURES
 
 COLOURS = {  # hue in turns of the colour wheel
     "red blobs": 0.0,
@@ -54,8 +54,7 @@ def draw_class(name: str, n: int, size: int, generator: torch.Generator) -> Tens
 
 
 def _object(name: str, n: int, size: int, generator: torch.Generator) -> Tensor:
-    blank = Canvas(torch.zeros(n, 1, 1), torch.zeros(n, 1, 1), torch.zeros(n, 1, 1), generator)
-    canvas = upright(blank, n, size, zoom=(0.9, 1.7), move=0.35, tilt=0.45)
+    canvas = upright(n, size, generator, zoom=(0.9, 1.7), move=0.35, tilt=0.45)
     cover, tone = OBJECTS[name](canvas)
     first, second = _two_colours(n, generator)
     near, far = _two_colours(n, generator, contrast=0.1)
@@ -75,7 +74,8 @@ def _coloured(hue: float, n: int, size: int, generator: torch.Generator) -> Tens
         strength = 0.55 + 0.45 * torch.rand(n, generator=generator)
         value = 0.35 + 0.65 * torch.rand(n, generator=generator)
         colours.append(_hsv(turn, strength, value))
-    return _mix(blobs(canvas), *colours)
+    patches = ((canvas.noise(2) - 0.5) * 1.2 + 0.5).clamp(0, 1)  # soft, out of focus
+    return _mix(patches, *colours)
 
 
 def _two_colours(n: int, generator: torch.Generator, contrast: float = 0.25) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,8 @@
 """Textures: a canvas → tones [n, H, W] in [0, 1], from which a picture mixes its colours. One function a class."""
 
+import inspect
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -260,16 +262,6 @@ def confetti(c: Canvas) -> Tensor:
     return c.inside((square - 0.2) / 4) * (0.35 + 0.65 * _hash(column, row, salt + 5))
 
 
-def blobs(c: Canvas) -> Tensor:
-    """Soft patches out of focus: the ground of the classes that differ by colour alone."""
-    return ((c.noise(2) - 0.5) * 1.2 + 0.5).clamp(0, 1)
-
-
-TEXTURES = {
-    function.__name__: function
-    for function in (
-        stripes, checks, dots, rings, bricks, hexagons, scales, waves, zigzag, clouds, zebra, leopard, cells, moons,
-        crosses, weave, wood, marble, tartan, triangles, diamonds, bullseye, rays, lattice, speckle, maze, bubbles,
-        confetti,
-    )
-}  # fmt: skip
+TEXTURES: dict[str, Callable[[Canvas], Tensor]] = {  # every public function of this module
+    name: value for name, value in globals().items() if inspect.isfunction(value) and not name.startswith("_")
+}

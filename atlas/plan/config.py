@@ -173,7 +173,7 @@ def load_config(name: str, tables: Tables) -> Config:
 def override(
     config: Config,
     *,
-    layer_names: str | None = None,
+    layers: str | None = None,
     features: str | None = None,
     recipe: str | None = None,
     weights: str | None = None,
@@ -191,7 +191,7 @@ def override(
     """
     reader = Reader("", Context(Path(), dict(config.recipes)))
     given = (
-        ("layers", "--layers", None if layer_names is None else _split(layer_names)),
+        ("layers", "--layers", None if layers is None else _split(layers)),
         ("count", "--features", features),
         ("recipe", "--recipe", recipe),
         ("weights_input", "--weights-input", weights_input),
@@ -205,7 +205,7 @@ def override(
     if weights is not None:
         read = {"weights": weights, "weights_input": None, **read}  # a file's weights_input is that of its own weights
     config = replace(config, **read, store=store or config.store, site=site or config.site)
-    if layer_names is not None or features is not None:
+    if layers is not None or features is not None:
         _check_features(reader, config, "--layers" if features is None else "--features")
     reader.finish()
     return config.only_features() if features_only else config

@@ -19,7 +19,6 @@ Gradient = Literal["sum", "per_feature", "rms"]
 Input = Literal["raw", "trained"]
 InputMap = Literal["x", "2x-1"]  # what the network is given for a picture x in [0, 1]
 METRICS: tuple[Metric, ...] = get_args(Metric)
-INPUT_MAPS: tuple[InputMap, ...] = get_args(InputMap)
 
 LARGEST_SIZE = 4096  # pixels; a larger rendering would take hundreds of gigabytes
 MOST_STEPS = 1_000_000  # of an octave
@@ -137,21 +136,17 @@ class Recipe(Table):
         """
         return trained if self.input == "trained" else "x"
 
-    def scaled(self, size: int, steps: int | None = None) -> Self:
+    def scaled(self, size: int, steps: int | None = None, *, octave: int = 0) -> Self:
         """The same recipe at another size.
 
         Args:
-            size: pixels of the first octave; the others keep their ratio to it.
+            size: pixels of one octave; the others keep their ratio to it.
             steps: steps of each octave; None: as many as it has.
+            octave: which one has that size; -1: the last.
         """
-        first = self.octaves[0].size
-        octaves = (replace(o, size=round(o.size * size / first), steps=steps or o.steps) for o in self.octaves)
+        old = self.octaves[octave].size
+        octaves = (replace(o, size=round(o.size * size / old), steps=steps or o.steps) for o in self.octaves)
         return replace(self, octaves=tuple(octaves))
-
-    def ending_at(self, size: int) -> Self:
-        """The same recipe with so many pixels in its last octave; the others keep their ratio to it."""
-        last = self.octaves[-1].size
-        return replace(self, octaves=tuple(replace(o, size=round(o.size * size / last)) for o in self.octaves))
 
     def without_blur(self) -> Self:
         """The same recipe with the update alone."""

@@ -75,7 +75,7 @@ def test_the_article_compares_four_features_and_shows_four_of_each_layer_raw():
 def test_the_first_features_that_have_a_page_are_shown_raw():
     config = override(load_config(), features="5,9-11,30")
     assert [pair.feature for pair in raw_pairs(config, "Mixed_5c")] == [5, 9, 10, 11]
-    assert raw_pairs(override(config, layer_names="Mixed_5c"), "Mixed_6b") == ()
+    assert raw_pairs(override(config, layers="Mixed_5c"), "Mixed_6b") == ()
 
 
 def test_features_alone_ask_for_nothing_raw():
@@ -114,7 +114,7 @@ def test_a_feature_that_two_lists_name_is_kept_once(studied, site):
 
 
 def test_raw_pictures_are_measured_where_both_are_there(tmp_path):
-    config = override(load_config("demo"), layer_names="Mixed_5b", features="3", store=tmp_path)
+    config = override(load_config("demo"), layers="Mixed_5b", features="3", store=tmp_path)
     config = config.with_study(replace(config.study(CompareSettings), raw_features=3))
     fill(config, statuses=("ok", None, "ok"))
     pairs = raw_pairs(config, "Mixed_5b")
@@ -157,9 +157,7 @@ def test_feature_pages_show_raw_beside_their_own_picture(site):
 
 
 def test_a_page_without_a_measurement_says_so(tmp_path):
-    config = override(
-        load_config("demo"), layer_names="Mixed_5b", features="1", store=tmp_path / "a", site=tmp_path / "b"
-    )
+    config = override(load_config("demo"), layers="Mixed_5b", features="1", store=tmp_path / "a", site=tmp_path / "b")
     fill(config)
     put(config.store, raw_pairs(config, "Mixed_5b")[0].raw, seed="raw")
     build_site(config, WEIGHTS, studies.pages())
@@ -200,7 +198,7 @@ def test_pictures_that_were_not_raised_are_not_compared():
 
 
 def test_the_study_leaves_out_what_was_not_raised(tmp_path):
-    config = override(load_config("demo"), layer_names="Mixed_6b", features="1", store=tmp_path)
+    config = override(load_config("demo"), layers="Mixed_6b", features="1", store=tmp_path)
     listed = comparisons(config)
     for at, comparison in enumerate(listed):
         for recipe, job in enumerate(comparison.jobs):  # the first as listed has no picture by the base, the second by

@@ -120,7 +120,7 @@ def test_the_strongest_are_ranked_among_those_asked_for():
 
 
 def test_connections_are_asked_of_all_layers_but_the_first():
-    config = override(load_config("article"), layer_names="Conv2d_1a_3x3,Conv2d_2a_3x3,Mixed_5b")
+    config = override(load_config("article"), layers="Conv2d_1a_3x3,Conv2d_2a_3x3,Mixed_5b")
     assert connected_layers(config) == ("Conv2d_2a_3x3", "Mixed_5b")
     assert layer_before("Mixed_5b") == "Conv2d_4a_3x3"
     assert connections_spec("Mixed_5b").settings(config) == (6, (), config.features_of("Mixed_5b"))

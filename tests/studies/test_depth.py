@@ -32,7 +32,7 @@ from stores import WEIGHTS, fill
 def config(tmp_path):
     """Six features of three layers, of which two have no gradient and one is pending in each."""
     names = "Conv2d_2a_3x3,Mixed_5b,Mixed_7c"
-    made = override(load_config("demo"), layer_names=names, features="6", store=tmp_path / "a", site=tmp_path / "b")
+    made = override(load_config("demo"), layers=names, features="6", store=tmp_path / "a", site=tmp_path / "b")
     made = made.only_features()
     fill(made, statuses=("ok", "no_gradient", None, "not_raised", "no_gradient", "failed"))
     return made

@@ -97,9 +97,9 @@ def test_batches_hold_one_size_and_photographs_have_their_own() -> None:
 
 def test_a_recipe_brought_to_a_size_ends_with_it() -> None:
     recipe = load_config().recipes["dream"]
-    assert [octave.size for octave in recipe.ending_at(1200).octaves] == [780, 991, 1200]
-    assert [octave.size for octave in recipe.ending_at(461).octaves] == [300, 381, 461]
-    assert recipe.ending_at(460) == recipe
+    assert [octave.size for octave in recipe.scaled(1200, octave=-1).octaves] == [780, 991, 1200]
+    assert [octave.size for octave in recipe.scaled(461, octave=-1).octaves] == [300, 381, 461]
+    assert recipe.scaled(460, octave=-1) == recipe
 
 
 # Configurations
@@ -146,8 +146,8 @@ def test_a_slip_in_the_table_is_named(text: str, words: str, tmp_path: Path) -> 
 
 def test_what_is_left_out_has_no_dreams(tmp_path: Path) -> None:
     assert config_dreams(override(load_config(), features_only=True)) == ()
-    assert config_dreams(override(load_config(), layer_names="Mixed_6d")) == ()
-    some = config_dreams(override(load_config(), layer_names="Mixed_6d,Mixed_6e"))
+    assert config_dreams(override(load_config(), layers="Mixed_6d")) == ()
+    some = config_dreams(override(load_config(), layers="Mixed_6d,Mixed_6e"))
     assert [str(dream.job.target) for dream in some] == ["Mixed_6d[3] + Mixed_6e[7]"]
     empty = config_of(tmp_path, "[dream]\nphotos = []\n")
     assert config_dreams(empty) == ()
@@ -184,7 +184,7 @@ def named(*texts: str, hashes: str = "abcdefgh") -> list[tuple[str, str]]:
     """The names and titles of photographs whose hashes begin with these digits."""
     starts = name_photos(texts)
     known = (replace(start, photo=Photo(digit * 64, (300, 400))) for start, digit in zip(starts, hashes, strict=False))
-    config = override(load_config(), layer_names="Mixed_6b")
+    config = override(load_config(), layers="Mixed_6b")
     dream = replace(config.study(DreamsSettings), photos=tuple(known), targets=(parse("Mixed_6b[:]"),))
     found = config_dreams(config.with_study(dream))
     return [(dream.name, dream.title) for dream in found]

@@ -346,8 +346,8 @@ def test_dead_features_have_no_crops(made):
     _, looked = made
     assert all(crop.score > 0 for one in looked.found.features for crop in one.crops)
     maps = torch.zeros(3, 1, 2, 2)
-    scan = study.Scan({"Mixed_5b": TopK.empty(1, 9).merged(maps, torch.arange(3))}, 3)
-    assert study._winners({"Mixed_5b": (0,)}, scan, SIZE) == {}
+    tops = {"Mixed_5b": TopK.empty(1, 9).merged(maps, torch.arange(3))}
+    assert study._winners({"Mixed_5b": (0,)}, tops, SIZE) == {}
 
 
 def test_neither_names_nor_order_nor_batches_matter(made, context, photos, tmp_path):
@@ -466,14 +466,14 @@ def test_a_file_that_changes_meanwhile_is_not_mistaken_for_itself(photos, tmp_pa
     source = walk_folder(tmp_path, print)
     (tmp_path / "a.png").write_bytes((photos / "02.png").read_bytes())
     with pytest.raises(ConfigError, match="changed during"):
-        source.open(source.hashes[0])
+        source.open(next(iter(source.pictures)))
 
 
 def test_a_huge_file_is_not_read(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(pictures_module, "LARGEST_FILE", 10)
     (tmp_path / "a.png").write_bytes((photos / "01.png").read_bytes())
     lines = []
-    assert walk_folder(tmp_path, lines.append).hashes == ()
+    assert not walk_folder(tmp_path, lines.append).pictures
     assert "bytes, and at most 10 are read" in lines[0]
 
 
@@ -498,7 +498,7 @@ def test_the_network_sees_colours_as_people_do(tmp_path):
     plain = drawn(3)
     icc.in_colours_of(plain, icc.P3).save(tmp_path / "wide.png", icc_profile=icc.P3)
     source = walk_folder(tmp_path, print)
-    seen = np.asarray(source.open(source.hashes[0])).astype(int)
+    seen = np.asarray(source.open(next(iter(source.pictures)))).astype(int)
     assert abs(seen - np.asarray(plain)).max() <= 4
 
 
@@ -536,9 +536,9 @@ def test_the_middle_square_is_what_the_network_sees():
 
 def test_drawn_pictures_are_two_of_each_class_and_always_the_same():
     one, two = draw_pictures(75), draw_pictures(75)
-    assert len(one.hashes) == 2 * len(CLASSES)
-    assert one.hashes == two.hashes
-    assert one.open(one.hashes[3]).size == (75, 75)
+    assert len(one.pictures) == 2 * len(CLASSES)
+    assert list(one.pictures) == list(two.pictures)
+    assert one.open(list(one.pictures)[3]).size == (75, 75)
 
 
 # words

@@ -103,7 +103,7 @@ def test_rows_are_held_against_all_others_in_parts(monkeypatch: pytest.MonkeyPat
 def config(tmp_path):
     """Six features of two layers; in each one has no gradient and one is pending."""
     made = override(
-        load_config("demo"), layer_names="Mixed_5b,Mixed_6b", features="6", store=tmp_path / "a", site=tmp_path / "b"
+        load_config("demo"), layers="Mixed_5b,Mixed_6b", features="6", store=tmp_path / "a", site=tmp_path / "b"
     )
     made = made.only_features()
     fill(made, statuses=("ok", "no_gradient", "ok", None, "ok", "ok"))
@@ -173,7 +173,7 @@ def test_cosines_are_those_of_the_kernels_that_autograd_finds(name, features, we
 
 
 def test_wiring_stays_in_a_branch_and_leaves_out_opposites_and_pools(weights) -> None:
-    config = override(load_config(), layer_names="Mixed_6a", features="all")
+    config = override(load_config(), layers="Mixed_6a", features="all")
     assert wired_layers(config) == ("Mixed_6a",)
     context = MeasureContext(Results(config, WEIGHTS), SimpleNamespace(weights=weights))
     found = measure_wiring(context, "Mixed_6a").alike

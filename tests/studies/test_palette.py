@@ -349,7 +349,7 @@ def test_the_table():
     config = load_config("article")
     assert len(every_job(config)) == 64
     assert len(config.features_of("Conv2d_1a_3x3")) == 32
-    assert every_job(override(config, layer_names="Mixed_5b")) == ()
+    assert every_job(override(config, layers="Mixed_5b")) == ()
     alone = override(config, features_only=True)
     assert every_job(alone) == ()
     assert len(alone.features_of("Conv2d_1a_3x3")) == 16

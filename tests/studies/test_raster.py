@@ -74,4 +74,4 @@ def test_videos_of_the_presets():
     names = [f"{video.layer}[{video.feature}]" for video in config_clips(load_config())]
     assert names == ["Mixed_6b[654]", "Mixed_6b[415]", "Mixed_5d[0]", "Mixed_6e[0]", "Mixed_7c[0]"]
     assert len(config_clips(load_config("demo"))) == 1
-    assert config_clips(override(load_config(), layer_names="Mixed_5b")) == ()
+    assert config_clips(override(load_config(), layers="Mixed_5b")) == ()

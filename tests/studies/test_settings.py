@@ -65,7 +65,7 @@ def test_every_feature_that_a_list_names_is_rendered_whole():
 
 
 def test_what_names_a_layer_that_is_left_out_is_left_out_too():
-    config = override(load_config(), layer_names="Mixed_7c")
+    config = override(load_config(), layers="Mixed_7c")
     assert {job.target.terms[0].layer for job in all_jobs(config)} == {"Mixed_7c"}
     assert neuron_jobs(config) == beside_jobs(config) == influence_pairs(config) == field_probes(config) == ()
 

@@ -51,11 +51,9 @@ class RawLayer:
     features: tuple[RawFeature, ...]
 
 
-def _compare_jobs(config: Config) -> tuple[Job, ...]:
-    return tuple(job for comparison in comparisons(config) for job in comparison.jobs)
-
-
-COMPARE = ResultSpec("compare", 2, Compare, _compare_jobs)
+COMPARE = ResultSpec(
+    "compare", 2, Compare, lambda config: tuple(job for comparison in comparisons(config) for job in comparison.jobs)
+)
 
 
 def raw_spec(layer: str) -> ResultSpec[RawLayer]:

@@ -5,7 +5,6 @@ from functools import partial
 
 from atlas.inception import layers
 from atlas.plan.config import Config
-from atlas.plan.jobs import Job
 from atlas.store.results import ResultSpec
 from atlas.studies.connections.settings import Settings
 
@@ -54,20 +53,16 @@ def connected_layers(config: Config) -> tuple[str, ...]:
 
 def wiring_spec(layer: str) -> ResultSpec[Wiring]:
     """The wiring of a layer's planned features."""
-    return ResultSpec(f"wiring-{layer}", 1, Wiring, _no_jobs, partial(_settings, of=(layer,)))
+    return ResultSpec(f"wiring-{layer}", 1, Wiring, lambda _: (), partial(_settings, of=(layer,)))
 
 
 def connections_spec(layer: str) -> ResultSpec[Connections]:
     """The connections between a layer, which must not be the first, and the one before it."""
     settings = partial(_settings, of=(layer_before(layer), layer))
-    return ResultSpec(f"connections-{layer}", 1, Connections, _no_jobs, settings)
+    return ResultSpec(f"connections-{layer}", 1, Connections, lambda _: (), settings)
 
 
 def _settings(config: Config, of: tuple[str, ...]) -> tuple[object, ...]:
     """How many are wanted, and the planned features of some layers; none if the last is not wanted."""
     strongest = config.study(Settings).strongest
     return (strongest, *map(config.features_of, of)) if of[-1] in wired_layers(config) else ()
-
-
-def _no_jobs(_: Config) -> tuple[Job, ...]:
-    return ()

@@ -49,7 +49,7 @@ def config_dreams(config: Config) -> tuple[Dream, ...]:
 def _sized(recipe: Recipe, wanted: Settings) -> Recipe:
     if wanted.size is None:
         return recipe
-    sized = recipe.ending_at(wanted.size)
+    sized = recipe.scaled(wanted.size, octave=-1)
     least = _least(sized)
     if least < layers.MIN_SIZE:
         raise ConfigError(
@@ -91,7 +91,7 @@ def _dream(start: StartPhoto, job: Job, name: str, title: str) -> Dream:
 
 def _way_on(photo: Photo, recipe: Recipe) -> str:
     """What to do with a photograph that is too long: the smallest dream may be small enough."""
-    sizes = (recipe.ending_at(size) for size in range(layers.MIN_SIZE, LARGEST_SIDE))
+    sizes = (recipe.scaled(size, octave=-1) for size in range(layers.MIN_SIZE, LARGEST_SIDE))
     smallest = next((sized for sized in sizes if _least(sized) >= layers.MIN_SIZE), recipe)
     if all(max(octave_size(photo.size, octave)) <= LARGEST_SIZE for octave in smallest.octaves):
         return "crop it, or ask for a smaller size"

@@ -35,7 +35,7 @@ from atlas.studies.examples.result import (
     folder_digest,
     read_examples,
 )
-from atlas.studies.examples.scan import Scan, Watcher, scan_pictures, stacked
+from atlas.studies.examples.scan import TopK, Watcher, scan_pictures, stacked
 from atlas.studies.examples.settings import Settings
 from atlas.studies.shared.context import MeasureContext, in_fewer_rows
 from atlas.studies.shared.places import feature_of
@@ -45,6 +45,7 @@ ROWS = {"cpu": 8, "cuda": 64, "mps": 16}  # pictures that run through the networ
 Box = tuple[int, int, int, int]
 Place = tuple[int, int]  # (row, col)
 Feature = tuple[str, int]  # layer and number
+Winner = tuple[Feature, int, Place, float]  # a feature, a picture's rank in its top k, the neuron and its activation
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,10 @@ def field_in(layer: str, feature: int, neuron: Place, size: int) -> Box:
 def _inputs(context: MeasureContext, source: PictureSource, rendered: Mapping[Job, str]) -> str:
     """Digest of all that the examples depend on, whatever the order of the pictures."""
     size = context.config.study(Settings).size
+    pictures = sorted(source.pictures)
     features = (part for job, pixels in rendered.items() for part in (job.path, pixels))
     colours = [COLOURS] if source.folder else []  # how a person's files are read
-    return digest([VERSION, KEPT, LARGEST, _folder(context, source), size, *sorted(source.hashes), *features, *colours])
+    return digest([VERSION, KEPT, LARGEST, _folder(context, source), size, *pictures, *features, *colours])
 
 
 def _folder(context: MeasureContext, source: PictureSource) -> str | None:
@@ -119,24 +121,24 @@ def _scan(
 ) -> Examples:
     size = context.config.study(Settings).size
     wanted: dict[str, list[int]] = defaultdict(list)
-    for layer, feature in map(_feature, rendered):
+    for layer, feature in (feature_of(job.target) for job in rendered):
         wanted[layer].append(feature)
     with context.float32(rows), torch.inference_mode():
         network = context.renderer.network("fp32", "trained")
-        scan = scan_pictures(network, source, wanted, size, rows, KEPT, watcher)
-        if not scan.seen:
+        tops, seen = scan_pictures(network, source, wanted, size, rows, KEPT, watcher)
+        if not seen:
             raise ConfigError("no picture could be read; name a folder of pictures")
         own = _own_neurons(context, list(rendered), rows)
-    crops = _cut(context, source, _winners(wanted, scan, size), watcher)
+    crops = _cut(context, source, _winners(wanted, tops, size), watcher)
     return Examples(
         version=VERSION,
         folder=_folder(context, source),
         size=size,
-        seen=scan.seen,
-        skipped=len(source.hashes) - scan.seen + source.unread,
+        seen=seen,
+        skipped=len(source.pictures) - seen + source.unread,
         numerics=context.float32_numerics(rows),
         features=tuple(
-            FeatureExamples(str(job.target), pixels, *own[job], crops.get(_feature(job), ()))
+            FeatureExamples(str(job.target), pixels, *own[job], crops.get(feature_of(job.target), ()))
             for job, pixels in rendered.items()
         ),
         input=context.results.weights.trained_input,
@@ -147,47 +149,37 @@ def _own_neurons(context: MeasureContext, jobs: Sequence[Job], rows: int) -> dic
     """The strongest neuron of each feature in its own picture, and its activation."""
     network = context.renderer.network("fp32", "trained")
     found = {}
-    for layer, members in groupby(jobs, lambda job: _feature(job)[0]):
+    for layer, members in groupby(jobs, lambda job: job.target.deepest):
         mine = list(members)
         for at in range(0, len(mine), rows):
             chunk = mine[at : at + rows]
             pictures = [np.asarray(context.image(job)) for job in chunk]
             maps = network.activations(stacked(pictures, rows).to(network.device), {layer})[layer]
             for row, job in enumerate(chunk):
-                values = maps[row, _feature(job)[1]].cpu()  # [rows, cols]
+                values = maps[row, feature_of(job.target)[1]].cpu()  # [rows, cols]
                 score, place = values.flatten().max(0)
                 found[job] = divmod(int(place), values.shape[1]), rounded(score.item())
     return found
 
 
-@dataclass(frozen=True)
-class _Winner:
-    """A picture in the top k of a feature."""
-
-    feature: Feature
-    rank: int  # among the feature's
-    neuron: Place
-    score: float
-
-
-def _winners(wanted: Mapping[str, Sequence[int]], scan: Scan, size: int) -> dict[int, list[_Winner]]:
+def _winners(wanted: Mapping[str, Sequence[int]], tops: Mapping[str, TopK], size: int) -> dict[int, list[Winner]]:
     """All pictures that are kept, by their number; one that does not excite a feature at all is not among its own."""
-    found: dict[int, list[_Winner]] = defaultdict(list)
+    found: dict[int, list[Winner]] = defaultdict(list)
     for layer, features in wanted.items():
-        top, (_, cols) = scan.top[layer], layers.grid(layer, (size, size))
+        top, (_, cols) = tops[layer], layers.grid(layer, (size, size))
         for at, rank in (top.scores > 0).nonzero().tolist():
             neuron = divmod(int(top.places[at, rank]), cols)
-            winner = _Winner((layer, features[at]), rank, neuron, rounded(float(top.scores[at, rank])))
-            found[int(top.pictures[at, rank])].append(winner)
+            score = rounded(float(top.scores[at, rank]))
+            found[int(top.pictures[at, rank])].append(((layer, features[at]), rank, neuron, score))
     return found
 
 
 def _cut(
-    context: MeasureContext, source: PictureSource, winners: Mapping[int, Sequence[_Winner]], watcher: Watcher
+    context: MeasureContext, source: PictureSource, winners: Mapping[int, Sequence[Winner]], watcher: Watcher
 ) -> dict[Feature, tuple[Crop, ...]]:
     """Cut all crops, opening each picture once; by feature, in the order of rank. One that is gone is left out."""
     folder = examples_folder(context.config.store, context.results.weights)
-    size, hashes = context.config.study(Settings).size, sorted(source.hashes)
+    size, hashes = context.config.study(Settings).size, sorted(source.pictures)
     found: dict[Feature, dict[int, Crop]] = defaultdict(dict)
     for picture in sorted(winners):
         try:
@@ -195,12 +187,10 @@ def _cut(
         except ConfigError as error:
             watcher.skips(str(error))
             continue
-        for winner in winners[picture]:
-            box = field_in(*winner.feature, winner.neuron, size)
+        for feature, rank, neuron, score in winners[picture]:
+            box = field_in(*feature, neuron, size)
             image = _crop(square, box)
-            name = write_crop(folder, image)
-            crop = Crop(hashes[picture], winner.neuron, winner.score, box, name, image.size)
-            found[winner.feature][winner.rank] = crop
+            found[feature][rank] = Crop(hashes[picture], neuron, score, box, write_crop(folder, image), image.size)
     return {feature: tuple(crops[rank] for rank in sorted(crops)) for feature, crops in found.items()}
 
 
@@ -209,7 +199,3 @@ def _crop(square: Image.Image, box: Box) -> Image.Image:
     image = square.crop((left, top, right, bottom))
     image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     return image
-
-
-def _feature(job: Job) -> Feature:
-    return feature_of(job.target)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +37,6 @@ class PictureSource:
     pictures: Mapping[str, Path | Image.Image]
     folder: Path | None = None
     unread: int = 0
-
-    @property
-    def hashes(self) -> tuple[str, ...]:
-        """SHA-256 of each picture, all different."""
-        return tuple(self.pictures)
 
     def open(self, sha256: str) -> Image.Image:
         """A picture, upright and in RGB.
@@ -94,16 +89,31 @@ def walk_folder(folder: Path, on_skip: Skip) -> PictureSource:
     """
     check_pictures(folder)
     files: dict[str, Path] = {}
-    unread = 0
-    for path, trouble in _walk(folder):
-        try:
-            if why := trouble or _unsupported_kind(path):
-                raise ConfigError(f"{path}: {why}")
-            files.setdefault(paths.file_sha256(path, LARGEST_FILE), path)
-        except (AtlasError, paths.PathError) as error:
-            unread += 1
-            on_skip(f"{path}: {error}" if isinstance(error, paths.PathError) else str(error))
-    return PictureSource(files, folder, unread)
+    unread: list[str] = []
+
+    def skip(why: str) -> None:
+        unread.append(why)
+        on_skip(why)
+
+    def shut(error: OSError) -> None:
+        skip(f"{error.filename}: cannot be read: {error.strerror}")
+
+    for parent, folders, names in os.walk(folder, onerror=shut):  # links to folders, which may form a circle, are left
+        folders[:] = _shown(folders)
+        for path in (Path(parent, name) for name in _shown(names)):
+            try:
+                if why := _unsupported_kind(path):
+                    raise ConfigError(f"{path}: {why}")
+                files.setdefault(paths.file_sha256(path, LARGEST_FILE), path)
+            except AtlasError as error:
+                skip(str(error))
+            except paths.PathError as error:
+                skip(f"{path}: {error}")
+    return PictureSource(files, folder, len(unread))
+
+
+def _shown(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def draw_pictures(size: int) -> PictureSource:
@@ -128,24 +138,3 @@ def _unsupported_kind(path: Path) -> str | None:
     with suppress(OSError), paths.open_file(path, sys.maxsize) as file:
         return unsupported_kind(file.read(HEAD))
     return None
-
-
-def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The files in a folder and those inside it, each folder's sorted by name; with each what is wrong, or "".
-
-    Links to folders are not followed, since they may form a circle.
-    """
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        yield folder, f"cannot be read: {error.strerror}"
-        return
-    for entry in entries:
-        path = Path(entry)
-        is_folder = paths.is_folder(path)
-        if entry.name.startswith(".") or (is_folder and entry.is_symlink()):
-            continue
-        if is_folder:
-            yield from _walk(path)
-        else:
-            yield path, ""

@@ -1,8 +1,9 @@
 """Max activation scan: pictures run through the network, batch by batch → the top k of each feature; bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol, Self
 
 import numpy as np
@@ -69,14 +70,6 @@ class TopK:
         return TopK(*(part.gather(1, order) for part in joined))
 
 
-@dataclass(frozen=True)
-class Scan:
-    """The result of a scan."""
-
-    top: dict[str, TopK]  # by layer, features in the order in which they were wanted
-    seen: int  # pictures that could be read
-
-
 def scan_pictures(
     network: Network,
     source: PictureSource,
@@ -85,7 +78,7 @@ def scan_pictures(
     rows: int,
     kept: int,
     watcher: Watcher,
-) -> Scan:
+) -> tuple[dict[str, TopK], int]:
     """Run every picture through the network once, and keep for each feature the few that excite it most.
 
     A picture's number is its rank among all hashes, so that neither names nor order change the result.
@@ -98,21 +91,28 @@ def scan_pictures(
         rows: pictures in a batch; the last one is padded.
         kept: pictures for each feature.
         watcher: told of progress, and of each picture that cannot be read.
+
+    Returns:
+        By layer the top k, its features in the order in which they were wanted; and how many pictures could be read.
     """
-    numbers = {sha256: number for number, sha256 in enumerate(sorted(source.hashes))}
+    numbers = {sha256: number for number, sha256 in enumerate(sorted(source.pictures))}
     top = {layer: TopK.empty(len(features), kept) for layer, features in wanted.items()}
     done = seen = 0
     watcher.progress("scanning pictures", 0, len(numbers))
-    for asked, found in _batches(source, size, rows, watcher):
+    for batch in _batches(source, size, rows):
+        found = {sha256: picture for sha256, picture in batch.items() if not isinstance(picture, ConfigError)}
+        for picture in batch.values():
+            if isinstance(picture, ConfigError):
+                watcher.skips(str(picture))
         if found:
             maps = network.activations(stacked(list(found.values()), rows).to(network.device), wanted.keys())
             ranks = torch.tensor([numbers[sha256] for sha256 in found])
             for layer, features in wanted.items():
                 part = maps[layer][: len(found), list(features)]  # [B, F, rows, cols]
                 top[layer] = top[layer].merged(part, ranks)
-        done, seen = done + asked, seen + len(found)
+        done, seen = done + len(batch), seen + len(found)
         watcher.progress("scanning pictures", done, len(numbers))
-    return Scan(top, seen)
+    return top, seen
 
 
 def stacked(pictures: Sequence[Pixels], rows: int) -> Tensor:
@@ -125,26 +125,17 @@ def stacked(pictures: Sequence[Pixels], rows: int) -> Tensor:
     return torch.from_numpy(np.stack(padded)).permute(0, 3, 1, 2).float() / 255
 
 
-def _batches(source: PictureSource, size: int, rows: int, watcher: Watcher) -> Iterator[tuple[int, dict[str, Pixels]]]:
-    """How many pictures were asked for, and those that could be read, by hash; decodes one batch ahead."""
+def _batches(source: PictureSource, size: int, rows: int) -> Iterator[dict[str, Pixels | ConfigError]]:
+    """Pictures by hash, or why they cannot be read; decodes one batch ahead."""
 
-    def gather(ahead: dict[str, Future[Pixels]]) -> tuple[int, dict[str, Pixels]]:
-        found = {}
-        for sha256, future in ahead.items():
-            try:
-                found[sha256] = future.result()
-            except ConfigError as error:
-                watcher.skips(str(error))
-        return len(ahead), found
+    def read(sha256: str) -> tuple[str, Pixels | ConfigError]:
+        try:
+            return sha256, np.asarray(square_of(source.open(sha256), size))
+        except ConfigError as error:
+            return sha256, error
 
-    def read(sha256: str) -> Pixels:
-        return np.asarray(square_of(source.open(sha256), size))
-
-    hashes = source.hashes
+    hashes = list(source.pictures)
     with ThreadPoolExecutor(READERS) as pool:
-        ahead: dict[str, Future[Pixels]] = {}
-        for start in range(0, len(hashes) + rows, rows):  # the last is empty
-            following = {sha256: pool.submit(read, sha256) for sha256 in hashes[start : start + rows]}
-            if ahead:
-                yield gather(ahead)
-            ahead = following
+        begun = (pool.map(read, hashes[at : at + rows]) for at in range(0, len(hashes) + rows, rows))
+        for batch, _ in pairwise(begun):  # the last, which has no batch after it, is empty
+            yield dict(batch)

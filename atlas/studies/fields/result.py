@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from atlas.plan.config import Config
-from atlas.plan.jobs import Job
 from atlas.store.results import ResultSpec
 from atlas.studies.fields.jobs import FieldProbe, field_probes
 
@@ -58,10 +57,10 @@ def fields_spec(layer: str) -> ResultSpec[Fields]:
     def probes(config: Config) -> tuple[FieldProbe, ...]:
         return tuple(probe for probe in field_probes(config) if probe.layer == layer)
 
-    def jobs(config: Config) -> tuple[Job, ...]:
-        return tuple(probe.job for probe in probes(config))
-
-    def reasons(config: Config) -> tuple[tuple[bool, bool], ...]:
-        return tuple((probe.is_spread, probe.is_named) for probe in probes(config))
-
-    return ResultSpec(f"fields-{layer}", 3, Fields, jobs, reasons)
+    return ResultSpec(
+        f"fields-{layer}",
+        3,
+        Fields,
+        jobs=lambda config: tuple(probe.job for probe in probes(config)),
+        settings=lambda config: tuple((probe.is_spread, probe.is_named) for probe in probes(config)),
+    )

@@ -119,16 +119,19 @@ def _target(context: MeasureContext, pairs: Sequence[Pair]) -> TargetInfluence:
 def _pair(context: MeasureContext, pair: Pair) -> PairInfluence:
     one, other, joint = (context.picture(job) for job in pair.jobs)
     untouched = context.untouched(pair.first_job)
-    places = _places(pair)
-    to_first, to_second = (distances((joint.shape[0], joint.shape[1]), place) for place in places)
+    field = receptive_field(pair.layer, pair.feature)
+    # rows and cols from one neuron to the other, in pixels
+    apart = np.abs(np.subtract(pair.first, pair.second)) * field.jump
+    places = [[field.centre + 0.5 + at * field.jump for at in neuron] for neuron in (pair.first, pair.second)]
+    to_first, to_second = (distances((joint.shape[0], joint.shape[1]), (row, col)) for row, col in places)
     is_first = to_first <= to_second
     by_other = np.where(is_first, change(joint, one), change(joint, other))
     own = np.where(is_first, change(one, untouched), change(other, untouched))
     return PairInfluence(
         pair.variant,
         joint.shape[0],
-        float(np.hypot(*np.subtract(*places))),
-        _overlap(receptive_field(pair.layer, pair.feature), pair.first, pair.second),
+        float(np.hypot(*apart)),
+        bool((apart < field.size).all()),
         all(map(context.results.is_raised, pair.jobs)),
         own.mean(),
         by_other.mean(),
@@ -185,8 +188,7 @@ def _sensitivity(precision: str, amount: float | None, row: int, steps: Sequence
 
 def _difference(one: Tensor, other: Tensor) -> Array:
     """Mean absolute difference of two images at each pixel, [3, H, W] twice -> [H, W]."""
-    found: Array = (one - other).abs().numpy().mean(axis=0)
-    return found
+    return np.asarray((one - other).abs().numpy().mean(axis=0))
 
 
 def _from_corner(size: Size) -> Array:
@@ -199,22 +201,6 @@ def _farther_half(size: Size) -> NDArray[np.bool_]:
     """The half of the image that is farther from the disturbed corner, [H, W]."""
     far = _from_corner(size)
     return far > np.median(far)
-
-
-def _places(pair: Pair) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Centres of the two neurons' fields, in pixels."""
-    field = receptive_field(pair.layer, pair.feature)
-    first, second = (
-        (field.centre + 0.5 + row * field.jump, field.centre + 0.5 + col * field.jump)
-        for row, col in (pair.first, pair.second)
-    )
-    return first, second
-
-
-def _overlap(field: ReceptiveField, first: Size, second: Size) -> bool:
-    top, left, bottom, right = field.box(*first)
-    other_top, other_left, other_bottom, other_right = field.box(*second)
-    return min(bottom, other_bottom) > max(top, other_top) and min(right, other_right) > max(left, other_left)
 
 
 def _by_place(changed: Array, far: Array) -> tuple[tuple[float, ...], tuple[float, ...], Map]:

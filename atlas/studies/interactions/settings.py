@@ -7,6 +7,7 @@ from pydantic import PlainValidator
 
 from atlas.common.errors import ConfigError
 from atlas.inception.targets import Target
+from atlas.plan.jobs import DEFAULT_SEED, Job
 from atlas.plan.recipes import Recipe
 from atlas.plan.settings import Info, LayerNames, RecipeName, StudySettings, Whole, read_target
 
@@ -44,11 +45,9 @@ def _read_pair(texts: list[str], recipe: Recipe | None) -> TargetPair:
 def _why_not(target: Target, recipe: Recipe) -> str | None:
     """Why a target cannot be rendered by a recipe; None if it can."""
     try:
-        target.check_positions(recipe.first_size)
+        Job(target, recipe, DEFAULT_SEED)
     except ConfigError as error:
         return str(error)
-    if target.has_positions and recipe.shrinks:
-        return f'"{target}" names positions, which recipe "{recipe.name}" would lose at a smaller size'
     return None
 
 

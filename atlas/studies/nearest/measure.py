@@ -85,5 +85,4 @@ def _unit(roots: Array) -> Array:
     colours = len(colour_shares(np.zeros((2, 2, 3))))
     parts = (roots[:, :colours], roots[:, colours:])
     scaled = (part / np.linalg.norm(part, axis=1, keepdims=True) / np.sqrt(2) for part in parts)
-    joined: Array = np.concatenate(list(scaled), axis=1)
-    return joined
+    return np.concatenate(list(scaled), axis=1)

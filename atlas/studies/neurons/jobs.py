@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from atlas.inception.architecture import Size
 from atlas.inception.targets import Neuron, Position, Row, Target, Term
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
@@ -44,16 +43,9 @@ def beside_jobs(config: Config) -> tuple[Beside, ...]:
         layer, feature = feature_of(target)
         if layer not in config.layers:
             continue
-        row, col = _listed_neuron(config, layer) or middle_of(layer, recipe)
-        positions: tuple[Position, ...] = (Row(row), Neuron(row, col))
+        listed = (term.position for one in wanted.targets for term in one.terms if term.layer == layer)
+        neuron = next((one for one in listed if isinstance(one, Neuron)), Neuron(*middle_of(layer, recipe)))
+        positions: tuple[Position, ...] = (Row(neuron.row), neuron)
         jobs = (Job(Target((Term(layer, feature, p),)), recipe, config.seed) for p in positions)
         found.append(Beside(Job(target, recipe, config.seed), *jobs))
     return tuple(found)
-
-
-def _listed_neuron(config: Config, layer: str) -> Size | None:
-    for target in config.study(Settings).targets:
-        term = target.terms[0]
-        if term.layer == layer and isinstance(term.position, Neuron):
-            return term.position.row, term.position.col
-    return None

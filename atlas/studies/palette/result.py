@@ -1,9 +1,8 @@
 """The colours of the first layer's renderings, beside its kernels."""
 
 from dataclasses import dataclass
+from functools import partial
 
-from atlas.plan.config import Config
-from atlas.plan.jobs import Job
 from atlas.store.results import ResultSpec
 from atlas.studies.palette.jobs import palette_jobs
 
@@ -54,8 +53,4 @@ class Palette:
 
 def palette_spec(recipe: str) -> ResultSpec[Palette]:
     """The colours by one recipe."""
-
-    def jobs(config: Config) -> tuple[Job, ...]:
-        return palette_jobs(config, recipe)
-
-    return ResultSpec(f"palette-{recipe}", 2, Palette, jobs)
+    return ResultSpec(f"palette-{recipe}", 2, Palette, partial(palette_jobs, recipe=recipe))

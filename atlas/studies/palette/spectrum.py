@@ -17,8 +17,7 @@ AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]])  # the eight neighbours
 def luminance(picture: Array) -> Array:
     """Relative luminance of an sRGB picture: [H, W, 3] in [0, 1] -> [H, W] in [0, 1]."""
     linear = np.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4)
-    found: Array = linear @ np.array(LUMINANCE)
-    return found
+    return np.asarray(linear @ np.array(LUMINANCE))
 
 
 def mean_spectrum(maps: Sequence[Array]) -> Array:
@@ -39,8 +38,7 @@ def mean_spectrum(maps: Sequence[Array]) -> Array:
         if np.ptp(inside) > 0:
             power = power_spectrum(inside, is_periodic=True)
             total += power / power.sum()
-    mean: Array = total / len(maps)
-    return mean
+    return total / len(maps)
 
 
 def strongest_peak(power: Array, lowest: float = LOWEST) -> Peak | None:

@@ -181,8 +181,7 @@ def in_fewer_rows(rows: int, run: Callable[[int], Found]) -> Found:
 
 def to_array(image: Tensor) -> Array:
     """[3, H, W] -> [H, W, 3] float64."""
-    array: Array = image.permute(1, 2, 0).double().numpy()
-    return array
+    return np.asarray(image.permute(1, 2, 0).double().numpy())
 
 
 def to_tensor(picture: Array) -> Tensor:

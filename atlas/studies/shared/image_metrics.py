@@ -79,8 +79,7 @@ def correlation(one: Array, other: Array) -> float | None:
 
 def luma(picture: Array) -> Array:
     """Rec. 709's weights of the stored values, [H, W, 3] -> [H, W]."""
-    grey: Array = rgb2gray(picture)
-    return grey
+    return np.asarray(rgb2gray(picture))
 
 
 def power_spectrum(grey: Array, *, is_periodic: bool = False) -> Array:
@@ -94,8 +93,7 @@ def power_spectrum(grey: Array, *, is_periodic: bool = False) -> Array:
     """
     window = np.outer(*(hann(length, sym=not is_periodic) for length in grey.shape))
     centred = grey - (grey * window).sum() / window.sum()  # so that nothing is left at frequency 0
-    power: Array = np.abs(np.fft.fft2(centred * window)) ** 2
-    return power
+    return np.asarray(np.abs(np.fft.fft2(centred * window)) ** 2)
 
 
 def spectrum(grey: Array) -> tuple[Array, Array] | None:
@@ -139,8 +137,7 @@ def colour_shares(lab: Array) -> Array:
     low, high = np.transpose(COLOUR_ENDS)
     counts, _ = np.histogramdd(np.clip(lab.reshape(-1, 3), low, high), COLOUR_BINS, COLOUR_ENDS)
     blurred = gaussian_filter(counts, COLOUR_SPREAD, mode="nearest").ravel()
-    shares: Array = blurred / blurred.sum()
-    return shares
+    return np.asarray(blurred / blurred.sum())
 
 
 def direction_shares(lightness: Array) -> Array:
@@ -164,5 +161,4 @@ def direction_shares(lightness: Array) -> Array:
         counts += np.bincount((first + 1) % DIRECTIONS, slope * share, DIRECTIONS)
         found.append(counts / slope.size + EVEN / DIRECTIONS)
     slopes = np.concatenate(found)
-    shares: Array = slopes / slopes.sum()
-    return shares
+    return np.asarray(slopes / slopes.sum())

@@ -17,16 +17,13 @@ SHARE = 0.9  # of the magnitude that an effective field holds
 
 def change(one: Array, other: Array) -> Array:
     """Mean absolute difference of two pictures at each pixel: [H, W, 3] twice -> [H, W]."""
-    difference: Array = np.abs(one - other)
-    mean: Array = difference.mean(axis=2)
-    return mean
+    return np.asarray(np.abs(one - other).mean(axis=2))
 
 
 def distances(size: tuple[int, int], place: tuple[float, float]) -> Array:
     """Distance of each pixel's middle from a place, [H, W] in pixels."""
     rows, cols = np.indices(size) + 0.5
-    far: Array = np.hypot(rows - place[0], cols - place[1])
-    return far
+    return np.asarray(np.hypot(rows - place[0], cols - place[1]))
 
 
 def centre_of_mass(weights: Array) -> tuple[float, float] | None:
