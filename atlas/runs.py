@@ -27,6 +27,7 @@ from atlas.store.records import WeightsId
 from atlas.store.weights_ids import noted_input, write_weights_id
 from atlas.studies.dead.rescues import rescues
 from atlas.studies.dreams.starts import keep_photos
+from atlas.studies.examples.scan import Watcher as ScanWatcher
 
 LONGEST_UNASKED = 30 * 60  # seconds that a run may take on a CPU unless --device cpu was given
 
@@ -59,23 +60,17 @@ class Expectation:
     threads_from: str = ""  # what says how many threads there are; "" where nothing does
 
 
-class Watcher(Protocol):
+class Watcher(ScanWatcher, Protocol):
     """Follows the progress of a run."""
 
     def expects(self, expectation: Expectation) -> None:
         """Called before weights are loaded, and again if then more is left to render than was expected."""
-
-    def progress(self, task: str, done: int, total: int) -> None:
-        """Called when a task begins and after each of its parts: rendering, videos, pictures of the site."""
 
     def renders(self, outcome: Outcome) -> None:
         """Called after each job; advances the task "rendering"."""
 
     def studies(self, name: str) -> None:
         """Called before each study."""
-
-    def skips(self, why: str) -> None:
-        """Called for each picture of a person that cannot be read."""
 
 
 BatchSizes = int | Mapping[Job, int] | None  # rows of all batches or of each job's; None: the table's

@@ -14,8 +14,8 @@ import tarfile
 from pathlib import Path
 
 from atlas.common.errors import AtlasError
-from atlas.demo.quantised import quantise, write_quantised
 from atlas.render.weights import load_weights
+from quantise import quantise, write_quantised
 
 ROOT = Path(__file__).resolve().parent.parent
 PACK = ROOT / "build" / "gpu-check"

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torchvision.models import Inception3, inception_v3
 
 from atlas.demo.pictures import CLASSES, draw
-from atlas.demo.quantised import quantise, write_quantised
 from atlas.render.weights import load_demo_file
+from quantise import quantise, write_quantised
 
 ROOT = Path(__file__).resolve().parent.parent
 TEST_SEED = 10**9  # training draws with the seeds below it

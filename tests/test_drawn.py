@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from atlas.demo.pictures import CLASSES, COLOURS, draw, draw_class
-from atlas.demo.quantised import quantise, restore, write_quantised
+from atlas.demo.quantised import restore
+from quantise import quantise, write_quantised
 
 
 def generator(seed=1):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
+from math import prod
 from pathlib import PurePosixPath
 
 from atlas.common.errors import TargetError
@@ -94,16 +96,9 @@ def make_clip(
     grid = layers.grid(term.layer, recipe.first_size)
     if stride and stride > max(grid):
         raise TargetError(f"a stride of {stride} neurons, and the grid of {term.layer} is {grid[0]}×{grid[1]}")
-    stride = stride or _least_stride(grid)
+    stride = stride or next(stride for stride in count(1) if prod(_cells(grid, stride)) <= MOST_FRAMES)
     return Clip(term.layer, term.feature, recipe, seed, stride, fps or _cells(grid, stride)[1])
 
 
 def _cells(grid: Size, stride: int) -> Size:
     return -(-grid[0] // stride), -(-grid[1] // stride)
-
-
-def _least_stride(grid: Size) -> int:
-    stride = 1
-    while _cells(grid, stride)[0] * _cells(grid, stride)[1] > MOST_FRAMES:
-        stride += 1
-    return stride

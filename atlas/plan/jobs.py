@@ -86,8 +86,7 @@ class Job:
     @property
     def flops(self) -> int:
         """Floating-point operations of the descent; a target of several features of one layer counts as all of it."""
-        features = self.target.deepest_features
-        feature = next(iter(features)) if features and len(self.target.terms) == 1 else None
+        feature = self.target.terms[0].feature if len(self.target.terms) == 1 else None
         octaves = zip(self.recipe.octaves, self.sizes, strict=True)
         return sum(octave.steps * layers.step_flops(self.target.deepest, size, feature) for octave, size in octaves)
 

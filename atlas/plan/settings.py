@@ -169,12 +169,9 @@ def _read_one_size_recipe(value: object, info: Info) -> str:
     name = _read_recipe(value, info)
     if recipe := info.context.recipes[name]:
         sizes = sorted({octave.size for octave in recipe.octaves})
-        if len(sizes) > 1:
-            raise ConfigError(
-                f"must stay at one size, such as raster; this one goes over {', '.join(map(str, sizes))} px"
-            )
-        if recipe.shrinks:
-            raise ConfigError("must stay at one size, such as raster; this one lets the network see smaller images")
+        why = f"goes over {', '.join(map(str, sizes))} px" if len(sizes) > 1 else "lets the network see smaller images"
+        if len(sizes) > 1 or recipe.shrinks:
+            raise ConfigError(f"must stay at one size, such as raster; this one {why}")
     return name
 
 

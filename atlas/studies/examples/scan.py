@@ -25,7 +25,7 @@ class Watcher(Protocol):
     """What is told how a scan goes."""
 
     def progress(self, task: str, done: int, total: int) -> None:
-        """Called before the first picture and after every batch."""
+        """Called when a task begins and after each of its parts: rendering, videos, pictures."""
 
     def skips(self, why: str) -> None:
         """Called for each picture that cannot be read."""
