@@ -9,7 +9,6 @@ from PIL import Image
 
 from atlas.common.errors import ConfigError
 from atlas.inception import targets
-from atlas.inception.layers import MIN_SIZE
 from atlas.inception.targets import Target
 from atlas.plan.config import BUILT_IN_WEIGHTS, LARGEST_SEED
 from atlas.plan.jobs import DEFAULT_SEED, Job
@@ -105,12 +104,8 @@ def _resize(recipe: Recipe, size: int | None, steps: int | None) -> Recipe:
     if steps is not None and steps < 1:
         raise ConfigError(f"steps {steps}: must be at least 1")
     recipe = recipe.scaled(recipe.octaves[-1].size if size is None else size, steps, octave=-1)
-    least, largest = recipe.sizes_seen
-    if least < MIN_SIZE or largest > LARGEST_SIZE:
-        raise ConfigError(
-            f'recipe "{recipe.name}": the network would see images of {least} to {largest} px, '
-            f"and the sizes allowed are {MIN_SIZE} to {LARGEST_SIZE}"
-        )
+    if recipe.size_fault:
+        raise ConfigError(f'recipe "{recipe.name}": {recipe.size_fault}')
     return recipe
 
 

@@ -1,8 +1,8 @@
 """Commands that render into the store: build, render, raster, dream, examples."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from atlas.cli.options import Choice, Running, Site, Source, argument, config_op
 from atlas.cli.settings import read_settings, with_options, with_photos
 from atlas.common.errors import ConfigError
 from atlas.plan import jobs as planning
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import LARGEST_SIZE
 from atlas.plan.starts import DRAWN, LARGEST_SIDE
@@ -25,9 +26,6 @@ from atlas.studies.examples.settings import Settings as ExamplesSettings
 from atlas.studies.raster.jobs import config_clips
 from atlas.studies.raster.settings import LARGEST_FPS, LARGEST_STRIDE
 from atlas.studies.raster.settings import Settings as RasterSettings
-
-if TYPE_CHECKING:  # needs torch
-    from atlas.render.outcomes import Report
 
 
 @command("build", logs=True)
@@ -70,15 +68,7 @@ def render_command(
     settings = settings if targets else with_photos(settings)
     jobs = planning.target_jobs(settings, targets) if targets else all_jobs(settings)
     part = planning.parse_shard(shard) if shard is not None else None
-
-    from atlas import pipeline, runs
-
-    options = runs.RunOptions(**vars(running), shard=part, fit_batches=bool(targets))
-    with RunConsole() as console:
-        report = pipeline.render(settings, jobs, options, console, rescue=not targets)
-    rescued = [outcome.job for outcome in report.outcomes]
-    _print_masters(dict.fromkeys([*jobs, *rescued]), report)  # in the order of the jobs, and then what was rescued
-    finish(report_lines(report), failed=bool(report.failures))
+    _render(settings, jobs, running, rescue=not targets, shard=part, fit_batches=bool(targets))
 
 
 @command("raster", logs=True)
@@ -162,13 +152,7 @@ def dream_command(
             'the configuration names no dreams: name a picture and a --target, such as "Mixed_6b[:]", or list some in '
             "[dream] photos and targets"
         )
-
-    from atlas import pipeline, runs
-
-    with RunConsole() as console:
-        report = pipeline.render(settings, jobs, runs.RunOptions(**vars(running)), console)
-    _print_masters(jobs, report)
-    finish(report_lines(report), failed=bool(report.failures))
+    _render(settings, jobs, running)
 
 
 @command("examples", logs=True)
@@ -218,9 +202,22 @@ def examples_command(
     finish([example_line(found), shown], failed=False)
 
 
-def _print_masters(jobs: Iterable[Job], report: "Report") -> None:
-    """Print the path of each job's master, if it has one."""
+def _render(settings: Config, jobs: Sequence[Job], running: Running, *, rescue: bool = False, **options: Any) -> None:
+    """Render jobs, and print the path of each one's master, if it has one: in their order, and then what was rescued.
+
+    Args:
+        settings: the configuration.
+        jobs: what is wanted.
+        running: how to run.
+        rescue: as of `pipeline.render`.
+        options: more fields of `RunOptions`.
+    """
+    from atlas import pipeline, runs
+
+    with RunConsole() as console:
+        report = pipeline.render(settings, jobs, runs.RunOptions(**vars(running), **options), console, rescue=rescue)
     paths = {outcome.job: outcome.path for outcome in report.outcomes if outcome.record}
-    for job in jobs:
+    for job in dict.fromkeys([*jobs, *paths]):
         if job in paths:
             typer.echo(paths[job])
+    finish(report_lines(report), failed=bool(report.failures))

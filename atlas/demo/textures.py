@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -131,12 +132,11 @@ def _voronoi(c: Canvas, count: float) -> tuple[Tensor, Tensor]:
     x, y = c.x * count, c.y * count
     salt = c.uniform(0, 9)
     distances = []
-    for dx in (-1, 0, 1):
-        for dy in (-1, 0, 1):
-            column, row = torch.floor(x) + dx, torch.floor(y) + dy
-            px = column + _hash(column, row, 1.0 + salt)
-            py = row + _hash(column, row, 5.0 + salt)
-            distances.append(torch.hypot(x - px, y - py))
+    for dx, dy in product((-1, 0, 1), repeat=2):
+        column, row = torch.floor(x) + dx, torch.floor(y) + dy
+        px = column + _hash(column, row, 1.0 + salt)
+        py = row + _hash(column, row, 5.0 + salt)
+        distances.append(torch.hypot(x - px, y - py))
     nearest, second = torch.stack(distances).topk(2, dim=0, largest=False).values
     return nearest, second
 
@@ -234,9 +234,8 @@ def speckle(c: Canvas) -> Tensor:
 def maze(c: Canvas) -> Tensor:
     """Winding bands of one width and every direction, as of a labyrinth or a fingerprint."""
     total = torch.zeros_like(c.x)
-    for _ in range(7):
-        angle = c.uniform(0, TAU)
-        total = total + torch.sin((torch.cos(angle) * c.x + torch.sin(angle) * c.y) * 2.6 * TAU + c.uniform(0, TAU))
+    for angle in (c.uniform(0, TAU) for _ in range(7)):
+        total += torch.sin((torch.cos(angle) * c.x + torch.sin(angle) * c.y) * 2.6 * TAU + c.uniform(0, TAU))
     return (0.5 + total * 2).clamp(0, 1)
 
 

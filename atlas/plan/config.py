@@ -19,7 +19,7 @@ from atlas.common.paths import PathError, is_there, read_file
 from atlas.inception import layers
 from atlas.inception.targets import Term
 from atlas.plan.features import Features, parse_features
-from atlas.plan.recipes import LARGEST_SIZE, InputMap, Recipe
+from atlas.plan.recipes import InputMap, Recipe
 from atlas.plan.settings import (
     Context,
     Flag,
@@ -288,19 +288,12 @@ def _read_recipe(reader: Reader, name: str, table: object) -> Recipe | None:
     if isinstance(table, dict) and "name" in table:
         reader.fail((*place, "name"), "no such key; the table's header names the recipe", table["name"])
     recipe = reader.table(Recipe, table, place, {"name": name})
-    if recipe and recipe.resize and (why := _resize_fault(recipe, recipe.resize)):
-        reader.fail((*place, "resize"), why, list(recipe.resize))
+    if recipe and recipe.resize:
+        is_ordered = recipe.resize[0] <= recipe.resize[1]
+        why = recipe.size_fault if is_ordered else "must be two factors [least, largest], the least first"
+        if why:
+            reader.fail((*place, "resize"), why, list(recipe.resize))
     return recipe
-
-
-def _resize_fault(recipe: Recipe, factors: tuple[float, float]) -> str:
-    if factors[0] > factors[1]:
-        return "must be two factors [least, largest], the least first"
-    least, largest = recipe.sizes_seen
-    if least >= layers.MIN_SIZE and largest <= LARGEST_SIZE:
-        return ""
-    allowed = f"the sizes allowed are {layers.MIN_SIZE} to {LARGEST_SIZE}"
-    return f"the network would see images of {least} to {largest} px, and {allowed}"
 
 
 def _known(recipes: Mapping[str, Recipe | None]) -> dict[str, Recipe]:

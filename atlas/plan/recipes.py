@@ -100,6 +100,17 @@ class Recipe(Table):
         sizes = [octave.size for octave in self.octaves]
         return round(min(sizes) * least), round(max(sizes) * largest)
 
+    @property
+    def size_fault(self) -> str:
+        """Why the network cannot take the images of this recipe; "" if it can."""
+        least, largest = self.sizes_seen
+        if least >= MIN_SIZE and largest <= LARGEST_SIZE:
+            return ""
+        return (
+            f"the network would see images of {least} to {largest} px, and the sizes allowed are "
+            f"{MIN_SIZE} to {LARGEST_SIZE}"
+        )
+
     def size_seen(self, size: Size, seed: int, octave: int, step: int) -> Size:
         """(height, width) in pixels at which the network sees an image at a step.
 
