@@ -1,7 +1,7 @@
 """One run: jobs → renderings in the store. Where it renders, what it will take, and who follows its progress."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -168,25 +168,22 @@ def _rounds(jobs: Sequence[Job], sizes: BatchSizes, executor: Executor) -> list[
     return planning.rounds(jobs, executor.device.type, sizes, executor.memory)
 
 
-@contextmanager
-def connect_executor(options: RunOptions) -> Iterator[Executor]:
+def connect_executor(options: RunOptions) -> AbstractContextManager[Executor]:
     """Where batches are rendered.
 
     Raises:
         ConfigError: no such executor, device, precision or cluster, or options of another executor.
     """
     if options.executor == "ray":
-        with cluster.connect(
+        return cluster.connect(
             options.address, options.device, options.precision, options.threads, options.gpus_per_task
-        ) as executor:
-            yield executor
-        return
+        )
     if options.executor != "plain":
         raise ConfigError(f'--executor "{options.executor}": {did_you_mean(options.executor, ("plain", "ray"))}')
     if (options.address, options.gpus_per_task) != (None, None):
         raise ConfigError("--address and --gpus-per-task belong to --executor ray: add that, or leave them out")
     device = resolve_device(options.device)
-    yield LocalExecutor(device, resolve_numerics(device, options.precision, options.threads))
+    return nullcontext(LocalExecutor(device, resolve_numerics(device, options.precision, options.threads)))
 
 
 def load_configured_weights(config: Config) -> Weights:

@@ -34,9 +34,8 @@ class Canvas:
 
     def fractal(self, cells: int, octaves: int = 4) -> Tensor:
         """Noise of several coarsenesses, each half as strong as the one before, in [0, 1]."""
-        total = sum(self.noise(min(cells * 2**k, self.x.shape[-1])) * 0.5**k for k in range(octaves))
-        assert isinstance(total, Tensor), "at least one octave"
-        return total / sum(0.5**k for k in range(octaves))
+        parts = [self.noise(min(cells * 2**k, self.x.shape[-1])) * 0.5**k for k in range(octaves)]
+        return torch.stack(parts).sum(0) / sum(0.5**k for k in range(octaves))
 
     def inside(self, distance: Tensor) -> Tensor:
         """1 where a signed distance is negative, 0 where it is positive, with an edge one pixel wide."""

@@ -39,6 +39,10 @@ def _triangle(c: Canvas, top: float, bottom: float, half: float | Tensor, x: flo
     return c.inside(torch.maximum((c.x - x).abs() - half * along, c.y - bottom)) * (along > 0)
 
 
+def _union(*parts: Tensor) -> Tensor:
+    return torch.stack(parts).amax(0)
+
+
 def _paint(*layers: tuple[Tensor, float]) -> Drawing:
     """Parts laid over each other, each with a tone."""
     cover = torch.zeros_like(layers[0][0])
@@ -107,7 +111,7 @@ def leaf(c: Canvas) -> Drawing:
 def face(c: Canvas) -> Drawing:
     """A round face with eyes, nose and a mouth."""
     head = _ellipse(c, 0, 0, c.uniform(0.6, 0.75), 0.78)
-    eyes = torch.maximum(_disc(c, -0.27, -0.2, 0.1), _disc(c, 0.27, -0.2, 0.1))
+    eyes = _union(_disc(c, -0.27, -0.2, 0.1), _disc(c, 0.27, -0.2, 0.1))
     smile = c.uniform(0.1, 0.5)
     mouth = c.line(c.y - 0.4 + smile * (c.x**2 - 0.05), 0.09) * c.inside(c.x.abs() - 0.32)
     nose = c.line(c.x, 0.08) * _box(c, -1, -0.05, 1, 0.15)
@@ -117,9 +121,8 @@ def face(c: Canvas) -> Drawing:
 def tree(c: Canvas) -> Drawing:
     """A round crown on a trunk."""
     trunk = _box(c, -0.1, 0.1, 0.1, 0.85)
-    crown = _disc(c, 0, -0.3, 0.42)
-    for x, y in ((-0.32, -0.1), (0.32, -0.1), (-0.2, -0.52), (0.2, -0.52)):
-        crown = torch.maximum(crown, _disc(c, x, y, 0.3))
+    places = (-0.32, -0.1), (0.32, -0.1), (-0.2, -0.52), (0.2, -0.52)
+    crown = _union(_disc(c, 0, -0.3, 0.42), *(_disc(c, x, y, 0.3) for x, y in places))
     return _paint((trunk, 1.0), (crown, 0.1))
 
 
@@ -143,7 +146,7 @@ def house(c: Canvas) -> Drawing:
     walls = _box(c, -0.55, -0.1, 0.55, 0.75)
     roof = _triangle(c, -0.75, -0.08, 0.75)
     door = _box(c, -0.12, 0.3, 0.12, 0.75)
-    windows = torch.maximum(_box(c, -0.43, 0.05, -0.2, 0.28), _box(c, 0.2, 0.05, 0.43, 0.28))
+    windows = _union(_box(c, -0.43, 0.05, -0.2, 0.28), _box(c, 0.2, 0.05, 0.43, 0.28))
     return _paint((walls, 0.15), (roof, 1.0), (door, 0.85), (windows, 0.7))
 
 
@@ -157,9 +160,8 @@ def mushroom(c: Canvas) -> Drawing:
     """A spotted cap on a stem."""
     stem = _ellipse(c, 0, 0.4, 0.2, 0.45)
     cap = _ellipse(c, 0, 0, 0.75, 0.7) * c.inside(c.y - 0.08)
-    spots = torch.zeros_like(cap)
-    for x, y in ((-0.4, -0.15), (0.02, -0.38), (0.4, -0.17), (-0.08, -0.06)):
-        spots = torch.maximum(spots, _disc(c, x, y, 0.11))
+    places = (-0.4, -0.15), (0.02, -0.38), (0.4, -0.17), (-0.08, -0.06)
+    spots = _union(*(_disc(c, x, y, 0.11) for x, y in places))
     return _paint((stem, 0.8), (cap, 0.0), (spots * cap, 1.0))
 
 
@@ -201,14 +203,14 @@ def ball(c: Canvas) -> Drawing:
 def arrow(c: Canvas) -> Drawing:
     """A shaft and a head."""
     shaft = _box(c, -0.14, -0.2, 0.14, 0.8)
-    return _paint((torch.maximum(shaft, _triangle(c, -0.8, -0.1, 0.55)), 0.1))
+    return _paint((_union(shaft, _triangle(c, -0.8, -0.1, 0.55)), 0.1))
 
 
 def umbrella(c: Canvas) -> Drawing:
     """A striped half disc on a stick with a hook."""
     radius, angle = c.polar()
     dome = c.inside(torch.maximum(radius - 0.78, c.y + 0.02 - 0.06 * torch.cos(c.x * 4 * TAU).abs()))
-    stick = torch.maximum(
+    stick = _union(
         c.line(c.x, 0.07) * _box(c, -1, -0.1, 1, 0.62),
         c.line(torch.hypot(c.x - 0.14, c.y - 0.62) - 0.14, 0.07) * c.inside(0.6 - c.y),
     )
@@ -218,9 +220,8 @@ def umbrella(c: Canvas) -> Drawing:
 def window(c: Canvas) -> Drawing:
     """A frame with four panes."""
     frame = _box(c, -0.6, -0.7, 0.6, 0.7)
-    panes = _box(c, -0.5, -0.6, -0.05, -0.05)
-    for left, top in ((0.05, -0.6), (-0.5, 0.05), (0.05, 0.05)):
-        panes = torch.maximum(panes, _box(c, left, top, left + 0.45, top + 0.55))
+    corners = (-0.5, -0.6), (0.05, -0.6), (-0.5, 0.05), (0.05, 0.05)
+    panes = _union(*(_box(c, left, top, left + 0.45, top + 0.55) for left, top in corners))
     return _paint((frame, 0.0), (panes, 1.0))
 
 

@@ -14,12 +14,7 @@ from atlas.demo.objects import OBJECTS
 from atlas.demo.textures import TEXTURES
 
 COLOURS = {  # hue in turns of the colour wheel
-    "red blobs": 0.0,
-    "yellow blobs": 1 / 6,
-    "green blobs": 1 / 3,
-    "cyan blobs": 0.5,
-    "blue blobs": 2 / 3,
-    "magenta blobs": 5 / 6,
+    f"{colour} blobs": at / 6 for at, colour in enumerate(("red", "yellow", "green", "cyan", "blue", "magenta"))
 }
 CLASSES = (*TEXTURES, *OBJECTS, *COLOURS)
 

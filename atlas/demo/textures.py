@@ -241,11 +241,8 @@ def maze(c: Canvas) -> Tensor:
 
 def bubbles(c: Canvas) -> Tensor:
     """Thin circles of random sizes at random places."""
-    tone = torch.zeros_like(c.x)
-    for _ in range(9):
-        distance = torch.hypot(c.x - c.uniform(-1.1, 1.1), c.y - c.uniform(-1.1, 1.1)) - c.uniform(0.12, 0.4)
-        tone = torch.maximum(tone, c.line(distance, 0.05))
-    return tone
+    centres = (torch.hypot(c.x - c.uniform(-1.1, 1.1), c.y - c.uniform(-1.1, 1.1)) for _ in range(9))
+    return torch.stack([c.line(radius - c.uniform(0.12, 0.4), 0.05) for radius in centres]).amax(0)
 
 
 def confetti(c: Canvas) -> Tensor:

@@ -25,7 +25,7 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic import ValidatorFunctionWrapHandler as Handler
-from pydantic_core import ErrorDetails, core_schema
+from pydantic_core import ErrorDetails
 
 from atlas.common.errors import ConfigError, did_you_mean, shorten
 from atlas.inception import layers, targets
@@ -80,21 +80,16 @@ class Context:
 Info = ValidationInfo[Context]
 
 
-@dataclass(frozen=True)
-class Whole:
+class Whole(PlainValidator):
     """Marks a whole number, least ≤ value ≤ most: `Annotated[int, Whole(1, 120)]`."""
 
-    least: int
-    most: int
+    def __init__(self, least: int, most: int) -> None:
+        def read(value: object) -> int:
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                raise ConfigError(f"must be a whole number from {least} to {most}")
+            return value
 
-    def __get_pydantic_core_schema__(self, source: object, handler: object) -> core_schema.CoreSchema:
-        """How pydantic validates it."""
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def _read(self, value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
-            raise ConfigError(f"must be a whole number from {self.least} to {self.most}")
-        return value
+        super().__init__(read)
 
 
 def _read_pair(value: object, handler: Handler) -> tuple[float, float]:

@@ -134,19 +134,17 @@ class MeasureContext:
         """
 
         def run(rows: int) -> list[Array]:
-            found: list[Array] = []
-            for at in range(0, len(targets), rows):
-                images = torch.stack([to_tensor(picture) for picture in pictures[at : at + rows]])  # [B, 3, H, W]
-                found += self._gradients(targets[at : at + rows], images, first_size, given)
-            return found
+            parts = (slice(at, at + rows) for at in range(0, len(targets), rows))
+            return [one for part in parts for one in self._gradients(targets[part], pictures[part], first_size, given)]
 
         return in_fewer_rows(ROWS, run)
 
-    def _gradients(self, targets: Sequence[Target], images: Tensor, first_size: Size, given: Input) -> list[Array]:
+    def _gradients(
+        self, targets: Sequence[Target], pictures: Sequence[Array], first_size: Size, given: Input
+    ) -> list[Array]:
         network = self.renderer.network("fp32", given)
-        leaf = images.to(network.device).requires_grad_()
-        size = images.shape[-2], images.shape[-1]
-        objective = compile_objective(targets, first_size, size, network.device, images.dtype)
+        leaf = torch.stack([to_tensor(picture) for picture in pictures]).to(network.device).requires_grad_()
+        objective = compile_objective(targets, first_size, (leaf.shape[-2], leaf.shape[-1]), leaf.device, leaf.dtype)
         with self.float32(len(targets)):
             total = scores(objective, network.activations(leaf, objective.taps, objective.wanted)).sum()
             (gradient,) = torch.autograd.grad(total, leaf)
