@@ -11,7 +11,7 @@ from atlas.inception.architecture import Size
 from atlas.inception.targets import Prefix, Target
 from atlas.plan.config import Config
 from atlas.plan.recipes import Recipe, octave_size
-from atlas.plan.starts import Photo
+from atlas.plan.starts import Photo, shorten
 
 DEFAULT_SEED = 999  # the article's; any other is spelled in a master's path
 PNG_BYTES_PER_PIXEL = 1.95  # measured on renderings: about 276 KB at 380 px
@@ -80,7 +80,7 @@ class Job:
     def path(self) -> PurePosixPath:
         """Where the master lies under its weights' folder; different for different jobs."""
         seed = "" if self.seed == DEFAULT_SEED else f"~s{self.seed}"
-        start = f"~{self.start.short_id}" if self.start else ""
+        start = f"~{shorten(self.start.id)}" if self.start else ""
         return PurePosixPath(f"{self.recipe.name}-{self.recipe.digest}", f"{self.target.slug}{seed}{start}.png")
 
     @property

@@ -29,11 +29,6 @@ class Photo:
         """
         return self.sha256 + _CONVERTED if self.is_converted else self.sha256
 
-    @property
-    def short_id(self) -> str:
-        """Its id in paths of masters."""
-        return shorten(self.id)
-
 
 def shorten(photo_id: str) -> str:
     """A photograph's id in paths of masters: 8 digits of its hash."""

@@ -64,9 +64,7 @@ class TopK:
             torch.cat([old, new.T], 1)  # [F, k + B]
             for old, new in ((self.scores, scores), (self.pictures, numbers), (self.places, places))
         ]
-        by_number = joined[1].argsort(dim=1)
-        by_score = joined[0].gather(1, by_number).argsort(dim=1, descending=True, stable=True)
-        order = by_number.gather(1, by_score)[:, : self.scores.shape[1]]
+        order = torch.from_numpy(np.lexsort((joined[1].numpy(), -joined[0].numpy())))[:, : self.scores.shape[1]]
         return TopK(*(part.gather(1, order) for part in joined))
 
 

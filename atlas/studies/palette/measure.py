@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from atlas.plan.config import Config
-from atlas.plan.jobs import Job
 from atlas.render.model import fold
 from atlas.studies.palette.jobs import palette_jobs
 from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Swatch, palette_spec
@@ -31,7 +30,9 @@ def measure_palette(context: MeasureContext, recipe: str) -> Palette:
     jobs = palette_jobs(context.config, recipe)
     pictures = [context.picture(job) for job in jobs]
     kernels = fold(context.renderer.weights.tensors, LAYER)[0].tolist()  # [32, 3, 3, 3]: feature, colour, row, col
-    opened = _open_shares(context, jobs[0])
+    start = to_tensor(context.start(jobs[0]))[None]  # [1, 3, H, W]
+    is_open = context.activations(LAYER, start, jobs[0].recipe.input, lambda maps: (maps > 0).double())
+    opened = is_open.mean((0, 2, 3)).tolist()  # [1, 32, rows, cols] -> [32]: share of the neurons, at the start noise
     had_gradient = [context.results.status(job) != "no_gradient" for job in jobs]
     features = (
         PaletteFeature(
@@ -85,11 +86,3 @@ def dominant_colours(picture: Array) -> tuple[Swatch, ...]:
         red, green, blue = (value / 255 for value in palette[3 * at : 3 * at + 3])
         found.append(Swatch((red, green, blue), count / pixels))
     return tuple(found)
-
-
-def _open_shares(context: MeasureContext, job: Job) -> list[float]:
-    """Share of each feature's neurons that are above 0 at the start noise, by feature."""
-    start = to_tensor(context.start(job))[None]  # [1, 3, H, W]
-    shares = context.activations(LAYER, start, job.recipe.input, lambda maps: (maps > 0).double().mean((2, 3)))
-    found: list[float] = shares[0].tolist()
-    return found

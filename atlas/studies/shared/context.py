@@ -111,12 +111,9 @@ class MeasureContext:
             measure: from [B, features, rows, cols] to [B, …]; a few images are taken at a time.
         """
         network = self.renderer.network("fp32", given)
-
-        def measured(chunk: Tensor) -> Tensor:
-            return measure(network.activations(chunk.to(network.device), [layer])[layer]).cpu()
-
         with self.float32(ROWS), torch.inference_mode():
-            return torch.cat(list(map(measured, images.split(ROWS))))
+            maps = (network.activations(part.to(network.device), [layer])[layer] for part in images.split(ROWS))
+            return torch.cat([measure(some).cpu() for some in maps])
 
     def gradients(
         self, targets: Sequence[Target], pictures: Sequence[Array], first_size: Size, given: Input
