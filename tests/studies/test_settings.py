@@ -116,7 +116,7 @@ def test_features_that_another_list_names_are_probed_too(load):
 def test_pairs_lie_near_opposite_corners():
     for pair in influence_pairs(load_config())[:1]:
         assert (pair.first, pair.second) == ((2, 2), (14, 14))
-        assert str(pair.joint_job.target) == "Mixed_6b[654, 2, 2] + Mixed_6b[654, 14, 14]"
+        assert str(pair.jobs[2].target) == "Mixed_6b[654, 2, 2] + Mixed_6b[654, 14, 14]"
 
 
 def test_a_layer_that_is_named_twice_counts_once(tmp_path):

@@ -25,14 +25,7 @@ class Pair:
     feature: int
     first: Size
     second: Size
-    first_job: Job
-    second_job: Job
-    joint_job: Job
-
-    @property
-    def jobs(self) -> tuple[Job, Job, Job]:
-        """All three renderings."""
-        return self.first_job, self.second_job, self.joint_job
+    jobs: tuple[Job, ...]  # the first alone, the second alone, and both
 
 
 def jobs(config: Config) -> tuple[Job, ...]:
@@ -62,6 +55,6 @@ def _pairs(layer: str, feature: int, recipe: Recipe, seed: int) -> Iterator[Pair
     variants = (("as it is", recipe, (0, 0)), ("without blur", sharp, (0, 0)), ("larger image", large, shift))
     for variant, changed, by in variants:
         a, b = ((row + by[0], col + by[1]) for row, col in (first, second))
-        terms = [Term(layer, feature, Neuron(*position)) for position in (a, b)]
-        jobs = (Job(Target(chosen), changed, seed) for chosen in ((terms[0],), (terms[1],), tuple(terms)))
-        yield Pair(variant, layer, feature, a, b, *jobs)
+        one, other = (Term(layer, feature, Neuron(*position)) for position in (a, b))
+        jobs = tuple(Job(Target(terms), changed, seed) for terms in ((one,), (other,), (one, other)))
+        yield Pair(variant, layer, feature, a, b, jobs)

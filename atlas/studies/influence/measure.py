@@ -104,12 +104,12 @@ def _target(context: MeasureContext, pairs: Sequence[Pair]) -> TargetInfluence:
             steps, found = _disturb(context, first, precision)
             undisturbed.append(steps)
             sensitivity += found
-    far = _farther_half(first.first_job.recipe.first_size)
+    far = _farther_half(first.jobs[0].recipe.first_size)
     both = zip(*undisturbed, strict=True) if len(undisturbed) > 1 else ()
     return TargetInfluence(
         layer=first.layer,
         feature=first.feature,
-        recipe=first.first_job.recipe.name,
+        recipe=first.jobs[0].recipe.name,
         pairs=tuple(_pair(context, pair) for pair in pairs),
         rounding=tuple(_difference(*steps)[far].mean() for steps in both),
         sensitivity=tuple(sensitivity),
@@ -118,7 +118,7 @@ def _target(context: MeasureContext, pairs: Sequence[Pair]) -> TargetInfluence:
 
 def _pair(context: MeasureContext, pair: Pair) -> PairInfluence:
     one, other, joint = (context.picture(job) for job in pair.jobs)
-    untouched = context.untouched(pair.first_job)
+    untouched = context.untouched(pair.jobs[0])
     field = receptive_field(pair.layer, pair.feature)
     # rows and cols from one neuron to the other, in pixels
     apart = np.abs(np.subtract(pair.first, pair.second)) * field.jump
@@ -145,7 +145,7 @@ def _disturb(context: MeasureContext, pair: Pair, precision: str) -> tuple[list[
     Returns:
         The first of these after each step, [3, H, W] float64 each, and how the others depart from it.
     """
-    job = pair.first_job
+    job = pair.jobs[0]
     start = to_tensor(context.start(job)).to(arithmetic.dtype_of(precision))
     rows, cols = layers.grid(pair.layer, job.recipe.first_size)
     without, whole = (
