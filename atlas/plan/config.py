@@ -3,7 +3,7 @@
 import codecs
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic import ValidatorFunctionWrapHandler as Handler
 from atlas.common.errors import ConfigError, did_you_mean, shorten
 from atlas.common.paths import PathError, is_there, read_file
 from atlas.inception import layers
-from atlas.inception.targets import Term
+from atlas.inception.targets import Target, Term
 from atlas.plan.features import Features, parse_features
 from atlas.plan.recipes import InputMap, Recipe
 from atlas.plan.settings import (
@@ -129,6 +129,10 @@ class Config(AtlasTable, FeaturesTable):
     def terms(self) -> tuple[Term, ...]:
         """Every term that some study names; each feature among them has a page."""
         return tuple(term for settings in self.studies.values() for term in settings.terms)
+
+    def within(self, targets: Iterable[Target]) -> list[Target]:
+        """Those of some targets all of whose layers the configuration has."""
+        return [target for target in targets if all(term.layer in self.layers for term in target.terms)]
 
     def features_of(self, layer: str) -> tuple[int, ...]:
         """The features of a layer that have a page, ascending: the chosen ones, and those that a study names."""

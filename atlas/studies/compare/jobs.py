@@ -38,8 +38,7 @@ def comparisons(config: Config) -> tuple[Comparison, ...]:
     recipes = [config.get_recipe(name) for name in wanted.recipes]
     return tuple(
         Comparison(target, tuple(Job(target, recipe, config.seed) for recipe in recipes))
-        for target in wanted.targets
-        if target.deepest in config.layers
+        for target in config.within(wanted.targets)
     )
 
 

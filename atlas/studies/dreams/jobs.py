@@ -41,8 +41,7 @@ def config_dreams(config: Config) -> tuple[Dream, ...]:
     return tuple(
         _dream(start, Job(target, recipe, config.seed, start.photo), name, title)
         for start, name, title in _named(wanted.photos)
-        for target in wanted.targets
-        if all(term.layer in config.layers for term in target.terms)
+        for target in config.within(wanted.targets)
     )
 
 

@@ -38,9 +38,8 @@ def influence_pairs(config: Config) -> tuple[Pair, ...]:
     wanted = config.study(Settings)
     recipe = config.get_recipe(wanted.recipe)
     found: list[Pair] = []
-    for target in wanted.targets:
-        if target.deepest in config.layers:
-            found += _pairs(*feature_of(target), recipe, config.seed)
+    for target in config.within(wanted.targets):
+        found += _pairs(*feature_of(target), recipe, config.seed)
     return tuple(found)
 
 

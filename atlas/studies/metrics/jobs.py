@@ -28,8 +28,7 @@ def metric_rows(config: Config) -> tuple[MetricRow, ...]:
     recipe = config.get_recipe(wanted.recipe)
     return tuple(
         MetricRow(target, tuple((m, Job(target, _with_metric(recipe, m), config.seed)) for m in METRICS))
-        for target in wanted.targets
-        if target.deepest in config.layers
+        for target in config.within(wanted.targets)
     )
 
 

@@ -27,8 +27,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
 def neuron_jobs(config: Config) -> tuple[Job, ...]:
     """The single neurons that have a page."""
     recipe = config.get_recipe(config.study(Settings).recipe)
-    chosen = config.study(Settings).targets
-    return tuple(Job(target, recipe, config.seed) for target in chosen if target.deepest in config.layers)
+    return tuple(Job(target, recipe, config.seed) for target in config.within(config.study(Settings).targets))
 
 
 def beside_jobs(config: Config) -> tuple[Beside, ...]:
@@ -39,10 +38,8 @@ def beside_jobs(config: Config) -> tuple[Beside, ...]:
     wanted = config.study(Settings)
     recipe = config.get_recipe(wanted.recipe)
     found = []
-    for target in wanted.beside:
+    for target in config.within(wanted.beside):
         layer, feature = feature_of(target)
-        if layer not in config.layers:
-            continue
         listed = (term.position for one in wanted.targets for term in one.terms if term.layer == layer)
         neuron = next((one for one in listed if isinstance(one, Neuron)), Neuron(*middle_of(layer, recipe)))
         positions: tuple[Position, ...] = (Row(neuron.row), neuron)

@@ -17,6 +17,5 @@ def config_clips(config: Config) -> tuple[Clip, ...]:
     recipe = config.get_recipe(wanted.recipe)
     return tuple(
         make_clip(target, recipe, config.seed, stride=wanted.stride, fps=wanted.fps, size=wanted.size)
-        for target in wanted.targets
-        if target.deepest in config.layers
+        for target in config.within(wanted.targets)
     )
