@@ -68,10 +68,8 @@ def hexagons(c: Canvas) -> Tensor:
     x, y = c.x * 3, c.y * 3
     height = math.sqrt(3)
     ax, ay = x - torch.round(x), y - torch.round(y / height) * height
-    bx, by = (
-        x - 0.5 - torch.round(x - 0.5),
-        y - height / 2 - torch.round((y - height / 2) / height) * height,
-    )
+    bx = x - 0.5 - torch.round(x - 0.5)
+    by = y - height / 2 - torch.round((y - height / 2) / height) * height
     near = (ax**2 + ay**2) < (bx**2 + by**2)
     hx, hy = torch.where(near, ax, bx).abs(), torch.where(near, ay, by).abs()
     edge = 0.5 - torch.maximum(hx, hx / 2 + hy * height / 2)

@@ -341,13 +341,12 @@ def _read_toml(file: Path, name: str) -> dict[str, Any]:
         raise ConfigError(f"{name}: {error}; name a TOML file") from None
     try:
         data = tomllib.loads(text)
-        is_huge = _has_huge_number(data)
+        if _has_huge_number(data):
+            raise ValueError("a whole number has at most 64 bits")
     except RecursionError:
         raise ConfigError(f"{name}: tables or lists inside each other, deeper than they can be read") from None
     except ValueError as error:  # a number of thousands of digits is a plain one
         raise ConfigError(f"{name}: not valid TOML: {error}") from None
-    if is_huge:
-        raise ConfigError(f"{name}: not valid TOML: a whole number has at most 64 bits")
     return data
 
 

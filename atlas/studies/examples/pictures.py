@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 
 from atlas.common import paths
-from atlas.common.errors import AtlasError, ConfigError
+from atlas.common.errors import ConfigError
 from atlas.demo.pictures import CLASSES, draw_class
 from atlas.plan.starts import DRAWN
 from atlas.store.picture_files import HEAD, LARGEST_FILE, decode, read_bytes, sha256_of, unsupported_kind
@@ -89,26 +89,24 @@ def walk_folder(folder: Path, on_skip: Skip) -> PictureSource:
     """
     check_pictures(folder)
     files: dict[str, Path] = {}
-    unread: list[str] = []
+    unread: list[Path] = []
 
-    def skip(why: str) -> None:
-        unread.append(why)
-        on_skip(why)
+    def skip(path: Path, why: object) -> None:
+        unread.append(path)
+        on_skip(f"{path}: {why}")
 
-    def shut(error: OSError) -> None:
-        skip(f"{error.filename}: cannot be read: {error.strerror}")
-
-    for parent, folders, names in os.walk(folder, onerror=shut):  # links to folders, which may form a circle, are left
+    # links to folders, which may form a circle, are not followed
+    walk = os.walk(folder, onerror=lambda error: skip(error.filename, f"cannot be read: {error.strerror}"))
+    for parent, folders, names in walk:
         folders[:] = _shown(folders)
         for path in (Path(parent, name) for name in _shown(names)):
             try:
                 if why := _unsupported_kind(path):
-                    raise ConfigError(f"{path}: {why}")
-                files.setdefault(paths.file_sha256(path, LARGEST_FILE), path)
-            except AtlasError as error:
-                skip(str(error))
+                    skip(path, why)
+                else:
+                    files.setdefault(paths.file_sha256(path, LARGEST_FILE), path)
             except paths.PathError as error:
-                skip(f"{path}: {error}")
+                skip(path, error)
     return PictureSource(files, folder, len(unread))
 
 
