@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from atlas.plan import config as configuration
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job, feature_jobs
-from atlas.plan.settings import StudySettings
 
 if TYPE_CHECKING:
     from atlas.site.study_page import StudyPage
@@ -68,26 +67,17 @@ STUDIES = (  # in the order of the home page
 )
 
 
-def settings_types() -> dict[str, type[StudySettings]]:
-    """The settings of studies, by the names of their tables in a configuration."""
-    found = {study.table or study.name: study.find("settings", "Settings") for study in STUDIES}
-    return {table: kind for table, kind in found.items() if kind}
-
-
 def load_config(name: str = "article") -> Config:
     """Read a configuration with the tables of all studies; arguments and errors as of `plan.config.load_config`."""
-    return configuration.load_config(name, settings_types())
-
-
-def jobs(config: Config, *, is_frames: bool = False) -> tuple[Job, ...]:
-    """The renderings of studies, each once: those that pages show one by one, or the frames of videos."""
-    found = (study.find("jobs", "jobs") for study in STUDIES if study.is_frames == is_frames)
-    return tuple(dict.fromkeys(job for jobs_of in found if jobs_of for job in jobs_of(config)))
+    tables = {study.table or study.name: study.find("settings", "Settings") for study in STUDIES}
+    return configuration.load_config(name, {table: kind for table, kind in tables.items() if kind})
 
 
 def all_jobs(config: Config) -> tuple[Job, ...]:
     """Every rendering of an atlas, each once: features first, then those of studies, frames of videos last."""
-    return tuple(dict.fromkeys((*feature_jobs(config), *jobs(config), *jobs(config, is_frames=True))))
+    found = (study.find("jobs", "jobs") for study in sorted(STUDIES, key=lambda study: study.is_frames))
+    of_studies = (job for jobs_of in found if jobs_of for job in jobs_of(config))
+    return tuple(dict.fromkeys((*feature_jobs(config), *of_studies)))
 
 
 def pages() -> tuple["StudyPage", ...]:
