@@ -6,6 +6,7 @@ its branches side by side to the bar of its features, and from the foot of the b
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from atlas.inception import layers
 from atlas.inception.architecture import Conv, Op
@@ -64,21 +65,13 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """Where the bars of all blocks stand: a stack of the features that the branches make."""
-
-    x: float
-    width: float
-
-
-@dataclass(frozen=True)
 class RegionMap:
     """A region as a column of blocks."""
 
     width: int
     height: float
     blocks: tuple[Block, ...]
-    bar: Bar
+    bar: tuple[int, int]  # x and width of the bars of all blocks: stacks of the features that the branches make
     flow: tuple[str, ...]  # lines into the first block, from block to block, and out of the last
     tip: str  # of the last line, which leads to the next region
     pools: tuple[Chip, ...]  # between two layers, on their line
@@ -106,7 +99,7 @@ def map_region(slug: str) -> RegionMap:
         width=WIDTH,
         height=end,
         blocks=tuple(blocks),
-        bar=Bar(BAR, BAR_WIDTH),
+        bar=(BAR, BAR_WIDTH),
         flow=(*flow, f"M{_middle()} {blocks[-1].foot:g}V{end - 6:g}"),
         tip=f"M{_middle() - 5} {end - 7:g}h10l-5 7z",
         pools=tuple(_pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before),
@@ -143,12 +136,8 @@ def _lanes(layer: layers.Layer, y: float) -> Iterator[Lane]:
 
 def _shared(one: tuple[Op, ...], other: tuple[Op, ...]) -> int:
     """How many first steps two branches have in common: the very same convolutions, by their names."""
-    count = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b or not isinstance(a, Conv):
-            break
-        count += 1
-    return count
+    pairs = zip(one, other, strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1] and isinstance(pair[0], Conv), pairs)))
 
 
 def _chips(ops: tuple[Op, ...], y: float) -> Iterator[Chip]:

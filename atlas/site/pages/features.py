@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from atlas.site import words
-from atlas.site.blocks import draw_block, path_words
+from atlas.site.blocks import draw_block
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.models import Link, Page
 from atlas.site.pages.parts import (
@@ -60,7 +60,6 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, shown: Sequence[Shown], menti
             sentence=sentence,
             alt=_alt(feature),  # of the picture that is shown first
             octaves=octave_rows(feature.job, record),
-            way=path_words(name, number),  # from the layer before
             block=draw_block(name, number),
             stages=stages_of(feature),  # None: the store keeps none
             progress=score_chart(feature),  # None: pending, or no score is finite
