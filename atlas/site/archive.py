@@ -6,7 +6,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from atlas.common.errors import ConfigError, StoreError
-from atlas.site.output import MANIFEST, list_files
+from atlas.site.output import MANIFEST, read_sizes
 from atlas.store.files import again_if_vanished, open_atomically
 from atlas.store.media import MEDIA
 
@@ -42,7 +42,7 @@ def write_archive(site: Path) -> Path:
             f"{path}: is there already and is no archive of a site, so it is left as it is; "
             "move it away, or choose another --out"
         )
-    names = sorted([*list_files(site), MANIFEST])
+    names = sorted([*read_sizes(site), MANIFEST])
 
     def write() -> None:
         with open_atomically(path) as file, ZipFile(file, "w") as archive:

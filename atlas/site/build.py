@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -47,8 +48,7 @@ class SiteReport:
     lost_base_url: bool  # whether the site had a base URL before, and has none now
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A file of the site that is no web copy of anything."""
 
     make: Callable[[], bytes]
@@ -82,13 +82,16 @@ def build_site(
         atlas, encoded = _encode(config, weights, studies, output, settings, on_progress)
         atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
         pages = make_pages(atlas)
-        files, copies = _files(atlas, pages), _copies(atlas)
+        copies = [copy for study in atlas.studies for copy in study.files(atlas)]
+        copies += [FileCopy(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
+        files = _files(atlas, pages)
         copy_files(copies, output)
-        output.keep((*encoded.paths, *(copy.path for copy in copies), *files))
         stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
         output.claim(stale)
         for path, file in stale.items():  # one after another, so that no more than one is in memory
             output.write(path, file.make(), file.source)
+        faults = [fault for study in atlas.studies for fault in study.faults(atlas)]
+        faults += sorted(atlas.results.damaged.values()) if atlas.results else ()
         lost_base_url = not config.base_url and output.lists(MISSING)  # before the page for it is removed
         return SiteReport(
             pages=sum(path.endswith(".html") for path in files),
@@ -96,8 +99,8 @@ def build_site(
             encoded=encoded.count,
             videos=sum(copy.path.endswith(f"/{VIDEO}") for copy in copies),
             pending=sum(feature.record is None for feature in atlas.features),
-            bytes=output.finish(),
-            damaged=(*atlas.damaged, *_faults(atlas), *unknown_folders(config.store)),
+            bytes=output.finish({*encoded.paths, *(copy.path for copy in copies), *files}),
+            damaged=(*atlas.damaged, *faults, *unknown_folders(config.store)),
             lost_base_url=lost_base_url,
         )
 
@@ -150,17 +153,6 @@ def _encode(
         if encoded.spoilt.keys() <= spoilt.keys():  # each is gathered no more: or this would go on for ever
             raise StoreError(f"{next(iter(encoded.spoilt))}: still damaged; remove it and run again")
         spoilt.update(encoded.spoilt)
-
-
-def _faults(atlas: Atlas) -> Iterator[str]:
-    yield from (fault for study in atlas.studies for fault in study.faults(atlas))
-    yield from sorted(atlas.results.damaged.values()) if atlas.results else ()
-
-
-def _copies(atlas: Atlas) -> list[FileCopy]:
-    """Every file of the store that the site has as it is."""
-    strips = [FileCopy(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
-    return [*(copy for study in atlas.studies for copy in study.files(atlas)), *strips]
 
 
 def _files(atlas: Atlas, pages: list[Page]) -> dict[str, _File]:

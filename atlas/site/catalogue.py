@@ -27,7 +27,7 @@ NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})
 
 Found = TypeVar("Found")
 Made = TypeVar("Made")
-Colours = Mapping[str, tuple[str, ...]]  # folder of a feature → names of the dominant colours of its picture
+Colours = Mapping[str, tuple[str, ...]]  # folder of a rendering → names of the dominant colours of its picture
 Statuses = tuple[tuple[str, int], ...]  # status and number of features
 
 

@@ -24,8 +24,8 @@ QUALITY = 60  # of AVIF
 FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
 _SPEED = 9
 _FINE_SPEED = 6  # takes ten times as long, and files are a seventh smaller
-_GROUND = (20, 20, 20)
-_PENDING_GROUND = (72, 72, 72)
+_GROUND, _PENDING_GROUND = (20, 20, 20), (72, 72, 72)
+SHEET_GREYS = f"{_GROUND} {_PENDING_GROUND}"  # what the pixels of a sheet depend on beside its pictures and its layout
 
 
 @dataclass(frozen=True)
@@ -149,11 +149,6 @@ def draw_sheet(rows: Sequence[Sequence[Path | None]], tile: int, gap: int, size:
     return sheet
 
 
-def sheet_layout(tile: int, gap: int) -> str:
-    """What the pixels of a sheet depend on beside its pictures."""
-    return f"{tile} {gap} {_GROUND} {_PENDING_GROUND}"
-
-
 def make_copies(work: Work) -> Sequence[bytes] | SpoiltError:
     """The files of a picture's copies, in their order, or what is wrong with the picture.
 
@@ -209,4 +204,4 @@ def copy_files(copies: Sequence[FileCopy], output: Output) -> None:
     stale = [copy for copy in copies if not output.has_copy(copy.path, copy.source())]
     output.claim(copy.path for copy in stale)
     for copy in stale:  # those that were hashed are read once more, since all together are too much for the memory
-        output.write_copy(copy.path, copy.read(), copy.source())
+        output.write(copy.path, copy.read(), copy.source())

@@ -15,10 +15,9 @@ _LEVELS = 0xFC  # the bits of a channel that count, so that few colours are meas
 
 
 def measure_colours(atlas: Atlas, site: Path, output: Output) -> Colours:
-    """The colours of all features that are shown, from the thumbnails in the site."""
-    return {
-        feature.folder: _colours_of(feature.face.folder, site, output) for feature in atlas.features if feature.record
-    }
+    """The colours of the pictures of all features, own and rescued ones, from the thumbnails in the site."""
+    folders = (one.folder for feature in atlas.features if feature.record for one in (feature, feature.face))
+    return {folder: _colours_of(folder, site, output) for folder in folders}
 
 
 def _colours_of(folder: str, site: Path, output: Output) -> tuple[str, ...]:

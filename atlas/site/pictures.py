@@ -11,6 +11,7 @@ from atlas.site.copies import (
     FINE_QUALITY,
     JPEG,
     QUALITY,
+    SHEET_GREYS,
     CopySettings,
     Encoder,
     SpoiltError,
@@ -18,7 +19,6 @@ from atlas.site.copies import (
     draw_master,
     draw_sheet,
     make_work,
-    sheet_layout,
 )
 from atlas.site.models import THUMB
 from atlas.site.output import Output
@@ -68,7 +68,7 @@ def encode_all(atlas: Atlas, output: Output, settings: CopySettings, on_progress
                     spoilt[result.file] = result.why
                     continue
                 for copy, data in zip(work.copies, result, strict=True):
-                    output.write_copy(copy.path, data, copy.source)
+                    output.write(copy.path, data, copy.source)
                 count += len(result)
                 if on_progress:
                     on_progress(count, total)
@@ -158,7 +158,7 @@ def _sheet_work(atlas: Atlas, sheet: Sheet, copies: Iterable[tuple[str, Encoder]
     files = tuple(tuple(atlas.master(f) if f.record else None for f in row) for row in sheet.rows)
     draw = partial(draw_sheet, files, sheet.tile, sheet.gap, sheet.size)
     wanted = ((path, encoder, max(sheet.size)) for path, encoder in copies)
-    return make_work(draw, pixels, wanted, sheet_layout(sheet.tile, sheet.gap))
+    return make_work(draw, pixels, wanted, layout=f"{sheet.tile} {sheet.gap} {SHEET_GREYS}")
 
 
 def _only_stale(work: Work, output: Output) -> Work:

@@ -129,7 +129,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
     pages = []
     for at in range(total):
         chunk = entry.features[at * FEATURES_A_PAGE : (at + 1) * FEATURES_A_PAGE]
-        tiles = tuple(tile_of(f, facts=(f.status, *atlas.colours.get(f.folder, ()))) for f in chunk)
+        tiles = tuple(tile_of(f, facts=(f.status, *atlas.colours.get(f.face.folder, ()))) for f in chunk)
         page = make_page(
             layer_page(name, at + 1),
             "layer.html",
