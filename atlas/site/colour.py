@@ -11,7 +11,7 @@ from functools import cache
 Rgb = tuple[float, float, float]  # in [0, 1]
 
 GREY = 0.02  # chroma below which a colour has no hue worth naming
-Corner = tuple[int, int, int]  # 0 or 1 for red, green and blue
+Corner = tuple[int, ...]  # 0 or 1 for red, green and blue
 CORNERS: dict[Corner, str] = {
     (0, 0, 0): "black",
     (1, 0, 0): "red",
@@ -66,8 +66,7 @@ def oklab(colour: Rgb) -> tuple[float, float, float]:
     """Lightness, green to red, and blue to yellow of an sRGB colour in [0, 1]."""
     linear = [_linear(value) for value in colour]
     roots = [math.cbrt(_dot(row, linear)) for row in _TO_LMS]
-    lightness, a, b = (_dot(row, roots) for row in _TO_LAB)
-    return lightness, a, b
+    return _dot(_TO_LAB[0], roots), _dot(_TO_LAB[1], roots), _dot(_TO_LAB[2], roots)
 
 
 def oklch(colour: Rgb) -> Oklch:
@@ -120,10 +119,9 @@ def _name_at(value: float, scale: Sequence[tuple[str, float]]) -> str:
     return name
 
 
-def nearest_corner(colour: Rgb) -> Corner:
+def nearest_corner(colour: Iterable[float], middle: float = 0.5) -> Corner:
     """The corner of the RGB cube that is nearest to a colour."""
-    red, green, blue = (int(value > 0.5) for value in colour)
-    return red, green, blue
+    return tuple(int(value > middle) for value in colour)
 
 
 def _linear(value: float) -> float:

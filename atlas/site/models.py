@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atlas.plan.recipes import Octave
-from atlas.store.records import OctaveScores, Record
-
 if TYPE_CHECKING:
     from atlas.site.catalogue import PlannedRendering
 
@@ -53,37 +50,6 @@ class Link:
 
     words: str
     page: str | None
-
-
-@dataclass(frozen=True)
-class OctaveRow:
-    """An octave of a recipe and its scores."""
-
-    octave: Octave
-    size: str
-    grid: str  # of the feature map at this size
-    scores: OctaveScores | None  # None: pending
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The start of a rendering and the end of each octave, side by side in one picture."""
-
-    path: str  # in the site
-    width: int  # pixels
-    height: int
-    labels: tuple[str, ...]  # one for each
-    alt: str
-
-
-@dataclass(frozen=True)
-class Again:
-    """How to make a rendering again."""
-
-    command: tuple[str, ...]  # parts, to be joined by spaces
-    toml: str | None  # of a recipe that the package does not have
-    record: Record | None  # None: pending
-    json: str | None  # path of the record
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, shown: Sequence[Shown], menti
             sections=[(section.template, one) for section, one in sections],
             scripts=[section.script for section, _ in sections if section.script],
             mentions=mentions.get((name, number), ()) + mentions.get((name, None), ()),
-            again=again_of(feature, atlas.weights_option),
+            again=again_of(feature, feature.job.recipe, words.command(feature.job, record, atlas.weights_option)),
             around=neighbours(entry.features, position, lambda f: Link(f"{f.layer} {f.number}", f.page)),
         )
         pages.append(page)

@@ -1,7 +1,6 @@
 """The method page: what a feature is, how a recipe works, and what a picture does not say, shown on one feature."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from atlas.inception import layers
 from atlas.plan.recipes import Octave, Recipe
@@ -14,21 +13,6 @@ from atlas.site.pages.studies import Shown
 
 HEIGHT = 170  # of a curve's view box
 EXAMPLE_REGION = "middle-mixed"  # has textures that a reader recognises
-
-
-@dataclass(frozen=True)
-class RecipeFigure:
-    """A recipe's curves, and what a script needs to read values off them."""
-
-    name: str
-    steps: int
-    curves: tuple[Chart, ...]  # of the rate and, where it blurs, of the blur
-    facts: tuple[tuple[int, int, tuple[float, float], tuple[float, float] | None], ...]  # size, steps, rate, blur
-
-    @property
-    def ends(self) -> tuple[int, int, int]:
-        """In each chart: x of the first step, x of the end of the last one, and y of the axis."""
-        return self.curves[0].left, self.curves[0].right, self.curves[0].bottom
 
 
 def method_page(atlas: Atlas, shown: Sequence[Shown]) -> Page:
@@ -48,17 +32,21 @@ def method_page(atlas: Atlas, shown: Sequence[Shown]) -> Page:
     )
 
 
-def recipe_figure(recipe: Recipe) -> RecipeFigure:
-    """The curves of a recipe: exactly what its octaves say at each step."""
+def recipe_figure(recipe: Recipe) -> dict[str, object]:
+    """The curves of a recipe, exactly what its octaves say at each step, and what a script needs to read them."""
     curves = [_chart(recipe, "Rate", [octave.lr for octave in recipe.octaves])]
     if any(octave.sigma for octave in recipe.octaves):
         curves.append(_chart(recipe, "Blur, px", [octave.sigma for octave in recipe.octaves]))
-    return RecipeFigure(
-        name=recipe.name,
-        steps=sum(octave.steps for octave in recipe.octaves),
-        curves=tuple(curves),
-        facts=tuple((octave.size, octave.steps, octave.lr, octave.sigma) for octave in recipe.octaves),
-    )
+    return {
+        "name": recipe.name,
+        "curves": curves,  # of the rate and, where it blurs, of the blur
+        "facts": {
+            "steps": sum(octave.steps for octave in recipe.octaves),
+            "octaves": [(octave.size, octave.steps, octave.lr, octave.sigma) for octave in recipe.octaves],
+            # in each chart: x of the first step, x of the end of the last one, and y of the axis
+            "ends": (curves[0].left, curves[0].right, curves[0].bottom),
+        },
+    }
 
 
 def _chart(recipe: Recipe, label: str, ends: list[tuple[float, float]] | list[tuple[float, float] | None]) -> Chart:
