@@ -115,7 +115,10 @@ def check_site(site: Path) -> SiteCheck:
         return SiteCheck((f"{site}: no {INDEX}: make the site with atlas build or atlas site",), 0, 0, 0)
     files = {path.relative_to(site).as_posix(): path.stat().st_size for path in walk(site) if path.is_file()}
     faults, pages, links = check_pages(site, files)
-    media, listed = [path for path in files if path.endswith(MEDIA)], _listed(site)
+    media = [path for path in files if path.endswith(MEDIA)]
+    listed = None  # by the manifest; None if it cannot be read
+    with suppress(StoreError):
+        listed = read_sizes(site)
     with ThreadPoolExecutor(count_cores()) as pool:
         found_faults = pool.map(lambda path: media_fault(site / path, is_copy=path in (listed or ())), media)
         for why, path in zip(found_faults, media, strict=True):
@@ -218,14 +221,6 @@ def _place(record: Record) -> str:
     if record.start != NOISE:
         name += f"~{shorten(record.start)}"
     return f"{record.weights.folder}/{record.recipe_name}-{record.recipe_digest}/{name}{record.input_suffix}.png"
-
-
-def _listed(site: Path) -> dict[str, int | None] | None:
-    """The files that a site's manifest names, and their sizes; None if it cannot be read."""
-    try:
-        return read_sizes(site)
-    except StoreError:
-        return None
 
 
 def _check_manifest(site: Path, listed: dict[str, int | None] | None, files: dict[str, int]) -> list[str]:

@@ -38,7 +38,7 @@ def check_pages(site: Path, files: dict[str, int]) -> tuple[list[str], int, int]
         StoreError: a file cannot be read.
     """
     checker = _PageChecker(site, files)
-    pages = [path for path in files if path.endswith(".html")]
+    pages = [INDEX, *(path for path in files if path.endswith(".html") and path != INDEX)]
     for page in pages:
         checker.check(page)
     for sheet in (path for path in files if path.endswith(".css")):
@@ -101,7 +101,6 @@ class _PageChecker:
         self._ids: dict[str, set[str]] = {}
         self._neurons: dict[str, list[tuple[int, int]]] = {}
         self._anchored: list[tuple[str, str, str, str]] = []  # page, address, path, fragment
-        self._absolute: list[tuple[str, str]] = []  # page, address
         self._base = ""  # where the site will be published, as its home page says
         self._leads: dict[str, set[str]] = {}  # page → what it links to
         self._faults: list[str] = []
@@ -139,8 +138,6 @@ class _PageChecker:
 
     def finish(self) -> list[str]:
         """The faults of all pages."""
-        for page, address in self._absolute:
-            self._check_absolute(page, address)
         self._check_sitemap()
         self._check_ways()
         for page, address, path, fragment in self._anchored:
@@ -165,7 +162,7 @@ class _PageChecker:
             self._note(page, f'the link "{address}" is no address')
             return
         if parts.scheme in ("http", "https") and parts.netloc and may_be_absolute:
-            self._absolute.append((page, address))
+            self._check_absolute(page, address)
             return
         if parts.scheme or parts.netloc or parts.query or address.startswith("/") or not address:
             self._note(page, f'the link "{address}" is not relative to the page')

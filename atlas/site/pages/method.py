@@ -1,6 +1,6 @@
 """The method page: what a feature is, how a recipe works, and what a picture does not say, shown on one feature."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from atlas.inception import layers
 from atlas.plan.recipes import Octave, Recipe
@@ -9,13 +9,12 @@ from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Page
 from atlas.site.pages.parts import METHOD, make_page
 from atlas.site.pages.progress import score_chart, stages_of
-from atlas.site.pages.studies import Shown
 
 HEIGHT = 170  # of a curve's view box
 EXAMPLE_REGION = "middle-mixed"  # has textures that a reader recognises
 
 
-def method_page(atlas: Atlas, shown: Sequence[Shown]) -> Page:
+def method_page(atlas: Atlas) -> Page:
     """The page, whatever the store has."""
     return make_page(
         METHOD,
@@ -28,7 +27,7 @@ def method_page(atlas: Atlas, shown: Sequence[Shown]) -> Page:
         features=sum(layer.features for layer in layers.LAYERS),
         regions=[region.title for region in layers.REGIONS],
         trained_input=atlas.weights.trained_input if atlas.weights else None,
-        example=_example(atlas, shown),
+        example=_example(atlas),
     )
 
 
@@ -80,20 +79,20 @@ def _recipes(atlas: Atlas) -> Iterable[Recipe]:
     return (atlas.recipe, *(others[name] for name in sorted(others)))
 
 
-def _example(atlas: Atlas, shown: Sequence[Shown]) -> dict[str, object] | None:
+def _example(atlas: Atlas) -> dict[str, object] | None:
     """The feature of which there is most to show, of equal ones the first; and another rendering of it."""
     candidates = [feature for feature in atlas.features if feature.status == "ok"]
     if not candidates:
         return None
-    comparisons = [one.comparisons for one in shown if one.comparisons]
-
-    def comparison(feature: Feature) -> PlannedRendering | None:
-        found = (by_layer[feature.layer].get(feature.number) for by_layer in comparisons)
-        return next((rendering for rendering in found if rendering), None)
+    others: dict[tuple[str, int], PlannedRendering] = {}  # by layer and number
+    for compare in (study.comparison for study in reversed(atlas.studies) if study.comparison):
+        for entry in atlas.layers:
+            others.update({(entry.layer.name, number): other for number, other in compare(atlas, entry).items()})
 
     def worth(feature: Feature) -> tuple[bool, bool, bool]:
         is_middle = layers.get_layer(feature.layer).region == EXAMPLE_REGION
-        return feature.has_stages, comparison(feature) is not None, is_middle
+        return feature.has_stages, (feature.layer, feature.number) in others, is_middle
 
     best = max(candidates, key=worth)  # the first of equal ones
-    return {"feature": best, "stages": stages_of(best), "progress": score_chart(best), "other": comparison(best)}
+    other = others.get((best.layer, best.number))
+    return {"feature": best, "stages": stages_of(best), "progress": score_chart(best), "other": other}
