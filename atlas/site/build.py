@@ -79,7 +79,8 @@ def build_site(
     check_folders(config)  # before a folder is made
     with _collector_paused(), locked_folder(config.site):  # a second build waits
         output = Output(config.site)
-        atlas, encoded = _encode(config, weights, studies, output, settings, on_progress)
+        encode = partial(encode_all, output=output, settings=settings, on_progress=on_progress)
+        atlas, encoded = _encode(partial(gather_atlas, config, weights, studies), encode)
         atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
         pages = make_pages(atlas)
         copies = [copy for study in atlas.studies for copy in study.files(atlas)]
@@ -128,14 +129,7 @@ def _collector_paused() -> Iterator[None]:
         gc.enable()
 
 
-def _encode(
-    config: Config,
-    weights: WeightsId | None,
-    studies: Sequence[StudyPage],
-    output: Output,
-    settings: CopySettings,
-    on_progress: Progress | None,
-) -> tuple[Atlas, Encoded]:
+def _encode(gather: Callable[..., Atlas], encode: Callable[[Atlas], Encoded]) -> tuple[Atlas, Encoded]:
     """Gather the atlas and make its web copies.
 
     A master that turns out to be damaged when it is opened makes its feature pending, and all is gathered again.
@@ -143,8 +137,8 @@ def _encode(
     spoilt: dict[Path, str] = {}
     count = 0
     while True:
-        atlas = gather_atlas(config, weights, studies, spoilt)
-        encoded = encode_all(atlas, output, settings, on_progress)
+        atlas = gather(spoilt)
+        encoded = encode(atlas)
         count += encoded.count
         if not encoded.spoilt:
             return atlas, replace(encoded, count=count)

@@ -69,6 +69,7 @@ def oklab(colour: Rgb) -> tuple[float, float, float]:
     return _dot(_TO_LAB[0], roots), _dot(_TO_LAB[1], roots), _dot(_TO_LAB[2], roots)
 
 
+@cache
 def oklch(colour: Rgb) -> Oklch:
     """Lightness, chroma and hue of an sRGB colour in [0, 1]."""
     lightness, a, b = oklab(colour)
@@ -95,7 +96,7 @@ def strong_colours(counts: Iterable[tuple[Rgb, int]]) -> tuple[str, ...]:
     shares: dict[str, float] = dict.fromkeys((name for name, _ in HUES), 0.0)
     pixels, light = 0, 0.0
     for colour, count in counts:
-        seen = _seen(colour)
+        seen = oklch(colour)
         shares[_name_at(seen.hue, HUES)] += count * seen.chroma
         light += count * seen.lightness
         pixels += count
@@ -105,18 +106,9 @@ def strong_colours(counts: Iterable[tuple[Rgb, int]]) -> tuple[str, ...]:
     return tuple(sorted((name for name in shares if shares[name] >= STRONG * total), key=lambda name: -shares[name]))
 
 
-@cache
-def _seen(colour: Rgb) -> Oklch:
-    return oklch(colour)
-
-
 def _name_at(value: float, scale: Sequence[tuple[str, float]]) -> str:
     """The name that a value has on a scale; one before the first name has the last, as on a circle."""
-    name = scale[-1][0]
-    for candidate, begin in scale:
-        if begin <= value:
-            name = candidate
-    return name
+    return next((name for name, begin in reversed(scale) if begin <= value), scale[-1][0])
 
 
 def nearest_corner(colour: Iterable[float], middle: float = 0.5) -> Corner:

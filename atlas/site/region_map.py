@@ -64,23 +64,8 @@ class Block:
         return self.lanes[-1].y + PITCH / 2 - 1
 
 
-@dataclass(frozen=True)
-class RegionMap:
-    """A region as a column of blocks."""
-
-    width: int
-    height: float
-    blocks: tuple[Block, ...]
-    bar: tuple[int, int]  # x and width of the bars of all blocks: stacks of the features that the branches make
-    flow: tuple[str, ...]  # lines into the first block, from block to block, and out of the last
-    tip: str  # of the last line, which leads to the next region
-    pools: tuple[Chip, ...]  # between two layers, on their line
-    source: str  # layer that the flow comes from, "" at the image
-    sink: str  # layer that it goes to, "" after the last
-
-
-def map_region(slug: str) -> RegionMap:
-    """Lay a region of the network out.
+def map_region(slug: str) -> dict[str, object]:
+    """Lay a region of the network out, as a column of blocks.
 
     Args:
         slug: such as "early-mixed".
@@ -95,17 +80,19 @@ def map_region(slug: str) -> RegionMap:
     flow = [_turn(start, block) for start, block in zip(turns, blocks, strict=True)]
     end = y + 2
     source, sink = layers.depth(members[0].name) - 1, layers.depth(members[-1].name) + 1
-    return RegionMap(
-        width=WIDTH,
-        height=end,
-        blocks=tuple(blocks),
-        bar=(BAR, BAR_WIDTH),
-        flow=(*flow, f"M{_middle()} {blocks[-1].foot:g}V{end - 6:g}"),
-        tip=f"M{_middle() - 5} {end - 7:g}h10l-5 7z",
-        pools=tuple(_pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before),
-        source=layers.LAYERS[source].name if source >= 0 else "",
-        sink=layers.LAYERS[sink].name if sink < len(layers.LAYERS) else "",
-    )
+    return {
+        "width": WIDTH,
+        "height": end,
+        "blocks": blocks,
+        "bar": (BAR, BAR_WIDTH),  # x and width of the bars of all blocks: stacks of the features that branches make
+        # lines into the first block, from block to block, and out of the last
+        "flow": [*flow, f"M{_middle()} {blocks[-1].foot:g}V{end - 6:g}"],
+        "tip": f"M{_middle() - 5} {end - 7:g}h10l-5 7z",  # of the last line, which leads to the next region
+        # between two layers, on their line
+        "pools": [_pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before],
+        "source": layers.LAYERS[source].name if source >= 0 else "",  # where the flow comes from, "" at the image
+        "sink": layers.LAYERS[sink].name if sink < len(layers.LAYERS) else "",  # and goes to, "" after the last
+    }
 
 
 def _block(layer: layers.Layer, y: float) -> Block:

@@ -97,7 +97,7 @@ def pages(atlas):
 
 
 PAGE = StudyPage(
-    card=CARD, pages=pages, jobs=jobs, mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms)
+    card=CARD, pages=pages, jobs=jobs, mentions=CARD.mentions(Settings)
 )
 """,
 }

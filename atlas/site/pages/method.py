@@ -1,6 +1,6 @@
 """The method page: what a feature is, how a recipe works, and what a picture does not say, shown on one feature."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from atlas.inception import layers
 from atlas.plan.recipes import Octave, Recipe
@@ -33,9 +33,9 @@ def method_page(atlas: Atlas) -> Page:
 
 def recipe_figure(recipe: Recipe) -> dict[str, object]:
     """The curves of a recipe, exactly what its octaves say at each step, and what a script needs to read them."""
-    curves = [_chart(recipe, "Rate", [octave.lr for octave in recipe.octaves])]
+    curves = [_chart(recipe, "Rate", [octave.lr for octave in recipe.octaves], Octave.lr_at)]
     if any(octave.sigma for octave in recipe.octaves):
-        curves.append(_chart(recipe, "Blur, px", [octave.sigma for octave in recipe.octaves]))
+        curves.append(_chart(recipe, "Blur, px", [octave.sigma for octave in recipe.octaves], Octave.sigma_at))
     return {
         "name": recipe.name,
         "curves": curves,  # of the rate and, where it blurs, of the blur
@@ -48,27 +48,25 @@ def recipe_figure(recipe: Recipe) -> dict[str, object]:
     }
 
 
-def _chart(recipe: Recipe, label: str, ends: list[tuple[float, float]] | list[tuple[float, float] | None]) -> Chart:
+def _chart(
+    recipe: Recipe,
+    label: str,
+    ends: Sequence[tuple[float, float] | None],
+    value_at: Callable[[Octave, int], float | None],
+) -> Chart:
     points: list[tuple[float, float | None]] = []
     ticks: list[tuple[float, str]] = [(0, "0")]
     start, said = 0, []
     for octave, pair in zip(recipe.octaves, ends, strict=True):
         last = octave.steps - 1
         if pair:
-            first_value, last_value = _values(octave, pair)
-            points += [(start, first_value), (start + last, last_value), (start + last, None)]
+            points += [(start + step, value_at(octave, step)) for step in (0, last)] + [(start + last, None)]
             said.append(f"{pair[0]:g} towards {pair[1]:g} at {octave.size} px")
         start += octave.steps
         ticks.append((start, str(start)))
     alt = f"{label} of recipe {recipe.name} by step: {'; '.join(said)}."
     series = [Series(label, tuple(points))]
     return make_chart(series, alt=alt, x_label="step", y_label=label, x_words=ticks, height=HEIGHT)
-
-
-def _values(octave: Octave, pair: tuple[float, float]) -> tuple[float, float]:
-    """At the first and at the last step of an octave."""
-    as_rate = Octave(octave.size, octave.steps, pair)
-    return as_rate.lr_at(0), as_rate.lr_at(octave.steps - 1)
 
 
 def _recipes(atlas: Atlas) -> Iterable[Recipe]:

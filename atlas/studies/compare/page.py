@@ -161,7 +161,7 @@ PAGE = StudyPage(
     card=CARD,
     pages=compare_pages,
     section=Section("studies/compare_section.html", raw_beside, shows_renderings=True),
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
+    mentions=CARD.mentions(Settings),
     jobs=jobs,
     comparison=raw_renderings,
 )

@@ -307,9 +307,4 @@ def _pair_row(atlas: Atlas, found: PairInfluence, pair: Pair) -> tuple[PairInflu
     return found, pair_summary(found), shots
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=influence_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=influence_pages, mentions=CARD.mentions(Settings), jobs=jobs)

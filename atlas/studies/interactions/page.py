@@ -177,9 +177,7 @@ def _score(score: float, own: float) -> str:
 
 def _page_of(rendering: PlannedRendering) -> str | None:
     """Where one can read how a rendering was made."""
-    if isinstance(rendering, Feature):
-        return rendering.page
-    return rendering.json
+    return rendering.page if isinstance(rendering, Feature) else rendering.json
 
 
 def _walk_chart(found: PairInteraction, own: tuple[float, float]) -> Chart | None:
@@ -235,9 +233,4 @@ def _cell(head: Feature, score: float, own: float, picture: str) -> tuple[int, s
     return min(SHADES, round(SHADE_OF_ONE * part)), f"{part:.2f}" if part < 10 else f"{part:.0f}", title
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=interaction_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=interaction_pages, mentions=CARD.mentions(Settings), jobs=jobs)

@@ -119,9 +119,4 @@ def _target_part(atlas: Atlas, row: MetricRow, found: MetricTarget) -> dict[str,
     return {"target": row.target, "page": target_page(row.target), "shots": shots, "rows": rows}
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=metrics_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=metrics_pages, mentions=CARD.mentions(Settings), jobs=jobs)

@@ -64,7 +64,7 @@ def neuron_mentions(atlas: Atlas) -> Iterator[Mention]:
     for job in neuron_jobs(atlas.config):
         (term,) = job.target.terms
         yield Mention(term, neuron_page(atlas.renderings[job]), f"Neuron {job.target}")
-    yield from CARD.mentions(atlas.config.study(Settings).terms)
+    yield from CARD.mentions(Settings)(atlas)
 
 
 def _shot(atlas: Atlas, job: Job) -> Shot:
@@ -118,9 +118,4 @@ def _position(rendering: PlannedRendering) -> tuple[int, int]:
     return position.row, position.col
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=neuron_pages,
-    mentions=neuron_mentions,
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=neuron_pages, mentions=neuron_mentions, jobs=jobs)

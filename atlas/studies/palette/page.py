@@ -126,9 +126,4 @@ def _colours_words(found: PaletteFeature) -> str:
     return f"Feature {found.feature}: mean colour {hex_of(found.mean)}; dominant colours {dominant}."
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=palette_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=palette_pages, mentions=CARD.mentions(Settings), jobs=jobs)
