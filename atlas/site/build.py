@@ -14,7 +14,7 @@ import msgspec
 from atlas.common.errors import ConfigError, StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
-from atlas.site.copies import CopySettings, FileCopy, copy_files
+from atlas.site.copies import CopySettings, FileCopy
 from atlas.site.dominant_colours import measure_colours
 from atlas.site.finder import index_script
 from atlas.site.models import HOME, Link, Page
@@ -49,7 +49,7 @@ class SiteReport:
 
 
 class _File(NamedTuple):
-    """A file of the site that is no web copy of anything."""
+    """A file of the site that is no web copy of a picture."""
 
     make: Callable[[], bytes]
     source: str | None = None  # digest of all that it is made of; None: it is made anew, and compared
@@ -85,8 +85,7 @@ def build_site(
         pages = make_pages(atlas)
         copies = [copy for study in atlas.studies for copy in study.files(atlas)]
         copies += [FileCopy(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
-        files = _files(atlas, pages)
-        copy_files(copies, output)
+        files = _files(atlas, pages, copies)
         stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
         output.claim(stale)
         for path, file in stale.items():  # one after another, so that no more than one is in memory
@@ -98,9 +97,9 @@ def build_site(
             pages=sum(path.endswith(".html") for path in files),
             pictures=len(encoded.paths),
             encoded=encoded.count,
-            videos=sum(copy.path.endswith(f"/{VIDEO}") for copy in copies),
+            videos=sum(path.endswith(f"/{VIDEO}") for path in files),
             pending=sum(feature.record is None for feature in atlas.features),
-            bytes=output.finish({*encoded.paths, *(copy.path for copy in copies), *files}),
+            bytes=output.finish({*encoded.paths, *files}),
             damaged=(*atlas.damaged, *faults, *unknown_folders(config.store)),
             lost_base_url=lost_base_url,
         )
@@ -147,10 +146,11 @@ def _encode(gather: Callable[..., Atlas], encode: Callable[[Atlas], Encoded]) ->
         spoilt.update(encoded.spoilt)
 
 
-def _files(atlas: Atlas, pages: list[Page]) -> dict[str, _File]:
-    """Every file of the site but its web copies, by path."""
+def _files(atlas: Atlas, pages: list[Page], copies: list[FileCopy]) -> dict[str, _File]:
+    """Every file of the site but its web copies of pictures, by path."""
     templates = Templates(_facts(atlas))
-    files = {page.path: _File(partial(templates.page, page), templates.digest(page)) for page in pages}
+    files = {copy.path: _File(copy.read, copy.source()) for copy in copies}
+    files.update((page.path, _File(partial(templates.page, page), templates.digest(page))) for page in pages)
     for rendering in atlas.shown_or_pending:
         if rendering.record and rendering.json:
             files[rendering.json] = _File(partial(_json, rendering.record))

@@ -16,7 +16,6 @@ from PIL import Image, features
 from atlas.common.errors import StoreError
 from atlas.common.paths import read_file
 from atlas.site.models import fit
-from atlas.site.output import Output
 from atlas.store.masters import open_master
 from atlas.store.media import MOST_BYTES
 
@@ -46,12 +45,9 @@ class Encoder:
     def encode(self, image: Image.Image) -> bytes:
         """The picture as a file."""
         buffer = io.BytesIO()
-        if self.format == "AVIF":
-            # one thread for each picture: the bytes depend on the number, and pictures are encoded side by side anyway
-            settings = {"quality": self.quality, "subsampling": "4:4:4", "speed": self.speed, "max_threads": 1}
-            image.save(buffer, "AVIF", icc_profile=None, **settings)
-        else:
-            image.save(buffer, "JPEG", icc_profile=None, quality=self.quality, subsampling=0)
+        # one thread for each AVIF: the bytes depend on the number, and pictures are encoded side by side anyway
+        settings = {"quality": self.quality, "subsampling": "4:4:4", "speed": self.speed, "max_threads": 1}
+        image.save(buffer, self.format, icc_profile=None, **settings)
         return buffer.getvalue()
 
 
@@ -193,15 +189,3 @@ class FileCopy:
     def source(self) -> str:
         """Its hash."""
         return self.sha256 or hashlib.sha256(self.read()).hexdigest()
-
-
-def copy_files(copies: Sequence[FileCopy], output: Output) -> None:
-    """Copy the files that are missing in the site or changed.
-
-    Raises:
-        StoreError: a file cannot be read or written.
-    """
-    stale = [copy for copy in copies if not output.has_copy(copy.path, copy.source())]
-    output.claim(copy.path for copy in stale)
-    for copy in stale:  # those that were hashed are read once more, since all together are too much for the memory
-        output.write(copy.path, copy.read(), copy.source())

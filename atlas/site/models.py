@@ -2,10 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from atlas.site.catalogue import PlannedRendering
 
 HOME = "index.html"
 THUMB = 160  # pixels of a thumbnail's longer side
@@ -19,16 +15,6 @@ class Picture:
     jpeg: str
     width: int  # pixels
     height: int
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A rendering among others, with a caption."""
-
-    words: str
-    rendering: "PlannedRendering"
-    alt: str
-    page: str | None = None  # to which the caption links
 
 
 @dataclass(frozen=True)

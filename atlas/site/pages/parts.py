@@ -10,7 +10,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Feature, PlannedRendering
-from atlas.site.models import HOME, Link, Page, Shot, Tile
+from atlas.site.models import HOME, Link, Page, Tile
 from atlas.site.study_page import HOME_LINK
 from atlas.store.records import Record
 
@@ -20,6 +20,7 @@ FEATURES_A_PAGE = 64
 
 Entry = TypeVar("Entry")
 Around = tuple[Link | None, Link | None]
+Shot = dict[str, object]
 
 
 def make_page(
@@ -71,8 +72,8 @@ def tiles(atlas: Atlas) -> dict[tuple[str, int], Tile]:
 
 
 def shot_of(rendering: PlannedRendering, words: str, *, alt: str = "", page: str | None = None) -> Shot:
-    """A picture among others."""
-    return Shot(words, rendering, alt or f"Rendering of {rendering.job.target}.", page)
+    """A rendering among others, with a caption that may link to a page."""
+    return {"words": words, "rendering": rendering, "alt": alt or f"Rendering of {rendering.job.target}.", "page": page}
 
 
 def octave_rows(job: Job, record: Record | None) -> list[dict[str, object]]:

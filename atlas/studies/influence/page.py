@@ -8,8 +8,8 @@ from atlas.inception.layers import receptive_field
 from atlas.plan.clips import Clip
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
-from atlas.site.models import Page, Shot
-from atlas.site.pages.parts import feature_page, shot_of
+from atlas.site.models import Page
+from atlas.site.pages.parts import Shot, feature_page, shot_of
 from atlas.site.study_page import StudyCard, StudyPage
 from atlas.site.words import field_of, number, percent, whole_percent
 from atlas.studies.influence.jobs import Pair, influence_pairs, jobs

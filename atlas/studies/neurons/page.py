@@ -8,9 +8,10 @@ from atlas.inception.targets import Neuron
 from atlas.plan.jobs import Job
 from atlas.site import words
 from atlas.site.catalogue import Atlas, PlannedRendering
-from atlas.site.models import HOME, Link, Page, Shot
+from atlas.site.models import HOME, Link, Page
 from atlas.site.pages.parts import (
     Around,
+    Shot,
     again_of,
     feature_page,
     layer_page,
