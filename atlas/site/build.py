@@ -15,7 +15,6 @@ from atlas.common.errors import ConfigError, StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.copies import CopySettings, FileCopy
-from atlas.site.dominant_colours import measure_colours
 from atlas.site.finder import index_script
 from atlas.site.models import HOME, Link, Page
 from atlas.site.output import Output
@@ -23,7 +22,7 @@ from atlas.site.pages import make_pages
 from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import METHOD, MISSING, region_link
 from atlas.site.pages.progress import stages_copy
-from atlas.site.pictures import Encoded, Progress, encode_all, has_sheet, sheet_folder
+from atlas.site.pictures import Encoded, Progress, encode_all, has_sheet, measure_colours, sheet_folder
 from atlas.site.study_page import StudyPage
 from atlas.site.templates import Facts, Templates, templates_folder
 from atlas.store.clips import VIDEO

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from posixpath import dirname, relpath
 
 HOME = "index.html"
 THUMB = 160  # pixels of a thumbnail's longer side
@@ -51,11 +52,7 @@ class Page:
 
     def link(self, target: str) -> str:
         """A path of the site, relative to this page."""
-        here, there = self.path.split("/")[:-1], target.split("/")
-        shared = 0
-        while shared < min(len(here), len(there) - 1) and here[shared] == there[shared]:
-            shared += 1
-        return "/".join([*[".."] * (len(here) - shared), *there[shared:]])
+        return relpath(f"/{target}", f"/{dirname(self.path)}")  # absolute ones, so that it asks for no working folder
 
 
 def fit(size: tuple[int, int], largest: int) -> tuple[int, int]:

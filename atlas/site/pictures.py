@@ -1,12 +1,19 @@
-"""Which web copies a site has: masters → AVIF and JPEG files, and sheets of them; only what changed is made."""
+"""Which web copies a site has: masters → AVIF and JPEG files, and sheets of them; only what changed is made.
 
+Of thumbnails the dominant colours are measured, and noted in the site's manifest.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering, RegionEntry
+from PIL import Image
+
+from atlas.site.catalogue import Atlas, Colours, LayerEntry, PlannedRendering, RegionEntry
+from atlas.site.colour import strong_colours
 from atlas.site.copies import (
     FINE_QUALITY,
     JPEG,
@@ -30,6 +37,10 @@ _BATCH = 512  # pictures between two saves of the manifest
 REGION_COLUMNS, REGION_TILE = 16, 96
 LAYER_TILES = ((64, 96), (256, 64), (768, 48), (2048, 32))  # up to so many features, pixels of each one's picture
 NARROW, WIDE, MANY = 16, 32, 256  # pictures in a row, and features from which a row is wide
+
+COLOUR_METHOD = "1"  # another one measures the dominant colours of all pictures again
+_SIDE = 40  # pixels of the side at which a picture is measured
+_LEVELS = 0xFC  # the bits of a channel that count, so that few colours are measured, and each once
 
 Progress = Callable[[int, int], None]
 
@@ -163,3 +174,27 @@ def _sheet_work(atlas: Atlas, sheet: Sheet, copies: Iterable[tuple[str, Encoder]
 
 def _only_stale(work: Work, output: Output) -> Work:
     return replace(work, copies=tuple(copy for copy in work.copies if not output.has_copy(copy.path, copy.source)))
+
+
+def measure_colours(atlas: Atlas, site: Path, output: Output) -> Colours:
+    """The colours of the pictures of all features, own and rescued ones, from the thumbnails in the site."""
+    folders = (one.folder for feature in atlas.features if feature.record for one in (feature, feature.face))
+    return {folder: _colours_of(folder, site, output) for folder in folders}
+
+
+def _colours_of(folder: str, site: Path, output: Output) -> tuple[str, ...]:
+    path = f"{folder}/thumb.jpg"
+    noted = (output.seen(path) or "").split()
+    if noted[:1] != [COLOUR_METHOD]:
+        noted = [COLOUR_METHOD, *picture_colours(site / path)]
+        output.note_seen(path, " ".join(noted))
+    return tuple(noted[1:])
+
+
+def picture_colours(file: Path) -> tuple[str, ...]:
+    """Names of the strong colours of a picture."""
+    with Image.open(file) as image:
+        small = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX).point(lambda value: value & _LEVELS)
+    data = small.tobytes()
+    counts = Counter(zip(data[::3], data[1::3], data[2::3], strict=True))
+    return strong_colours(((r / _LEVELS, g / _LEVELS, b / _LEVELS), count) for (r, g, b), count in counts.items())

@@ -269,9 +269,9 @@ def _rows(found: TargetInfluence) -> list[tuple[str, str, str]]:
         for precision, words in PRECISIONS.items()
         if (steps := steps_of(found, precision, None))
     ]
-    (first, value), *others = (*added, *disturbances(found))
-    shares = ((words, other, percent(other / value) if other is not None and value else "") for words, other in others)
-    return [(first, number(value), ""), *((words, number(other), share) for words, other, share in shares)]
+    (_, value), *others = rows = (*added, *disturbances(found))
+    shares = ["", *(percent(other / value) if other is not None and value else "" for _, other in others)]
+    return [(words, number(other), share) for (words, other), share in zip(rows, shares, strict=True)]
 
 
 def _steps_chart(found: TargetInfluence, name: str, precision: str) -> Chart | None:

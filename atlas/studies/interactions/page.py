@@ -31,13 +31,12 @@ def interaction_pages(atlas: Atlas) -> Iterator[Page]:
     if not found and not matrices:
         return
     measured = zip(interactions(atlas.config), found.pairs, strict=True) if found else ()
-    page = CARD.page(
+    yield CARD.page(
         "Pairs of features or neurons of InceptionV3: alone, together, and on a walk of weights from one to the other.",
         pairs=[_pair_part(atlas, at, *pair) for at, pair in enumerate(measured, 1)],
         recipe=wanted.recipe,
         matrices=[Link(one.layer, _matrix_page(one.layer)) for one in matrices],
     )
-    yield page
     yield from (_layer_page(atlas, one) for one in matrices)
 
 
