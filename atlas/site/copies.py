@@ -1,11 +1,13 @@
 """A picture → its web copies: what it is drawn from, and how it is encoded. Equal input, equal bytes.
 
-A `Work` can be sent to another process, so a picture is named by its file and opened where it is encoded.
+A picture is named by its file and opened where it is encoded, so that few are in memory at once.
 """
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Literal
 
 from PIL import Image, features
 
+from atlas.common.cores import count_cores
 from atlas.common.errors import StoreError
 from atlas.common.paths import read_file
 from atlas.site.models import fit
@@ -23,6 +26,7 @@ QUALITY = 60  # of AVIF
 FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
 _SPEED = 9
 _FINE_SPEED = 6  # takes ten times as long, and files are a seventh smaller
+_AHEAD = 16  # works for each core that are begun before the first result is needed
 _GROUND, _PENDING_GROUND = (20, 20, 20), (72, 72, 72)
 SHEET_GREYS = f"{_GROUND} {_PENDING_GROUND}"  # what the pixels of a sheet depend on beside its pictures and its layout
 
@@ -59,7 +63,6 @@ class CopySettings:
     """How the copies of a site are made."""
 
     fine: bool = False  # slower and smaller
-    processes: int | None = None  # None: as suits the number of pictures and of cores; changes no byte
 
     def avif(self, quality: int = QUALITY) -> Encoder:
         """The encoder of AVIF files."""
@@ -81,14 +84,14 @@ class Work:
     """The copies that are made from one picture."""
 
     copies: tuple[Copy, ...]
-    draw: Callable[[], Image.Image]  # can be pickled; raises SpoiltError where the pixels of a file are damaged
+    draw: Callable[[], Image.Image]  # raises SpoiltError where the pixels of a file are damaged
 
 
 class SpoiltError(Exception):
     """The pixels of a file are damaged."""
 
     def __init__(self, file: Path, why: str) -> None:
-        super().__init__(file, why)  # both, so that it can be pickled
+        super().__init__(why)
         self.file, self.why = file, why
 
 
@@ -98,7 +101,7 @@ def make_work(
     """Describe the copies of a picture.
 
     Args:
-        draw: makes the picture; a partial of a function of a module, so that another process can call it.
+        draw: makes the picture.
         pixels: names the pixels of its files, such as by their hash.
         copies: path in the site, encoder and largest side of each.
         layout: what else the picture depends on.
@@ -143,6 +146,29 @@ def draw_sheet(rows: Sequence[Sequence[Path | None]], tile: int, gap: int, size:
             picture = _shrink(draw_master(file), tile) if file else pending
             sheet.paste(picture, (gap + column * (tile + gap), gap + row * (tile + gap)))
     return sheet
+
+
+def make_all(works: Iterable[Work]) -> Generator[Sequence[bytes] | SpoiltError, None, None]:
+    """What `make_copies` returns for each work, in their order, in a thread for each core.
+
+    Threads are enough: Pillow decodes, resizes and encodes without Python's lock, which is held for some hundredths of
+    the time. A few works at a time are begun, so that memory does not grow with their number.
+
+    Raises:
+        StoreError: a picture cannot be encoded.
+    """
+    cores = count_cores()
+    pool = ThreadPoolExecutor(cores)
+    begun: deque[Future[Sequence[bytes] | SpoiltError]] = deque()
+    try:
+        for work in works:
+            begun.append(pool.submit(make_copies, work))
+            if len(begun) >= _AHEAD * cores:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or an interruption, do not wait for what is not begun
 
 
 def make_copies(work: Work) -> Sequence[bytes] | SpoiltError:

@@ -25,11 +25,11 @@ from atlas.site.copies import (
     Work,
     draw_master,
     draw_sheet,
+    make_all,
     make_work,
 )
 from atlas.site.models import THUMB
 from atlas.site.output import Output
-from atlas.site.workers import make_all
 
 _SHEET_QUALITY = 40  # of a layer's, which is a map of many small pictures
 _FINE_LAYER = "Conv2d_1a_3x3"
@@ -72,7 +72,7 @@ def encode_all(atlas: Atlas, output: Output, settings: CopySettings, on_progress
     output.claim(copy.path for work in todo for copy in work.copies)
     count = 0
     spoilt: dict[Path, str] = {}
-    with closing(make_all(todo, settings.processes)) as results:
+    with closing(make_all(todo)) as results:
         try:
             for at, (work, result) in enumerate(zip(todo, results, strict=True), 1):
                 if isinstance(result, SpoiltError):
