@@ -145,11 +145,6 @@ class RegionEntry:
         """The layers that have features here."""
         return tuple(entry for entry in self.layers if entry.features)
 
-    @property
-    def page(self) -> str:
-        """Path of its page in the site."""
-        return f"region/{self.region.slug}/{HOME}"
-
 
 @dataclass(frozen=True)
 class Atlas:

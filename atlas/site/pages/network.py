@@ -39,7 +39,7 @@ def network_pages(atlas: Atlas, cards: Sequence[StudyCard]) -> list[Page]:
     pages = [_home(atlas, cards), method_page(atlas)]
     regions = [region for region in atlas.regions if region.planned]
     for at, region in enumerate(regions):
-        pages.append(_region_page(atlas, region, neighbours(regions, at, lambda r: Link(r.region.title, r.page))))
+        pages.append(_region_page(atlas, region, neighbours(regions, at, lambda r: region_link(r.region.slug))))
     return pages
 
 
@@ -74,7 +74,7 @@ def _region_card(region: RegionEntry) -> dict[str, object]:
     return {
         "slug": slug,
         "title": region.region.title,
-        "page": region.page if region.planned else None,
+        "page": region_link(slug).page if region.planned else None,
         "sentence": words.REGIONS[slug],
         "map": map_region(slug),
         # the picture that stands for a layer is the first of status `ok`, if there is one
@@ -115,7 +115,7 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
     if has_sheet(region):
         sheet = Picture(f"{folder}/sheet.avif", f"{folder}/sheet.jpg", *region_sheet(region).size)
     return make_page(
-        region.page,
+        f"region/{slug}/{HOME}",
         "region.html",
         title,
         f"{title} of InceptionV3: what the features of {names} respond to.",
