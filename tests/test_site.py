@@ -495,7 +495,7 @@ def test_masters_of_weights_that_nobody_can_tell_are_named(tmp_path: Path, spoil
 def test_a_file_that_stays_damaged_does_not_build_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small(tmp_path)
     spoilt = Encoded((), 0, {tmp_path / "master.png": "damaged"})
-    monkeypatch.setattr(build, "encode_all", lambda *_: spoilt)
+    monkeypatch.setattr(build, "encode_all", lambda *_, **__: spoilt)
     with pytest.raises(StoreError, match=r"master\.png: still damaged"):
         build_site(config, WEIGHTS, studies.pages())
 
