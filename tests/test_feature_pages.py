@@ -15,7 +15,7 @@ from atlas.inception.architecture import Conv
 from atlas.inception.layers import LAYERS
 from atlas.plan.config import Config
 from atlas.plan.jobs import feature_jobs
-from atlas.site.blocks import STACK, TOP, draw_block, op_words, path_words
+from atlas.site.blocks import STACK, TOP, draw_block, op_words
 from atlas.site.build import build_site
 from atlas.site.catalogue import Feature
 from atlas.site.charts import HEIGHT as CHART_HEIGHT
@@ -164,22 +164,27 @@ def test_a_drawing_shows_every_branch_and_marks_the_features_own(layer) -> None:
     for branch in layer.branches:
         for feature in (branch.first, branch.range[-1]):
             drawn = draw_block(layer.name, feature)
-            assert [share.words for share in drawn.shares] == [f"{b.first}–{b.range[-1]}" for b in layer.branches]
-            (own,) = [share for share in drawn.shares if share.is_own]
+            assert [share.words for share in drawn["shares"]] == [f"{b.first}–{b.range[-1]}" for b in layer.branches]
+            (own,) = [share for share in drawn["shares"] if share.is_own]
             assert own.words == f"{branch.first}–{branch.range[-1]}"
-            assert own.y - 0.2 <= drawn.channel <= own.y + own.height + 0.2
+            assert own.y - 0.2 <= drawn["channel"] <= own.y + own.height + 0.2
             before = (layer.before,) if layer.before else ()
-            assert [step.words for step in drawn.steps] == [op_words(op) for op in (*before, *branch.ops)]
-            assert all(step.x + drawn.box[0] < STACK[0] - 20 for step in drawn.steps)
-            assert drawn.shares[-1].y + drawn.shares[-1].height == pytest.approx(drawn.height - TOP, abs=0.5)
-            assert drawn.others.count("z") == sum(len(before) + len(b.ops) for b in layer.branches if b is not branch)
+            assert [words for _, words in drawn["steps"]] == [op_words(op) for op in (*before, *branch.ops)]
+            assert all(x + drawn["box"][0] < STACK[0] - 20 for x, _ in drawn["steps"])
+            assert drawn["shares"][-1].y + drawn["shares"][-1].height == pytest.approx(drawn["height"] - TOP, abs=0.5)
+            assert drawn["others"].count("z") == sum(
+                len(before) + len(b.ops) for b in layer.branches if b is not branch
+            )
 
 
-def test_a_path_is_told_in_words() -> None:
-    assert path_words("Mixed_6b", 400) == "1×1 → 7×1 → 1×7 → 7×1 → 1×7"
-    assert path_words("Mixed_6a", 0) == "3×3 ÷2"
-    assert path_words("Mixed_6a", 767) == "max 3×3"
-    assert path_words("Mixed_5b", 255) == "max 3×3 → avg 3×3 → 1×1"
+def test_the_steps_to_a_feature_are_told_in_words() -> None:
+    def steps(layer: str, feature: int) -> list[str]:
+        return [words for _, words in draw_block(layer, feature)["steps"]]
+
+    assert steps("Mixed_6b", 400) == ["1×1", "7×1", "1×7", "7×1", "1×7"]
+    assert steps("Mixed_6a", 0) == ["3×3 ÷2"]
+    assert steps("Mixed_6a", 767) == ["max 3×3"]
+    assert steps("Mixed_5b", 255) == ["max 3×3", "avg 3×3", "1×1"]
     assert op_words(Conv("", 1, (1, 7))) == "1×7"
 
 

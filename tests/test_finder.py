@@ -15,7 +15,7 @@ from PIL import Image
 from atlas import studies
 from atlas.plan.config import Config, override
 from atlas.plan.features import parse_features
-from atlas.site import dominant_colours
+from atlas.site import pictures
 from atlas.site.build import build_site
 from atlas.site.catalogue import gather_atlas
 from atlas.site.check import check_site
@@ -66,9 +66,7 @@ def test_the_index_has_each_feature_with_its_status_and_colours(config: Config) 
     assert one["branches"] == [["branch1x1", 0], ["branch7x7", 192], ["branch7x7dbl", 384], ["branch_pool", 576]]
     assert [index["states"][int(letter)] for letter in one["state"]] == [feature.status for feature in features]
     for feature, letter in zip(features, one["colour"], strict=True):
-        measured = (
-            dominant_colours.picture_colours(config.site / feature.folder / "thumb.jpg") if feature.record else ()
-        )
+        measured = pictures.picture_colours(config.site / feature.folder / "thumb.jpg") if feature.record else ()
         assert index["colours"][ord(letter) - ord("0")].split() == list(measured)
 
 
@@ -139,15 +137,15 @@ def test_a_stored_picture_is_measured(tmp_path: Path) -> None:
     picture = Image.new("RGB", (160, 160), (128, 128, 128))
     picture.paste((20, 60, 230), (0, 0, 160, 60))
     picture.save(tmp_path / "thumb.jpg", quality=90)
-    assert dominant_colours.picture_colours(tmp_path / "thumb.jpg") == ("blue",)
+    assert pictures.picture_colours(tmp_path / "thumb.jpg") == ("blue",)
 
 
 def test_an_unchanged_picture_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_at(tmp_path, features="2")
     fill(config)
     measured: list[Path] = []
-    honest = dominant_colours.picture_colours
-    monkeypatch.setattr(dominant_colours, "picture_colours", lambda file: measured.append(file) or honest(file))
+    honest = pictures.picture_colours
+    monkeypatch.setattr(pictures, "picture_colours", lambda file: measured.append(file) or honest(file))
     build_site(config, WEIGHTS, studies.pages())
     before = (config.site / "static/index.js").read_bytes()
     assert len(measured) == 4
@@ -157,7 +155,7 @@ def test_an_unchanged_picture_is_measured_once(tmp_path: Path, monkeypatch: pyte
     fill(override(config, layers="Mixed_6b", features="1"), statuses=("failed",))
     build_site(config, WEIGHTS, studies.pages())
     assert len(measured) == 4, "the same pixels with another status"
-    monkeypatch.setattr(dominant_colours, "METHOD", "another")
+    monkeypatch.setattr(pictures, "COLOUR_METHOD", "another")
     build_site(config, WEIGHTS, studies.pages())
     assert len(measured) == 8
 
@@ -281,7 +279,7 @@ def test_words_find_layers_features_branches_statuses_and_colours(home: Any, con
     assert results(home, "6b no_gradient") == ["Mixed_6b 2", "Mixed_6b 74"]
     assert results(home, "6b pending") == ["Mixed_6b 70", "Mixed_6b 200"]
     features = [f for f in gather_atlas(config, WEIGHTS, studies.pages()).features if f.record]
-    colours = {f.folder: dominant_colours.picture_colours(config.site / f.folder / "thumb.jpg") for f in features}
+    colours = {f.folder: pictures.picture_colours(config.site / f.folder / "thumb.jpg") for f in features}
     for name in {name for names in colours.values() for name in names}:
         expected = [folder.replace("/", " ") for folder, names in colours.items() if name in names]
         assert results(home, name) == expected

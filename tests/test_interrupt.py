@@ -59,8 +59,7 @@ class Importing:
 if moment == "import":
     sys.meta_path.insert(0, Importing())
 elif moment != "none":
-    import atlas.cli.console, atlas.render.outcomes, atlas.site.workers, atlas.store.video
-    atlas.site.workers.FEW = 0  # so that even a small site is made in processes
+    import atlas.cli.console, atlas.render.outcomes, atlas.store.video
     after(*{
         "render": (atlas.cli.console.RunConsole, "renders", 2),
         "write": (atlas.render.outcomes, "write_stages", 1),

@@ -86,8 +86,8 @@ def test_every_term_of_the_contents_and_the_glossary_is_there(page_text: str) ->
 def test_a_figure_draws_the_values_of_the_steps() -> None:
     recipe = Recipe("own", (Octave(80, 4, (0.8, 0.4), (2.0, 1.0)), Octave(96, 2, (0.2, 0.1))))
     figure = recipe_figure(recipe)
-    rate, blur = figure.curves
-    assert figure.steps == 6
+    rate, blur = figure["curves"]
+    assert figure["facts"]["steps"] == 6
     (one,) = rate.series
     ends = [[float(n) for n in re.findall(NUMBER, path)] for path in one.paths]
 
@@ -106,7 +106,7 @@ def test_a_figure_draws_the_values_of_the_steps() -> None:
     ]
     assert ends == [pytest.approx(line, abs=0.15) for line in expected]
     assert len(blur.series[0].paths) == 1  # only the first octave blurs
-    assert len(recipe_figure(recipe.without_blur()).curves) == 1
+    assert len(recipe_figure(recipe.without_blur())["curves"]) == 1
 
 
 def test_facts_for_the_script_are_the_recipe(page_text: str, built: Config) -> None:

@@ -14,7 +14,7 @@ SLUGS = [region.slug for region in layers.REGIONS]
 
 def lanes(name: str) -> tuple[Lane, ...]:
     drawn = map_region(layers.get_layer(name).region)
-    return next(block.lanes for block in drawn.blocks if block.name == name)
+    return next(block.lanes for block in drawn["blocks"] if block.name == name)
 
 
 def steps(name: str) -> list[str]:
@@ -23,7 +23,7 @@ def steps(name: str) -> list[str]:
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_every_layer_and_branch_is_drawn_in_its_order(slug):
-    blocks = map_region(slug).blocks
+    blocks = map_region(slug)["blocks"]
     assert tuple(block.name for block in blocks) == layers.get_region(slug).layers
     for block in blocks:
         branches = layers.get_layer(block.name).branches
@@ -42,7 +42,7 @@ def test_steps_are_named_by_kernel_height_and_width_and_stride():
 
 def test_each_convolution_is_drawn_once():
     for slug in SLUGS:
-        for block in map_region(slug).blocks:
+        for block in map_region(slug)["blocks"]:
             drawn = [chip.words for lane in block.lanes for chip in lane.chips if "×" in chip.words]
             ops = {
                 op.name for branch in layers.get_layer(block.name).branches for op in branch.ops if isinstance(op, Conv)
@@ -64,7 +64,7 @@ def test_a_branch_forks_where_its_first_steps_are_those_of_the_branch_above():
 def test_nothing_leaves_the_column_or_covers_anything_else(slug):
     drawn = map_region(slug)
     edge = 0.0
-    for block in drawn.blocks:
+    for block in drawn["blocks"]:
         assert block.y > edge
         edge = block.y + block.height
         ys = [lane.y for lane in block.lanes]
@@ -73,19 +73,19 @@ def test_nothing_leaves_the_column_or_covers_anything_else(slug):
         for lane in block.lanes:
             ends = [SPINE, *(end for chip in lane.chips for end in (chip.x, chip.x + chip.width)), BAR]
             assert ends == sorted(ends)
-    assert edge < drawn.height
-    assert BAR + BAR_WIDTH < WIDTH == drawn.width
+    assert edge < drawn["height"]
+    assert BAR + BAR_WIDTH < WIDTH == drawn["width"]
 
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_flow_leads_from_bar_to_spine_and_reaches_each_branch(slug):
     drawn = map_region(slug)
     middle = BAR + BAR_WIDTH / 2
-    starts = [0.0, *(block.foot for block in drawn.blocks)]
-    assert [re.match(r"M(\S+) ([\d.]+)", path).groups() for path in drawn.flow] == [
+    starts = [0.0, *(block.foot for block in drawn["blocks"])]
+    assert [re.match(r"M(\S+) ([\d.]+)", path).groups() for path in drawn["flow"]] == [
         (f"{middle:g}", f"{start:g}") for start in starts
     ]
-    for path, block in zip(drawn.flow, drawn.blocks, strict=False):
+    for path, block in zip(drawn["flow"], drawn["blocks"], strict=False):
         down = float(re.search(r"V([\d.]+)$", path)[1])
         begins = [float(lane.path.split()[1].split("q")[0]) for lane in block.lanes if not lane.forks]
         assert max(begins) == down
@@ -94,7 +94,7 @@ def test_the_flow_leads_from_bar_to_spine_and_reaches_each_branch(slug):
 def test_a_line_is_as_thick_as_its_share_and_pools_stand_between_layers():
     thin, *_, thick = sorted(lane.weight for lane in lanes("Mixed_7a"))
     assert thin < thick < lanes("Conv2d_1a_3x3")[0].weight
-    assert [pool.words for slug in SLUGS for pool in map_region(slug).pools] == ["max/2", "max/2"]
-    assert [(map_region(slug).source, map_region(slug).sink) for slug in SLUGS] == [
+    assert [pool.words for slug in SLUGS for pool in map_region(slug)["pools"]] == ["max/2", "max/2"]
+    assert [(map_region(slug)["source"], map_region(slug)["sink"]) for slug in SLUGS] == [
         ("", "Mixed_5b"), ("Conv2d_4a_3x3", "Mixed_6a"), ("Mixed_5d", "Mixed_7a"), ("Mixed_6e", "")
     ]  # fmt: skip

@@ -23,7 +23,6 @@ from atlas.plan.recipes import Octave, Recipe
 from atlas.site import build, templates, words
 from atlas.site.build import SiteReport, build_site
 from atlas.site.check import check_site
-from atlas.site.copies import CopySettings
 from atlas.site.models import Link, Page
 from atlas.site.pictures import Encoded
 from atlas.site.templates import NO_BREAK, Facts, Templates
@@ -235,20 +234,7 @@ def test_a_build_elsewhere_has_the_same_bytes(built: tuple[Config, SiteReport], 
     assert files_of(other.site) == files_of(config.site)
 
 
-@pytest.mark.parametrize("processes", [1, 3])
-def test_a_build_in_other_processes_has_the_same_bytes(
-    built: tuple[Config, SiteReport], tmp_path: Path, processes: int
-) -> None:
-    config, _ = built
-    other = replace(config, site=tmp_path / "other")
-    build_site(other, WEIGHTS, studies.pages(), settings=CopySettings(processes=processes))
-    assert files_of(other.site) == files_of(config.site)
-
-
-@pytest.mark.parametrize("processes", [None, 2])
-def test_an_interrupted_build_goes_on_where_it_stopped(
-    built: tuple[Config, SiteReport], tmp_path: Path, processes: int | None
-) -> None:
+def test_an_interrupted_build_goes_on_where_it_stopped(built: tuple[Config, SiteReport], tmp_path: Path) -> None:
     config, report = built
     other = replace(config, site=tmp_path / "other")
 
@@ -257,7 +243,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_site(other, WEIGHTS, studies.pages(), settings=CopySettings(processes=processes), on_progress=interrupt)
+        build_site(other, WEIGHTS, studies.pages(), on_progress=interrupt)
     assert gc.isenabled()
     again = build_site(other, WEIGHTS, studies.pages())
     assert again.encoded < report.pictures // 2
@@ -356,7 +342,9 @@ def test_what_a_killed_first_run_left_is_the_sites(tmp_path: Path, monkeypatch: 
     config = small(tmp_path)
     fill(config)
     with monkeypatch.context() as patch:
-        patch.setattr("atlas.site.output.Output.finish", lambda self: 1 / 0)  # all is written, and nothing is finished
+        patch.setattr(
+            "atlas.site.output.Output.finish", lambda self, kept: 1 / 0
+        )  # all is written, and nothing is finished
         with pytest.raises(ZeroDivisionError):
             build_site(config, WEIGHTS, studies.pages())
     build_site(replace(config, base_url="https://example.org/atlas/"), WEIGHTS, studies.pages())  # all pages are others
@@ -459,8 +447,8 @@ def test_masters_of_another_provenance_are_not_shown(tmp_path: Path) -> None:
     assert build_site(config, stranger, studies.pages()).pending == 6
 
 
-@pytest.mark.parametrize(("is_cut", "processes"), [(True, None), (False, None), (False, 2)])
-def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool, processes: int | None) -> None:
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool) -> None:
     config = small(tmp_path)
     paths = fill(config)
     data = bytearray(paths[2].read_bytes())
@@ -469,7 +457,7 @@ def test_a_damaged_master_is_pending_and_counted(tmp_path: Path, is_cut: bool, p
     else:
         data[-60] ^= 255  # in the pixels, before the end that shows a file to be whole
     paths[2].write_bytes(data)
-    report = build_site(config, WEIGHTS, studies.pages(), settings=CopySettings(processes=processes))
+    report = build_site(config, WEIGHTS, studies.pages())
     assert report.pending == 1
     assert len(report.damaged) == 1
     assert report.damaged[0].startswith(str(paths[2]))
@@ -507,7 +495,7 @@ def test_masters_of_weights_that_nobody_can_tell_are_named(tmp_path: Path, spoil
 def test_a_file_that_stays_damaged_does_not_build_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = small(tmp_path)
     spoilt = Encoded((), 0, {tmp_path / "master.png": "damaged"})
-    monkeypatch.setattr(build, "encode_all", lambda *_: spoilt)
+    monkeypatch.setattr(build, "encode_all", lambda *_, **__: spoilt)
     with pytest.raises(StoreError, match=r"master\.png: still damaged"):
         build_site(config, WEIGHTS, studies.pages())
 

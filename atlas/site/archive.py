@@ -6,7 +6,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from atlas.common.errors import ConfigError, StoreError
-from atlas.site.output import MANIFEST, list_files
+from atlas.site.output import MANIFEST, read_sizes
 from atlas.store.files import again_if_vanished, open_atomically
 from atlas.store.media import MEDIA
 
@@ -35,14 +35,16 @@ def write_archive(site: Path) -> Path:
             than an archive of a site has its name.
     """
     path, when = archive_path(site), _date()
-    if not _is_unicode(path.name):
-        raise StoreError(f"{path}: this name is no UTF-8, so no archive can hold it; choose another --out")
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise StoreError(f"{path}: this name is no UTF-8, so no archive can hold it; choose another --out") from None
     if os.path.lexists(path) and not _is_archive(path):
         raise StoreError(
             f"{path}: is there already and is no archive of a site, so it is left as it is; "
             "move it away, or choose another --out"
         )
-    names = sorted([*list_files(site), MANIFEST])
+    names = sorted([*read_sizes(site), MANIFEST])
 
     def write() -> None:
         with open_atomically(path) as file, ZipFile(file, "w") as archive:
@@ -58,14 +60,6 @@ def write_archive(site: Path) -> Path:
     except OSError as error:
         raise StoreError(f"{path}: the archive cannot be made: {error}; mend that and run again") from None
     return path
-
-
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_archive(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """A block of the network as a drawing: layer and feature → its branches in the units of an SVG, one of them marked."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from atlas.inception import layers
 from atlas.inception.architecture import Conv, Op
@@ -14,16 +14,7 @@ STACK = (380, 14)  # x and width of the layer's channels, one over the other
 TOP = 8
 
 
-@dataclass(frozen=True)
-class Step:
-    """A convolution or a pool on the way to the feature."""
-
-    x: float
-    words: str
-
-
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """A branch's part of the layer's channels."""
 
     y: float
@@ -32,57 +23,38 @@ class Share:
     is_own: bool
 
 
-@dataclass(frozen=True)
-class Block:
-    """The drawing. Branches that do not make the feature are one path of outlines."""
-
-    alt: str
-    height: float
-    others: str  # path: boxes and lines of the other branches
-    own: str  # path: lines of the feature's branch
-    y: float  # of the middle of that branch
-    steps: tuple[Step, ...]  # of that branch
-    shares: tuple[Share, ...]  # of all branches, from the top
-    channel: float  # y of the feature among the channels
-    bar: tuple[float, float]  # y and height of the layer before
-    width: int = WIDTH
-    box: tuple[int, int] = BOX
-    stack: tuple[int, int] = STACK
-
-
-def draw_block(name: str, feature: int) -> Block:
+def draw_block(name: str, feature: int) -> dict[str, object]:
     """Draw how a layer is put together, and which part of it makes a feature."""
     layer = layers.get_layer(name)
     branch = layer.branch_of(feature)
+    before = (layer.before,) if layer.before else ()
     rows = len(layer.branches)
     height = rows * ROW
-    middles = {one.name: TOP + ROW * at + ROW / 2 for at, one in enumerate(layer.branches)}
-    before = (layer.before,) if layer.before else ()
-    ops = {one.name: before + one.ops for one in layer.branches}
-    shares, y = [], float(TOP)
-    for one in layer.branches:
+    others, shares, y = "", [], float(TOP)
+    for at, one in enumerate(layer.branches):
         part = height * one.features / layer.features
         shares.append(Share(round(y, 1), round(part, 1), f"{one.first}–{one.range[-1]}", one is branch))
+        if one is not branch:
+            end = shares[-1].y + shares[-1].height / 2
+            others += _outline(len(before + one.ops), _middle(at), end, with_boxes=True)
         y += part
-    others = "".join(
-        _outline(len(ops[one.name]), middles[one.name], share.y + share.height / 2, with_boxes=True)
-        for one, share in zip(layer.branches, shares, strict=True)
-        if one is not branch
-    )
-    channel = TOP + height * (feature + 0.5) / layer.features
-    words = [op_words(op) for op in ops[branch.name]]
-    middle = middles[branch.name]
-    return Block(
-        alt=_alt(name, feature, rows, words),
-        height=height + 2 * TOP,
-        others=others,
-        own=_outline(len(words), middle, channel, with_boxes=False),
-        y=middle,
-        steps=tuple(Step(_box_at(at), one) for at, one in enumerate(words)),
-        shares=tuple(shares),
-        channel=round(channel, 1),
-        bar=(TOP, height),
-    )
+    words = [op_words(op) for op in before + branch.ops]
+    middle, channel = _middle(layer.branches.index(branch)), TOP + height * (feature + 0.5) / layer.features
+    kind = f"one of {rows} branches" if rows > 1 else "its only path"
+    return {
+        "alt": f"{name} as a drawing: feature {feature} comes from {kind}, by way of {', '.join(words)}.",
+        "width": WIDTH,
+        "height": height + 2 * TOP,
+        "others": others,  # path: boxes and lines of the other branches
+        "own": _outline(len(words), middle, channel, with_boxes=False),  # path: lines of the feature's branch
+        "y": middle,  # of that branch
+        "steps": [(_box_at(at), one) for at, one in enumerate(words)],  # x and words of its convolutions and pools
+        "shares": shares,  # of all branches, from the top
+        "channel": round(channel, 1),  # y of the feature among the channels
+        "bar": (TOP, height),  # y and height of the layer before
+        "box": BOX,
+        "stack": STACK,
+    }
 
 
 def op_words(op: Op) -> str:
@@ -93,16 +65,9 @@ def op_words(op: Op) -> str:
     return f"{op.kind} {size}"
 
 
-def path_words(name: str, feature: int) -> str:
-    """The way from the layer before to a feature, in words."""
-    layer = layers.get_layer(name)
-    before = (layer.before,) if layer.before else ()
-    return " → ".join(op_words(op) for op in before + layer.branch_of(feature).ops)
-
-
-def _alt(name: str, feature: int, branches: int, words: list[str]) -> str:
-    kind = f"one of {branches} branches" if branches > 1 else "its only path"
-    return f"{name} as a drawing: feature {feature} comes from {kind}, by way of {', '.join(words)}."
+def _middle(at: int) -> float:
+    """Height of a branch's middle."""
+    return TOP + ROW * (at + 0.5)
 
 
 def _box_at(at: int) -> float:

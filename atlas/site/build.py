@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from atlas.common.errors import ConfigError, StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
-from atlas.site.copies import CopySettings, FileCopy, copy_files
-from atlas.site.dominant_colours import measure_colours
+from atlas.site.copies import CopySettings, FileCopy
 from atlas.site.finder import index_script
 from atlas.site.models import HOME, Link, Page
 from atlas.site.output import Output
@@ -22,7 +22,7 @@ from atlas.site.pages import make_pages
 from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import METHOD, MISSING, region_link
 from atlas.site.pages.progress import stages_copy
-from atlas.site.pictures import Encoded, Progress, encode_all, has_sheet, sheet_folder
+from atlas.site.pictures import Encoded, Progress, encode_all, has_sheet, measure_colours, sheet_folder
 from atlas.site.study_page import StudyPage
 from atlas.site.templates import Facts, Templates, templates_folder
 from atlas.store.clips import VIDEO
@@ -47,9 +47,8 @@ class SiteReport:
     lost_base_url: bool  # whether the site had a base URL before, and has none now
 
 
-@dataclass(frozen=True)
-class _File:
-    """A file of the site that is no web copy of anything."""
+class _File(NamedTuple):
+    """A file of the site that is no web copy of a picture."""
 
     make: Callable[[], bytes]
     source: str | None = None  # digest of all that it is made of; None: it is made anew, and compared
@@ -79,25 +78,28 @@ def build_site(
     check_folders(config)  # before a folder is made
     with _collector_paused(), locked_folder(config.site):  # a second build waits
         output = Output(config.site)
-        atlas, encoded = _encode(config, weights, studies, output, settings, on_progress)
+        encode = partial(encode_all, output=output, settings=settings, on_progress=on_progress)
+        atlas, encoded = _encode(partial(gather_atlas, config, weights, studies), encode)
         atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
         pages = make_pages(atlas)
-        files, copies = _files(atlas, pages), _copies(atlas)
-        copy_files(copies, output)
-        output.keep((*encoded.paths, *(copy.path for copy in copies), *files))
+        copies = [copy for study in atlas.studies for copy in study.files(atlas)]
+        copies += [FileCopy(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
+        files = _files(atlas, pages, copies)
         stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
         output.claim(stale)
         for path, file in stale.items():  # one after another, so that no more than one is in memory
             output.write(path, file.make(), file.source)
+        faults = [fault for study in atlas.studies for fault in study.faults(atlas)]
+        faults += sorted(atlas.results.damaged.values()) if atlas.results else ()
         lost_base_url = not config.base_url and output.lists(MISSING)  # before the page for it is removed
         return SiteReport(
             pages=sum(path.endswith(".html") for path in files),
             pictures=len(encoded.paths),
             encoded=encoded.count,
-            videos=sum(copy.path.endswith(f"/{VIDEO}") for copy in copies),
+            videos=sum(path.endswith(f"/{VIDEO}") for path in files),
             pending=sum(feature.record is None for feature in atlas.features),
-            bytes=output.finish(),
-            damaged=(*atlas.damaged, *_faults(atlas), *unknown_folders(config.store)),
+            bytes=output.finish({*encoded.paths, *files}),
+            damaged=(*atlas.damaged, *faults, *unknown_folders(config.store)),
             lost_base_url=lost_base_url,
         )
 
@@ -118,23 +120,14 @@ def check_folders(config: Config) -> None:
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Pause the garbage collector: pages have no cycles and live until the end; it took a third of the time."""
-    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
-            gc.enable()
+        gc.enable()
 
 
-def _encode(
-    config: Config,
-    weights: WeightsId | None,
-    studies: Sequence[StudyPage],
-    output: Output,
-    settings: CopySettings,
-    on_progress: Progress | None,
-) -> tuple[Atlas, Encoded]:
+def _encode(gather: Callable[..., Atlas], encode: Callable[[Atlas], Encoded]) -> tuple[Atlas, Encoded]:
     """Gather the atlas and make its web copies.
 
     A master that turns out to be damaged when it is opened makes its feature pending, and all is gathered again.
@@ -142,8 +135,8 @@ def _encode(
     spoilt: dict[Path, str] = {}
     count = 0
     while True:
-        atlas = gather_atlas(config, weights, studies, spoilt)
-        encoded = encode_all(atlas, output, settings, on_progress)
+        atlas = gather(spoilt)
+        encoded = encode(atlas)
         count += encoded.count
         if not encoded.spoilt:
             return atlas, replace(encoded, count=count)
@@ -152,21 +145,11 @@ def _encode(
         spoilt.update(encoded.spoilt)
 
 
-def _faults(atlas: Atlas) -> Iterator[str]:
-    yield from (fault for study in atlas.studies for fault in study.faults(atlas))
-    yield from sorted(atlas.results.damaged.values()) if atlas.results else ()
-
-
-def _copies(atlas: Atlas) -> list[FileCopy]:
-    """Every file of the store that the site has as it is."""
-    strips = [FileCopy(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
-    return [*(copy for study in atlas.studies for copy in study.files(atlas)), *strips]
-
-
-def _files(atlas: Atlas, pages: list[Page]) -> dict[str, _File]:
-    """Every file of the site but its web copies, by path."""
+def _files(atlas: Atlas, pages: list[Page], copies: list[FileCopy]) -> dict[str, _File]:
+    """Every file of the site but its web copies of pictures, by path."""
     templates = Templates(_facts(atlas))
-    files = {page.path: _File(partial(templates.page, page), templates.digest(page)) for page in pages}
+    files = {copy.path: _File(copy.read, copy.source()) for copy in copies}
+    files.update((page.path, _File(partial(templates.page, page), templates.digest(page))) for page in pages)
     for rendering in atlas.shown_or_pending:
         if rendering.record and rendering.json:
             files[rendering.json] = _File(partial(_json, rendering.record))

@@ -1,7 +1,6 @@
 """What the atlas shows: configuration and store → `Atlas`, the planned renderings and what the store has of each."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from atlas.plan.recipes import Recipe
 from atlas.site.models import HOME, THUMB, Picture, fit
 from atlas.site.study_page import StudyPage
 from atlas.store.masters import find_record, master_path, read_record
-from atlas.store.records import STATUSES, Record, WeightsId
+from atlas.store.records import Record, WeightsId
 from atlas.store.results import Results, ResultSpec
 from atlas.store.stages import find_stages, stages_path
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
@@ -27,8 +26,8 @@ NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})
 
 Found = TypeVar("Found")
 Made = TypeVar("Made")
-Colours = Mapping[str, tuple[str, ...]]  # folder of a feature → names of the dominant colours of its picture
-Statuses = tuple[tuple[str, int], ...]  # status and number of features
+Planned = TypeVar("Planned", bound="PlannedRendering")
+Colours = Mapping[str, tuple[str, ...]]  # folder of a rendering → names of the dominant colours of its picture
 
 
 @dataclass(frozen=True)
@@ -133,11 +132,6 @@ class LayerEntry:
         """Its planned features by number."""
         return {feature.number: feature for feature in self.features}
 
-    @property
-    def statuses(self) -> Statuses:
-        """How many features have each status, those with none left out."""
-        return _count(self.features)
-
 
 @dataclass(frozen=True)
 class RegionEntry:
@@ -150,11 +144,6 @@ class RegionEntry:
     def planned(self) -> tuple[LayerEntry, ...]:
         """The layers that have features here."""
         return tuple(entry for entry in self.layers if entry.features)
-
-    @property
-    def page(self) -> str:
-        """Path of its page in the site."""
-        return f"region/{self.region.slug}/{HOME}"
 
 
 @dataclass(frozen=True)
@@ -196,11 +185,6 @@ class Atlas:
     def features(self) -> tuple[Feature, ...]:
         """All planned features, in the network's order."""
         return tuple(feature for entry in self.layers for feature in entry.features)
-
-    @cached_property
-    def statuses(self) -> Statuses:
-        """How many features have each status, those with none left out."""
-        return _count(self.features)
 
     @cached_property
     def shown_or_pending(self) -> tuple[PlannedRendering, ...]:
@@ -250,13 +234,32 @@ def gather_atlas(
     weights = replace(weights, input=weights.trained_input) if weights else None  # noted or not, pages are the same
     damaged: list[str] = []
 
+    def look_up(planned: Planned) -> Planned:
+        """The rendering with what the store has of it; what is wrong with a damaged master is noted."""
+        job = planned.job
+        if weights is None:
+            return planned
+        path = master_path(config.store, weights, job)
+        if path in spoilt:
+            damaged.append(spoilt[path])
+            return planned
+        record = find_record(path, job, weights)
+        if record:
+            return replace(planned, record=record, has_stages=find_stages(path, job, record) is not None)
+        if path.exists():  # damaged, or of another provenance, which is no fault
+            try:
+                read_record(path)
+            except StoreError as error:
+                damaged.append(str(error))
+        return planned
+
     def find(job: Job) -> PlannedRendering:
-        return _find(PlannedRendering(job, rendering_folder(job)), config, weights, spoilt, damaged)
+        return look_up(PlannedRendering(job, f"renderings/{job.path.with_suffix('')}"))
 
     known: dict[Job, Feature] = {}
     for job in feature_jobs(config):
         term = job.target.terms[0]
-        known[job] = _find(Feature(job, f"{term.layer}/{term.feature}"), config, weights, spoilt, damaged)
+        known[job] = look_up(Feature(job, f"{term.layer}/{term.feature}"))
     renderings: dict[Job, PlannedRendering] = {}
     dead = [job for job, feature in known.items() if feature.record and feature.record.needs_rescue]
     for own, job in (pair for study in studies for pair in study.rescues(config, dead)):
@@ -268,53 +271,16 @@ def gather_atlas(
     by_layer: dict[str, list[Feature]] = {}
     for feature in known.values():
         by_layer.setdefault(feature.layer, []).append(feature)
-    regions = []
-    for region in layers.REGIONS:
-        entries = (LayerEntry(layers.get_layer(name), tuple(by_layer.get(name, ()))) for name in region.layers)
-        regions.append(RegionEntry(region, tuple(entries)))
+    entries = {layer.name: LayerEntry(layer, tuple(by_layer.get(layer.name, ()))) for layer in layers.LAYERS}
     records = {job: one.record for job, one in {**renderings, **known}.items() if one.record}
     return Atlas(
         config=config,
         recipe=config.get_recipe(config.recipe),
         weights=weights,
-        regions=tuple(regions),
+        regions=tuple(RegionEntry(one, tuple(entries[name] for name in one.layers)) for one in layers.REGIONS),
         renderings=MappingProxyType(renderings),
         studies=tuple(studies),
         results=Results(config, weights, records) if weights else None,
         damaged=tuple(damaged),
         spoilt=spoilt,
     )
-
-
-def rendering_folder(job: Job) -> str:
-    """Where the files of a rendering lie in the site, if that is not the folder of a feature."""
-    return f"renderings/{job.path.with_suffix('')}"
-
-
-Shown = TypeVar("Shown", bound=PlannedRendering)
-
-
-def _find(
-    shown: Shown, config: Config, weights: WeightsId | None, spoilt: Mapping[Path, str], damaged: list[str]
-) -> Shown:
-    """The rendering with what the store has of it; what is wrong with a damaged master is added to `damaged`."""
-    if weights is None:
-        return shown
-    path = master_path(config.store, weights, shown.job)
-    if path in spoilt:
-        damaged.append(spoilt[path])
-        return shown
-    record = find_record(path, shown.job, weights)
-    if record:
-        return replace(shown, record=record, has_stages=find_stages(path, shown.job, record) is not None)
-    if path.exists():  # damaged, or of another provenance, which is no fault
-        try:
-            read_record(path)
-        except StoreError as error:
-            damaged.append(str(error))
-    return shown
-
-
-def _count(features: Iterable[Feature]) -> Statuses:
-    counts = Counter(feature.status for feature in features)
-    return tuple((status, counts[status]) for status in (*STATUSES, PENDING) if counts[status])

@@ -1,8 +1,10 @@
 """Figures of numbers: series → `Chart`, its lines, dots and ticks in the units of an SVG view box. Pure functions."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeVar
 
 WIDTH = 480  # of the view box, so that words can be read on a phone
 HEIGHT = 260
@@ -10,6 +12,8 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 44  # margins for ticks and labels
 MOST_TICKS = 6
 LEAST_SPAN = 1e-9  # of an axis; values that differ by less are drawn as one
 Point = tuple[float, float | None]  # x and y; None: a gap
+Value = TypeVar("Value")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -151,48 +155,33 @@ def _round_values(low: float, high: float) -> list[float]:
 def _drawn(series: Series, tone: int, x_axis: Axis, y_axis: Axis) -> Drawn:
     places = [(x_axis.place(x), None if y is None else y_axis.place(y)) for x, y in series.points]
     dots = tuple((x, y) for x, y in places if y is not None) if series.mark in ("dots", "joined") else ()
-    paths = () if series.mark == "dots" else tuple(_paths(places))
-    return Drawn(series.name, tone, paths, dots, tuple(_bands(series, x_axis, y_axis)))
+    paths = () if series.mark == "dots" else tuple(_path(run) for run in _runs(places))
+    ends = [
+        (x_axis.place(x), (y_axis.place(ends[0]), y_axis.place(ends[1])) if ends else None)
+        for (x, _), ends in zip(series.points, series.band, strict=False)
+    ]
+    bands = []  # along the lower ends of a band and back along the upper ones
+    for run in _runs(ends):
+        there, back = ([(x, pair[side]) for x, pair in run] for side in (0, 1))
+        bands.append(f"{_path([*there, *reversed(back)])}Z")
+    return Drawn(series.name, tone, paths, dots, tuple(bands))
 
 
-def _bands(series: Series, x_axis: Axis, y_axis: Axis) -> Iterable[str]:
-    """Closed SVG paths along the lower ends of a band and back along the upper ones."""
-    stretches: list[list[tuple[float, float, float]]] = [[]]
-    for (x, _), ends in zip(series.points, series.band, strict=False):
-        if ends:
-            stretches[-1].append((x_axis.place(x), y_axis.place(ends[0]), y_axis.place(ends[1])))
-        else:
-            stretches.append([])
-    for stretch in stretches:
-        there = [f"{x:g} {low:g}" for x, low, _ in stretch]
-        back = [f"{x:g} {high:g}" for x, _, high in reversed(stretch)]
-        if stretch:
-            yield f"M{'L'.join(there + back)}Z"
+def _runs(places: Iterable[tuple[float, Value | None]]) -> Iterator[list[tuple[float, Value]]]:
+    """Places between gaps."""
+    for is_gap, run in groupby(places, key=lambda place: place[1] is None):
+        if not is_gap:
+            yield [(x, value) for x, value in run if value is not None]
 
 
-def _paths(places: Iterable[tuple[float, float | None]]) -> Iterable[str]:
-    """SVG paths through places, a new one after each gap."""
-    commands: list[str] = []
-    for x, y in places:
-        if y is None:
-            if commands:
-                yield "".join(commands)
-            commands = []
-        elif not commands:
-            commands = [f"M{x:g} {y:g}"]
-        else:
-            commands.append(f"L{x:g} {y:g}")
-    if commands:
-        yield "".join(commands)
+def _path(places: Iterable[tuple[float, float]]) -> str:
+    """An SVG path through places."""
+    return f"M{'L'.join(f'{x:g} {y:g}' for x, y in places)}"
 
 
 def _short(value: float) -> str:
     if value and not 1e-3 <= abs(value) < 1e5:
         mantissa, _, power = f"{value:.0e}".partition("e")
         times = "" if mantissa == "1" else f"{mantissa}·"
-        return f"{times}10{_raised(int(power))}"
+        return f"{times}10{str(int(power)).translate(_RAISED)}"
     return f"{value:g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _raised(power: int) -> str:
-    return str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

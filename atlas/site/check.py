@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from atlas.common.cores import count_cores
@@ -58,20 +59,20 @@ def check_store(store: Path, studies: Iterable[StudyPage] = ()) -> list[str]:
     masters = list(list_masters(store))
     if not masters:
         return [f"{store}: holds no masters: render something first, with atlas render or atlas build"]
-    faults = []
-    for folder in sorted({master.parent.parent for master in masters}):
-        faults += _check_weights(folder)
+    faults: list[str] = []
+    checks: tuple[tuple[Callable[[Path], object], Iterable[Path]], ...] = (
+        (_check_weights, sorted({master.parent.parent for master in masters})),
+        (_check_master, masters),
+        (_check_stages, list_stages(store)),
+        (open_kept, list_photos(store)),
+        (open_crop, list_crops(store)),
+    )
     with ThreadPoolExecutor(count_cores()) as pool:
-        for found in pool.map(_check_master, masters):
-            faults += found
-    for strip in list_stages(store):
-        faults += _check_stages(strip)
+        for check, paths in checks:
+            for found in pool.map(partial(_faults, check), paths):
+                faults += found
     for clip in list_clips(store):
         faults += _faults(read_clip, clip) or clip_faults(clip.parent, read_clip(clip))
-    for photo in list_photos(store):
-        faults += _faults(open_kept, photo)
-    for crop in list_crops(store):
-        faults += _faults(open_crop, crop)
     for study in studies:
         faults += study.store_faults(store)
     return faults
@@ -115,7 +116,10 @@ def check_site(site: Path) -> SiteCheck:
         return SiteCheck((f"{site}: no {INDEX}: make the site with atlas build or atlas site",), 0, 0, 0)
     files = {path.relative_to(site).as_posix(): path.stat().st_size for path in walk(site) if path.is_file()}
     faults, pages, links = check_pages(site, files)
-    media, listed = [path for path in files if path.endswith(MEDIA)], _listed(site)
+    media = [path for path in files if path.endswith(MEDIA)]
+    listed = None  # by the manifest; None if it cannot be read
+    with suppress(StoreError):
+        listed = read_sizes(site)
     with ThreadPoolExecutor(count_cores()) as pool:
         found_faults = pool.map(lambda path: media_fault(site / path, is_copy=path in (listed or ())), media)
         for why, path in zip(found_faults, media, strict=True):
@@ -166,45 +170,40 @@ def _words(build: _Build, others: Iterable[_Build]) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in words)  # a record may come from anywhere
 
 
-def _check_weights(folder: Path) -> list[str]:
+def _check_weights(folder: Path) -> None:
     path = folder / WEIGHTS_FILE
-    try:
-        found = read_weights_id(path).folder
-    except StoreError as error:
-        return [str(error)]
+    found = read_weights_id(path).folder
     if found != folder.name:
-        return [f"{path}: is of {found}: give the folder {folder} that name again"]
-    return []
+        raise StoreError(f"{path}: is of {found}: give the folder {folder} that name again")
 
 
-def _check_master(path: Path) -> list[str]:
+def _check_master(path: Path) -> None:
+    record = open_master(path)[1]
     try:
-        record = open_master(path)[1]
         expected = _place(record)
-    except StoreError as error:
-        return [str(error)]
     except TargetError as error:
-        return [f"{path}: {error}: remove it"]
+        raise StoreError(f"{path}: {error}: remove it") from None
     text = json.dumps(record.recipe, sort_keys=True, separators=(",", ":"))
     if hashlib.sha256(text.encode()).hexdigest()[:8] != record.recipe_digest:
-        return [f"{path}: the recipe in its record is not that of its digest {record.recipe_digest}: render it again"]
+        why = f"the recipe in its record is not that of its digest {record.recipe_digest}"
+        raise StoreError(f"{path}: {why}: render it again")
     if "/".join(path.parts[-3:]) != expected:
-        return [f"{path}: its record belongs to {path.parents[2] / expected}: move it there, or remove it"]
-    return []
+        raise StoreError(f"{path}: its record belongs to {path.parents[2] / expected}: move it there, or remove it")
 
 
-def _check_stages(path: Path) -> list[str]:
+def _check_stages(path: Path) -> None:
     """A strip that belongs to no picture is not shown, and takes space."""
     with suppress(StoreError):
         if media_fault(path) is None and pixels_of(path) == read_record(master_of(path)).pixels_sha256:
-            return []
-    return [f"{path}: belongs to no master, so it is not shown: remove it, or render {master_of(path).name} again"]
+            return
+    why = "belongs to no master, so it is not shown"
+    raise StoreError(f"{path}: {why}: remove it, or render {master_of(path).name} again")
 
 
-def _faults(open_file: Callable[[Path], object], path: Path) -> list[str]:
-    """What is wrong with a file that cannot be opened."""
+def _faults(check: Callable[[Path], object], path: Path) -> list[str]:
+    """What is wrong with a file that cannot be opened, or does not pass a check."""
     try:
-        open_file(path)
+        check(path)
     except StoreError as error:
         return [str(error)]
     return []
@@ -218,14 +217,6 @@ def _place(record: Record) -> str:
     if record.start != NOISE:
         name += f"~{shorten(record.start)}"
     return f"{record.weights.folder}/{record.recipe_name}-{record.recipe_digest}/{name}{record.input_suffix}.png"
-
-
-def _listed(site: Path) -> dict[str, int | None] | None:
-    """The files that a site's manifest names, and their sizes; None if it cannot be read."""
-    try:
-        return read_sizes(site)
-    except StoreError:
-        return None
 
 
 def _check_manifest(site: Path, listed: dict[str, int | None] | None, files: dict[str, int]) -> list[str]:

@@ -11,7 +11,7 @@ from functools import cache
 Rgb = tuple[float, float, float]  # in [0, 1]
 
 GREY = 0.02  # chroma below which a colour has no hue worth naming
-Corner = tuple[int, int, int]  # 0 or 1 for red, green and blue
+Corner = tuple[int, ...]  # 0 or 1 for red, green and blue
 CORNERS: dict[Corner, str] = {
     (0, 0, 0): "black",
     (1, 0, 0): "red",
@@ -66,10 +66,10 @@ def oklab(colour: Rgb) -> tuple[float, float, float]:
     """Lightness, green to red, and blue to yellow of an sRGB colour in [0, 1]."""
     linear = [_linear(value) for value in colour]
     roots = [math.cbrt(_dot(row, linear)) for row in _TO_LMS]
-    lightness, a, b = (_dot(row, roots) for row in _TO_LAB)
-    return lightness, a, b
+    return _dot(_TO_LAB[0], roots), _dot(_TO_LAB[1], roots), _dot(_TO_LAB[2], roots)
 
 
+@cache
 def oklch(colour: Rgb) -> Oklch:
     """Lightness, chroma and hue of an sRGB colour in [0, 1]."""
     lightness, a, b = oklab(colour)
@@ -96,7 +96,7 @@ def strong_colours(counts: Iterable[tuple[Rgb, int]]) -> tuple[str, ...]:
     shares: dict[str, float] = dict.fromkeys((name for name, _ in HUES), 0.0)
     pixels, light = 0, 0.0
     for colour, count in counts:
-        seen = _seen(colour)
+        seen = oklch(colour)
         shares[_name_at(seen.hue, HUES)] += count * seen.chroma
         light += count * seen.lightness
         pixels += count
@@ -106,24 +106,14 @@ def strong_colours(counts: Iterable[tuple[Rgb, int]]) -> tuple[str, ...]:
     return tuple(sorted((name for name in shares if shares[name] >= STRONG * total), key=lambda name: -shares[name]))
 
 
-@cache
-def _seen(colour: Rgb) -> Oklch:
-    return oklch(colour)
-
-
 def _name_at(value: float, scale: Sequence[tuple[str, float]]) -> str:
     """The name that a value has on a scale; one before the first name has the last, as on a circle."""
-    name = scale[-1][0]
-    for candidate, begin in scale:
-        if begin <= value:
-            name = candidate
-    return name
+    return next((name for name, begin in reversed(scale) if begin <= value), scale[-1][0])
 
 
-def nearest_corner(colour: Rgb) -> Corner:
+def nearest_corner(colour: Iterable[float], middle: float = 0.5) -> Corner:
     """The corner of the RGB cube that is nearest to a colour."""
-    red, green, blue = (int(value > 0.5) for value in colour)
-    return red, green, blue
+    return tuple(int(value > middle) for value in colour)
 
 
 def _linear(value: float) -> float:

@@ -1,11 +1,13 @@
 """A picture → its web copies: what it is drawn from, and how it is encoded. Equal input, equal bytes.
 
-A `Work` can be sent to another process, so a picture is named by its file and opened where it is encoded.
+A picture is named by its file and opened where it is encoded, so that few are in memory at once.
 """
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +15,10 @@ from typing import Literal
 
 from PIL import Image, features
 
+from atlas.common.cores import count_cores
 from atlas.common.errors import StoreError
 from atlas.common.paths import read_file
 from atlas.site.models import fit
-from atlas.site.output import Output
 from atlas.store.masters import open_master
 from atlas.store.media import MOST_BYTES
 
@@ -24,8 +26,9 @@ QUALITY = 60  # of AVIF
 FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
 _SPEED = 9
 _FINE_SPEED = 6  # takes ten times as long, and files are a seventh smaller
-_GROUND = (20, 20, 20)
-_PENDING_GROUND = (72, 72, 72)
+_AHEAD = 16  # works for each core that are begun before the first result is needed
+_GROUND, _PENDING_GROUND = (20, 20, 20), (72, 72, 72)
+SHEET_GREYS = f"{_GROUND} {_PENDING_GROUND}"  # what the pixels of a sheet depend on beside its pictures and its layout
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,9 @@ class Encoder:
     def encode(self, image: Image.Image) -> bytes:
         """The picture as a file."""
         buffer = io.BytesIO()
-        if self.format == "AVIF":
-            # one thread for each picture: the bytes depend on the number, and pictures are encoded side by side anyway
-            settings = {"quality": self.quality, "subsampling": "4:4:4", "speed": self.speed, "max_threads": 1}
-            image.save(buffer, "AVIF", icc_profile=None, **settings)
-        else:
-            image.save(buffer, "JPEG", icc_profile=None, quality=self.quality, subsampling=0)
+        # one thread for each AVIF: the bytes depend on the number, and pictures are encoded side by side anyway
+        settings = {"quality": self.quality, "subsampling": "4:4:4", "speed": self.speed, "max_threads": 1}
+        image.save(buffer, self.format, icc_profile=None, **settings)
         return buffer.getvalue()
 
 
@@ -63,7 +63,6 @@ class CopySettings:
     """How the copies of a site are made."""
 
     fine: bool = False  # slower and smaller
-    processes: int | None = None  # None: as suits the number of pictures and of cores; changes no byte
 
     def avif(self, quality: int = QUALITY) -> Encoder:
         """The encoder of AVIF files."""
@@ -85,14 +84,14 @@ class Work:
     """The copies that are made from one picture."""
 
     copies: tuple[Copy, ...]
-    draw: Callable[[], Image.Image]  # can be pickled; raises SpoiltError where the pixels of a file are damaged
+    draw: Callable[[], Image.Image]  # raises SpoiltError where the pixels of a file are damaged
 
 
 class SpoiltError(Exception):
     """The pixels of a file are damaged."""
 
     def __init__(self, file: Path, why: str) -> None:
-        super().__init__(file, why)  # both, so that it can be pickled
+        super().__init__(why)
         self.file, self.why = file, why
 
 
@@ -102,7 +101,7 @@ def make_work(
     """Describe the copies of a picture.
 
     Args:
-        draw: makes the picture; a partial of a function of a module, so that another process can call it.
+        draw: makes the picture.
         pixels: names the pixels of its files, such as by their hash.
         copies: path in the site, encoder and largest side of each.
         layout: what else the picture depends on.
@@ -149,9 +148,27 @@ def draw_sheet(rows: Sequence[Sequence[Path | None]], tile: int, gap: int, size:
     return sheet
 
 
-def sheet_layout(tile: int, gap: int) -> str:
-    """What the pixels of a sheet depend on beside its pictures."""
-    return f"{tile} {gap} {_GROUND} {_PENDING_GROUND}"
+def make_all(works: Iterable[Work]) -> Generator[Sequence[bytes] | SpoiltError, None, None]:
+    """What `make_copies` returns for each work, in their order, in a thread for each core.
+
+    Threads are enough: Pillow decodes, resizes and encodes without Python's lock, which is held for some hundredths of
+    the time. A few works at a time are begun, so that memory does not grow with their number.
+
+    Raises:
+        StoreError: a picture cannot be encoded.
+    """
+    cores = count_cores()
+    pool = ThreadPoolExecutor(cores)
+    begun: deque[Future[Sequence[bytes] | SpoiltError]] = deque()
+    try:
+        for work in works:
+            begun.append(pool.submit(make_copies, work))
+            if len(begun) >= _AHEAD * cores:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or an interruption, do not wait for what is not begun
 
 
 def make_copies(work: Work) -> Sequence[bytes] | SpoiltError:
@@ -198,15 +215,3 @@ class FileCopy:
     def source(self) -> str:
         """Its hash."""
         return self.sha256 or hashlib.sha256(self.read()).hexdigest()
-
-
-def copy_files(copies: Sequence[FileCopy], output: Output) -> None:
-    """Copy the files that are missing in the site or changed.
-
-    Raises:
-        StoreError: a file cannot be read or written.
-    """
-    stale = [copy for copy in copies if not output.has_copy(copy.path, copy.source())]
-    output.claim(copy.path for copy in stale)
-    for copy in stale:  # those that were hashed are read once more, since all together are too much for the memory
-        output.write_copy(copy.path, copy.read(), copy.source())

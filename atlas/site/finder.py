@@ -24,7 +24,7 @@ def index_script(atlas: Atlas, pages: Iterable[Page]) -> str:
         atlas: whose features.
         pages: of which all but those of features are listed by title, address and description.
     """
-    colours = sorted({atlas.colours.get(feature.folder, ()) for feature in atlas.features})
+    colours = sorted({atlas.colours.get(feature.face.folder, ()) for feature in atlas.features})
     index = {
         "states": _STATES,
         "colours": [" ".join(names) for names in colours],
@@ -40,8 +40,8 @@ def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]]) -> d
         "region": layers.get_region(entry.layer.region).title,
         "branches": [[branch.name, branch.first] for branch in entry.layer.branches],
         "numbers": ranges(feature.number for feature in entry.features),
-        "state": "".join(_letter(_STATES.index(feature.status)) for feature in entry.features),
-        "colour": "".join(_letter(colours.index(atlas.colours.get(feature.folder, ()))) for feature in entry.features),
+        "state": _letters(_STATES.index(feature.status) for feature in entry.features),
+        "colour": _letters(colours.index(atlas.colours.get(feature.face.folder, ())) for feature in entry.features),
         "faces": {feature.number: f"{feature.face.folder}/" for feature in entry.features if feature.rescued},
     }
 
@@ -53,8 +53,8 @@ def ranges(numbers: Iterable[int]) -> str:
     return ",".join(f"{run[0]}-{run[-1]}" if run[1:] else str(run[0]) for run in runs)
 
 
-def _letter(at: int) -> str:
-    return chr(ord(_FIRST) + at)
+def _letters(places: Iterable[int]) -> str:
+    return "".join(chr(ord(_FIRST) + at) for at in places)
 
 
 def _is_listed(page: Page) -> bool:

@@ -2,13 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from atlas.plan.recipes import Octave
-from atlas.store.records import OctaveScores, Record
-
-if TYPE_CHECKING:
-    from atlas.site.catalogue import PlannedRendering
+from posixpath import dirname, relpath
 
 HOME = "index.html"
 THUMB = 160  # pixels of a thumbnail's longer side
@@ -22,16 +16,6 @@ class Picture:
     jpeg: str
     width: int  # pixels
     height: int
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A rendering among others, with a caption."""
-
-    words: str
-    rendering: "PlannedRendering"
-    alt: str
-    page: str | None = None  # to which the caption links
 
 
 @dataclass(frozen=True)
@@ -56,37 +40,6 @@ class Link:
 
 
 @dataclass(frozen=True)
-class OctaveRow:
-    """An octave of a recipe and its scores."""
-
-    octave: Octave
-    size: str
-    grid: str  # of the feature map at this size
-    scores: OctaveScores | None  # None: pending
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The start of a rendering and the end of each octave, side by side in one picture."""
-
-    path: str  # in the site
-    width: int  # pixels
-    height: int
-    labels: tuple[str, ...]  # one for each
-    alt: str
-
-
-@dataclass(frozen=True)
-class Again:
-    """How to make a rendering again."""
-
-    command: tuple[str, ...]  # parts, to be joined by spaces
-    toml: str | None  # of a recipe that the package does not have
-    record: Record | None  # None: pending
-    json: str | None  # path of the record
-
-
-@dataclass(frozen=True)
 class Page:
     """A page to be written."""
 
@@ -99,11 +52,7 @@ class Page:
 
     def link(self, target: str) -> str:
         """A path of the site, relative to this page."""
-        here, there = self.path.split("/")[:-1], target.split("/")
-        shared = 0
-        while shared < min(len(here), len(there) - 1) and here[shared] == there[shared]:
-            shared += 1
-        return "/".join([*[".."] * (len(here) - shared), *there[shared:]])
+        return relpath(f"/{target}", f"/{dirname(self.path)}")  # absolute ones, so that it asks for no working folder
 
 
 def fit(size: tuple[int, int], largest: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The site's folder: paths and bytes → files, each written once, with a manifest of what is the site's own."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -48,8 +48,6 @@ class Output:
         self._folder = folder
         self._known = _read_manifest(folder)  # of an earlier build and of this one
         self._claimed: set[str] = set()  # to be written, and not written yet
-        self._kept: set[str] = set()  # what the finished site has
-        self._measured: set[str] = set()  # web copies whose notes this build used
 
     def has_copy(self, path: str, source: str | None) -> bool:
         """Whether a file made from this source is there, whole; never of one that was written without a source."""
@@ -63,48 +61,45 @@ class Output:
     def claim(self, paths: Iterable[str]) -> None:
         """List files before they are written; one that is there already and is not the site's is left out.
 
-        `write` and `write_copy` decide about such a file, since they know its new content.
+        `write` decides about such a file, since it knows the new content.
         """
         self._claimed.update(path for path in paths if self.lists(path) or not os.path.lexists(self._folder / path))
         self.save()
 
-    def write_copy(self, path: str, data: bytes, source: str) -> None:
-        """Write a web copy and note what it was made from; `keep` makes it part of the finished site.
-
-        Raises:
-            StoreError: it cannot be written, or a file that is not the site's is in its place.
-        """
-        self._write(path, data, _Note(len(data), source))
-
     def seen(self, path: str) -> str | None:
-        """The note about a web copy as it is now. `finish` drops notes that this build did not read."""
-        self._measured.add(path)
+        """The note about a web copy as it is now."""
         return self._known.get(path, _NO_NOTE).seen
 
     def note_seen(self, path: str, what: str) -> None:
         """Note what was measured on a web copy, for as long as the copy stays the same."""
-        self._measured.add(path)
         self._known[path] = msgspec.structs.replace(self._known[path], seen=what)
 
-    def keep(self, paths: Iterable[str]) -> None:
-        """Make files that are there, or will be, part of the finished site."""
-        self._kept.update(paths)
-
     def write(self, path: str, data: bytes, source: str | None = None) -> None:
-        """Write a file that is claimed already, and note what it was made from.
+        """Write a file, and note what it was made from.
 
         Raises:
             StoreError: it cannot be written, or a file that is not the site's is in its place.
         """
-        self._write(path, data, _Note(len(data), source) if source else _NO_NOTE)
+        place = self._folder / path
+        if not self.lists(path) and path not in self._claimed and not holds(place, data):
+            raise StoreError(
+                f"{place}: is there already and is not the site's own, so it is left as it is; "
+                "move it away, or choose another folder with --out"
+            )
+        write_if_changed(place, data, sync=False)
+        self._known[path] = _Note(len(data), source) if source else _NO_NOTE
+        self._claimed.discard(path)
 
     def save(self) -> None:
         """Write the manifest of everything so far; of a claimed file it does not say what it is made from."""
         manifest = _Manifest(FORMAT, {**self._known, **dict.fromkeys(self._claimed, _NO_NOTE)})
         write_if_changed(self._folder / MANIFEST, msgspec.json.encode(manifest, order="sorted") + b"\n")
 
-    def finish(self) -> int:
+    def finish(self, kept: Collection[str]) -> int:
         """Remove what an earlier build left, and write the manifest.
+
+        Args:
+            kept: every file that the finished site has.
 
         Returns:
             Bytes of all files of the site.
@@ -114,18 +109,15 @@ class Output:
         """
         root = self._folder.resolve()
         try:
-            for path in sorted((self._known.keys() | self._claimed) - self._kept):
+            for path in sorted((self._known.keys() | self._claimed).difference(kept)):
                 _remove(root, path)
             sweep_temporaries(root)
         except OSError as error:
             raise StoreError(f"{error.filename}: cannot be removed: {error.strerror}; remove it by hand") from None
-        self._known = {
-            path: self._known[path] if path in self._measured else msgspec.structs.replace(self._known[path], seen=None)
-            for path in self._kept
-        }
+        self._known = {path: self._known[path] for path in kept}
         self._claimed.clear()
         self.save()
-        sizes = {path: _size(root / path) for path in (*self._kept, MANIFEST)}
+        sizes = {path: _size(root / path) for path in (*self._known, MANIFEST)}
         for path, size in sorted(sizes.items()):
             if size is None:
                 raise StoreError(
@@ -133,30 +125,10 @@ class Output:
                 )
         return sum(size or 0 for size in sizes.values())
 
-    def _write(self, path: str, data: bytes, note: _Note) -> None:
-        place = self._folder / path
-        if not self.lists(path) and path not in self._claimed and not holds(place, data):
-            raise StoreError(
-                f"{place}: is there already and is not the site's own, so it is left as it is; "
-                "move it away, or choose another folder with --out"
-            )
-        write_if_changed(place, data, sync=False)
-        self._known[path] = note
-        self._claimed.discard(path)
-
 
 def has_pictures(folder: Path) -> bool:
     """Whether a folder holds a site with web copies of pictures."""
     return any(note.source and path.endswith(".avif") for path, note in _read_manifest(folder).items())
-
-
-def list_files(folder: Path) -> list[str]:
-    """The files of a site, without its manifest: paths relative to its folder.
-
-    Raises:
-        StoreError: the folder holds no site, or its manifest is damaged.
-    """
-    return sorted(read_sizes(folder))
 
 
 def read_sizes(folder: Path) -> dict[str, int | None]:

@@ -1,28 +1,35 @@
-"""Which web copies a site has: masters → AVIF and JPEG files, and sheets of them; only what changed is made."""
+"""Which web copies a site has: masters → AVIF and JPEG files, and sheets of them; only what changed is made.
 
+Of thumbnails the dominant colours are measured, and noted in the site's manifest.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering, RegionEntry
+from PIL import Image
+
+from atlas.site.catalogue import Atlas, Colours, LayerEntry, PlannedRendering, RegionEntry
+from atlas.site.colour import strong_colours
 from atlas.site.copies import (
     FINE_QUALITY,
     JPEG,
     QUALITY,
+    SHEET_GREYS,
     CopySettings,
     Encoder,
     SpoiltError,
     Work,
     draw_master,
     draw_sheet,
+    make_all,
     make_work,
-    sheet_layout,
 )
 from atlas.site.models import THUMB
 from atlas.site.output import Output
-from atlas.site.workers import make_all
 
 _SHEET_QUALITY = 40  # of a layer's, which is a map of many small pictures
 _FINE_LAYER = "Conv2d_1a_3x3"
@@ -30,6 +37,10 @@ _BATCH = 512  # pictures between two saves of the manifest
 REGION_COLUMNS, REGION_TILE = 16, 96
 LAYER_TILES = ((64, 96), (256, 64), (768, 48), (2048, 32))  # up to so many features, pixels of each one's picture
 NARROW, WIDE, MANY = 16, 32, 256  # pictures in a row, and features from which a row is wide
+
+COLOUR_METHOD = "1"  # another one measures the dominant colours of all pictures again
+_SIDE = 40  # pixels of the side at which a picture is measured
+_LEVELS = 0xFC  # the bits of a channel that count, so that few colours are measured, and each once
 
 Progress = Callable[[int, int], None]
 
@@ -61,14 +72,14 @@ def encode_all(atlas: Atlas, output: Output, settings: CopySettings, on_progress
     output.claim(copy.path for work in todo for copy in work.copies)
     count = 0
     spoilt: dict[Path, str] = {}
-    with closing(make_all(todo, settings.processes)) as results:
+    with closing(make_all(todo)) as results:
         try:
             for at, (work, result) in enumerate(zip(todo, results, strict=True), 1):
                 if isinstance(result, SpoiltError):
                     spoilt[result.file] = result.why
                     continue
                 for copy, data in zip(work.copies, result, strict=True):
-                    output.write_copy(copy.path, data, copy.source)
+                    output.write(copy.path, data, copy.source)
                 count += len(result)
                 if on_progress:
                     on_progress(count, total)
@@ -158,8 +169,32 @@ def _sheet_work(atlas: Atlas, sheet: Sheet, copies: Iterable[tuple[str, Encoder]
     files = tuple(tuple(atlas.master(f) if f.record else None for f in row) for row in sheet.rows)
     draw = partial(draw_sheet, files, sheet.tile, sheet.gap, sheet.size)
     wanted = ((path, encoder, max(sheet.size)) for path, encoder in copies)
-    return make_work(draw, pixels, wanted, sheet_layout(sheet.tile, sheet.gap))
+    return make_work(draw, pixels, wanted, layout=f"{sheet.tile} {sheet.gap} {SHEET_GREYS}")
 
 
 def _only_stale(work: Work, output: Output) -> Work:
     return replace(work, copies=tuple(copy for copy in work.copies if not output.has_copy(copy.path, copy.source)))
+
+
+def measure_colours(atlas: Atlas, site: Path, output: Output) -> Colours:
+    """The colours of the pictures of all features, own and rescued ones, from the thumbnails in the site."""
+    folders = (one.folder for feature in atlas.features if feature.record for one in (feature, feature.face))
+    return {folder: _colours_of(folder, site, output) for folder in folders}
+
+
+def _colours_of(folder: str, site: Path, output: Output) -> tuple[str, ...]:
+    path = f"{folder}/thumb.jpg"
+    noted = (output.seen(path) or "").split()
+    if noted[:1] != [COLOUR_METHOD]:
+        noted = [COLOUR_METHOD, *picture_colours(site / path)]
+        output.note_seen(path, " ".join(noted))
+    return tuple(noted[1:])
+
+
+def picture_colours(file: Path) -> tuple[str, ...]:
+    """Names of the strong colours of a picture."""
+    with Image.open(file) as image:
+        small = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX).point(lambda value: value & _LEVELS)
+    data = small.tobytes()
+    counts = Counter(zip(data[::3], data[1::3], data[2::3], strict=True))
+    return strong_colours(((r / _LEVELS, g / _LEVELS, b / _LEVELS), count) for (r, g, b), count in counts.items())

@@ -6,6 +6,7 @@ its branches side by side to the bar of its features, and from the foot of the b
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from atlas.inception import layers
 from atlas.inception.architecture import Conv, Op
@@ -63,31 +64,8 @@ class Block:
         return self.lanes[-1].y + PITCH / 2 - 1
 
 
-@dataclass(frozen=True)
-class Bar:
-    """Where the bars of all blocks stand: a stack of the features that the branches make."""
-
-    x: float
-    width: float
-
-
-@dataclass(frozen=True)
-class RegionMap:
-    """A region as a column of blocks."""
-
-    width: int
-    height: float
-    blocks: tuple[Block, ...]
-    bar: Bar
-    flow: tuple[str, ...]  # lines into the first block, from block to block, and out of the last
-    tip: str  # of the last line, which leads to the next region
-    pools: tuple[Chip, ...]  # between two layers, on their line
-    source: str  # layer that the flow comes from, "" at the image
-    sink: str  # layer that it goes to, "" after the last
-
-
-def map_region(slug: str) -> RegionMap:
-    """Lay a region of the network out.
+def map_region(slug: str) -> dict[str, object]:
+    """Lay a region of the network out, as a column of blocks.
 
     Args:
         slug: such as "early-mixed".
@@ -102,17 +80,19 @@ def map_region(slug: str) -> RegionMap:
     flow = [_turn(start, block) for start, block in zip(turns, blocks, strict=True)]
     end = y + 2
     source, sink = layers.depth(members[0].name) - 1, layers.depth(members[-1].name) + 1
-    return RegionMap(
-        width=WIDTH,
-        height=end,
-        blocks=tuple(blocks),
-        bar=Bar(BAR, BAR_WIDTH),
-        flow=(*flow, f"M{_middle()} {blocks[-1].foot:g}V{end - 6:g}"),
-        tip=f"M{_middle() - 5} {end - 7:g}h10l-5 7z",
-        pools=tuple(_pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before),
-        source=layers.LAYERS[source].name if source >= 0 else "",
-        sink=layers.LAYERS[sink].name if sink < len(layers.LAYERS) else "",
-    )
+    return {
+        "width": WIDTH,
+        "height": end,
+        "blocks": blocks,
+        "bar": (BAR, BAR_WIDTH),  # x and width of the bars of all blocks: stacks of the features that branches make
+        # lines into the first block, from block to block, and out of the last
+        "flow": [*flow, f"M{_middle()} {blocks[-1].foot:g}V{end - 6:g}"],
+        "tip": f"M{_middle() - 5} {end - 7:g}h10l-5 7z",  # of the last line, which leads to the next region
+        # between two layers, on their line
+        "pools": [_pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before],
+        "source": layers.LAYERS[source].name if source >= 0 else "",  # where the flow comes from, "" at the image
+        "sink": layers.LAYERS[sink].name if sink < len(layers.LAYERS) else "",  # and goes to, "" after the last
+    }
 
 
 def _block(layer: layers.Layer, y: float) -> Block:
@@ -143,12 +123,8 @@ def _lanes(layer: layers.Layer, y: float) -> Iterator[Lane]:
 
 def _shared(one: tuple[Op, ...], other: tuple[Op, ...]) -> int:
     """How many first steps two branches have in common: the very same convolutions, by their names."""
-    count = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b or not isinstance(a, Conv):
-            break
-        count += 1
-    return count
+    pairs = zip(one, other, strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1] and isinstance(pair[0], Conv), pairs)))
 
 
 def _chips(ops: tuple[Op, ...], y: float) -> Iterator[Chip]:

@@ -1,6 +1,6 @@
 """What a study gives to the site: each study's `page.py` ends with a `StudyPage`."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +9,7 @@ from atlas.inception.targets import Term
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
+from atlas.plan.settings import StudySettings
 from atlas.site.models import HOME, Link, Page
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class StudyCard:
         crumbs = (HOME_LINK, Link(self.title, None))
         return Page(self.path, f"studies/{self.name}.html", self.title, description, crumbs, body)
 
-    def mentions(self, terms: Iterable[Term]) -> Iterator[Mention]:
-        """Its page as the one that shows some features."""
-        return (Mention(term, self.path, self.title) for term in terms)
+    def mentions(self, settings: type[StudySettings]) -> Callable[["Atlas"], Iterable[Mention]]:
+        """Its page as the one that shows the features that its settings name."""
+        return lambda atlas: [Mention(term, self.path, self.title) for term in atlas.config.study(settings).terms]
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,5 @@ def _source_digest() -> bytes:
 
 
 def _encode(model: object) -> bytes:
-    return msgspec.json.encode(model, enc_hook=_plain)
-
-
-def _plain(value: object) -> object:
-    """What JSON has no form for."""
-    return dict(value) if isinstance(value, Mapping) else repr(value)
+    # JSON has no form for other mappings than dicts, and for some leaves
+    return msgspec.json.encode(model, enc_hook=lambda value: dict(value) if isinstance(value, Mapping) else repr(value))

@@ -1,5 +1,6 @@
 """Words and numbers for people: scores, statuses, recipes and records → text."""
 
+import json
 import shlex
 from functools import cache
 
@@ -220,13 +221,8 @@ def own_toml(recipe: Recipe) -> str | None:
 
 def toml(recipe: Recipe) -> str:
     """A recipe as a table of a configuration file."""
-    lines = [f"[recipes.{recipe.name}]", f'metric = "{recipe.metric}"', f"constant = {recipe.constant!r}"]
-    lines += [f'gradient = "{recipe.gradient}"']
-    lines += ['input = "trained"'] if recipe.input == "trained" else []
-    lines += [f"resize = {list(recipe.resize)}"] if recipe.resize else []
-    lines += [f"rescue_steps = {recipe.rescue_steps}"] if recipe.rescue_steps else []
-    lines.append("octaves = [")
-    for octave in recipe.octaves:
-        sigma = f", sigma = {list(octave.sigma)}" if octave.sigma else ""
-        lines.append(f"  {{ size = {octave.size}, steps = {octave.steps}, lr = {list(octave.lr)}{sigma} }},")
-    return "\n".join([*lines, "]"]) + "\n"
+    values = recipe.as_dict()
+    octaves = [", ".join(f"{key} = {json.dumps(value)}" for key, value in one.items()) for one in values.pop("octaves")]
+    settings = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    rows = [f"  {{ {octave} }}," for octave in octaves]
+    return "\n".join([f"[recipes.{recipe.name}]", *settings, "octaves = [", *rows, "]"]) + "\n"

@@ -1,9 +1,9 @@
 """The page of a feature: its picture, its numbers, and how to make it again."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from atlas.site import words
-from atlas.site.blocks import draw_block, path_words
+from atlas.site.blocks import draw_block
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.models import Link, Page
 from atlas.site.pages.parts import (
@@ -16,33 +16,30 @@ from atlas.site.pages.parts import (
     region_link,
 )
 from atlas.site.pages.progress import score_chart, stages_of
-from atlas.site.pages.studies import Shown
 
 Mentions = Mapping[tuple[str, int | None], tuple[Link, ...]]  # links by layer and feature; None: all of its features
 
 
-def mentions_of(shown: Sequence[Shown], paths: Collection[str]) -> Mentions:
+def mentions_of(atlas: Atlas, paths: Collection[str]) -> Mentions:
     """The pages that show each feature: those that show few, and then those of whole studies.
 
     Args:
-        shown: by all studies.
+        atlas: with the studies.
         paths: of the pages that are written; others are left out.
     """
-    wholes = {one.study.card.path for one in shown if one.study.card}
-    mentions = (mention for one in shown for mention in one.mentions if mention.path in paths)
+    wholes = {study.card.path for study in atlas.studies if study.card}
+    mentions = (mention for study in atlas.studies for mention in study.mentions(atlas) if mention.path in paths)
     found: dict[tuple[str, int | None], dict[str, Link]] = {}  # by path
     for term, path, said in sorted(mentions, key=lambda mention: mention.path in wholes):
         found.setdefault((term.layer, term.feature), {}).setdefault(path, Link(said, path))
     return {key: tuple(links.values()) for key, links in found.items()}
 
 
-def feature_pages(atlas: Atlas, entry: LayerEntry, shown: Sequence[Shown], mentions: Mentions) -> list[Page]:
+def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[Page]:
     """A page for each feature of a layer, in its order."""
-    by_study = [
-        (one.study.section, one.sections[entry.layer.name])
-        for one in sorted(shown, key=lambda one: not (one.study.section and one.study.section.shows_renderings))
-        if one.study.section
-    ]
+    of_studies = [study.section for study in atlas.studies if study.section]
+    of_studies.sort(key=lambda section: not section.shows_renderings)
+    by_study = [(section, section.make(atlas, entry)) for section in of_studies]
     pages = []
     for position, feature in enumerate(entry.features):
         name, number, record = feature.layer, feature.number, feature.record
@@ -60,14 +57,13 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, shown: Sequence[Shown], menti
             sentence=sentence,
             alt=_alt(feature),  # of the picture that is shown first
             octaves=octave_rows(feature.job, record),
-            way=path_words(name, number),  # from the layer before
             block=draw_block(name, number),
             stages=stages_of(feature),  # None: the store keeps none
             progress=score_chart(feature),  # None: pending, or no score is finite
             sections=[(section.template, one) for section, one in sections],
             scripts=[section.script for section, _ in sections if section.script],
             mentions=mentions.get((name, number), ()) + mentions.get((name, None), ()),
-            again=again_of(feature, atlas.weights_option),
+            again=again_of(feature, feature.job.recipe, words.command(feature.job, record, atlas.weights_option)),
             around=neighbours(entry.features, position, lambda f: Link(f"{f.layer} {f.number}", f.page)),
         )
         pages.append(page)

@@ -1,7 +1,6 @@
 """The method page: what a feature is, how a recipe works, and what a picture does not say, shown on one feature."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 from atlas.inception import layers
 from atlas.plan.recipes import Octave, Recipe
@@ -10,28 +9,12 @@ from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Page
 from atlas.site.pages.parts import METHOD, make_page
 from atlas.site.pages.progress import score_chart, stages_of
-from atlas.site.pages.studies import Shown
 
 HEIGHT = 170  # of a curve's view box
 EXAMPLE_REGION = "middle-mixed"  # has textures that a reader recognises
 
 
-@dataclass(frozen=True)
-class RecipeFigure:
-    """A recipe's curves, and what a script needs to read values off them."""
-
-    name: str
-    steps: int
-    curves: tuple[Chart, ...]  # of the rate and, where it blurs, of the blur
-    facts: tuple[tuple[int, int, tuple[float, float], tuple[float, float] | None], ...]  # size, steps, rate, blur
-
-    @property
-    def ends(self) -> tuple[int, int, int]:
-        """In each chart: x of the first step, x of the end of the last one, and y of the axis."""
-        return self.curves[0].left, self.curves[0].right, self.curves[0].bottom
-
-
-def method_page(atlas: Atlas, shown: Sequence[Shown]) -> Page:
+def method_page(atlas: Atlas) -> Page:
     """The page, whatever the store has."""
     return make_page(
         METHOD,
@@ -44,44 +27,46 @@ def method_page(atlas: Atlas, shown: Sequence[Shown]) -> Page:
         features=sum(layer.features for layer in layers.LAYERS),
         regions=[region.title for region in layers.REGIONS],
         trained_input=atlas.weights.trained_input if atlas.weights else None,
-        example=_example(atlas, shown),
+        example=_example(atlas),
     )
 
 
-def recipe_figure(recipe: Recipe) -> RecipeFigure:
-    """The curves of a recipe: exactly what its octaves say at each step."""
-    curves = [_chart(recipe, "Rate", [octave.lr for octave in recipe.octaves])]
+def recipe_figure(recipe: Recipe) -> dict[str, object]:
+    """The curves of a recipe, exactly what its octaves say at each step, and what a script needs to read them."""
+    curves = [_chart(recipe, "Rate", [octave.lr for octave in recipe.octaves], Octave.lr_at)]
     if any(octave.sigma for octave in recipe.octaves):
-        curves.append(_chart(recipe, "Blur, px", [octave.sigma for octave in recipe.octaves]))
-    return RecipeFigure(
-        name=recipe.name,
-        steps=sum(octave.steps for octave in recipe.octaves),
-        curves=tuple(curves),
-        facts=tuple((octave.size, octave.steps, octave.lr, octave.sigma) for octave in recipe.octaves),
-    )
+        curves.append(_chart(recipe, "Blur, px", [octave.sigma for octave in recipe.octaves], Octave.sigma_at))
+    return {
+        "name": recipe.name,
+        "curves": curves,  # of the rate and, where it blurs, of the blur
+        "facts": {
+            "steps": sum(octave.steps for octave in recipe.octaves),
+            "octaves": [(octave.size, octave.steps, octave.lr, octave.sigma) for octave in recipe.octaves],
+            # in each chart: x of the first step, x of the end of the last one, and y of the axis
+            "ends": (curves[0].left, curves[0].right, curves[0].bottom),
+        },
+    }
 
 
-def _chart(recipe: Recipe, label: str, ends: list[tuple[float, float]] | list[tuple[float, float] | None]) -> Chart:
+def _chart(
+    recipe: Recipe,
+    label: str,
+    ends: Sequence[tuple[float, float] | None],
+    value_at: Callable[[Octave, int], float | None],
+) -> Chart:
     points: list[tuple[float, float | None]] = []
     ticks: list[tuple[float, str]] = [(0, "0")]
     start, said = 0, []
     for octave, pair in zip(recipe.octaves, ends, strict=True):
         last = octave.steps - 1
         if pair:
-            first_value, last_value = _values(octave, pair)
-            points += [(start, first_value), (start + last, last_value), (start + last, None)]
+            points += [(start + step, value_at(octave, step)) for step in (0, last)] + [(start + last, None)]
             said.append(f"{pair[0]:g} towards {pair[1]:g} at {octave.size} px")
         start += octave.steps
         ticks.append((start, str(start)))
     alt = f"{label} of recipe {recipe.name} by step: {'; '.join(said)}."
     series = [Series(label, tuple(points))]
     return make_chart(series, alt=alt, x_label="step", y_label=label, x_words=ticks, height=HEIGHT)
-
-
-def _values(octave: Octave, pair: tuple[float, float]) -> tuple[float, float]:
-    """At the first and at the last step of an octave."""
-    as_rate = Octave(octave.size, octave.steps, pair)
-    return as_rate.lr_at(0), as_rate.lr_at(octave.steps - 1)
 
 
 def _recipes(atlas: Atlas) -> Iterable[Recipe]:
@@ -92,20 +77,20 @@ def _recipes(atlas: Atlas) -> Iterable[Recipe]:
     return (atlas.recipe, *(others[name] for name in sorted(others)))
 
 
-def _example(atlas: Atlas, shown: Sequence[Shown]) -> dict[str, object] | None:
+def _example(atlas: Atlas) -> dict[str, object] | None:
     """The feature of which there is most to show, of equal ones the first; and another rendering of it."""
     candidates = [feature for feature in atlas.features if feature.status == "ok"]
     if not candidates:
         return None
-    comparisons = [one.comparisons for one in shown if one.comparisons]
-
-    def comparison(feature: Feature) -> PlannedRendering | None:
-        found = (by_layer[feature.layer].get(feature.number) for by_layer in comparisons)
-        return next((rendering for rendering in found if rendering), None)
+    others: dict[tuple[str, int], PlannedRendering] = {}  # by layer and number
+    for compare in (study.comparison for study in reversed(atlas.studies) if study.comparison):
+        for entry in atlas.layers:
+            others.update({(entry.layer.name, number): other for number, other in compare(atlas, entry).items()})
 
     def worth(feature: Feature) -> tuple[bool, bool, bool]:
         is_middle = layers.get_layer(feature.layer).region == EXAMPLE_REGION
-        return feature.has_stages, comparison(feature) is not None, is_middle
+        return feature.has_stages, (feature.layer, feature.number) in others, is_middle
 
     best = max(candidates, key=worth)  # the first of equal ones
-    return {"feature": best, "stages": stages_of(best), "progress": score_chart(best), "other": comparison(best)}
+    other = others.get((best.layer, best.number))
+    return {"feature": best, "stages": stages_of(best), "progress": score_chart(best), "other": other}

@@ -1,7 +1,7 @@
 """The pages that follow the network: home, method, regions and layers."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from atlas.inception import layers
 from atlas.site import words
@@ -19,9 +19,9 @@ from atlas.site.pages.parts import (
     region_link,
     tile_of,
 )
-from atlas.site.pages.studies import Shown
 from atlas.site.pictures import has_sheet, layer_sheet_path, region_sheet, sheet_folder
 from atlas.site.region_map import map_region
+from atlas.site.study_page import StudyCard
 from atlas.store.forecast import count_of
 from atlas.store.records import STATUSES
 
@@ -34,30 +34,31 @@ MEASURE = (
 PAGES_AROUND = 2  # links on either side of the page that is open
 
 
-def network_pages(atlas: Atlas, shown: Sequence[Shown]) -> list[Page]:
-    """Home, method and the pages of the regions."""
-    pages = [_home(atlas, shown), method_page(atlas, shown)]
+def network_pages(atlas: Atlas, cards: Sequence[StudyCard]) -> list[Page]:
+    """Home, with the cards of studies, method and the pages of the regions."""
+    pages = [_home(atlas, cards), method_page(atlas)]
     regions = [region for region in atlas.regions if region.planned]
     for at, region in enumerate(regions):
-        pages.append(_region_page(atlas, region, neighbours(regions, at, lambda r: Link(r.region.title, r.page))))
+        pages.append(_region_page(atlas, region, neighbours(regions, at, lambda r: region_link(r.region.slug))))
     return pages
 
 
-def _home(atlas: Atlas, studies: Sequence[Shown]) -> Page:
+def _home(atlas: Atlas, cards: Sequence[StudyCard]) -> Page:
     shown = sum(len(entry.shown) for entry in atlas.layers)
     places = sum(bool(entry.features) for entry in atlas.layers), sum(bool(region.planned) for region in atlas.regions)
     description = (
         f"What layers of InceptionV3 respond to: {count_of(shown, 'rendering')} of features from "
         f"{count_of(places[0], 'layer')} in {count_of(places[1], 'region')}."
     )
+    sections = (study.home for study in atlas.studies if study.home)
     body = {
         "regions": [_region_card(region) for region in atlas.regions],
         "planned": len(atlas.features),
         "shown": shown,
-        "statuses": atlas.statuses,
+        "statuses": _statuses(atlas.features),
         "recipe": atlas.recipe.name,
-        "studies": [one.study.card for one in studies if one.study.card and one.pages],
-        "sections": [(one.study.home[0], one.home) for one in studies if one.study.home and one.home],
+        "studies": cards,
+        "sections": [(template, found) for template, show in sections if (found := show(atlas))],
     }
     return Page(HOME, "home.html", "", description, (), body)
 
@@ -73,17 +74,15 @@ def _region_card(region: RegionEntry) -> dict[str, object]:
     return {
         "slug": slug,
         "title": region.region.title,
-        "page": region.page if region.planned else None,
+        "page": region_link(slug).page if region.planned else None,
         "sentence": words.REGIONS[slug],
         "map": map_region(slug),
-        "cards": [_card(entry, _sample(entry)) for entry in region.layers],
+        # the picture that stands for a layer is the first of status `ok`, if there is one
+        "cards": [
+            _card(entry, sorted(entry.shown, key=lambda feature: feature.face.status != "ok")[:1])
+            for entry in region.layers
+        ],
     }
-
-
-def _sample(entry: LayerEntry) -> Sequence[Feature]:
-    """The feature whose picture stands for its layer: the first of status `ok`, if there is one."""
-    ok = [feature for feature in entry.shown if feature.face.status == "ok"]
-    return (ok or entry.shown)[:1]
 
 
 def _card(entry: LayerEntry, features: Sequence[Feature]) -> dict[str, object]:
@@ -97,9 +96,15 @@ def _card(entry: LayerEntry, features: Sequence[Feature]) -> dict[str, object]:
         "field": words.field_of(entry.layer.name),
         "planned": len(entry.features),
         "shown": len(entry.shown),
-        "statuses": entry.statuses,
+        "statuses": _statuses(entry.features),
         "tiles": [tile_of(feature) for feature in features],
     }
+
+
+def _statuses(features: Iterable[Feature]) -> list[tuple[str, int]]:
+    """How many features have each status, those with none left out."""
+    counts = Counter(feature.status for feature in features)
+    return [(status, counts[status]) for status in (*STATUSES, PENDING) if counts[status]]
 
 
 def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
@@ -110,7 +115,7 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
     if has_sheet(region):
         sheet = Picture(f"{folder}/sheet.avif", f"{folder}/sheet.jpg", *region_sheet(region).size)
     return make_page(
-        region.page,
+        f"region/{slug}/{HOME}",
         "region.html",
         title,
         f"{title} of InceptionV3: what the features of {names} respond to.",
@@ -129,7 +134,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
     pages = []
     for at in range(total):
         chunk = entry.features[at * FEATURES_A_PAGE : (at + 1) * FEATURES_A_PAGE]
-        tiles = tuple(tile_of(f, facts=(f.status, *atlas.colours.get(f.folder, ()))) for f in chunk)
+        tiles = tuple(tile_of(f, facts=(f.status, *atlas.colours.get(f.face.folder, ()))) for f in chunk)
         page = make_page(
             layer_page(name, at + 1),
             "layer.html",

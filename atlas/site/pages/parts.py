@@ -7,9 +7,10 @@ from typing import TypeVar
 from atlas.inception import layers
 from atlas.inception.targets import Target
 from atlas.plan.jobs import Job
+from atlas.plan.recipes import Recipe
 from atlas.site import words
 from atlas.site.catalogue import Atlas, Feature, PlannedRendering
-from atlas.site.models import HOME, Again, Link, OctaveRow, Page, Shot, Tile
+from atlas.site.models import HOME, Link, Page, Tile
 from atlas.site.study_page import HOME_LINK
 from atlas.store.records import Record
 
@@ -19,6 +20,7 @@ FEATURES_A_PAGE = 64
 
 Entry = TypeVar("Entry")
 Around = tuple[Link | None, Link | None]
+Shot = dict[str, object]
 
 
 def make_page(
@@ -70,25 +72,24 @@ def tiles(atlas: Atlas) -> dict[tuple[str, int], Tile]:
 
 
 def shot_of(rendering: PlannedRendering, words: str, *, alt: str = "", page: str | None = None) -> Shot:
-    """A picture among others."""
-    return Shot(words, rendering, alt or f"Rendering of {rendering.job.target}.", page)
+    """A rendering among others, with a caption that may link to a page."""
+    return {"words": words, "rendering": rendering, "alt": alt or f"Rendering of {rendering.job.target}.", "page": page}
 
 
-def octave_rows(job: Job, record: Record | None) -> tuple[OctaveRow, ...]:
-    """The octaves of a rendering, with the maps of its deepest layer and the scores of its record."""
+def octave_rows(job: Job, record: Record | None) -> list[dict[str, object]]:
+    """The octaves of a rendering, with the maps of its deepest layer and the scores of its record, None if pending."""
     scores = record.octaves[: len(job.recipe.octaves)] if record else ()
     rows = []
     for octave, (height, width), found in zip_longest(job.recipe.octaves, job.sizes, scores):
         grid = " × ".join(map(str, layers.grid(job.target.deepest, (height, width))))
         size = f"{width} px" if job.start is None else f"{width} × {height} px"
-        rows.append(OctaveRow(octave, size, grid, found))
-    return tuple(rows)
+        rows.append({"octave": octave, "size": size, "grid": grid, "scores": found})
+    return rows
 
 
-def again_of(rendering: PlannedRendering, weights_option: str) -> Again:
-    """How to make a rendering, or to make it again."""
-    job, record = rendering.job, rendering.record
-    return Again(words.command(job, record, weights_option), words.own_toml(job.recipe), record, rendering.json)
+def again_of(rendering: PlannedRendering, recipe: Recipe, command: tuple[str, ...]) -> dict[str, object]:
+    """How to make a rendering, or to make it again: a command, and its recipe if the package does not have it."""
+    return {"command": command, "toml": words.own_toml(recipe), "record": rendering.record, "json": rendering.json}
 
 
 def neighbours(items: Sequence[Entry], at: int, link: Callable[[Entry], Link]) -> Around:

@@ -5,7 +5,6 @@ from itertools import accumulate
 from atlas.site import words
 from atlas.site.catalogue import PlannedRendering
 from atlas.site.charts import Chart, Series, make_chart
-from atlas.site.models import Stages
 from atlas.store.records import Record
 from atlas.store.stages import strip_size
 
@@ -18,15 +17,16 @@ def stages_copy(rendering: PlannedRendering) -> str:
     return f"{rendering.folder}/stages.avif"
 
 
-def stages_of(rendering: PlannedRendering) -> Stages | None:
-    """The strip of a rendering's stages; None where the store has none of this very picture."""
+def stages_of(rendering: PlannedRendering) -> dict[str, object] | None:
+    """The strip of a rendering: its start and the end of each octave; None where the store has none of this picture."""
     if not rendering.has_stages:
         return None
     octaves = rendering.job.recipe.octaves
     ends = accumulate(octave.steps for octave in octaves)
     labels = ("start", *(f"{octave.size} px, step {end}" for octave, end in zip(octaves, ends, strict=True)))
     alt = f"{rendering.job.target} from noise to picture: the start, and the end of each octave."
-    return Stages(stages_copy(rendering), *strip_size(rendering.job.recipe), labels, alt)
+    width, height = strip_size(rendering.job.recipe)
+    return {"path": stages_copy(rendering), "width": width, "height": height, "labels": labels, "alt": alt}
 
 
 def score_chart(rendering: PlannedRendering) -> Chart | None:

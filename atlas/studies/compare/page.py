@@ -125,17 +125,12 @@ def _summary(pictures: Sequence[Compared], base: str) -> str:
     if others.correlation is None or others.ssim is None:
         return f"{words}.{unraised}"
     rivalled = [one for one in judged if one[1]]
-    nearest = sum(_is_nearest(*one) for one in rivalled)
+    nearest = sum(mine.exceeds(rivals) for mine, rivals in rivalled)
     return (
         f"{words}; with the other features’ pictures by {base} they are {fixed(others.correlation)} and "
         f"{fixed(others.ssim)}. "
         f"For {nearest} of {len(rivalled)}, the feature’s own picture has the highest correlation.{unraised}"
     )
-
-
-def _is_nearest(own: Likeness, others: Sequence[Likeness]) -> bool:
-    known = [other.correlation for other in others if other.correlation is not None]
-    return own.correlation is not None and all(own.correlation > other for other in known)
 
 
 def _median(values: Iterable[float | None]) -> float | None:
@@ -166,7 +161,7 @@ PAGE = StudyPage(
     card=CARD,
     pages=compare_pages,
     section=Section("studies/compare_section.html", raw_beside, shows_renderings=True),
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
+    mentions=CARD.mentions(Settings),
     jobs=jobs,
     comparison=raw_renderings,
 )

@@ -92,9 +92,7 @@ def direction(trend: Trend) -> str | None:
     """Whether a measure "grows", "falls" or "shows no trend" with depth; None if that cannot be told."""
     if trend.layers < FEWEST:
         return None
-    if trend.rho is None or trend.p is None:  # all medians are equal
-        return "shows no trend"
-    if abs(trend.rho) < STRONG or trend.p >= CHANCE:
+    if trend.rho is None or trend.p is None or abs(trend.rho) < STRONG or trend.p >= CHANCE:  # None: all are equal
         return "shows no trend"
     return "grows" if trend.rho > 0 else "falls"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from PIL import Image
 
 from atlas.site import words
-from atlas.site.catalogue import PENDING, Atlas, PlannedRendering
+from atlas.site.catalogue import PENDING, Atlas
 from atlas.site.copies import JPEG, CopySettings, Work, make_work, open_picture
-from atlas.site.models import HOME, THUMB, Again, Link, Page, Picture
-from atlas.site.pages.parts import Around, make_page, neighbours, octave_rows
+from atlas.site.models import HOME, THUMB, Link, Page, Picture
+from atlas.site.pages.parts import Around, again_of, make_page, neighbours, octave_rows
 from atlas.site.study_page import Mention, StudyCard, StudyPage
 from atlas.store.photos import open_kept, photo_path
 from atlas.studies.dreams.jobs import Dream, config_dreams, jobs
@@ -98,6 +98,9 @@ def _dream_page(atlas: Atlas, dream: Dream, around: Around) -> Page:
     if record and _photo(atlas, dream):
         folder = rendering.folder
         before = Picture(f"{folder}/before.avif", f"{folder}/before.jpg", record.width, record.height)
+    wanted = atlas.config.study(Settings)
+    recipe = atlas.config.get_recipe(wanted.recipe)  # as it was before it was brought to a size
+    command = words.dream_command(dream.start.given, job, recipe, wanted.size, record, atlas.weights_option)
     return make_page(
         dream_page(dream),
         "studies/dreams_one.html",
@@ -111,17 +114,9 @@ def _dream_page(atlas: Atlas, dream: Dream, around: Around) -> Page:
         before=before,  # None: pending, or the store has lost the photograph
         sentence=words.status_sentence("failed", record) if failed else STATUSES[rendering.status],
         octaves=octave_rows(job, record),
-        again=_again(atlas, dream, rendering),
+        again=again_of(rendering, recipe, command),
         around=around,
     )
-
-
-def _again(atlas: Atlas, dream: Dream, rendering: PlannedRendering) -> Again:
-    """How to make it; a recipe that was brought to a size is given as it was, beside the size."""
-    wanted, record = atlas.config.study(Settings), rendering.record
-    recipe = atlas.config.get_recipe(wanted.recipe)
-    command = words.dream_command(dream.start.given, dream.job, recipe, wanted.size, record, atlas.weights_option)
-    return Again(command, words.own_toml(recipe), record, rendering.json)
 
 
 PAGE = StudyPage(

@@ -140,10 +140,7 @@ def feature_sentence(found: FeatureExamples, seen: int) -> str:
     own = f"The optimised picture activates its most active neuron to {number(found.score)}"
     if not found.crops:
         return f"{own}; none of {count_of(seen, 'picture')} activates any neuron of this feature."
-    best = found.crops[0].score
-    if found.wins:
-        return f"{own}, the top crop to {number(best)}: more than every crop."
-    return f"{own}, the top crop to {number(best)}: not more than every crop."
+    return f"{own}, the top crop to {number(found.crops[0].score)}: {'' if found.wins else 'not '}more than every crop."
 
 
 def unraised_sentence(found: FeatureExamples) -> str:

@@ -165,9 +165,4 @@ def _dots(points: Sequence[FieldPoint], disc: DiscName) -> tuple[Point, ...]:
     return tuple((point.feature, point.radius(disc)) for point in points)
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=field_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=field_pages, mentions=CARD.mentions(Settings), jobs=jobs)

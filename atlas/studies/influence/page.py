@@ -1,7 +1,6 @@
 """Influence: what a neuron changes far away, frame by frame and by experiment, and what follows about the question."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from math import log2
 
@@ -9,8 +8,8 @@ from atlas.inception.layers import receptive_field
 from atlas.plan.clips import Clip
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
-from atlas.site.models import Page, Shot
-from atlas.site.pages.parts import feature_page, shot_of
+from atlas.site.models import Page
+from atlas.site.pages.parts import Shot, feature_page, shot_of
 from atlas.site.study_page import StudyCard, StudyPage
 from atlas.site.words import field_of, number, percent, whole_percent
 from atlas.studies.influence.jobs import Pair, influence_pairs, jobs
@@ -35,25 +34,6 @@ LIKE = 0.5  # a change counts as of the size of another if it is at least half o
 LITTLE = 0.1  # and as little beside it if it is less than a tenth
 FLOOR = 1e-8  # of changes on a logarithmic axis
 BINS = 10  # shades of a heat map
-
-
-@dataclass(frozen=True)
-class Run:
-    """Neighbours of one shade in a row of a map."""
-
-    row: int
-    col: int
-    length: int
-    shade: int  # 1 to BINS
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    """Where a change falls, over the picture."""
-
-    words: str  # what made it
-    runs: tuple[Run, ...]
-    cells: int  # in either direction
 
 
 def influence_pages(atlas: Atlas) -> Iterator[Page]:
@@ -109,14 +89,13 @@ def _amplification(found: TargetInfluence) -> str:
             "Adding the last neuron changed nothing in the far half: nothing reached it, or the neuron had no gradient."
         )
     fact = f"Adding the last neuron changed the far half of the picture by {number(added)}."
-    return f"{fact} {_first_step(steps[0])} {_growth(found, added)}"
-
-
-def _first_step(first: float | None) -> str:
-    """Whether anything arrived before it could grow."""
-    if first:
-        return f"After the first step, before anything could grow, it was {number(first)}: that much arrives at once."
-    return "After the first step nothing had changed there yet: what came later was passed on from step to step."
+    if steps[0]:  # before it could grow
+        first = (
+            f"After the first step, before anything could grow, it was {number(steps[0])}: that much arrives at once."
+        )
+    else:
+        first = "After the first step nothing had changed there yet: what came later was passed on from step to step."
+    return f"{fact} {first} {_growth(found, added)}"
 
 
 def _growth(found: TargetInfluence, added: float) -> str:
@@ -167,10 +146,8 @@ def disturbances(found: TargetInfluence) -> list[tuple[str, float | None]]:
 
 def steps_of(found: TargetInfluence, precision: str, amount: float | None) -> tuple[float | None, ...]:
     """Change in the far half after each step; `amount` None: by adding the last neuron."""
-    for one in found.sensitivity:
-        if one.precision == precision and one.amount == amount:
-            return one.steps
-    return ()
+    curves = (one.steps for one in found.sensitivity if (one.precision, one.amount) == (precision, amount))
+    return next(curves, ())
 
 
 def pair_summary(found: PairInfluence) -> str:
@@ -256,7 +233,7 @@ def _target_part(atlas: Atlas, found: TargetInfluence, pairs: tuple[Pair, ...]) 
     }
 
 
-def make_map(words: str, where: Map) -> HeatMap:
+def make_map(words: str, where: Map) -> dict[str, object]:
     """Draw a map: the greatest change has the strongest shade, and two shades weaker is half as much.
 
     Args:
@@ -264,16 +241,14 @@ def make_map(words: str, where: Map) -> HeatMap:
         where: its means over a square grid.
     """
     largest = max(max(row) for row in where)
-    runs = []
+    runs = []  # row, column, length and shade of neighbours of one shade
     for row, values in enumerate(where):
         shades = [max(0, BINS + round(2 * log2(value / largest))) if value else 0 for value in values]
-        col = 0
-        for shade, run in groupby(shades):
-            length = len(list(run))
+        for shade, run in groupby(range(len(shades)), key=lambda col: shades[col]):
+            cols = list(run)
             if shade:
-                runs.append(Run(row, col, length, shade))
-            col += length
-    return HeatMap(words, tuple(runs), len(where))
+                runs.append((row, cols[0], len(cols), shade))
+    return {"words": words, "runs": runs, "cells": len(where)}
 
 
 def _pair_chart(apart: Sequence[Series], name: str) -> Chart | None:
@@ -294,9 +269,9 @@ def _rows(found: TargetInfluence) -> list[tuple[str, str, str]]:
         for precision, words in PRECISIONS.items()
         if (steps := steps_of(found, precision, None))
     ]
-    (first, value), *others = (*added, *disturbances(found))
-    shares = ((words, other, percent(other / value) if other is not None and value else "") for words, other in others)
-    return [(first, number(value), ""), *((words, number(other), share) for words, other, share in shares)]
+    (_, value), *others = rows = (*added, *disturbances(found))
+    shares = ["", *(percent(other / value) if other is not None and value else "" for _, other in others)]
+    return [(words, number(other), share) for (words, other), share in zip(rows, shares, strict=True)]
 
 
 def _steps_chart(found: TargetInfluence, name: str, precision: str) -> Chart | None:
@@ -332,9 +307,4 @@ def _pair_row(atlas: Atlas, found: PairInfluence, pair: Pair) -> tuple[PairInflu
     return found, pair_summary(found), shots
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=influence_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=influence_pages, mentions=CARD.mentions(Settings), jobs=jobs)

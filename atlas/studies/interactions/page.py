@@ -31,13 +31,12 @@ def interaction_pages(atlas: Atlas) -> Iterator[Page]:
     if not found and not matrices:
         return
     measured = zip(interactions(atlas.config), found.pairs, strict=True) if found else ()
-    page = CARD.page(
+    yield CARD.page(
         "Pairs of features or neurons of InceptionV3: alone, together, and on a walk of weights from one to the other.",
         pairs=[_pair_part(atlas, at, *pair) for at, pair in enumerate(measured, 1)],
         recipe=wanted.recipe,
         matrices=[Link(one.layer, _matrix_page(one.layer)) for one in matrices],
     )
-    yield page
     yield from (_layer_page(atlas, one) for one in matrices)
 
 
@@ -177,9 +176,7 @@ def _score(score: float, own: float) -> str:
 
 def _page_of(rendering: PlannedRendering) -> str | None:
     """Where one can read how a rendering was made."""
-    if isinstance(rendering, Feature):
-        return rendering.page
-    return rendering.json
+    return rendering.page if isinstance(rendering, Feature) else rendering.json
 
 
 def _walk_chart(found: PairInteraction, own: tuple[float, float]) -> Chart | None:
@@ -235,9 +232,4 @@ def _cell(head: Feature, score: float, own: float, picture: str) -> tuple[int, s
     return min(SHADES, round(SHADE_OF_ONE * part)), f"{part:.2f}" if part < 10 else f"{part:.0f}", title
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=interaction_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=interaction_pages, mentions=CARD.mentions(Settings), jobs=jobs)

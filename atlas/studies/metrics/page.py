@@ -73,9 +73,10 @@ def _same_sentence(found: Metrics, first: Metric, other: Metric) -> str:
     if not clear:
         return f"{rival} cannot be compared with {name}: for each feature, one of the two pictures {why}."
     same = sum(_correlation(one) >= SAME for one in clear)
-    nearest = [one for one in clear if one.others]
+    nearest = [(one.to_l1, one.others) for one in clear if one.others]
+    highest = sum(mine.exceeds(others) for mine, others in nearest if mine)
     own = (
-        f"; for {sum(map(_is_nearest, nearest))} of {len(nearest)}, the feature’s own {name} picture has the highest "
+        f"; for {highest} of {len(nearest)}, the feature’s own {name} picture has the highest "
         f"correlation of all {name} pictures"
     )
     left = left_out(len(pairs) - len(clear), f"one of the two pictures {why}")
@@ -105,11 +106,6 @@ def _correlation(picture: MetricPicture) -> float:
     return -1.0 if found is None else found
 
 
-def _is_nearest(picture: MetricPicture) -> bool:
-    others = [other.correlation for other in picture.others if other.correlation is not None]
-    return all(_correlation(picture) > other for other in others)
-
-
 def _target_part(atlas: Atlas, row: MetricRow, found: MetricTarget) -> dict[str, object]:
     """A feature by each metric; a row ends with why the picture does not count, "" if it does."""
     rows, shots = [], []
@@ -123,9 +119,4 @@ def _target_part(atlas: Atlas, row: MetricRow, found: MetricTarget) -> dict[str,
     return {"target": row.target, "page": target_page(row.target), "shots": shots, "rows": rows}
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=metrics_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=metrics_pages, mentions=CARD.mentions(Settings), jobs=jobs)

@@ -1,7 +1,5 @@
 """Nearest features, on the pages of features: those with the most similar pictures, and the most similar kernels."""
 
-from dataclasses import dataclass
-
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.models import Tile
 from atlas.site.pages.parts import tiles
@@ -11,16 +9,8 @@ from atlas.studies.connections.result import wired_layers, wiring_spec
 from atlas.studies.nearest.result import NEAREST, Nearest
 
 
-@dataclass(frozen=True)
-class Neighbours:
-    """The features that are most like another, and how much."""
-
-    by_picture: tuple[tuple[Tile, str], ...]  # none where it was not compared
-    by_wiring: tuple[tuple[Tile, str], ...]
-
-
-def neighbours_of(atlas: Atlas, entry: LayerEntry) -> dict[int, Neighbours]:
-    """The neighbours of a layer's features, by number; those that are not in the atlas are left out."""
+def neighbours_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, list[tuple[Tile, str]]]]:
+    """The features that are most like those of a layer, and how much, by number; those in the atlas alone."""
     name, planned = entry.layer.name, atlas.once(tiles)
     nearest = atlas.once(_nearest)
     near = nearest.layers.get(name, {}) if nearest else {}
@@ -30,9 +20,9 @@ def neighbours_of(atlas: Atlas, entry: LayerEntry) -> dict[int, Neighbours]:
     for number in entry.by_number:
         pictures = [(planned.get((one.layer, one.feature)), f"{one.likeness:.3f}") for one in near.get(number, ())]
         kernels = [(planned.get((name, other)), fixed(cosine)) for other, cosine in alike.get(number, ())]
-        both = (tuple((tile, like) for tile, like in pairs if tile) for pairs in (pictures, kernels))
-        neighbours = Neighbours(*both)
-        if neighbours.by_picture or neighbours.by_wiring:
+        both = (("by_picture", pictures), ("by_wiring", kernels))
+        neighbours = {how: [(tile, like) for tile, like in pairs if tile] for how, pairs in both}
+        if any(neighbours.values()):
             found[number] = neighbours
     return found
 

@@ -1,7 +1,6 @@
 """Single neurons: their list, features beside a row and a neuron of theirs, and a page for each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atlas.inception import layers
 from atlas.inception.layers import receptive_field
@@ -9,9 +8,10 @@ from atlas.inception.targets import Neuron
 from atlas.plan.jobs import Job
 from atlas.site import words
 from atlas.site.catalogue import Atlas, PlannedRendering
-from atlas.site.models import HOME, Link, Page, Shot
+from atlas.site.models import HOME, Link, Page
 from atlas.site.pages.parts import (
     Around,
+    Shot,
     again_of,
     feature_page,
     layer_page,
@@ -33,16 +33,6 @@ NO_GRADIENT = (
     "The gradient was exactly 0 at every step: from this start, no step could activate the neuron. "
     "Others of its feature may be active."
 )
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """What is drawn over a neuron's picture, in its pixels."""
-
-    box: tuple[float, float, float, float]  # x, y, width, height of the theoretical field inside the picture
-    covers: bool  # whether that is the whole picture
-    neuron: tuple[float, float]  # x, y of the middle of its field
-    centre: tuple[float, float] | None  # x, y of the centre of mass of what changed
 
 
 def neuron_pages(atlas: Atlas) -> Iterator[Page]:
@@ -75,7 +65,7 @@ def neuron_mentions(atlas: Atlas) -> Iterator[Mention]:
     for job in neuron_jobs(atlas.config):
         (term,) = job.target.terms
         yield Mention(term, neuron_page(atlas.renderings[job]), f"Neuron {job.target}")
-    yield from CARD.mentions(atlas.config.study(Settings).terms)
+    yield from CARD.mentions(Settings)(atlas)
 
 
 def _shot(atlas: Atlas, job: Job) -> Shot:
@@ -85,9 +75,9 @@ def _shot(atlas: Atlas, job: Job) -> Shot:
 
 
 def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange | None, around: Around) -> Page:
-    term, (row, col) = rendering.job.target.terms[0], _position(rendering)
+    job, term, (row, col) = rendering.job, rendering.job.target.terms[0], _position(rendering)
     is_still = rendering.status == "no_gradient"  # of which the usual words speak of all neurons of a feature
-    target, page = str(rendering.job.target), feature_page(term.layer, term.feature)
+    target, page = str(job.target), feature_page(term.layer, term.feature)
     return make_page(
         neuron_page(rendering),
         "studies/neurons_one.html",
@@ -99,25 +89,28 @@ def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange
         last=f"{row}, {col}",
         rendering=rendering,
         feature=Link(f"{term.layer} {term.feature}", page),
-        grid=layers.grid(term.layer, rendering.job.recipe.first_size),
+        grid=layers.grid(term.layer, job.recipe.first_size),
         sentence=NO_GRADIENT if is_still else words.status_sentence(rendering.status, rendering.record),
         overlay=_overlay(rendering, change),
         change=change,
-        again=again_of(rendering, atlas.weights_option),
+        again=again_of(rendering, job.recipe, words.command(job, rendering.record, atlas.weights_option)),
         around=around,
     )
 
 
-def _overlay(rendering: PlannedRendering, change: NeuronChange | None) -> Overlay:
+def _overlay(rendering: PlannedRendering, change: NeuronChange | None) -> dict[str, object]:
+    """What is drawn over a neuron's picture, in its pixels."""
     term, (row, col) = rendering.job.target.terms[0], _position(rendering)
     height, width = rendering.job.recipe.first_size
     field = receptive_field(term.layer, term.feature)
     top, left, bottom, right = field.box(row, col)
     x, y, x_end, y_end = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
-    place = field.centre + 0.5 + col * field.jump, field.centre + 0.5 + row * field.jump
-    centre = (change.centre[1], change.centre[0]) if change and change.centre else None
-    covers = (x, y, x_end, y_end) == (0, 0, width, height)
-    return Overlay((x, y, x_end - x, y_end - y), covers, place, centre)
+    return {
+        "box": (x, y, x_end - x, y_end - y),  # x, y, width, height of the theoretical field inside the picture
+        "covers": (x, y, x_end, y_end) == (0, 0, width, height),  # whether that is the whole picture
+        "neuron": (field.centre + 0.5 + col * field.jump, field.centre + 0.5 + row * field.jump),  # middle of its field
+        "centre": change.centre[::-1] if change and change.centre else None,  # x, y: centre of mass of what changed
+    }
 
 
 def _position(rendering: PlannedRendering) -> tuple[int, int]:
@@ -126,9 +119,4 @@ def _position(rendering: PlannedRendering) -> tuple[int, int]:
     return position.row, position.col
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=neuron_pages,
-    mentions=neuron_mentions,
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=neuron_pages, mentions=neuron_mentions, jobs=jobs)

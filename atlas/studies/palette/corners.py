@@ -36,7 +36,7 @@ class Reading:
     predicted: Corner
     came: Corner  # nearest to the mean colour
     came_dominant: Corner  # nearest to the colour of the largest share
-    tile: tuple[Corner, Corner, Corner, Corner]  # predicted at each of the four positions, as in PHASES
+    tile: tuple[Corner, ...]  # predicted at each of the four positions, as in PHASES
     tile_asked: int  # of the twelve values of the tile, those of colours that should differ from position to position
     tile_met: int  # how many of these lie on the predicted side
     causes: tuple[str, ...]  # kinds of causes why the corners differ, or why nothing moved
@@ -51,8 +51,8 @@ class Reading:
 def read_feature(found: PaletteFeature) -> Reading:
     """Predict a feature's corners and hold them against what came."""
     sums = [_total(kernel) for kernel in found.kernel]
-    predicted, came = _corner(sums), nearest_corner(found.mean)
-    tile = tuple(_corner(slopes_at(found, *phase)) for phase in PHASES)
+    predicted, came = nearest_corner(sums, 0), nearest_corner(found.mean)
+    tile = tuple(nearest_corner(slopes_at(found, *phase), 0) for phase in PHASES)
     came_tile = [nearest_corner(found.phases[row][col]) for row, col in PHASES]
     # a colour whose four slopes have one sign asks for no grid, and so tells nothing about one
     split = [at for at in range(3) if len({corner[at] for corner in tile}) > 1]
@@ -63,7 +63,7 @@ def read_feature(found: PaletteFeature) -> Reading:
         predicted=predicted,
         came=came,
         came_dominant=nearest_corner(found.dominant[0].colour),
-        tile=(tile[0], tile[1], tile[2], tile[3]),
+        tile=tile,
         tile_asked=len(met),
         tile_met=sum(met),
         causes=tuple(dict.fromkeys(kind for kind, _ in causes)),
@@ -71,12 +71,9 @@ def read_feature(found: PaletteFeature) -> Reading:
     )
 
 
-def slopes_at(found: PaletteFeature, row: int, col: int) -> tuple[float, float, float]:
+def slopes_at(found: PaletteFeature, row: int, col: int) -> tuple[float, ...]:
     """The slope of each colour at pixels of even (0) or odd (1) row and column, under a 3×3 kernel of stride 2."""
-    red, green, blue = (
-        sum(kernel[r][c] for r in range(3) for c in range(3) if (r % 2, c % 2) == (row, col)) for kernel in found.kernel
-    )
-    return red, green, blue
+    return tuple(sum(weight for line in kernel[row::2] for weight in line[col::2]) for kernel in found.kernel)
 
 
 def balance(kernel: Slopes) -> float:
@@ -213,15 +210,5 @@ def _cause_of(found: PaletteFeature, at: int, predicted: int) -> tuple[str, str]
     return "unknown", f"no cause found for {name}"
 
 
-def _corner(slopes: Sequence[float]) -> Corner:
-    red, green, blue = (int(slope > 0) for slope in slopes)
-    return red, green, blue
-
-
 def _total(kernel: Slopes) -> float:
     return sum(weight for row in kernel for weight in row)
-
-
-def corner_name(corner: Corner) -> str:
-    """What people call a corner of the RGB cube."""
-    return CORNERS[corner]

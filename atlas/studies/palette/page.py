@@ -1,16 +1,15 @@
 """The palette of the first layer: what colours its features draw, and whether their kernels' signs predict them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from atlas.plan.jobs import Job
 from atlas.site.catalogue import Atlas
-from atlas.site.colour import hex_of, oklch
+from atlas.site.colour import CORNERS, hex_of, oklch
 from atlas.site.models import Page
 from atlas.site.pages.parts import feature_page
 from atlas.site.study_page import StudyCard, StudyPage
 from atlas.studies.palette import corners
-from atlas.studies.palette.corners import Reading, corner_name, read_feature
+from atlas.studies.palette.corners import Reading, read_feature
 from atlas.studies.palette.jobs import jobs, palette_jobs
 from atlas.studies.palette.result import Palette, PaletteFeature, Slopes, palette_spec
 from atlas.studies.palette.settings import LAYER, Settings
@@ -18,18 +17,8 @@ from atlas.studies.palette.settings import LAYER, Settings
 CARD = StudyCard(
     "palette", "The palette", "The colours of the first layer, and whether three signs of each kernel predict them."
 )
+Square = tuple[float, float, float, float, str]  # x, y, width, height and fill of a rectangle
 BAR = 12  # width of the bar of dominant colours, in the units of its drawing
-
-
-@dataclass(frozen=True)
-class Square:
-    """A filled rectangle of a drawing."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    fill: str
 
 
 def palette_pages(atlas: Atlas) -> Iterator[Page]:
@@ -55,7 +44,7 @@ def draw_weights(kernel: tuple[Slopes, Slopes, Slopes]) -> tuple[Square, ...]:
     """
     largest = max(abs(weight) for slopes in kernel for row in slopes for weight in row) or 1.0
     return tuple(
-        Square(col, row, 1, 1, hex_of([0.5 + slopes[row][col] / largest / 2 for slopes in kernel]))
+        (col, row, 1, 1, hex_of([0.5 + slopes[row][col] / largest / 2 for slopes in kernel]))
         for row in range(3)
         for col in range(3)
     )
@@ -63,11 +52,11 @@ def draw_weights(kernel: tuple[Slopes, Slopes, Slopes]) -> tuple[Square, ...]:
 
 def draw_colours(found: PaletteFeature) -> tuple[Square, ...]:
     """The mean colour above the dominant ones, each as wide as its share, in BAR × BAR units."""
-    squares = [Square(0, 0, BAR, BAR / 2, hex_of(found.mean))]
+    squares: list[Square] = [(0, 0, BAR, BAR / 2, hex_of(found.mean))]
     at, total = 0.0, sum(swatch.share for swatch in found.dominant)
     for swatch in found.dominant:
         width = BAR * swatch.share / total
-        squares.append(Square(round(at, 2), BAR / 2, round(width, 2), BAR / 2, hex_of(swatch.colour)))
+        squares.append((round(at, 2), BAR / 2, round(width, 2), BAR / 2, hex_of(swatch.colour)))
         at += width
     return tuple(squares)
 
@@ -101,9 +90,9 @@ def _entry(atlas: Atlas, reading: Reading, job: Job, *, is_sharp: bool) -> dict[
         "page": feature_page(LAYER, found.feature) if has_page else None,
         "rendering": atlas.renderings[job],
         "weights": draw_weights(found.kernel),  # in 3 × 3 units
-        "predicted": corner_name(reading.predicted),
+        "predicted": CORNERS[reading.predicted],
         "predicted_fill": hex_of(reading.predicted),
-        "came": corner_name(reading.came),
+        "came": CORNERS[reading.came],
         "had_gradient": found.had_gradient,
         "agrees": reading.agrees,
         "cause": reading.cause,
@@ -116,7 +105,7 @@ def _entry(atlas: Atlas, reading: Reading, job: Job, *, is_sharp: bool) -> dict[
 
 
 def _tile(fills: list[str]) -> tuple[Square, ...]:
-    return tuple(Square(col, row, 1, 1, fill) for (row, col), fill in zip(corners.PHASES, fills, strict=True))
+    return tuple((col, row, 1, 1, fill) for (row, col), fill in zip(corners.PHASES, fills, strict=True))
 
 
 def _by_hue(found: PaletteFeature) -> tuple[bool, bool, float, int]:
@@ -137,9 +126,4 @@ def _colours_words(found: PaletteFeature) -> str:
     return f"Feature {found.feature}: mean colour {hex_of(found.mean)}; dominant colours {dominant}."
 
 
-PAGE = StudyPage(
-    card=CARD,
-    pages=palette_pages,
-    mentions=lambda atlas: CARD.mentions(atlas.config.study(Settings).terms),
-    jobs=jobs,
-)
+PAGE = StudyPage(card=CARD, pages=palette_pages, mentions=CARD.mentions(Settings), jobs=jobs)
