@@ -275,15 +275,13 @@ def convolutions() -> Iterator[tuple[str, Conv, int]]:
     Yields:
         (prefix of its tensors in torchvision's state dict, the convolution, its input channels).
     """
-    seen = set()
+    found: dict[str, tuple[str, Conv, int]] = {}
     for layer in LAYERS:
         for branch in layer.branches:
             inputs = layer.inputs
             for op in branch.ops:
-                if not isinstance(op, Conv):
-                    continue
-                name = layer.parameter(op)
-                if name not in seen:
-                    seen.add(name)
-                    yield name, op, inputs
-                inputs = op.out
+                if isinstance(op, Conv):
+                    name = layer.parameter(op)
+                    found.setdefault(name, (name, op, inputs))
+                    inputs = op.out
+    yield from found.values()

@@ -101,7 +101,7 @@ class CudaGraphs:
             return None
         _put(kept_state, state)
         replay()
-        if not all(_same(a, b) for a, b in zip(_tensors(kept_state), _tensors(expected), strict=True)):
+        if not all(map(_same, _tensors(kept_state), _tensors(expected))):
             warnings.warn("the CUDA graph of a step gives another result than the step, and is not used", stacklevel=2)
             return None
         return _Graph(kept_state, kept_inputs, replay)

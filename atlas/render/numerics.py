@@ -78,21 +78,15 @@ def resolve_device(text: str) -> torch.device:
 
 def why_no_gpu() -> str:
     """Why no CUDA GPU can be used, in words: no build, no driver, too old a driver, or no GPU."""
-    hidden = "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
     if torch.version.cuda is None:
         apple = "; Apple's GPU is used if you say --device mps" if torch.backends.mps.is_available() else ""
         return f"this torch is built without CUDA{apple}"
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
-        message = str(error)
-        if "too old" in message:
-            needed = f"this torch, which needs CUDA {torch.version.cuda}"
-            return f"the NVIDIA driver is too old for {needed}: update the driver"
-        if "no NVIDIA driver" in message:
-            return "this machine has no GPU, or no NVIDIA driver for it"
-        return hidden if "No CUDA GPUs" in message else f"CUDA does not start: {message.splitlines()[0]}"
-    return hidden
+        sentence = str(error).strip().partition("\n")[0].partition(". ")[0]  # the rest is about downloads
+        return f"CUDA does not start: {sentence}"
+    return "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
 
 
 def allowed_on(device: torch.device, hardware: Hardware | None = None) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from atlas.common.errors import ConfigError, StoreError
 from atlas.site.output import MANIFEST, list_files
-from atlas.store.files import again_if_vanished, open_atomically
+from atlas.store.files import open_atomically
 from atlas.store.media import MEDIA
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # that an archive can name
@@ -43,8 +43,7 @@ def write_archive(site: Path) -> Path:
             "move it away, or choose another --out"
         )
     names = sorted([*list_files(site), MANIFEST])
-
-    def write() -> None:
+    try:
         with open_atomically(path) as file, ZipFile(file, "w") as archive:
             for name in names:
                 entry = ZipInfo(f"{path.stem}/{name}", when)
@@ -52,9 +51,6 @@ def write_archive(site: Path) -> Path:
                 entry.external_attr = 0o100644 << 16
                 entry.compress_type = ZIP_STORED if name.endswith(MEDIA) else ZIP_DEFLATED
                 archive.writestr(entry, (site / name).read_bytes())
-
-    try:
-        again_if_vanished(write)
     except OSError as error:
         raise StoreError(f"{path}: the archive cannot be made: {error}; mend that and run again") from None
     return path

@@ -79,10 +79,7 @@ class ClipRecord:
         Raises:
             StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
         """
-        try:
-            return read_json(text, cls)
-        except ValueError as error:
-            raise StoreError(f"not a record that this version reads: {error}") from None
+        return read_json(text, cls)
 
 
 def clip_target(clip: Clip) -> str:
@@ -139,9 +136,7 @@ def read_clip(path: Path) -> ClipRecord:
     """
     try:
         return ClipRecord.from_json(read_file(path, MOST_JSON))
-    except OSError as error:
-        raise StoreError(f"{path}: {error}") from None
-    except StoreError as error:
+    except (OSError, StoreError) as error:
         raise StoreError(f"{path}: {error}; encode the video again, with atlas raster or atlas build") from None
 
 

@@ -261,7 +261,7 @@ def _read_note(store: Path, path: Path, given: str) -> Photo | None:
     """The photograph of a note, if it has this name and the store still has it."""
     try:
         note = read_json(read_file(path, MOST_JSON), _Note)
-    except (OSError, ValueError):
+    except (OSError, StoreError):
         return None
     photo = Photo(note.sha256, note.size, note.is_converted)
     if note.file != given or not has_photo(store, photo):
