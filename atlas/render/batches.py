@@ -52,9 +52,6 @@ class Executor(Protocol):
     def measure_speed(self) -> float:
         """Floating-point operations a second that may be expected of all of it."""
 
-    def why_no_gpu(self) -> str:
-        """Why no GPU is used, in words."""
-
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Load weights.
 

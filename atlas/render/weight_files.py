@@ -124,7 +124,7 @@ def find_state_dict(saved: Mapping[Any, Any], names: Collection[str], where: str
 def _candidates(saved: Mapping[Any, Any], names: Collection[str]) -> Iterator[StateDict]:
     """Each prefix of each dict after which one of the names stands."""
     first = next(iter(names))
-    for keys, held in _dicts(saved):
+    for keys, held in _dicts(saved, (), set()):
         words = [name for name in held if isinstance(name, str)]
         prefixes = {word.removesuffix(first) for word in words if word.endswith(first)}
         for prefix in sorted(prefix for prefix in prefixes if not prefix or prefix.endswith(".")):
@@ -132,18 +132,17 @@ def _candidates(saved: Mapping[Any, Any], names: Collection[str]) -> Iterator[St
             yield StateDict(tensors, keys, prefix)
 
 
-def _dicts(saved: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+def _dicts(
+    held: Mapping[Any, Any], keys: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
     """A dict and those inside it, each once, with the keys that lead there; a hostile file may hold itself."""
-    seen: set[int] = set()
-    level: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = [((), saved)]
-    for _ in range(_DEEPEST + 1):
-        inner: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = []
-        for keys, held in level:
-            if id(held) not in seen:
-                seen.add(id(held))
-                yield keys, held
-                inner += [((*keys, str(key)), value) for key, value in held.items() if isinstance(value, Mapping)]
-        level = inner
+    if id(held) in seen or len(keys) > _DEEPEST:
+        return
+    seen.add(id(held))
+    yield keys, held
+    for key, value in held.items():
+        if isinstance(value, Mapping):
+            yield from _dicts(value, (*keys, str(key)), seen)
 
 
 def _plain(text: str) -> str:
