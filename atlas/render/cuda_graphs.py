@@ -163,15 +163,13 @@ def reason_of(error: RuntimeError) -> Exception:
 
 def _leaves(value: Any) -> Iterator[Any]:
     """Tensors and other values in nested dataclasses and tuples, in order."""
+    if is_dataclass(value):
+        value = tuple(getattr(value, field.name) for field in fields(value))
     if isinstance(value, tuple):
-        children = value
-    elif is_dataclass(value):
-        children = tuple(getattr(value, field.name) for field in fields(value))
+        for child in value:
+            yield from _leaves(child)
     else:
         yield value
-        return
-    for child in children:
-        yield from _leaves(child)
 
 
 def _tensors(value: Any) -> list[Tensor]:

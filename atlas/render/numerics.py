@@ -1,6 +1,7 @@
 """Devices and their arithmetic: flags → `torch.device`, `Hardware` and `Numerics`; a context applies the numerics."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,21 +60,20 @@ def resolve_device(text: str) -> torch.device:
         ConfigError: no such device here; says why.
     """
     if text == "auto":
-        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    if text == "cpu":
-        return torch.device("cpu")
-    if text == "mps":
-        if not torch.backends.mps.is_available():
-            raise ConfigError("--device mps: Apple's GPU is not available to this torch; use --device cpu")
-        return torch.device("mps")
-    kind, _, number = text.partition(":")
-    if kind != "cuda" or (number and not (number.isascii() and number.isdecimal())):
+        text = "cuda" if torch.cuda.is_available() else "cpu"
+    named = re.fullmatch("(cpu|mps|cuda)|cuda:([0-9]{1,4})", text, re.ASCII)
+    if named is None:
         raise ConfigError(f'--device "{text}": allowed: auto, cpu, cuda, cuda:N, mps')
+    if text == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("--device mps: Apple's GPU is not available to this torch; use --device cpu")
+    if text in ("cpu", "mps"):
+        return torch.device(text)
     if not torch.cuda.is_available():
         raise ConfigError(f"--device {text}: {why_no_gpu()}; use --device cpu")
-    if int(number or 0) >= torch.cuda.device_count():
+    number = int(named[2] or 0)
+    if number >= torch.cuda.device_count():
         raise ConfigError(f"--device {text}: this machine has GPUs cuda:0 to cuda:{torch.cuda.device_count() - 1}")
-    return torch.device("cuda", int(number or 0))
+    return torch.device("cuda", number)
 
 
 def why_no_gpu() -> str:

@@ -71,9 +71,8 @@ def compile_objective(
             grouped.setdefault((slot, term.layer, term.feature is None), {})[row] = term
     deepest = max((layer for _, layer, _ in grouped), key=layers.depth)
     needs_all = any(layer == deepest and takes_all for _, layer, takes_all in grouped)
-    wanted: list[
-        int
-    ] = []  # of the deepest layer: for each group one feature a row, so that shapes depend on rows alone
+    # of the deepest layer: for each group one feature a row, so that shapes depend on rows alone
+    wanted: list[int] = []
     groups = []
     for (_, layer, takes_all), terms in sorted(grouped.items()):
         features = [(terms[row].feature or 0) if row in terms else 0 for row in range(len(targets))]
