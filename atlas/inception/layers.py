@@ -6,7 +6,7 @@ convolutions and pools. The renderer runs the same table.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 
 from atlas.common.errors import TargetError, did_you_mean, shorten
 from atlas.inception.architecture import PATHS, POOL_BEFORE, Conv, Op, Paths, Pool, Size
@@ -157,10 +157,7 @@ def grid(name: str, size: Size) -> Size:
         (rows, cols) of the feature map; every branch of a block has the same.
     """
     layer = get_layer(name)
-    maps = _entering(layer, size)
-    for op in layer.branches[0].ops:
-        maps = _shrink(maps, op)
-    return maps
+    return reduce(_shrink, layer.branches[0].ops, _entering(layer, size))
 
 
 def _entering(layer: Layer, size: Size) -> Size:
@@ -201,12 +198,8 @@ def receptive_field(name: str, feature: int | None = None) -> ReceptiveField:
     layer = get_layer(name)
     start = receptive_field(layer_before(name).name) if depth(name) else ReceptiveField((1, 1), 1, 0.0)
     branches = layer.branches if feature is None else (layer.branch_of(feature),)
-    fields = []
-    for branch in branches:
-        field = start
-        for op in ((layer.before,) if layer.before else ()) + branch.ops:
-            field = _widen(field, op)
-        fields.append(field)
+    start = _widen(start, layer.before) if layer.before else start
+    fields = [reduce(_widen, branch.ops, start) for branch in branches]
     size = max(field.size[0] for field in fields), max(field.size[1] for field in fields)
     return ReceptiveField(size, fields[0].jump, fields[0].centre)
 

@@ -28,26 +28,19 @@ class StateDict:
     """Tensors by names, and where in a file they were."""
 
     tensors: Mapping[str, Any]  # without the prefix
-    keys: tuple[str, ...] = ()  # of the dicts around them, the outermost first
+    key: str = ""  # those of the dicts around them, the outermost first, joined by points
     prefix: str = ""  # of their names, such as "module."
 
     @property
     def note(self) -> str:
         """What was done to find them, in words; "" if nothing was."""
-        parts = [f"prefix {_plain(self.prefix)} removed"] if self.prefix else []
-        parts += [f"from key {self._key}"] if self.keys else []
-        return "; ".join(parts)
+        parts = self.prefix and f"prefix {self.prefix} removed", self.key and f"from key {self.key}"
+        return "; ".join(filter(None, parts))
 
     @property
     def place(self) -> str:
         """Where they are, in words."""
-        parts = [f"key {self._key}"] if self.keys else []
-        parts += [f"prefix {_plain(self.prefix)}"] if self.prefix else []
-        return ", ".join(parts)
-
-    @property
-    def _key(self) -> str:
-        return _plain(".".join(self.keys))
+        return ", ".join(filter(None, (self.key and f"key {self.key}", self.prefix and f"prefix {self.prefix}")))
 
 
 def read_state_dict(file: Path, names: Collection[str], most: int) -> StateDict:
@@ -129,7 +122,7 @@ def _candidates(saved: Mapping[Any, Any], names: Collection[str]) -> Iterator[St
         prefixes = {word.removesuffix(first) for word in words if word.endswith(first)}
         for prefix in sorted(prefix for prefix in prefixes if not prefix or prefix.endswith(".")):
             tensors = {word[len(prefix) :]: held[word] for word in words if word.startswith(prefix)}
-            yield StateDict(tensors, keys, prefix)
+            yield StateDict(tensors, _plain(".".join(keys)), _plain(prefix))
 
 
 def _dicts(
