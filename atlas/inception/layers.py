@@ -107,7 +107,6 @@ def _table() -> Iterator[Layer]:
 LAYERS: tuple[Layer, ...] = tuple(_table())
 MOST_FEATURES = max(layer.features for layer in LAYERS)  # of one layer
 _BY_NAME = {layer.name: layer for layer in LAYERS}
-_DEPTH = {layer.name: depth for depth, layer in enumerate(LAYERS)}
 
 
 def get_layer(name: str) -> Layer:
@@ -124,7 +123,7 @@ def get_layer(name: str) -> Layer:
 
 def depth(name: str) -> int:
     """Position of a layer in the network, 0 (Conv2d_1a_3x3) to 15 (Mixed_7c)."""
-    return _DEPTH[get_layer(name).name]
+    return LAYERS.index(get_layer(name))
 
 
 def layer_before(name: str) -> Layer:

@@ -78,15 +78,16 @@ def compile_objective(
         features = [(terms[row].feature or 0) if row in terms else 0 for row in range(len(targets))]
         coefficients = torch.tensor([term.coefficient for term in terms.values()], dtype=torch.float64)
         is_subset = layer == deepest and not needs_all
-        group = TermGroup(
-            layer,
-            rows=None if len(terms) == len(targets) else torch.tensor(list(terms), device=device),
-            features=None if takes_all else torch.tensor(features, device=device),
-            place=len(wanted) if is_subset else None,
-            masks=_masks(layer, terms, len(targets), first_size, size).to(dtype).to(device),
-            coefficients=coefficients.to(dtype).to(device),
+        groups.append(
+            TermGroup(
+                layer,
+                rows=None if len(terms) == len(targets) else torch.tensor(list(terms), device=device),
+                features=None if takes_all else torch.tensor(features, device=device),
+                place=len(wanted) if is_subset else None,
+                masks=_masks(layer, terms, len(targets), first_size, size).to(dtype).to(device),
+                coefficients=coefficients.to(dtype).to(device),
+            )
         )
-        groups.append(group)
         wanted += features if is_subset else ()
     others = {group.layer for group in groups} - {deepest}
     subset = None if needs_all else subset_of(deepest, wanted, others, device)

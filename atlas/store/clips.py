@@ -13,7 +13,7 @@ from atlas.common.errors import StoreError
 from atlas.common.paths import PathError, file_sha256, read_file
 from atlas.inception.targets import feature_target
 from atlas.plan.clips import Clip
-from atlas.store.files import MOST_JSON, walk, write_atomically
+from atlas.store.files import MOST_JSON, walk
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import Count, WeightsId, read_json
 
@@ -160,14 +160,3 @@ def list_clips(store: Path) -> Iterator[Path]:
 def note_of(data: bytes) -> FileNote:
     """The note of a file with this content."""
     return FileNote(len(data), hashlib.sha256(data).hexdigest())
-
-
-def write_clip(folder: Path, files: Mapping[str, bytes], record: ClipRecord) -> None:
-    """Write a clip's files, and then its record, so that a half-written clip is never fresh.
-
-    Raises:
-        StoreError: a file cannot be written.
-    """
-    for name, data in files.items():
-        write_atomically(folder / name, data)
-    write_atomically(folder / RECORD, record.to_json().encode())

@@ -23,9 +23,7 @@ _DESCRIPTION = 0x010E  # EXIF's ImageDescription, which holds the hash of the ma
 
 def has_stages(job: Job) -> bool:
     """Whether a rendering's stages are kept: only of a whole feature, and of more than one octave."""
-    (term, *others) = job.target.terms
-    is_feature = not others and term.feature is not None and not job.target.has_positions
-    return is_feature and job.start is None and len(job.recipe.octaves) > 1
+    return job.target.is_feature and job.start is None and len(job.recipe.octaves) > 1
 
 
 def stages_path(master: Path) -> Path:

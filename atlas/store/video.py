@@ -21,7 +21,7 @@ from atlas.inception.architecture import Size
 from atlas.plan.clips import Clip
 from atlas.store import clips
 from atlas.store.clips import ClipRecord, clip_target, find_clip, frame_hashes, note_of, source_digest
-from atlas.store.files import temporary_file
+from atlas.store.files import temporary_file, write_atomically
 from atlas.store.masters import master_path, open_master
 from atlas.store.media import encoded
 from atlas.store.records import WeightsId
@@ -116,7 +116,11 @@ def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = Fa
         source=source_digest(present, encoder),
         files={name: note_of(data) for name, data in files.items()},
     )
-    clips.write_clip(folder, files, record)
+    for name, data in {
+        **files,
+        clips.RECORD: record.to_json().encode(),
+    }.items():  # the record last: it says that all is there
+        write_atomically(folder / name, data)
     return Encoding(clip, folder, record)
 
 
