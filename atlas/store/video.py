@@ -116,11 +116,9 @@ def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = Fa
         source=source_digest(present, encoder),
         files={name: note_of(data) for name, data in files.items()},
     )
-    for name, data in {
-        **files,
-        clips.RECORD: record.to_json().encode(),
-    }.items():  # the record last: it says that all is there
+    for name, data in files.items():
         write_atomically(folder / name, data)
+    write_atomically(folder / clips.RECORD, record.to_json().encode())  # last: a half-written clip is never fresh
     return Encoding(clip, folder, record)
 
 
