@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -177,15 +177,21 @@ def measure_speed(device: torch.device, numerics: Numerics) -> float:
     kernel = torch.ones(96, 96, 3, 3, device=device, dtype=dtype)
     flops = 4 * rows * 35 * 35 * 96 * 96 * 9
 
-    def seconds() -> float:
-        start = time.perf_counter()
-        torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
-        wait_for(device)
-        return time.perf_counter() - start
+    def work() -> object:
+        return torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
 
     with applied(numerics):
-        measured = _NETWORK_SHARE * flops / min(seconds() for _ in range(6))
+        measured = _NETWORK_SHARE * flops / min(seconds_of(work, device) for _ in range(6))
     return max(measured, _SLOWEST_CORE * min(numerics.threads, count_cores())) if device.type == "cpu" else measured
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds that some work takes, until the device has done it."""
+    wait_for(device)
+    start = time.perf_counter()
+    work()
+    wait_for(device)
+    return time.perf_counter() - start
 
 
 def wait_for(device: torch.device) -> None:

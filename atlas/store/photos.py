@@ -112,7 +112,9 @@ def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
     is_here = is_there(file)
     if not _is_settled(path, is_here):
         earlier = None if is_here else _open_earlier(store, photo)
-        picture = earlier or _open_file(file, photo)
+        found, picture = (photo, earlier) if earlier else read_photo(file, say=lambda _: None)
+        if found.sha256 != photo.sha256:
+            raise ConfigError(f"{file}: has changed since the run began; run the same command again")
         write_atomically(path, _png(picture, is_srgb=photo.is_converted or is_here))
     if photo.is_converted:
         _remove_earlier(store, photo)
@@ -183,13 +185,6 @@ def _is_settled(path: Path, is_here: bool) -> bool:
         _, kept = _read_kept(path)
         return kept.profile is None and (kept.is_srgb or not is_here)
     return False
-
-
-def _open_file(file: Path, photo: Photo) -> Image.Image:
-    found, picture = read_photo(file, say=lambda _: None)
-    if found.sha256 != photo.sha256:
-        raise ConfigError(f"{file}: has changed since the run began; run the same command again")
-    return picture
 
 
 def _decode(file: Path, data: bytes, say: Say) -> tuple[Photo, Image.Image]:
