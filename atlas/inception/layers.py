@@ -50,11 +50,6 @@ class Layer:
         """Number of features (channels of the output)."""
         return sum(branch.features for branch in self.branches)
 
-    @property
-    def has_pooled_features(self) -> bool:
-        """Whether some of its features are those of the layer before, pooled."""
-        return any(branch.ends_in_pool for branch in self.branches)
-
     def branch_of(self, feature: int) -> Branch:
         """The branch that makes a feature, 0 ≤ feature < features."""
         return next(branch for branch in self.branches if feature in branch.range)

@@ -31,11 +31,6 @@ def stages_path(master: Path) -> Path:
     return master.with_suffix(_SUFFIX)
 
 
-def stage_side(recipe: Recipe) -> int:
-    """Side of each stage of a recipe in pixels; a small rendering is not enlarged."""
-    return min(SIDE, recipe.octaves[-1].size)
-
-
 def write_stages(master: Path, stages: Sequence[Image.Image], record: Record) -> None:
     """Write a strip beside its master, atomically; nothing if there are no stages.
 
@@ -75,7 +70,7 @@ def pixels_of(path: Path) -> str | None:
 
 def strip_size(recipe: Recipe) -> tuple[int, int]:
     """(width, height) of a recipe's strip in pixels."""
-    side = stage_side(recipe)
+    side = min(SIDE, recipe.octaves[-1].size)  # a small rendering is not enlarged
     return side * (len(recipe.octaves) + 1), side
 
 
