@@ -17,7 +17,7 @@ from atlas.plan.jobs import Batch, Job
 from atlas.render.batches import Executor, RenderBatches
 from atlas.render.executors import ray_cluster as cluster
 from atlas.render.executors.local import LocalExecutor
-from atlas.render.numerics import resolve_device, resolve_numerics
+from atlas.render.numerics import resolve_device, resolve_numerics, why_no_gpu
 from atlas.render.outcomes import Outcome, Report, keep_attempts, split_fresh
 from atlas.render.weights import Weights, load_weights
 from atlas.store.files import sweep_temporaries
@@ -157,9 +157,9 @@ def refuse_long_cpu_run(expectation: Expectation, options: RunOptions) -> None:
     is_meant = options.device != "auto" or expectation.executor.device.type != "cpu"
     if is_meant or expectation.seconds <= LONGEST_UNASKED:
         return
+    why = why_no_gpu() if options.executor == "plain" else "the Ray cluster has none, or none was asked for"
     raise ConfigError(
-        f"this would take about {format_seconds(expectation.seconds)} on the CPU, and no GPU can be used: "
-        f"{expectation.executor.why_no_gpu()}. "
+        f"this would take about {format_seconds(expectation.seconds)} on the CPU, and no GPU can be used: {why}. "
         "Add --device cpu to run it all the same, select fewer features (--features 1), or try --config demo"
     )
 

@@ -91,7 +91,7 @@ def test_an_altered_file_is_refused_and_nothing_renders(spoil, tmp_path, monkeyp
     copy = tmp_path / "demo.safetensors"
     copy.write_bytes(spoil(loading.DEMO_FILE.read_bytes()))
     monkeypatch.setattr(loading, "DEMO_FILE", copy)
-    with pytest.raises(WeightsError, match="cut off or altered: its SHA-256 is"):
+    with pytest.raises(WeightsError, match="cut off or altered"):
         loading.load_weights("demo")
     arguments = ["render", "Conv2d_1a_3x3[0]", "--weights", "demo", "--recipe", "quick", "--store", str(tmp_path / "s")]
     result = CliRunner().invoke(app, arguments)

@@ -13,7 +13,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.render import numerics as arithmetic
 from atlas.render import renderer as rendering
-from atlas.render.device_check import check_gradients
+from atlas.render.device_check import LEAST_COSINE, least_cosine
 from atlas.render.executors.local import LocalExecutor
 from atlas.render.model import Network
 from atlas.render.numerics import Hardware, allowed_on, hardware_of, resolve_device, resolve_numerics
@@ -158,9 +158,7 @@ def test_apples_gpu_is_used_where_its_gradients_are_right(weights, apple):
 def test_rows_without_a_gradient_on_the_cpu_do_not_count():
     right = torch.rand(3, 3, 8, 8)
     right[1] = 0
-    check_gradients(lambda rows, size: right + 1e-6, lambda rows, size: right, "mps")
-    with pytest.raises(ConfigError, match=r"--device mps: .* wrong gradients"):
-        check_gradients(lambda rows, size: right.flip(0), lambda rows, size: right, "mps")
+    assert least_cosine(right + 1e-6, right) > LEAST_COSINE > least_cosine(right.flip(0), right)
 
 
 def test_apples_gpu_is_taken_only_if_asked_for(monkeypatch):

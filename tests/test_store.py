@@ -207,7 +207,7 @@ def test_a_record_of_before_hardware_was_named_is_read_and_up_to_date(master):
 def test_hardware_of_another_type_is_refused(name, value):
     data = json.loads(RECORD.to_json())
     data["numerics"][name] = value
-    with pytest.raises(StoreError, match=rf"not one that this version reads: .*numerics\.{name}"):
+    with pytest.raises(StoreError, match=rf"not a record that this version reads: .*numerics\.{name}"):
         Record.from_json(json.dumps(data))
 
 

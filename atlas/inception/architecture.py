@@ -3,7 +3,8 @@
 Names are torchvision's, so that a path finds its tensors in a state dict.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 Size = tuple[int, int]  # (height, width) in pixels, or (rows, cols) in neurons
 
@@ -35,104 +36,73 @@ MAX_POOL = Pool("max", stride=2)
 AVG_POOL = Pool("avg", padding=(1, 1))
 
 
-def _square(name: str, out: int, side: int, stride: int = 1, padding: int = 0) -> Conv:
-    return Conv(name, out, (side, side), stride, (padding, padding))
+Path = tuple[str, tuple[Op, ...]]  # name of a branch, and what it does
+Paths = list[Path]
 
 
-def _wide(name: str, out: int, length: int) -> Conv:
-    return Conv(name, out, (1, length), padding=(0, length // 2))
+def _conv(out: int, kernel: Size = (1, 1), stride: int = 1, name: str = "") -> Conv:
+    """A convolution of a block; with stride 1 it keeps the size of its maps."""
+    height, width = kernel
+    return Conv(name, out, kernel, stride, (height // 2, width // 2) if stride == 1 else (0, 0))
 
 
-def _tall(name: str, out: int, length: int) -> Conv:
-    return Conv(name, out, (length, 1), padding=(length // 2, 0))
-
-
-Paths = list[tuple[str, tuple[Op, ...]]]
+def _path(name: str, *ops: Op) -> Path:
+    """A branch; its convolutions without a name get the branch's, with a number where they are several."""
+    unnamed = [op for op in ops if isinstance(op, Conv) and not op.name]
+    endings = (f"_{number}" if len(unnamed) > 1 else "" for number in count(1))
+    return name, tuple(replace(op, name=name + next(endings)) if op in unnamed else op for op in ops)
 
 
 def _inception_a(pool_features: int) -> Paths:
     return [
-        ("branch1x1", (Conv("branch1x1", 64),)),
-        ("branch5x5", (Conv("branch5x5_1", 48), _square("branch5x5_2", 64, 5, padding=2))),
-        (
-            "branch3x3dbl",
-            (
-                Conv("branch3x3dbl_1", 64),
-                _square("branch3x3dbl_2", 96, 3, padding=1),
-                _square("branch3x3dbl_3", 96, 3, padding=1),
-            ),
-        ),
-        ("branch_pool", (AVG_POOL, Conv("branch_pool", pool_features))),
+        _path("branch1x1", _conv(64)),
+        _path("branch5x5", _conv(48), _conv(64, (5, 5))),
+        _path("branch3x3dbl", _conv(64), _conv(96, (3, 3)), _conv(96, (3, 3))),
+        _path("branch_pool", AVG_POOL, _conv(pool_features)),
     ]
 
 
 def _inception_b() -> Paths:
     return [
-        ("branch3x3", (_square("branch3x3", 384, 3, stride=2),)),
-        (
-            "branch3x3dbl",
-            (
-                Conv("branch3x3dbl_1", 64),
-                _square("branch3x3dbl_2", 96, 3, padding=1),
-                _square("branch3x3dbl_3", 96, 3, stride=2),
-            ),
-        ),
-        ("branch_pool", (MAX_POOL,)),
+        _path("branch3x3", _conv(384, (3, 3), stride=2)),
+        _path("branch3x3dbl", _conv(64), _conv(96, (3, 3)), _conv(96, (3, 3), stride=2)),
+        _path("branch_pool", MAX_POOL),
     ]
 
 
 def _inception_c(inner: int) -> Paths:
+    wide, tall = _conv(inner, (1, 7)), _conv(inner, (7, 1))
     return [
-        ("branch1x1", (Conv("branch1x1", 192),)),
-        (
-            "branch7x7",
-            (Conv("branch7x7_1", inner), _wide("branch7x7_2", inner, 7), _tall("branch7x7_3", 192, 7)),
-        ),
-        (
-            "branch7x7dbl",
-            (
-                Conv("branch7x7dbl_1", inner),
-                _tall("branch7x7dbl_2", inner, 7),
-                _wide("branch7x7dbl_3", inner, 7),
-                _tall("branch7x7dbl_4", inner, 7),
-                _wide("branch7x7dbl_5", 192, 7),
-            ),
-        ),
-        ("branch_pool", (AVG_POOL, Conv("branch_pool", 192))),
+        _path("branch1x1", _conv(192)),
+        _path("branch7x7", _conv(inner), wide, _conv(192, (7, 1))),
+        _path("branch7x7dbl", _conv(inner), tall, wide, tall, _conv(192, (1, 7))),
+        _path("branch_pool", AVG_POOL, _conv(192)),
     ]
 
 
 def _inception_d() -> Paths:
     return [
-        ("branch3x3", (Conv("branch3x3_1", 192), _square("branch3x3_2", 320, 3, stride=2))),
-        (
-            "branch7x7x3",
-            (
-                Conv("branch7x7x3_1", 192),
-                _wide("branch7x7x3_2", 192, 7),
-                _tall("branch7x7x3_3", 192, 7),
-                _square("branch7x7x3_4", 192, 3, stride=2),
-            ),
-        ),
-        ("branch_pool", (MAX_POOL,)),
+        _path("branch3x3", _conv(192), _conv(320, (3, 3), stride=2)),
+        _path("branch7x7x3", _conv(192), _conv(192, (1, 7)), _conv(192, (7, 1)), _conv(192, (3, 3), stride=2)),
+        _path("branch_pool", MAX_POOL),
     ]
 
 
 def _inception_e() -> Paths:
-    b3 = Conv("branch3x3_1", 384)
-    dbl = (Conv("branch3x3dbl_1", 448), _square("branch3x3dbl_2", 384, 3, padding=1))
+    b3 = _conv(384, name="branch3x3_1")
+    dbl = _conv(448, name="branch3x3dbl_1"), _conv(384, (3, 3), name="branch3x3dbl_2")
     return [
-        ("branch1x1", (Conv("branch1x1", 320),)),
-        ("branch3x3_2a", (b3, _wide("branch3x3_2a", 384, 3))),
-        ("branch3x3_2b", (b3, _tall("branch3x3_2b", 384, 3))),
-        ("branch3x3dbl_3a", (*dbl, _wide("branch3x3dbl_3a", 384, 3))),
-        ("branch3x3dbl_3b", (*dbl, _tall("branch3x3dbl_3b", 384, 3))),
-        ("branch_pool", (AVG_POOL, Conv("branch_pool", 192))),
+        _path("branch1x1", _conv(320)),
+        _path("branch3x3_2a", b3, _conv(384, (1, 3))),
+        _path("branch3x3_2b", b3, _conv(384, (3, 1))),
+        _path("branch3x3dbl_3a", *dbl, _conv(384, (1, 3))),
+        _path("branch3x3dbl_3b", *dbl, _conv(384, (3, 1))),
+        _path("branch_pool", AVG_POOL, _conv(192)),
     ]
 
 
 def _plain(out: int, side: int, stride: int = 1, padding: int = 0) -> Paths:
-    return [("", (_square("", out, side, stride, padding),))]
+    return [_path("", Conv("", out, (side, side), stride, (padding, padding)))]
 
 
 PATHS: dict[str, Paths] = {

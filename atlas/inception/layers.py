@@ -6,7 +6,7 @@ convolutions and pools. The renderer runs the same table.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 
 from atlas.common.errors import TargetError, did_you_mean, shorten
 from atlas.inception.architecture import PATHS, POOL_BEFORE, Conv, Op, Paths, Pool, Size
@@ -49,11 +49,6 @@ class Layer:
     def features(self) -> int:
         """Number of features (channels of the output)."""
         return sum(branch.features for branch in self.branches)
-
-    @property
-    def has_pooled_features(self) -> bool:
-        """Whether some of its features are those of the layer before, pooled."""
-        return any(branch.ends_in_pool for branch in self.branches)
 
     def branch_of(self, feature: int) -> Branch:
         """The branch that makes a feature, 0 ≤ feature < features."""
@@ -107,7 +102,6 @@ def _table() -> Iterator[Layer]:
 LAYERS: tuple[Layer, ...] = tuple(_table())
 MOST_FEATURES = max(layer.features for layer in LAYERS)  # of one layer
 _BY_NAME = {layer.name: layer for layer in LAYERS}
-_DEPTH = {layer.name: depth for depth, layer in enumerate(LAYERS)}
 
 
 def get_layer(name: str) -> Layer:
@@ -124,7 +118,7 @@ def get_layer(name: str) -> Layer:
 
 def depth(name: str) -> int:
     """Position of a layer in the network, 0 (Conv2d_1a_3x3) to 15 (Mixed_7c)."""
-    return _DEPTH[get_layer(name).name]
+    return LAYERS.index(get_layer(name))
 
 
 def layer_before(name: str) -> Layer:
@@ -157,10 +151,7 @@ def grid(name: str, size: Size) -> Size:
         (rows, cols) of the feature map; every branch of a block has the same.
     """
     layer = get_layer(name)
-    maps = _entering(layer, size)
-    for op in layer.branches[0].ops:
-        maps = _shrink(maps, op)
-    return maps
+    return reduce(_shrink, layer.branches[0].ops, _entering(layer, size))
 
 
 def _entering(layer: Layer, size: Size) -> Size:
@@ -201,12 +192,8 @@ def receptive_field(name: str, feature: int | None = None) -> ReceptiveField:
     layer = get_layer(name)
     start = receptive_field(layer_before(name).name) if depth(name) else ReceptiveField((1, 1), 1, 0.0)
     branches = layer.branches if feature is None else (layer.branch_of(feature),)
-    fields = []
-    for branch in branches:
-        field = start
-        for op in ((layer.before,) if layer.before else ()) + branch.ops:
-            field = _widen(field, op)
-        fields.append(field)
+    start = _widen(start, layer.before) if layer.before else start
+    fields = [reduce(_widen, branch.ops, start) for branch in branches]
     size = max(field.size[0] for field in fields), max(field.size[1] for field in fields)
     return ReceptiveField(size, fields[0].jump, fields[0].centre)
 
@@ -275,15 +262,13 @@ def convolutions() -> Iterator[tuple[str, Conv, int]]:
     Yields:
         (prefix of its tensors in torchvision's state dict, the convolution, its input channels).
     """
-    seen = set()
+    found: dict[str, tuple[str, Conv, int]] = {}
     for layer in LAYERS:
         for branch in layer.branches:
             inputs = layer.inputs
             for op in branch.ops:
-                if not isinstance(op, Conv):
-                    continue
-                name = layer.parameter(op)
-                if name not in seen:
-                    seen.add(name)
-                    yield name, op, inputs
-                inputs = op.out
+                if isinstance(op, Conv):
+                    name = layer.parameter(op)
+                    found.setdefault(name, (name, op, inputs))
+                    inputs = op.out
+    yield from found.values()

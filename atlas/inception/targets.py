@@ -9,9 +9,9 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
-from typing import assert_never
+from typing import ClassVar, assert_never
 
-from atlas.common.errors import TargetError
+from atlas.common.errors import TargetError, shorten
 from atlas.inception import layers
 from atlas.inception.architecture import Size
 
@@ -19,60 +19,49 @@ HELP = 'write for instance "Mixed_6b[654]", "Mixed_6b[654, 3, :]", "Mixed_6b[415
 LONGEST_SLUG = 160  # characters; a file name may have 255 bytes, and seeds and suffixes follow
 
 
-@dataclass(frozen=True)
-class Whole:
-    """Every neuron of the feature map."""
+class _Position:
+    """Neurons of a feature map; the formats are filled with the fields of a position."""
+
+    notation: ClassVar[str] = ""
+    ending: ClassVar[str] = ""
 
     def __str__(self) -> str:
-        return ""
-
-    slug = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """The neurons of one row."""
-
-    row: int
-
-    def __str__(self) -> str:
-        return f", {self.row}, :"
+        return self.notation.format(**vars(self))
 
     @property
     def slug(self) -> str:
         """The end of a file name."""
-        return f"_r{self.row:02d}"
+        return self.ending.format(**vars(self))
 
 
 @dataclass(frozen=True)
-class Neuron:
+class Whole(_Position):
+    """Every neuron of the feature map."""
+
+
+@dataclass(frozen=True)
+class Row(_Position):
+    """The neurons of one row."""
+
+    row: int
+    notation, ending = ", {row}, :", "_r{row:02d}"
+
+
+@dataclass(frozen=True)
+class Neuron(_Position):
     """One neuron."""
 
     row: int
     col: int
-
-    def __str__(self) -> str:
-        return f", {self.row}, {self.col}"
-
-    @property
-    def slug(self) -> str:
-        """The end of a file name."""
-        return f"_r{self.row:02d}_c{self.col:02d}"
+    notation, ending = ", {row}, {col}", "_r{row:02d}_c{col:02d}"
 
 
 @dataclass(frozen=True)
-class Prefix:
+class Prefix(_Position):
     """The first neurons in reading order: all rows before, and the current row up to the column."""
 
     count: int
-
-    def __str__(self) -> str:
-        return f", :{self.count}"
-
-    @property
-    def slug(self) -> str:
-        """The end of a file name."""
-        return f"_k{self.count:04d}"
+    notation, ending = ", :{count}", "_k{count:04d}"
 
 
 Position = Whole | Row | Neuron | Prefix
@@ -204,8 +193,7 @@ _INTEGER = re.compile(r"[0-9]{1,9}")
 
 
 def _quote(text: str) -> str:
-    shown = text if len(text) <= 80 else text[:77] + "…"
-    return f"“{shown}”"
+    return f"“{shorten(text)}”"
 
 
 def _number(value: float) -> str:

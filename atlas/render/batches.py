@@ -52,9 +52,6 @@ class Executor(Protocol):
     def measure_speed(self) -> float:
         """Floating-point operations a second that may be expected of all of it."""
 
-    def why_no_gpu(self) -> str:
-        """Why no GPU is used, in words."""
-
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Load weights.
 
@@ -67,23 +64,8 @@ class Executor(Protocol):
         """
 
 
-class BatchLimits:
-    """The largest batches that fit into memory, learned during a run from those that did not."""
-
-    def __init__(self) -> None:
-        """Every batch fits until one does not."""
-        self._rows: dict[tuple[str, tuple[Size, ...]], int] = {}  # by what the memory of a row depends on
-
-    def rows_of(self, batch: Batch) -> int:
-        """How many rows of a batch to render together."""
-        return min(batch.size, self._rows.get((batch.deepest, batch.jobs[0].sizes), batch.size))
-
-    def lower(self, batch: Batch, rows: int, why: str) -> None:
-        """Note that only so many rows fit, of this batch and of all that need as much memory a row, and say why."""
-        sizes = batch.jobs[0].sizes
-        self._rows[batch.deepest, sizes] = rows
-        size = "×".join(str(side) for side in sizes[-1])
-        log.notice(f"{batch.deepest} at {size} px is tried in batches of {rows} for the rest of this run: {why}")
+# How many rows fit into memory, by what the memory of a row depends on: the deepest layer and the sizes of the images.
+BatchLimits = dict[tuple[str, tuple[Size, ...]], int]
 
 
 def render_batches(batches: Iterable[Batch], renderer: Renderer, limits: BatchLimits) -> Iterator[list[Attempt]]:
@@ -98,7 +80,8 @@ def render_batches(batches: Iterable[Batch], renderer: Renderer, limits: BatchLi
         The attempts at the jobs of each batch, or of each part of it, in their order.
     """
     for batch in batches:
-        most = limits.rows_of(batch)
+        kind = batch.deepest, batch.jobs[0].sizes
+        most = min(batch.size, limits.get(kind, batch.size))
         rows, left, why = most, batch.jobs, ""
         while left:
             attempts, failure = _try(left[:rows], rows, renderer)
@@ -112,7 +95,9 @@ def render_batches(batches: Iterable[Batch], renderer: Renderer, limits: BatchLi
             yield attempts
             left = left[rows:]
         if rows < most:
-            limits.lower(batch, rows, why)
+            limits[kind] = rows
+            size = "×".join(str(side) for side in kind[1][-1])
+            log.notice(f"{batch.deepest} at {size} px is tried in batches of {rows} for the rest of this run: {why}")
 
 
 def _try(jobs: Sequence[Job], rows: int, renderer: Renderer) -> tuple[list[Attempt], str]:

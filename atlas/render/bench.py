@@ -4,7 +4,6 @@ import math
 import resource
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from atlas.render.descent import Rows, descend, make_schedule, start_noise, take
 from atlas.render.executors.local import LocalExecutor
 from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
 from atlas.render.model import Network
-from atlas.render.numerics import hardware_of
+from atlas.render.numerics import hardware_of, seconds_of
 from atlas.render.renderer import Renderer
 
 _FEW, _MANY = 4, 10  # steps of two descents; the six between them are measured, in a CUDA graph as in rendering
@@ -185,7 +184,7 @@ def measure_feature(
 
     def descend_for(steps: int) -> float:
         """Seconds of a descent."""
-        return _seconds(lambda: descend(network, wanted, _recipe(size, steps), start, graphs=graphs), device)
+        return seconds_of(lambda: descend(network, wanted, _recipe(size, steps), start, graphs=graphs), device)
 
     descend_for(_FEW)  # libraries set themselves up, and the step is captured
     descend_for(many)
@@ -208,12 +207,4 @@ def _recipe(size: int, steps: int) -> Recipe:
 def _times(work: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
     """Seconds of each repetition, after one to warm up."""
     work()
-    return [_seconds(work, device) for _ in range(repeats)]
-
-
-def _seconds(work: Callable[[], object], device: torch.device) -> float:
-    arithmetic.wait_for(device)
-    start = time.perf_counter()
-    work()
-    arithmetic.wait_for(device)
-    return time.perf_counter() - start
+    return [seconds_of(work, device) for _ in range(repeats)]

@@ -101,7 +101,7 @@ class CudaGraphs:
             return None
         _put(kept_state, state)
         replay()
-        if not all(_same(a, b) for a, b in zip(_tensors(kept_state), _tensors(expected), strict=True)):
+        if not all(map(_same, _tensors(kept_state), _tensors(expected))):
             warnings.warn("the CUDA graph of a step gives another result than the step, and is not used", stacklevel=2)
             return None
         return _Graph(kept_state, kept_inputs, replay)
@@ -163,15 +163,13 @@ def reason_of(error: RuntimeError) -> Exception:
 
 def _leaves(value: Any) -> Iterator[Any]:
     """Tensors and other values in nested dataclasses and tuples, in order."""
+    if is_dataclass(value):
+        value = tuple(getattr(value, field.name) for field in fields(value))
     if isinstance(value, tuple):
-        children = value
-    elif is_dataclass(value):
-        children = tuple(getattr(value, field.name) for field in fields(value))
+        for child in value:
+            yield from _leaves(child)
     else:
         yield value
-        return
-    for child in children:
-        yield from _leaves(child)
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -80,16 +80,6 @@ class Rows:
             step=torch.zeros((), dtype=torch.int64, device=device),
         )
 
-    @property
-    def size(self) -> Size:
-        """(height, width) of the images in pixels."""
-        return _size(self.images)
-
-    def at_size(self, size: Size) -> Self:
-        """The state at the start of the next octave, with its images enlarged."""
-        images = resize(self.images, size).contiguous(memory_format=torch.channels_last)
-        return replace(self, images=images, step=self.step * 0)
-
 
 @dataclass(frozen=True)
 class Schedule:
@@ -154,9 +144,11 @@ def descend(
     ends = []  # scores at the start and at the end of each octave, [B] each
     for number, octave in enumerate(recipe.octaves):
         if number:
-            rows = rows.at_size(octave_size(first_size, octave))
+            images = resize(rows.images, octave_size(first_size, octave)).contiguous(memory_format=torch.channels_last)
+            rows = replace(rows, images=images, step=rows.step * 0)
         objective_at = cache(partial(compile_objective, targets, first_size, device=network.device, dtype=start.dtype))
-        objective = objective_at(rows.size)
+        size = _size(rows.images)
+        objective = objective_at(size)
         schedule = make_schedule(octave, number, targets, recipe.gradient, rows.images)
         rescues = (recipe.rescue_steps or 0) if schedule.is_first else 0
         ends.append(_scores(network, objective, rows.images))
@@ -165,7 +157,7 @@ def descend(
             rows = graphs.repeat(one, rows, (objective, schedule), octave.steps, key=(network, recipe))
         else:
             for at in range(octave.steps):
-                seen = objective_at(recipe.size_seen(rows.size, seed or 0, number, at))
+                seen = objective_at(recipe.size_seen(size, seed or 0, number, at))
                 rows = step(network, recipe, rows, (seen, schedule), rescues_rows=at < rescues)
                 if after_step:
                     after_step(rows.images)

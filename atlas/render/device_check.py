@@ -4,8 +4,7 @@ Wrong gradients were reported there after a change of shape in one process (issu
 was right. So two sizes are compared, one after the other, through max pools, and by batches of two sizes.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -27,32 +26,18 @@ _RECIPE = Recipe("check", (Octave(SIZES[0], 1, (1, 1)),))
 _SEED = 999
 _ADVICE = "use --device cpu, or another version of torch"
 
-GradientOf = Callable[[Sequence[Target], int], Tensor]  # targets, one a row, and a size in SIZES -> [B, 3, size, size]
-
 
 def check_network(network: Network, on_cpu: Network) -> None:
-    """Compare the gradients of one network on a device and on the CPU, both in float32.
-
-    Raises:
-        ConfigError: as `check_gradients`.
-    """
-    check_gradients(partial(_gradient, network), partial(_gradient, on_cpu), network.device.type)
-
-
-def check_gradients(found: GradientOf, expected: GradientOf, device: str) -> None:
-    """Compare gradients of some targets of Mixed_6a.
-
-    Args:
-        found: on the device.
-        expected: on the CPU.
-        device: as `--device` names it.
+    """Compare the gradients of one network on a device and on the CPU, both in float32, of some targets of Mixed_6a.
 
     Raises:
         ConfigError: the device cannot compute them, or those of a row point elsewhere or are not finite.
     """
+    device = network.device.type
     try:
         cosines = {
-            size: min(_least_cosine(found(row, size), expected(row, size)) for row in _BATCHES) for size in SIZES
+            size: min(least_cosine(_gradient(network, row, size), _gradient(on_cpu, row, size)) for row in _BATCHES)
+            for size in SIZES
         }
     except RuntimeError as error:  # what torch says of an operation that a device lacks
         why = str(error).strip().partition("\n")[0]
@@ -65,7 +50,7 @@ def check_gradients(found: GradientOf, expected: GradientOf, device: str) -> Non
         )
 
 
-def _least_cosine(found: Tensor, expected: Tensor) -> float:
+def least_cosine(found: Tensor, expected: Tensor) -> float:
     """The least of all rows that have a gradient on the CPU, [B, 3, H, W]; −1 if a number is not finite."""
     ours, right = (gradient.cpu().double().flatten(1) for gradient in (found, expected))
     if not ours.isfinite().all():

@@ -125,7 +125,7 @@ class Network:
         Mixed_6a and Mixed_7a) lies in the layer before. The largest of rectified numbers is the largest number,
         rectified, so it is applied after the pool, and the gradient goes to the neuron that is nearest to opening.
         """
-        pooled = {layer_before(name).name for name in taps if layers.get_layer(name).has_pooled_features}
+        pooled = {layer_before(name).name for name in taps if layers.get_layer(name).branches[-1].ends_in_pool}
         before_relu: dict[str, Tensor] = {}  # by convolution
 
         def apply(layer: Layer, op: Op, maps: Tensor) -> Tensor:

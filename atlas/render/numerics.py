@@ -1,8 +1,9 @@
 """Devices and their arithmetic: flags → `torch.device`, `Hardware` and `Numerics`; a context applies the numerics."""
 
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -59,40 +60,33 @@ def resolve_device(text: str) -> torch.device:
         ConfigError: no such device here; says why.
     """
     if text == "auto":
-        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    if text == "cpu":
-        return torch.device("cpu")
-    if text == "mps":
-        if not torch.backends.mps.is_available():
-            raise ConfigError("--device mps: Apple's GPU is not available to this torch; use --device cpu")
-        return torch.device("mps")
-    kind, _, number = text.partition(":")
-    if kind != "cuda" or (number and not (number.isascii() and number.isdecimal())):
+        text = "cuda" if torch.cuda.is_available() else "cpu"
+    named = re.fullmatch("(cpu|mps|cuda)|cuda:([0-9]{1,4})", text, re.ASCII)
+    if named is None:
         raise ConfigError(f'--device "{text}": allowed: auto, cpu, cuda, cuda:N, mps')
+    if text == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("--device mps: Apple's GPU is not available to this torch; use --device cpu")
+    if text in ("cpu", "mps"):
+        return torch.device(text)
     if not torch.cuda.is_available():
         raise ConfigError(f"--device {text}: {why_no_gpu()}; use --device cpu")
-    if int(number or 0) >= torch.cuda.device_count():
+    number = int(named[2] or 0)
+    if number >= torch.cuda.device_count():
         raise ConfigError(f"--device {text}: this machine has GPUs cuda:0 to cuda:{torch.cuda.device_count() - 1}")
-    return torch.device("cuda", int(number or 0))
+    return torch.device("cuda", number)
 
 
 def why_no_gpu() -> str:
     """Why no CUDA GPU can be used, in words: no build, no driver, too old a driver, or no GPU."""
-    hidden = "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
     if torch.version.cuda is None:
         apple = "; Apple's GPU is used if you say --device mps" if torch.backends.mps.is_available() else ""
         return f"this torch is built without CUDA{apple}"
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
-        message = str(error)
-        if "too old" in message:
-            needed = f"this torch, which needs CUDA {torch.version.cuda}"
-            return f"the NVIDIA driver is too old for {needed}: update the driver"
-        if "no NVIDIA driver" in message:
-            return "this machine has no GPU, or no NVIDIA driver for it"
-        return hidden if "No CUDA GPUs" in message else f"CUDA does not start: {message.splitlines()[0]}"
-    return hidden
+        sentence = str(error).strip().partition("\n")[0].partition(". ")[0]  # the rest is about downloads
+        return f"CUDA does not start: {sentence}"
+    return "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
 
 
 def allowed_on(device: torch.device, hardware: Hardware | None = None) -> tuple[str, ...]:
@@ -183,15 +177,21 @@ def measure_speed(device: torch.device, numerics: Numerics) -> float:
     kernel = torch.ones(96, 96, 3, 3, device=device, dtype=dtype)
     flops = 4 * rows * 35 * 35 * 96 * 96 * 9
 
-    def seconds() -> float:
-        start = time.perf_counter()
-        torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
-        wait_for(device)
-        return time.perf_counter() - start
+    def work() -> object:
+        return torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
 
     with applied(numerics):
-        measured = _NETWORK_SHARE * flops / min(seconds() for _ in range(6))
+        measured = _NETWORK_SHARE * flops / min(seconds_of(work, device) for _ in range(6))
     return max(measured, _SLOWEST_CORE * min(numerics.threads, count_cores())) if device.type == "cpu" else measured
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds that some work takes, until the device has done it."""
+    wait_for(device)
+    start = time.perf_counter()
+    work()
+    wait_for(device)
+    return time.perf_counter() - start
 
 
 def wait_for(device: torch.device) -> None:

@@ -71,23 +71,23 @@ def compile_objective(
             grouped.setdefault((slot, term.layer, term.feature is None), {})[row] = term
     deepest = max((layer for _, layer, _ in grouped), key=layers.depth)
     needs_all = any(layer == deepest and takes_all for _, layer, takes_all in grouped)
-    wanted: list[
-        int
-    ] = []  # of the deepest layer: for each group one feature a row, so that shapes depend on rows alone
+    # of the deepest layer: for each group one feature a row, so that shapes depend on rows alone
+    wanted: list[int] = []
     groups = []
     for (_, layer, takes_all), terms in sorted(grouped.items()):
         features = [(terms[row].feature or 0) if row in terms else 0 for row in range(len(targets))]
         coefficients = torch.tensor([term.coefficient for term in terms.values()], dtype=torch.float64)
         is_subset = layer == deepest and not needs_all
-        group = TermGroup(
-            layer,
-            rows=None if len(terms) == len(targets) else torch.tensor(list(terms), device=device),
-            features=None if takes_all else torch.tensor(features, device=device),
-            place=len(wanted) if is_subset else None,
-            masks=_masks(layer, terms, len(targets), first_size, size).to(dtype).to(device),
-            coefficients=coefficients.to(dtype).to(device),
+        groups.append(
+            TermGroup(
+                layer,
+                rows=None if len(terms) == len(targets) else torch.tensor(list(terms), device=device),
+                features=None if takes_all else torch.tensor(features, device=device),
+                place=len(wanted) if is_subset else None,
+                masks=_masks(layer, terms, len(targets), first_size, size).to(dtype).to(device),
+                coefficients=coefficients.to(dtype).to(device),
+            )
         )
-        groups.append(group)
         wanted += features if is_subset else ()
     others = {group.layer for group in groups} - {deepest}
     subset = None if needs_all else subset_of(deepest, wanted, others, device)

@@ -125,7 +125,6 @@ def keep_attempts(
 
     pool = ThreadPoolExecutor(WRITERS, thread_name_prefix="write-masters")
     waiting: deque[list[Future[Outcome]]] = deque()  # by batch
-    is_writable = True
 
     def tell_first() -> None:
         for future in waiting.popleft():
@@ -144,16 +143,16 @@ def keep_attempts(
         while waiting:
             tell_first()
     except StoreError:
-        is_writable = False
+        pool.shutdown(cancel_futures=True)
         raise
     except KeyboardInterrupt:  # the batch is dropped, and those before it are written
-        pool.shutdown(wait=True)
+        pool.shutdown()
         with suppress(StoreError):
             while waiting:
                 tell_first()
         raise
     finally:  # what is rendered is kept if it can be, even if a person interrupts
-        pool.shutdown(wait=True, cancel_futures=not is_writable)
+        pool.shutdown()
 
 
 def _keep(attempt: Attempt, weights: WeightsId, store: Path) -> Outcome:

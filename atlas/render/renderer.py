@@ -1,6 +1,5 @@
 """Jobs → renderings: pixels and their record, from a start by a descent, and scored once more in float32."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -23,6 +22,7 @@ from atlas.render.model import Network
 from atlas.render.numerics import hardware_of
 from atlas.render.weights import Weights
 from atlas.store.masters import pixels_sha256
+from atlas.store.media import encoded
 from atlas.store.records import NOISE, Numerics, Record, finite
 from atlas.store.stages import has_stages
 
@@ -49,9 +49,7 @@ class Rendering:
         return Image.frombytes("RGB", (self.record.width, self.record.height), self.pixels)
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.image.save(buffer, "PNG")
-        return buffer.getvalue()
+        return encoded(self.image, "PNG")
 
 
 class Renderer:

@@ -19,7 +19,6 @@ from atlas.common.paths import PathError, read_file
 
 _ARCHIVE = b"PK\x03\x04"  # by which torch tells an archive from a bare pickle
 _REFUSED = re.compile(r"GLOBAL ([\w.]+)|<class '([\w.]+)'>", re.ASCII)  # as torch names what it would not call
-_END, _END64, _LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4sLQL")
 _LONGEST_HEADER = 10**8  # bytes of a file of safetensors, as it allows
 _DEEPEST = 3  # dicts around a state dict, at most
 
@@ -29,26 +28,19 @@ class StateDict:
     """Tensors by names, and where in a file they were."""
 
     tensors: Mapping[str, Any]  # without the prefix
-    keys: tuple[str, ...] = ()  # of the dicts around them, the outermost first
+    key: str = ""  # those of the dicts around them, the outermost first, joined by points
     prefix: str = ""  # of their names, such as "module."
 
     @property
     def note(self) -> str:
         """What was done to find them, in words; "" if nothing was."""
-        parts = [f"prefix {_plain(self.prefix)} removed"] if self.prefix else []
-        parts += [f"from key {self._key}"] if self.keys else []
-        return "; ".join(parts)
+        parts = self.prefix and f"prefix {self.prefix} removed", self.key and f"from key {self.key}"
+        return "; ".join(filter(None, parts))
 
     @property
     def place(self) -> str:
         """Where they are, in words."""
-        parts = [f"key {self._key}"] if self.keys else []
-        parts += [f"prefix {_plain(self.prefix)}"] if self.prefix else []
-        return ", ".join(parts)
-
-    @property
-    def _key(self) -> str:
-        return _plain(".".join(self.keys))
+        return ", ".join(filter(None, (self.key and f"key {self.key}", self.prefix and f"prefix {self.prefix}")))
 
 
 def read_state_dict(file: Path, names: Collection[str], most: int) -> StateDict:
@@ -125,26 +117,25 @@ def find_state_dict(saved: Mapping[Any, Any], names: Collection[str], where: str
 def _candidates(saved: Mapping[Any, Any], names: Collection[str]) -> Iterator[StateDict]:
     """Each prefix of each dict after which one of the names stands."""
     first = next(iter(names))
-    for keys, held in _dicts(saved):
+    for keys, held in _dicts(saved, (), set()):
         words = [name for name in held if isinstance(name, str)]
         prefixes = {word.removesuffix(first) for word in words if word.endswith(first)}
         for prefix in sorted(prefix for prefix in prefixes if not prefix or prefix.endswith(".")):
             tensors = {word[len(prefix) :]: held[word] for word in words if word.startswith(prefix)}
-            yield StateDict(tensors, keys, prefix)
+            yield StateDict(tensors, _plain(".".join(keys)), _plain(prefix))
 
 
-def _dicts(saved: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+def _dicts(
+    held: Mapping[Any, Any], keys: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
     """A dict and those inside it, each once, with the keys that lead there; a hostile file may hold itself."""
-    seen: set[int] = set()
-    level: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = [((), saved)]
-    for _ in range(_DEEPEST + 1):
-        inner: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = []
-        for keys, held in level:
-            if id(held) not in seen:
-                seen.add(id(held))
-                yield keys, held
-                inner += [((*keys, str(key)), value) for key, value in held.items() if isinstance(value, Mapping)]
-        level = inner
+    if id(held) in seen or len(keys) > _DEEPEST:
+        return
+    seen.add(id(held))
+    yield keys, held
+    for key, value in held.items():
+        if isinstance(value, Mapping):
+            yield from _dicts(value, (*keys, str(key)), seen)
 
 
 def _plain(text: str) -> str:
@@ -153,64 +144,55 @@ def _plain(text: str) -> str:
 
 
 def _load_torch(data: bytes, where: str, most: int) -> object:
-    if data.startswith(_ARCHIVE):
-        _check_archive(data, where, most)
-    # torch lets a pickle call bytearray, with any number of bytes; names stand in it as they are
-    if b"bytearray" in data:
-        raise _not_plain(where, "bytearray")
     try:
+        if data.startswith(_ARCHIVE):
+            data = _checked_archive(data, where, most)
+        # torch lets a pickle call bytearray, with any number of bytes; names stand in it as they are
+        if b"bytearray" in data:
+            raise _not_plain(where, "bytearray")
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except pickle.UnpicklingError as error:  # torch's own words advise to trust the file
         refused = _REFUSED.search(str(error))
         raise _not_plain(where, refused and (refused[1] or refused[2])) from None
-    except Exception:  # a damaged pickle can raise anything
-        raise _not_whole(where) from None
+    except Exception:  # a damaged file can raise anything
+        raise WeightsError(
+            f"{where}: not a whole torch file: cut off, damaged, or of another kind; save it again"
+        ) from None
 
 
-def _check_archive(data: bytes, where: str, most: int) -> None:
+def _checked_archive(data: bytes, where: str, most: int) -> bytes:
     """Refuse an archive that torch.save did not write, or that takes more memory than it seems to.
 
     torch.save puts all parts into one folder, and packs none.
 
+    Returns:
+        A new archive of the parts that were checked; torch might find others in the file.
+
     Raises:
-        WeightsError: damaged, a program, another zip file, packed, or too large.
+        WeightsError: a program, another zip file, packed, or too large.
+        Exception: of many kinds, if it is damaged.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            parts, start = archive.infolist(), archive.start_dir
-        if start != _directory_start(data):
-            raise _not_whole(where)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):  # what is said of files that are none
-        raise _not_whole(where) from None
-    names = {part.filename.partition("/")[2] or part.filename for part in parts}
-    advice = "load it, and save model.state_dict() with torch.save"
-    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-        raise WeightsError(f"{where}: a TorchScript program, not a state dict; {advice}")
-    if names & {"archive_format", "serialized_exported_program.json", "models/model.json"}:
-        raise WeightsError(f"{where}: a program of torch.export (.pt2), not a state dict; {advice}")
-    if "data.pkl" not in names:
-        raise WeightsError(f"{where}: a zip file that torch.save did not write; unpack it, or save again")
-    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-        raise WeightsError(f"{where}: packed like a zip file, which torch.save never does; save it again")
-    if (size := sum(part.file_size for part in parts)) > most:
-        raise WeightsError(f"{where}: its parts have {size:,} bytes, and at most {most:,} are read")
-
-
-def _directory_start(data: bytes) -> int:
-    """Where an archive says that the list of its parts begins; torch believes that, while Python searches.
-
-    A file in which they find different lists could show one to the check above and the other to torch.
-    """
-    end_at = len(data) - _END.size
-    end, *_, start, comment = _END.unpack_from(data, end_at)
-    if end != b"PK\x05\x06" or comment:
-        raise ValueError("no end")
-    mark, _, end64_at, _ = _LOCATOR.unpack_from(data, end_at - _LOCATOR.size)
-    if mark != b"PK\x06\x07":
-        return int(start)
-    if end64_at != end_at - _LOCATOR.size - _END64.size:
-        raise ValueError("two ends")
-    return int(_END64.unpack_from(data, end64_at)[-1])
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = archive.infolist()
+        names = {part.filename.partition("/")[2] or part.filename for part in parts}
+        advice = "load it, and save model.state_dict() with torch.save"
+        if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+            raise WeightsError(f"{where}: a TorchScript program, not a state dict; {advice}")
+        if names & {"archive_format", "serialized_exported_program.json", "models/model.json"}:
+            raise WeightsError(f"{where}: a program of torch.export (.pt2), not a state dict; {advice}")
+        if "data.pkl" not in names:
+            raise WeightsError(f"{where}: a zip file that torch.save did not write; unpack it, or save again")
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise WeightsError(f"{where}: packed like a zip file, which torch.save never does; save it again")
+        if (size := sum(part.file_size for part in parts)) > most:
+            raise WeightsError(f"{where}: its parts have {size:,} bytes, and at most {most:,} are read")
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as checked:
+            for part in parts:
+                checked.writestr(part.filename, archive.read(part))
+        return buffer.getvalue()
 
 
 def _not_plain(where: str, refused: str | None) -> WeightsError:
@@ -219,7 +201,3 @@ def _not_plain(where: str, refused: str | None) -> WeightsError:
         f"{where}: not a plain state dict of tensors as torch.save writes it{named}, and anything else "
         "could run code when it is read; save model.state_dict() instead"
     )
-
-
-def _not_whole(where: str) -> WeightsError:
-    return WeightsError(f"{where}: not a whole torch file: cut off, damaged, or of another kind; save it again")

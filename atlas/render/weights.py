@@ -5,6 +5,7 @@ import os
 import pickle
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,15 +88,10 @@ def load_demo_file() -> dict[str, Tensor]:
     Raises:
         WeightsError: the file is missing, cut off or altered.
     """
-    try:
-        found = file_sha256(DEMO_FILE, LARGEST_WEIGHTS)
-    except PathError as error:
-        raise WeightsError(f"the demo weights are missing: {DEMO_FILE}: {error}; install the package again") from None
-    if found != DEMO_SHA256:
-        raise WeightsError(
-            f"{DEMO_FILE}: cut off or altered: its SHA-256 is {found}, not {DEMO_SHA256}; install the package again"
-        )
-    return restore(safetensors.torch.load_file(DEMO_FILE))
+    with suppress(PathError):
+        if file_sha256(DEMO_FILE, LARGEST_WEIGHTS) == DEMO_SHA256:
+            return restore(safetensors.torch.load_file(DEMO_FILE))
+    raise WeightsError(f"the demo weights, {DEMO_FILE}: missing, cut off or altered; install the package again")
 
 
 def _imagenet() -> Weights:
@@ -143,39 +139,34 @@ def _file(file: Path) -> Weights:
 
 def _checked(tensors: Mapping[Any, Any], where: str) -> dict[str, Tensor]:
     """The tensors that the network needs, each of the right shape and with numbers that can be rendered with."""
-    faults = []
-    for name, shape in expected_shapes().items():
-        tensor = tensors.get(name)
-        if not isinstance(tensor, Tensor):
-            faults.append(f"{name} is missing")
-        elif tuple(tensor.shape) != shape:
-            faults.append(f"{name} is {tuple(tensor.shape)}, not {shape}")
-        elif tensor.layout is not torch.strided or tensor.device.type != "cpu":
-            faults.append(f"{name} is a {tensor.layout} tensor on {tensor.device}, not one that holds its numbers")
-        elif not tensor.is_floating_point():
-            faults.append(f"{name} is {tensor.dtype}, not a floating-point type")
-    if faults and not any(name in tensors for name in expected_shapes()):
+    shapes = expected_shapes()
+    if not any(name in tensors for name in shapes):
         found = ", ".join(str(name) for name in list(tensors)[:3]) or "nothing"
         raise WeightsError(
-            f"{where}: has none of InceptionV3's tensors in torchvision's spelling, such as "
-            f"{next(iter(expected_shapes()))}, under any prefix or key; it has {found}. Save model.state_dict()"
+            f"{where}: has none of InceptionV3's tensors in torchvision's spelling, such as {next(iter(shapes))}, "
+            f"under any prefix or key; it has {found}. Save model.state_dict()"
         )
+    faults = [fault for name, shape in shapes.items() if (fault := _fault(name, tensors.get(name), shape))]
     if faults:
-        differ = f"{len(faults)} tensors differ: {_some(faults)}"
-        raise WeightsError(f"{where}: not InceptionV3 in torchvision's spelling, {differ}")
-    needed = {name: tensors[name] for name in expected_shapes()}
-    for name, tensor in needed.items():
-        if not tensor.isfinite().all():
-            faults.append(f"{name} holds NaN or infinity")
-        elif name.endswith("running_var") and (tensor < 0).any():
-            faults.append(f"{name} holds a variance below 0")
-    if faults:
+        some = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
         raise WeightsError(
-            f"{where}: {len(faults)} tensors hold numbers with which nothing can be rendered: {_some(faults)}. "
-            "The training went wrong, or the file: save it again, or take an earlier one"
+            f"{where}: not InceptionV3 in torchvision's spelling that can be rendered with: {len(faults)} tensors "
+            f"differ: {some}. Save the file again, or take another"
         )
-    return needed
+    return {name: tensors[name] for name in shapes}
 
 
-def _some(faults: list[str]) -> str:
-    return "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
+def _fault(name: str, tensor: object, shape: tuple[int, ...]) -> str | None:
+    if not isinstance(tensor, Tensor):
+        return f"{name} is missing"
+    if tuple(tensor.shape) != shape:
+        return f"{name} is {tuple(tensor.shape)}, not {shape}"
+    if tensor.layout is not torch.strided or tensor.device.type != "cpu":
+        return f"{name} is a {tensor.layout} tensor on {tensor.device}, not one that holds its numbers"
+    if not tensor.is_floating_point():
+        return f"{name} is {tensor.dtype}, not a floating-point type"
+    if not tensor.isfinite().all():
+        return f"{name} holds NaN or infinity"
+    if name.endswith("running_var") and (tensor < 0).any():
+        return f"{name} holds a variance below 0"
+    return None

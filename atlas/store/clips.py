@@ -13,7 +13,7 @@ from atlas.common.errors import StoreError
 from atlas.common.paths import PathError, file_sha256, read_file
 from atlas.inception.targets import feature_target
 from atlas.plan.clips import Clip
-from atlas.store.files import MOST_JSON, walk, write_atomically
+from atlas.store.files import MOST_JSON, walk
 from atlas.store.masters import find_record, master_path
 from atlas.store.records import Count, WeightsId, read_json
 
@@ -79,10 +79,7 @@ class ClipRecord:
         Raises:
             StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
         """
-        try:
-            return read_json(text, cls)
-        except ValueError as error:
-            raise StoreError(f"not a record that this version reads: {error}") from None
+        return read_json(text, cls)
 
 
 def clip_target(clip: Clip) -> str:
@@ -139,9 +136,7 @@ def read_clip(path: Path) -> ClipRecord:
     """
     try:
         return ClipRecord.from_json(read_file(path, MOST_JSON))
-    except OSError as error:
-        raise StoreError(f"{path}: {error}") from None
-    except StoreError as error:
+    except (OSError, StoreError) as error:
         raise StoreError(f"{path}: {error}; encode the video again, with atlas raster or atlas build") from None
 
 
@@ -165,14 +160,3 @@ def list_clips(store: Path) -> Iterator[Path]:
 def note_of(data: bytes) -> FileNote:
     """The note of a file with this content."""
     return FileNote(len(data), hashlib.sha256(data).hexdigest())
-
-
-def write_clip(folder: Path, files: Mapping[str, bytes], record: ClipRecord) -> None:
-    """Write a clip's files, and then its record, so that a half-written clip is never fresh.
-
-    Raises:
-        StoreError: a file cannot be written.
-    """
-    for name, data in files.items():
-        write_atomically(folder / name, data)
-    write_atomically(folder / RECORD, record.to_json().encode())

@@ -112,7 +112,9 @@ def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
     is_here = is_there(file)
     if not _is_settled(path, is_here):
         earlier = None if is_here else _open_earlier(store, photo)
-        picture = earlier or _open_file(file, photo)
+        found, picture = (photo, earlier) if earlier else read_photo(file, say=lambda _: None)
+        if found.sha256 != photo.sha256:
+            raise ConfigError(f"{file}: has changed since the run began; run the same command again")
         write_atomically(path, _png(picture, is_srgb=photo.is_converted or is_here))
     if photo.is_converted:
         _remove_earlier(store, photo)
@@ -185,13 +187,6 @@ def _is_settled(path: Path, is_here: bool) -> bool:
     return False
 
 
-def _open_file(file: Path, photo: Photo) -> Image.Image:
-    found, picture = read_photo(file, say=lambda _: None)
-    if found.sha256 != photo.sha256:
-        raise ConfigError(f"{file}: has changed since the run began; run the same command again")
-    return picture
-
-
 def _decode(file: Path, data: bytes, say: Say) -> tuple[Photo, Image.Image]:
     decoded = decode(data, file)
     picture = _reduce(decoded.picture)
@@ -261,7 +256,7 @@ def _read_note(store: Path, path: Path, given: str) -> Photo | None:
     """The photograph of a note, if it has this name and the store still has it."""
     try:
         note = read_json(read_file(path, MOST_JSON), _Note)
-    except (OSError, ValueError):
+    except (OSError, StoreError):
         return None
     photo = Photo(note.sha256, note.size, note.is_converted)
     if note.file != given or not has_photo(store, photo):

@@ -173,10 +173,7 @@ class Record:
         Raises:
             StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
         """
-        try:
-            return read_json(text, cls)
-        except ValueError as error:
-            raise StoreError(f"its record is not one that this version reads: {error}") from None
+        return read_json(text, cls)
 
 
 def finite(value: float) -> float | None:
@@ -192,13 +189,13 @@ def read_json(text: str | bytes, kind: type[Read]) -> Read:
         kind: a dataclass; the values must be of its types.
 
     Raises:
-        ValueError: not JSON, or with a missing, additional or mistyped field.
+        StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
     """
     try:
         found = msgspec.json.decode(text, type=kind)
         unknown = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).keys() - {one.name for one in fields(kind)}
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise ValueError(error) from None
-    if unknown:
-        raise ValueError(f"unknown field {min(unknown)!r}")
+        if unknown:
+            raise ValueError(f"unknown field {min(unknown)!r}")
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # ValueError: no UTF-8
+        raise StoreError(f"not a record that this version reads: {error}") from None
     return found

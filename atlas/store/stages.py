@@ -23,19 +23,12 @@ _DESCRIPTION = 0x010E  # EXIF's ImageDescription, which holds the hash of the ma
 
 def has_stages(job: Job) -> bool:
     """Whether a rendering's stages are kept: only of a whole feature, and of more than one octave."""
-    (term, *others) = job.target.terms
-    is_feature = not others and term.feature is not None and not job.target.has_positions
-    return is_feature and job.start is None and len(job.recipe.octaves) > 1
+    return job.target.is_feature and job.start is None and len(job.recipe.octaves) > 1
 
 
 def stages_path(master: Path) -> Path:
     """The path of a master's strip: `<slug>.stages.avif`."""
     return master.with_suffix(_SUFFIX)
-
-
-def stage_side(recipe: Recipe) -> int:
-    """Side of each stage of a recipe in pixels; a small rendering is not enlarged."""
-    return min(SIDE, recipe.octaves[-1].size)
 
 
 def write_stages(master: Path, stages: Sequence[Image.Image], record: Record) -> None:
@@ -77,7 +70,7 @@ def pixels_of(path: Path) -> str | None:
 
 def strip_size(recipe: Recipe) -> tuple[int, int]:
     """(width, height) of a recipe's strip in pixels."""
-    side = stage_side(recipe)
+    side = min(SIDE, recipe.octaves[-1].size)  # a small rendering is not enlarged
     return side * (len(recipe.octaves) + 1), side
 
 

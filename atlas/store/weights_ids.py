@@ -53,7 +53,7 @@ def read_weights_id(file: Path) -> WeightsId:
     """
     try:
         return read_json(read_file(file, MOST_JSON), WeightsId)
-    except (OSError, ValueError):
+    except (OSError, StoreError):
         raise StoreError(f"{file}: missing or damaged; render with these weights, and it is written again") from None
 
 

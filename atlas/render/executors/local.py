@@ -35,10 +35,6 @@ class LocalExecutor:
         """Floating-point operations a second, from half a second of measurement."""
         return arithmetic.measure_speed(self.device, self.numerics)
 
-    def why_no_gpu(self) -> str:
-        """Why no GPU is used, in words."""
-        return arithmetic.why_no_gpu()
-
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Load weights; they are folded when the first batch comes."""
 

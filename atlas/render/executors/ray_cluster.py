@@ -94,10 +94,6 @@ class RayExecutor:
         speed = self.workers.ask(lambda worker: worker.measure.remote(self.device.type, self.numerics))
         return self.workers.places * float(speed)
 
-    def why_no_gpu(self) -> str:
-        """Why no GPU is used, in words."""
-        return "the Ray cluster has none, or none was asked for"
-
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Put weights into the cluster, once for all workers; they are folded when the first batches come."""
         ray = self.workers.ray

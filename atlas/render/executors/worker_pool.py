@@ -1,7 +1,7 @@
 """Workers on a Ray cluster, and what each is doing: batches → attempts; one that is lost is replaced."""
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,12 +97,6 @@ class Workers:
         raise AtlasError(f"Ray: {first_line(error)}; run the same command again to resume")
 
 
-@dataclass
-class _Task:
-    batch: Batch
-    tries: int = 0
-
-
 class WorkerPool:
     """Workers and what each is doing; one that is lost is replaced, and its batch goes to another."""
 
@@ -123,7 +117,8 @@ class WorkerPool:
         self._prepare = prepare
         self._send = send
         self._idle: list[Worker] = []
-        self._calls: dict[Reference, tuple[Worker, _Task | None]] = {}  # None: it is being prepared
+        self._calls: dict[Reference, tuple[Worker, Batch | None]] = {}  # None: it is being prepared
+        self._tries = Counter[Batch]()  # that lost their worker
         self._lost = 0  # workers since a batch was done
 
     def render(self, batches: Sequence[Batch]) -> Iterator[list[Attempt]]:
@@ -132,37 +127,38 @@ class WorkerPool:
         Raises:
             AtlasError: a worker cannot be prepared, none is ever ready, or one after the other is lost.
         """
-        todo = deque(_Task(batch) for batch in batches)
+        todo = deque(batches)
+        self._tries.clear()
         # batches of a run that was broken off are dropped when they are done
         self._calls = {call: (worker, None) for call, (worker, _) in self._calls.items()}
         while len(self._calls) + len(self._idle) < min(self._workers.places, len(todo)):
             self._start_one()
         while todo or self._is_rendering:
             while todo and self._idle:
-                worker, task = self._idle.pop(), todo.popleft()
-                self._calls[self._send(worker, task.batch)] = worker, task
+                worker, batch = self._idle.pop(), todo.popleft()
+                self._calls[self._send(worker, batch)] = worker, batch
             for call in self._workers.wait(list(self._calls), None if self._is_rendering else STARTING):
-                worker, task_done = self._calls.pop(call)
+                worker, done = self._calls.pop(call)
                 try:
                     attempts = self._workers.result(call)
                 except LostWorkerError as lost:
-                    yield from self._replace(worker, task_done, lost, todo)
+                    yield from self._replace(worker, done, lost, todo)
                     continue
                 self._idle.append(worker)
-                if task_done:
+                if done:
                     self._lost = 0
                     yield attempts
 
     @property
     def _is_rendering(self) -> bool:
-        return any(task for _, task in self._calls.values())
+        return any(batch for _, batch in self._calls.values())
 
     def _start_one(self) -> None:
         worker = self._workers.start()
         self._calls[self._prepare(worker)] = worker, None
 
     def _replace(
-        self, worker: Worker, task: _Task | None, lost: LostWorkerError, todo: deque[_Task]
+        self, worker: Worker, batch: Batch | None, lost: LostWorkerError, todo: deque[Batch]
     ) -> Iterator[list[Attempt]]:
         """Start another worker for one that is lost, and put its batch back, or give it up."""
         self._lost += 1
@@ -170,14 +166,14 @@ class WorkerPool:
             raise AtlasError(f"{self._lost} workers on Ray died, one after the other, and no batch was done: {lost}")
         self._workers.ray.kill(worker)
         self._start_one()
-        if task is None:
+        if batch is None:
             return
-        task.tries += 1
-        if task.tries < TRIES:
-            todo.appendleft(task)
+        self._tries[batch] += 1
+        if self._tries[batch] < TRIES:
+            todo.appendleft(batch)
         else:
             why = f"{TRIES} workers on Ray died of it; nothing was stored, and the next run tries again ({lost})"
-            yield [Attempt(job, None, why) for job in task.batch.jobs]
+            yield [Attempt(job, None, why) for job in batch.jobs]
 
 
 def first_line(error: BaseException) -> str:
