@@ -332,6 +332,52 @@ def test_a_sweep_on_another_host_spares_what_is_written_here(tmp_path, monkeypat
     assert (tmp_path / "file").read_bytes() == b"whole"
 
 
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.ESTALE])
+def test_a_file_that_vanishes_while_it_is_written_is_written_once_more(code, tmp_path, monkeypatch):
+    """Another machine, with an earlier version or a wrong clock, removed it; NFS has an error of its own for that."""
+    times = iter([1, 2])
+
+    def vanish(handle, keep):
+        if next(times) <= keep:
+            for path in tmp_path.rglob("*.tmp"):
+                path.unlink()
+            if code == errno.ESTALE:
+                raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", lambda handle: vanish(handle, 1) if os.path.isfile(handle) else None)  # noqa: PTH113  # a handle is no path
+    write_atomically(tmp_path / "file", b"whole")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"whole")]
+    times = iter([1, 2])
+    monkeypatch.setattr(os, "fsync", lambda handle: vanish(handle, 2))
+    with pytest.raises(StoreError, match="its temporary file was removed by another; mend that and run again"):
+        write_atomically(tmp_path / "other", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_video_whose_file_vanishes_is_encoded_once_more(tmp_path):
+    """And a program that fails for another reason is not started again."""
+    tries = []
+
+    def encode():
+        with temporary_file(tmp_path / "folder") as path:
+            tries.append(path)
+            if len(tries) == 1:
+                path.unlink()
+            return path.read_bytes()
+
+    assert files.again_if_vanished(encode) == b""
+    assert len(tries) == 2
+
+    def fail():
+        with temporary_file(tmp_path / "folder") as path:
+            tries.append(path)
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        files.again_if_vanished(fail)
+    assert len(tries) == 3
+
+
 def test_a_file_that_is_swept_before_its_lock_is_made_again(tmp_path, monkeypatch):
     lock, sweeps = files._lock, [1]
 

@@ -54,6 +54,9 @@ def write_archive(site: Path) -> Path:
                 entry.external_attr = 0o100644 << 16
                 entry.compress_type = ZIP_STORED if name.endswith(MEDIA) else ZIP_DEFLATED
                 archive.writestr(entry, (site / name).read_bytes())
+
+    try:
+        again_if_vanished(write)
     except OSError as error:
         raise StoreError(f"{path}: the archive cannot be made: {error}; mend that and run again") from None
     return path

@@ -1,5 +1,6 @@
 """Files of stores and sites: atomic writes, listing, removal of what killed runs left; and locks on folders."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -7,11 +8,11 @@ import platform
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from atlas.common import log
 from atlas.common.errors import StoreError
@@ -22,6 +23,12 @@ MOST_JSON = 2**20  # bytes of a note or a record in a store; they have a few tho
 _TEMPORARY_NAME = re.compile(r"\.(?:([0-9a-f]{8})-)?[0-9a-f]{16}\.tmp")  # version 0.1.0 wrote no host
 _ABANDONED = 24 * 3600  # seconds without a change after which a file counts as abandoned, where no lock can tell
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+Made = TypeVar("Made")
+
+
+class VanishedError(OSError):
+    """A temporary file vanished while it was written: another machine, which does not see its lock, removed it."""
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
@@ -35,9 +42,13 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         StoreError: the file cannot be written. The path is as it was before.
     """
-    try:
+
+    def write() -> None:
         with open_atomically(path, sync=sync) as file:
             file.write(data)
+
+    try:
+        again_if_vanished(write)
     except OSError as error:
         why = error.strerror or error
         raise StoreError(f"{path}: cannot be written ({len(data):,} bytes): {why}; mend that and run again") from None
@@ -50,6 +61,7 @@ def open_atomically(path: Path, *, sync: bool = True) -> Iterator[IO[bytes]]:
     After an exception the path is as it was before.
 
     Raises:
+        VanishedError: the temporary file vanished; see `again_if_vanished`.
         OSError: the file cannot be written.
     """
     with _temporary(path.parent) as (temporary, file):
@@ -69,6 +81,7 @@ def temporary_file(folder: Path) -> Iterator[Path]:
     If this process is killed, `sweep_temporaries` removes the file.
 
     Raises:
+        VanishedError: the file vanished, and the program failed; see `again_if_vanished`.
         OSError: the file cannot be made.
     """
     with _temporary(folder) as (path, _):
@@ -83,9 +96,22 @@ def _temporary(folder: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     with _create(path) as file:
         try:
             yield path, file
+        except Exception as error:
+            is_gone = not path.exists() or getattr(error, "errno", None) == errno.ESTALE
+            if is_gone and folder.is_dir():
+                raise VanishedError(errno.ENOENT, "its temporary file was removed by another", str(path)) from error
+            raise
         finally:
             with suppress(OSError):
                 path.unlink()
+
+
+def again_if_vanished(write: Callable[[], Made]) -> Made:
+    """Call a function that writes, and once more if its temporary file vanished."""
+    try:
+        return write()
+    except VanishedError:
+        return write()
 
 
 def write_if_changed(path: Path, data: bytes, *, sync: bool = True) -> bool:

@@ -21,7 +21,7 @@ from atlas.inception.architecture import Size
 from atlas.plan.clips import Clip
 from atlas.store import clips
 from atlas.store.clips import ClipRecord, clip_target, find_clip, frame_hashes, note_of, source_digest
-from atlas.store.files import temporary_file, write_atomically
+from atlas.store.files import again_if_vanished, temporary_file, write_atomically
 from atlas.store.masters import master_path, open_master
 from atlas.store.media import encoded
 from atlas.store.records import WeightsId
@@ -84,8 +84,8 @@ def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = Fa
     if not force and (record := find_clip(store, weights, clip, encoder)):
         return Encoding(clip, folder, record, was_fresh=True)
 
-    frames = (open_master(master_path(store, weights, frame.job))[0] for frame in clip.frames)
-    try:
+    def encode() -> tuple[dict[str, bytes], ClipRecord]:
+        frames = (open_master(master_path(store, weights, frame.job))[0] for frame in clip.frames)
         with temporary_file(folder.parent) as path:
             first, last = _write_video(clip, path, frames)
             sheet = _contact_sheet(clip, path)
@@ -96,26 +96,29 @@ def encode_clip(store: Path, weights: WeightsId, clip: Clip, *, force: bool = Fa
             clips.SHEET: encoded(sheet, "AVIF", **_SHEET),
             clips.SHEET_JPEG: encoded(sheet, "JPEG", **_SHEET_JPEG),
         }
+        return files, ClipRecord(
+            target=clip_target(clip),
+            recipe_name=clip.recipe.name,
+            recipe_digest=clip.recipe.digest,
+            seed=clip.seed,
+            weights_sha256=weights.sha256,
+            stride=clip.stride,
+            fps=clip.fps,
+            grid=clip.grid,
+            cells=clip.cells,
+            frame_size=(first.height, first.width),
+            video_size=(last.height, last.width),
+            sheet_size=(sheet.height, sheet.width),
+            encoder=encoder,
+            source=source_digest(present, encoder),
+            files={name: note_of(data) for name, data in files.items()},
+        )
+
+    try:
+        files, record = again_if_vanished(encode)
     except OSError as error:
         where = error.filename or folder.parent
         raise _failure(clip, f"{where}: cannot be written: {error.strerror or error}") from None
-    record = ClipRecord(
-        target=clip_target(clip),
-        recipe_name=clip.recipe.name,
-        recipe_digest=clip.recipe.digest,
-        seed=clip.seed,
-        weights_sha256=weights.sha256,
-        stride=clip.stride,
-        fps=clip.fps,
-        grid=clip.grid,
-        cells=clip.cells,
-        frame_size=(first.height, first.width),
-        video_size=(last.height, last.width),
-        sheet_size=(sheet.height, sheet.width),
-        encoder=encoder,
-        source=source_digest(present, encoder),
-        files={name: note_of(data) for name, data in files.items()},
-    )
     for name, data in files.items():
         write_atomically(folder / name, data)
     write_atomically(folder / clips.RECORD, record.to_json().encode())  # last: a half-written clip is never fresh
