@@ -18,7 +18,7 @@ from atlas.common import log
 from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
 from atlas.plan.jobs import Job
-from atlas.site.copies import copy_files
+from atlas.site.pages import make_pages
 from atlas.store import files
 from atlas.store.files import (
     check_same_folder,
@@ -256,11 +256,12 @@ def test_a_site_that_vanishes_is_no_success(atlas_of, tmp_path, monkeypatch):
     config, _, expected_site = atlas_of
     store, site = tmp_path / "store", tmp_path / "site"
 
-    def copy_and_remove(copies, output):
-        copy_files(copies, output)
+    def make_and_remove(atlas):
+        pages = make_pages(atlas)
         shutil.rmtree(site)
+        return pages
 
-    monkeypatch.setattr("atlas.site.build.copy_files", copy_and_remove)
+    monkeypatch.setattr("atlas.site.build.make_pages", make_and_remove)
     result = build(config, store, site)
     assert (result.exit_code, "vanished" in result.output) == (4, True)
     monkeypatch.undo()

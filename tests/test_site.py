@@ -342,9 +342,8 @@ def test_what_a_killed_first_run_left_is_the_sites(tmp_path: Path, monkeypatch: 
     config = small(tmp_path)
     fill(config)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "atlas.site.output.Output.finish", lambda self, kept: 1 / 0
-        )  # all is written, and nothing is finished
+        # all is written, and nothing is finished
+        patch.setattr("atlas.site.output.Output.finish", lambda self, kept: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             build_site(config, WEIGHTS, studies.pages())
     build_site(replace(config, base_url="https://example.org/atlas/"), WEIGHTS, studies.pages())  # all pages are others
