@@ -14,9 +14,9 @@ from atlas.plan.config import BUILT_IN_WEIGHTS, LARGEST_SEED
 from atlas.plan.jobs import DEFAULT_SEED, Job
 from atlas.plan.recipes import LARGEST_SIZE, Octave, Recipe
 from atlas.plan.starts import DRAWN, Photo
-from atlas.render.numerics import resolve_device, resolve_numerics
-from atlas.render.renderer import Renderer, Rendering
-from atlas.render.weights import Weights, load_weights
+from atlas.rendering.numerics import resolve_device, resolve_numerics
+from atlas.rendering.renderer import Renderer, Rendering
+from atlas.rendering.weights import Weights, load_weights
 from atlas.store.photos import DRAWN_FILE, read_photo
 from atlas.studies import load_config
 

@@ -9,10 +9,10 @@ from atlas.common.errors import ConfigError, VideoError
 from atlas.plan.clips import Clip
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.render.numerics import allowed_on, resolve_device, resolve_numerics
-from atlas.render.outcomes import Report
-from atlas.render.renderer import Renderer
-from atlas.render.weights import Weights
+from atlas.rendering.numerics import allowed_on, resolve_device, resolve_numerics
+from atlas.rendering.outcomes import Report
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import Weights
 from atlas.runs import RunOptions, Watcher, load_configured_weights, render_jobs
 from atlas.site.build import SiteReport, build_site, check_folders
 from atlas.site.copies import CopySettings

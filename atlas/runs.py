@@ -14,12 +14,12 @@ from atlas.common.errors import ConfigError, did_you_mean
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
-from atlas.render.batches import Executor, RenderBatches
-from atlas.render.executors import ray_cluster as cluster
-from atlas.render.executors.local import LocalExecutor
-from atlas.render.numerics import resolve_device, resolve_numerics, why_no_gpu
-from atlas.render.outcomes import Outcome, Report, keep_attempts, split_fresh
-from atlas.render.weights import Weights, load_weights
+from atlas.rendering.batches import Executor, RenderBatches
+from atlas.rendering.executors import ray_cluster as cluster
+from atlas.rendering.executors.local import LocalExecutor
+from atlas.rendering.numerics import resolve_device, resolve_numerics, why_no_gpu
+from atlas.rendering.outcomes import Outcome, Report, keep_attempts, split_fresh
+from atlas.rendering.weights import Weights, load_weights
 from atlas.store.files import sweep_temporaries
 from atlas.store.forecast import Forecast, forecast, format_seconds, require_space
 from atlas.store.photos import open_photo

@@ -25,13 +25,13 @@ from torch import Tensor, nn
 from atlas.inception import layers, targets
 from atlas.plan.jobs import batch_size
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render import numerics as arithmetic
-from atlas.render.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.render.descent import descend, start_noise
-from atlas.render.memory import keep_freed_memory
-from atlas.render.model import Network
-from atlas.render.numerics import hardware_of
-from atlas.render.weights import Weights, expected_shapes
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
+from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.memory import keep_freed_memory
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import hardware_of
+from atlas.rendering.weights import Weights, expected_shapes
 from atlas.store.records import WeightsId
 
 SIZE = 299

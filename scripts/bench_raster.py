@@ -16,9 +16,9 @@ from atlas.inception import targets
 from atlas.inception.layers import get_layer
 from atlas.plan.clips import Clip, make_clip
 from atlas.plan.jobs import Job, batch_size
-from atlas.render.numerics import hardware_of, resolve_device, resolve_numerics
-from atlas.render.renderer import Renderer
-from atlas.render.weights import load_weights
+from atlas.rendering.numerics import hardware_of, resolve_device, resolve_numerics
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import load_weights
 from atlas.studies import load_config
 from atlas.studies.raster.settings import Settings as RasterSettings
 

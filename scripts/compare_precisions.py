@@ -19,11 +19,11 @@ from torch import Tensor
 from atlas.plan import jobs as planning
 from atlas.plan.config import override
 from atlas.plan.jobs import Job
-from atlas.render import numerics as arithmetic
-from atlas.render.descent import gradient_at, start_noise
-from atlas.render.objectives import compile_objective
-from atlas.render.renderer import Renderer, Rendering
-from atlas.render.weights import load_weights
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.descent import gradient_at, start_noise
+from atlas.rendering.objectives import compile_objective
+from atlas.rendering.renderer import Renderer, Rendering
+from atlas.rendering.weights import load_weights
 from atlas.studies import load_config
 
 Spread = dict[str, float]

@@ -14,7 +14,7 @@ import tarfile
 from pathlib import Path
 
 from atlas.common.errors import AtlasError
-from atlas.render.weights import load_weights
+from atlas.rendering.weights import load_weights
 from quantise import quantise, write_quantised
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -34,19 +34,19 @@ from atlas.plan import jobs as planning
 from atlas.plan.clips import make_clip
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Recipe
-from atlas.render import bench
-from atlas.render import numerics as arithmetic
-from atlas.render.batches import Attempt
-from atlas.render.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.render.descent import descend, gradient_at, start_noise
-from atlas.render.executors.local import LocalExecutor
-from atlas.render.memory import may_be_out_of_memory
-from atlas.render.model import Network
-from atlas.render.numerics import hardware_of
-from atlas.render.objectives import compile_objective
-from atlas.render.outcomes import Report, keep_attempts
-from atlas.render.renderer import Renderer, no_photos
-from atlas.render.weights import Weights, load_weights
+from atlas.rendering import bench
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.batches import Attempt
+from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
+from atlas.rendering.descent import descend, gradient_at, start_noise
+from atlas.rendering.executors.local import LocalExecutor
+from atlas.rendering.memory import may_be_out_of_memory
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import hardware_of
+from atlas.rendering.objectives import compile_objective
+from atlas.rendering.outcomes import Report, keep_attempts
+from atlas.rendering.renderer import Renderer, no_photos
+from atlas.rendering.weights import Weights, load_weights
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.weights_ids import LARGEST_WEIGHTS, weights_name
 from atlas.studies import load_config

@@ -14,11 +14,11 @@ from atlas.demo.pictures import draw
 from atlas.inception.layers import LAYERS
 from atlas.plan.config import override
 from atlas.plan.jobs import Job, feature_jobs, rounds
-from atlas.render.model import Network
-from atlas.render.numerics import hardware_of, resolve_device, resolve_numerics
-from atlas.render.outcomes import Report, run_batches, split_fresh
-from atlas.render.renderer import Renderer
-from atlas.render.weights import load_weights
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import hardware_of, resolve_device, resolve_numerics
+from atlas.rendering.outcomes import Report, run_batches, split_fresh
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import load_weights
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import load_config
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import Inception3, inception_v3
 
 from atlas.demo.pictures import CLASSES, draw
-from atlas.render.weights import load_demo_file
+from atlas.rendering.weights import load_demo_file
 from quantise import quantise, write_quantised
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,8 +9,8 @@ import safetensors.torch
 import torch
 
 import oracle
-from atlas.render.model import Network
-from atlas.render.weights import Weights
+from atlas.rendering.model import Network
+from atlas.rendering.weights import Weights
 from atlas.store.records import WeightsId
 from atlas.studies import load_config
 from seeded import seeded_tensors

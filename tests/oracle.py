@@ -1,7 +1,7 @@
 """The article's own algorithm, written a second time and on purpose differently: the judge of the renderer.
 
 One image, torchvision's model with its batch norms, `loss.backward()`, `gaussian_blur`, `Resize`. Nothing of
-`atlas.render` is used here, and of `atlas.plan` only the recipe's numbers.
+`atlas.rendering` is used here, and of `atlas.plan` only the recipe's numbers.
 """
 
 import random

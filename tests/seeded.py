@@ -12,7 +12,7 @@ from torch import Tensor
 
 from atlas.inception.architecture import Conv, Op
 from atlas.inception.layers import LAYERS, Layer, convolutions
-from atlas.render.model import walk
+from atlas.rendering.model import walk
 
 SEED = 2015  # of the weights and of the calibration pictures
 CALIBRATION_SIZE = 128  # pixels

@@ -7,10 +7,10 @@ import torch
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import rounds
-from atlas.render.numerics import resolve_numerics
-from atlas.render.outcomes import Report, run_batches
-from atlas.render.renderer import Renderer
-from atlas.render.weights import Weights
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import Weights
 from atlas.store.results import rounded
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import all_jobs, load_config

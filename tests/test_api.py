@@ -33,7 +33,7 @@ def test_the_lines_of_readme_run(tmp_path, monkeypatch):
     assert names["rendering"].record.status == "ok"
 
 
-@pytest.mark.parametrize("before", ["import atlas", "import atlas.render.model"])
+@pytest.mark.parametrize("before", ["import atlas", "import atlas.rendering.model"])
 def test_render_can_be_called_whatever_was_imported_before(before):
     lines = f"""
 {before}

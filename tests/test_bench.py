@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from atlas.cli import app
 from atlas.inception import layers
-from atlas.render import bench
-from atlas.render.bench import measure_peak
+from atlas.rendering import bench
+from atlas.rendering.bench import measure_peak
 
 
 def run(*arguments):

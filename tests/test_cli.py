@@ -25,9 +25,9 @@ from atlas.cli.console import LOST_BASE_URL, rendered_line
 from atlas.common.errors import RESUME, WeightsError
 from atlas.inception.layers import LAYERS
 from atlas.plan import jobs as planning
-from atlas.render.descent import to_pixels
-from atlas.render.weight_files import find_state_dict
-from atlas.render.weights import load_weights
+from atlas.rendering.descent import to_pixels
+from atlas.rendering.weight_files import find_state_dict
+from atlas.rendering.weights import load_weights
 from atlas.store.forecast import Forecast
 from atlas.store.masters import list_masters, open_master
 from atlas.studies import load_config
@@ -364,7 +364,7 @@ def test_interrupting_says_how_to_go_on(config, monkeypatch):
     def interrupt(*_arguments, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("atlas.render.outcomes.write_master", interrupt)
+    monkeypatch.setattr("atlas.rendering.outcomes.write_master", interrupt)
     result = run("render", "Mixed_5b[1]", "--config", config)
     assert result.exit_code == 130
     assert RESUME in result.output

@@ -21,13 +21,13 @@ from atlas.inception.targets import parse
 from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
-from atlas.render import numerics
-from atlas.render.executors import ray_cluster as cluster
-from atlas.render.executors import worker_pool as pool
-from atlas.render.executors.local import LocalExecutor
-from atlas.render.executors.ray_cluster import connect
-from atlas.render.numerics import Hardware, resolve_numerics
-from atlas.render.outcomes import Report, keep_attempts
+from atlas.rendering import numerics
+from atlas.rendering.executors import ray_cluster as cluster
+from atlas.rendering.executors import worker_pool as pool
+from atlas.rendering.executors.local import LocalExecutor
+from atlas.rendering.executors.ray_cluster import connect
+from atlas.rendering.numerics import Hardware, resolve_numerics
+from atlas.rendering.outcomes import Report, keep_attempts
 from atlas.store.masters import list_masters, read_record
 from atlas.store.records import Numerics
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from atlas import pipeline, runs
 from atlas.cli import app
 from atlas.plan.jobs import feature_jobs
-from atlas.render.executors import ray_cluster as clusters
+from atlas.rendering.executors import ray_cluster as clusters
 from atlas.runs import RunOptions
 from atlas.store.masters import list_masters
 from atlas.studies import load_config

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from atlas.inception import targets
-from atlas.render.cuda_graphs import MOST, CaptureRefusedError, CudaGraphs, cuda_capture, reason_of
-from atlas.render.descent import descend, start_noise
+from atlas.rendering.cuda_graphs import MOST, CaptureRefusedError, CudaGraphs, cuda_capture, reason_of
+from atlas.rendering.descent import descend, start_noise
 
 
 class CountingCapture:

@@ -11,10 +11,10 @@ from atlas.common.errors import WeightsError
 from atlas.demo.pictures import draw
 from atlas.inception.targets import feature_target
 from atlas.plan.jobs import Job
-from atlas.render import weights as loading
-from atlas.render.model import Network
-from atlas.render.numerics import resolve_numerics
-from atlas.render.renderer import Renderer
+from atlas.rendering import weights as loading
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.renderer import Renderer
 from atlas.studies import load_config
 from atlas.studies.examples.pictures import PictureSource, draw_pictures
 from atlas.studies.examples.scan import scan_pictures

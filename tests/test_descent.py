@@ -10,11 +10,11 @@ from torchvision.transforms import functional as TF
 from atlas.inception import targets
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render.descent import blur, descend, resize, start_noise, to_pixels
-from atlas.render.model import Network
-from atlas.render.numerics import applied, resolve_numerics
-from atlas.render.renderer import Renderer
-from atlas.render.weights import Weights
+from atlas.rendering.descent import blur, descend, resize, start_noise, to_pixels
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import applied, resolve_numerics
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import Weights
 
 CPU = torch.device("cpu")
 SHORT = Recipe("short", (Octave(75, 3, (0.04, 0.02), (1.2, 0.4)), Octave(80, 2, (0.02, 0.01))), gradient="rms")

@@ -14,12 +14,12 @@ from atlas.common.errors import StoreError
 from atlas.inception.targets import parse
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Batch, Job
-from atlas.render import outcomes as execute
-from atlas.render.batches import BatchLimits, render_batches
-from atlas.render.memory import is_out_of_memory, may_be_out_of_memory
-from atlas.render.numerics import resolve_numerics
-from atlas.render.outcomes import Report, keep_attempts, run_batches, split_fresh
-from atlas.render.renderer import Renderer
+from atlas.rendering import outcomes as execute
+from atlas.rendering.batches import BatchLimits, render_batches
+from atlas.rendering.memory import is_out_of_memory, may_be_out_of_memory
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.outcomes import Report, keep_attempts, run_batches, split_fresh
+from atlas.rendering.renderer import Renderer
 from atlas.store.masters import list_masters, read_record, write_master
 from atlas.studies import load_config
 
@@ -146,10 +146,10 @@ from pathlib import Path
 from atlas.studies import load_config
 from atlas.plan.jobs import Batch, Job
 from atlas.inception.targets import parse
-from atlas.render import batches
-from atlas.render.numerics import resolve_numerics
-from atlas.render.renderer import Renderer
-from atlas.render.weights import load_weights
+from atlas.rendering import batches
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import load_weights
 
 recipe = load_config().recipes["quick"].scaled(299, 1)
 jobs = tuple(Job(parse(f"Mixed_5b[{number}]"), recipe, 999) for number in range(8))
@@ -208,7 +208,7 @@ def test_outcomes_come_in_the_order_of_the_batches(renderer, tmp_path, monkeypat
         time.sleep(next(delays))
         write_master(*arguments)
 
-    monkeypatch.setattr("atlas.render.outcomes.write_master", slow)
+    monkeypatch.setattr("atlas.rendering.outcomes.write_master", slow)
     report = run(JOBS, renderer, tmp_path)
     batches = [batch for column in planning.rounds(JOBS, "cpu", 2) for batch in column]
     assert [outcome.job for outcome in report.outcomes] == [job for batch in batches for job in batch.jobs]
@@ -235,7 +235,7 @@ def test_no_more_than_two_batches_wait_to_be_written(renderer, tmp_path, monkeyp
         seen.append(len(asked))
         gate.set()
 
-    monkeypatch.setattr("atlas.render.outcomes.write_master", stuck)
+    monkeypatch.setattr("atlas.rendering.outcomes.write_master", stuck)
     mending = threading.Thread(target=mend)
     mending.start()
     report = Report()
@@ -253,8 +253,8 @@ def test_a_disk_that_is_full_stops_the_run_and_leaves_no_half_file(renderer, tmp
         write_master(path, *arguments)
         written.append(path)
 
-    monkeypatch.setattr("atlas.render.outcomes.WRITERS", 1)
-    monkeypatch.setattr("atlas.render.outcomes.write_master", full)
+    monkeypatch.setattr("atlas.rendering.outcomes.WRITERS", 1)
+    monkeypatch.setattr("atlas.rendering.outcomes.write_master", full)
     report, rendered = Report(), []
 
     def attempts():

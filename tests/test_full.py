@@ -82,7 +82,7 @@ def test_a_disk_that_is_full_at_every_write_in_turn(atlas_of, tmp_path, monkeypa
         return write(path) if left[0] >= 0 else Full(write(path))
 
     monkeypatch.setattr(files, "_create", create)
-    monkeypatch.setattr("atlas.render.outcomes.WRITERS", 1)
+    monkeypatch.setattr("atlas.rendering.outcomes.WRITERS", 1)
     stopped, runs = [], 0
     while True:
         left[0] = numbers.randrange(1, 10 if IS_FULL else 40)  # a video's five files are of use only together
@@ -229,7 +229,7 @@ def test_folders_that_are_files_and_files_that_are_folders(atlas_of, tmp_path):
 def test_a_store_that_vanishes_stops_the_run(atlas_of, tmp_path, monkeypatch):
     config, expected, expected_site = atlas_of
     store, site = tmp_path / "store", tmp_path / "site"
-    from atlas.render import outcomes as execute
+    from atlas.rendering import outcomes as execute
 
     write, written = execute.write_master, []
 

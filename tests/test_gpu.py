@@ -7,12 +7,12 @@ import torch
 
 from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
-from atlas.render.batches import BatchLimits, render_batches
-from atlas.render.cuda_graphs import CaptureRefusedError, CudaGraphs, cuda_capture
-from atlas.render.descent import descend, start_noise
-from atlas.render.model import Network
-from atlas.render.numerics import applied, resolve_numerics
-from atlas.render.renderer import Renderer
+from atlas.rendering.batches import BatchLimits, render_batches
+from atlas.rendering.cuda_graphs import CaptureRefusedError, CudaGraphs, cuda_capture
+from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import applied, resolve_numerics
+from atlas.rendering.renderer import Renderer
 
 pytestmark = pytest.mark.gpu
 

@@ -11,13 +11,13 @@ from atlas.common.errors import ConfigError
 from atlas.inception import targets
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render import numerics as arithmetic
-from atlas.render import renderer as rendering
-from atlas.render.device_check import LEAST_COSINE, least_cosine
-from atlas.render.executors.local import LocalExecutor
-from atlas.render.model import Network
-from atlas.render.numerics import Hardware, allowed_on, hardware_of, resolve_device, resolve_numerics
-from atlas.render.renderer import Renderer
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering import renderer as rendering
+from atlas.rendering.device_check import LEAST_COSINE, least_cosine
+from atlas.rendering.executors.local import LocalExecutor
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import Hardware, allowed_on, hardware_of, resolve_device, resolve_numerics
+from atlas.rendering.renderer import Renderer
 from atlas.runs import RunOptions, expect
 from atlas.store.forecast import Forecast
 from atlas.store.records import Numerics

@@ -29,8 +29,8 @@ from atlas.cli.settings import with_photos
 from atlas.common.errors import AtlasError, StoreError, WeightsError
 from atlas.common.paths import read_file
 from atlas.plan.starts import LARGEST_SIDE
-from atlas.render.weight_files import read_weight_file
-from atlas.render.weights import load_weights
+from atlas.rendering.weight_files import read_weight_file
+from atlas.rendering.weights import load_weights
 from atlas.site.build import build_site
 from atlas.site.check import check_site, check_store
 from atlas.store import masters

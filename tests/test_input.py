@@ -16,11 +16,11 @@ from atlas.inception.targets import parse
 from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render.descent import descend, start_noise
-from atlas.render.model import Network
-from atlas.render.numerics import resolve_numerics
-from atlas.render.renderer import Renderer
-from atlas.render.weights import DEMO_FILE, Weights
+from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import DEMO_FILE, Weights
 from atlas.site.check import check_store
 from atlas.store.masters import find_record, master_path, open_master, read_record, write_master
 from atlas.store.records import DEMO_SHA256, Record, WeightsId

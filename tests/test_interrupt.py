@@ -59,10 +59,10 @@ class Importing:
 if moment == "import":
     sys.meta_path.insert(0, Importing())
 elif moment != "none":
-    import atlas.cli.console, atlas.render.outcomes, atlas.store.video
+    import atlas.cli.console, atlas.rendering.outcomes, atlas.store.video
     after(*{
         "render": (atlas.cli.console.RunConsole, "renders", 2),
-        "write": (atlas.render.outcomes, "write_stages", 1),
+        "write": (atlas.rendering.outcomes, "write_stages", 1),
         "study": (atlas.cli.console.RunConsole, "studies", 2),
         "site": (atlas.cli.console.RunConsole, "progress", 5, "writing the site"),
         "video": (atlas.store.video, "_even", 3),

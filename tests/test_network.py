@@ -10,8 +10,8 @@ import oracle
 from atlas.inception import layers
 from atlas.inception.architecture import Pool
 from atlas.inception.layers import LAYERS
-from atlas.render.model import subset_of
-from atlas.render.weights import expected_shapes
+from atlas.rendering.model import subset_of
+from atlas.rendering.weights import expected_shapes
 
 IMAGE = torch.rand(2, 3, 80, 107, generator=torch.Generator().manual_seed(3)).double()
 NAMES = [layer.name for layer in LAYERS]

@@ -5,7 +5,8 @@ import torch
 
 from atlas.inception import targets
 from atlas.inception.targets import WHOLE, Neuron, Prefix, Row
-from atlas.render.objectives import compile_objective, losses, position_mask, resize_mask, scores
+from atlas.plan.recipes import METRICS
+from atlas.rendering.objectives import compile_objective, losses, position_mask, resize_mask, scores
 
 CPU = torch.device("cpu")
 SIZE = (107, 80)  # Mixed_5b: 11×7 neurons, Mixed_6b: 5×3
@@ -52,8 +53,15 @@ def test_losses(metric, distance, activations):
 
 @pytest.mark.parametrize("metric", ["L1", "huber", ""])
 def test_an_unknown_metric_is_an_error(metric, activations):
-    with pytest.raises(ValueError, match="allowed: l1, l2, linf"):
+    with pytest.raises(ValueError, match=f"allowed: {', '.join(METRICS)}"):
         losses(objective(), activations, metric, 200.0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_rows_without_a_term_of_a_layer_have_a_finite_gradient(metric, activations):
+    leaves = {name: maps.clone().requires_grad_() for name, maps in activations.items()}
+    losses(objective(), leaves, metric, 200.0).sum().backward()
+    assert all(leaf.grad.isfinite().all() for leaf in leaves.values())
 
 
 def test_l1_is_the_articles_without_absolute_value(activations):

@@ -10,12 +10,13 @@ import oracle
 from atlas.inception import targets
 from atlas.inception.layers import REGIONS
 from atlas.plan.jobs import Job
-from atlas.render.descent import descend, start_noise, to_pixels
-from atlas.render.model import Network
-from atlas.render.numerics import resolve_numerics
-from atlas.render.objectives import compile_objective, losses
-from atlas.render.renderer import Renderer
-from atlas.render.weights import Weights
+from atlas.plan.recipes import METRICS
+from atlas.rendering.descent import descend, start_noise, to_pixels
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.objectives import compile_objective, losses
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import Weights
 from atlas.studies import load_config
 from seeded import closed
 
@@ -123,7 +124,7 @@ def test_dead_features_are_rescued(text, gradient, weights, recipes):
     assert error(live, oracle.article_render(model, [(1, "Conv2d_2b_3x3", (6, "whole"))], recipe)) < 1e-9
 
 
-@pytest.mark.parametrize("metric", ["l2", "linf"])
+@pytest.mark.parametrize("metric", METRICS[1:])
 def test_other_metrics(metric, network64, model64, recipes):
     recipe = replace(recipes["raw"].scaled(SIZE, 3), metric=metric)
     for text in ("Mixed_5b[200]", SUM):

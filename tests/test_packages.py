@@ -35,7 +35,7 @@ def test_modules_that_need_no_torch(module):
 
 
 def test_the_guard_itself_works():
-    result = subprocess.run([sys.executable, "-c", BLOCKED.format(module="atlas.render.model")], capture_output=True)
+    result = subprocess.run([sys.executable, "-c", BLOCKED.format(module="atlas.rendering.model")], capture_output=True)
     assert b"import of torch halted" in result.stderr
 
 

@@ -11,9 +11,9 @@ from atlas.inception import targets
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render.descent import descend, resample, start_noise
-from atlas.render.numerics import resolve_numerics
-from atlas.render.renderer import Renderer
+from atlas.rendering.descent import descend, resample, start_noise
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.renderer import Renderer
 from atlas.studies import load_config
 
 CPU = torch.device("cpu")

@@ -12,10 +12,10 @@ from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
-from atlas.render.descent import start_noise
-from atlas.render.numerics import resolve_numerics
-from atlas.render.outcomes import Report, run_batches
-from atlas.render.renderer import Renderer
+from atlas.rendering.descent import start_noise
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.renderer import Renderer
 from atlas.site.check import check_store
 from atlas.store.masters import master_path, open_master, read_record, write_master
 from atlas.store.stages import find_stages, has_stages, pixels_of, stages_path, write_stages
@@ -81,7 +81,7 @@ def test_a_strip_shows_the_stages_side_by_side(rendered, renderer) -> None:
 
 def test_looking_on_changes_no_pixel(rendered, renderer, monkeypatch) -> None:
     store, jobs = rendered
-    monkeypatch.setattr("atlas.render.renderer.has_stages", lambda job: False)
+    monkeypatch.setattr("atlas.rendering.renderer.has_stages", lambda job: False)
     unseen = renderer.render(jobs[:3], 4)
     assert all(one.stages == () for one in unseen)
     for one in unseen:

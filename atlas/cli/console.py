@@ -23,7 +23,7 @@ from atlas.store.forecast import Forecast, count_of, format_bytes, format_flops,
 
 if TYPE_CHECKING:  # these need torch, and a site is written without it
     from atlas.plan.config import Config
-    from atlas.render.outcomes import Outcome, Report
+    from atlas.rendering.outcomes import Outcome, Report
     from atlas.runs import Expectation
     from atlas.site.build import SiteReport
     from atlas.store.video import Encoding

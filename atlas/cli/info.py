@@ -79,7 +79,7 @@ def bench_command(
 ) -> None:
     """Measure how fast this machine renders: the time of a step for each layer, and its share of the peak speed."""
     from atlas.pipeline import make_renderer
-    from atlas.render.bench import Options, run
+    from atlas.rendering.bench import Options, run
     from atlas.runs import RunOptions
     from atlas.store.files import write_atomically
 

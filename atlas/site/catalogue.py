@@ -217,6 +217,11 @@ class Atlas:
         return stages_path(self.master(rendering))
 
 
+class _Renderings(dict[Job, PlannedRendering]):
+    def __missing__(self, job: Job) -> PlannedRendering:
+        raise KeyError(f"{job.target} by recipe {job.recipe.name}: not in the jobs of any StudyPage; list it there")
+
+
 def gather_atlas(
     config: Config,
     weights: WeightsId | None,
@@ -260,7 +265,7 @@ def gather_atlas(
     for job in feature_jobs(config):
         term = job.target.terms[0]
         known[job] = look_up(Feature(job, f"{term.layer}/{term.feature}"))
-    renderings: dict[Job, PlannedRendering] = {}
+    renderings = _Renderings()
     dead = [job for job, feature in known.items() if feature.record and feature.record.needs_rescue]
     for own, job in (pair for study in studies for pair in study.rescues(config, dead)):
         renderings[job] = rescued = find(job)

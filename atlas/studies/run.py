@@ -5,8 +5,8 @@ from typing import Any
 
 from atlas import studies
 from atlas.plan.config import Config
-from atlas.render.memory import is_out_of_memory
-from atlas.render.renderer import Renderer
+from atlas.rendering.memory import is_out_of_memory
+from atlas.rendering.renderer import Renderer
 from atlas.store.results import Results, ResultSpec
 from atlas.studies.shared.context import MeasureContext, Measurement
 

@@ -11,9 +11,9 @@ from atlas import studies
 from atlas.inception.architecture import Conv, Pool
 from atlas.inception.layers import Branch, get_layer
 from atlas.plan.config import override
-from atlas.render.model import fold
-from atlas.render.numerics import resolve_numerics
-from atlas.render.renderer import Renderer
+from atlas.rendering.model import fold
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.renderer import Renderer
 from atlas.site import words
 from atlas.site.build import build_site
 from atlas.site.check import check_site

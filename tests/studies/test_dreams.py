@@ -18,10 +18,10 @@ from atlas.plan.config import override
 from atlas.plan.jobs import Job, rounds
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import DRAWN_PHOTO, Photo
-from atlas.render.descent import to_pixels
-from atlas.render.numerics import resolve_numerics
-from atlas.render.objectives import compile_objective, scores
-from atlas.render.renderer import Renderer
+from atlas.rendering.descent import to_pixels
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.objectives import compile_objective, scores
+from atlas.rendering.renderer import Renderer
 from atlas.site.check import check_store
 from atlas.store.masters import find_record, list_masters, master_path, open_master, write_master
 from atlas.studies import all_jobs, load_config

@@ -25,10 +25,10 @@ from atlas.demo.pictures import CLASSES, draw_class
 from atlas.inception.layers import get_layer, grid, receptive_field
 from atlas.plan.jobs import feature_jobs, rounds
 from atlas.plan.starts import DRAWN
-from atlas.render.numerics import resolve_numerics
-from atlas.render.outcomes import Report, run_batches
-from atlas.render.renderer import Renderer
-from atlas.render.weights import Weights
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import Weights
 from atlas.runs import RunOptions
 from atlas.site.build import build_site
 from atlas.site.check import check_site, check_store

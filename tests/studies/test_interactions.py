@@ -13,10 +13,10 @@ from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.plan.config import override
 from atlas.plan.jobs import rounds
-from atlas.render.descent import descend, resize, start_noise, to_pixels
-from atlas.render.numerics import resolve_numerics
-from atlas.render.outcomes import Report, run_batches
-from atlas.render.renderer import Renderer
+from atlas.rendering.descent import descend, resize, start_noise, to_pixels
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.renderer import Renderer
 from atlas.site.build import build_site
 from atlas.site.check import check_site
 from atlas.site.templates import NO_BREAK

@@ -13,7 +13,7 @@ from atlas.inception.architecture import Conv
 from atlas.inception.layers import get_layer
 from atlas.plan.config import override
 from atlas.plan.jobs import feature_jobs
-from atlas.render.model import fold
+from atlas.rendering.model import fold
 from atlas.store.masters import master_path, write_master
 from atlas.store.results import Results
 from atlas.studies import load_config

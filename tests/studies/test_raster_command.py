@@ -204,7 +204,7 @@ def test_frames_for_which_memory_ran_out_are_counted(config, monkeypatch):
     def no_memory(*_arguments, **_options):
         raise MemoryError("out of memory")
 
-    monkeypatch.setattr("atlas.render.renderer.Renderer.render", no_memory)
+    monkeypatch.setattr("atlas.rendering.renderer.Renderer.render", no_memory)
     result = run("raster", "Mixed_5b[7]", "--config", config, "--stride", "4")
     assert result.exit_code == 1
     assert "no video yet: 4 of 4 frames are missing" in result.stderr

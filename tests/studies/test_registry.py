@@ -10,9 +10,9 @@ import torch
 from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.plan.jobs import rounds
-from atlas.render.numerics import resolve_numerics
-from atlas.render.outcomes import Report, run_batches
-from atlas.render.renderer import Renderer
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.renderer import Renderer
 from atlas.site import build
 from atlas.site import templates as site_templates
 from atlas.store.results import Results

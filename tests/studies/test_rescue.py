@@ -8,11 +8,11 @@ import torch
 from atlas.inception import targets
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render.descent import descend, start_noise
-from atlas.render.model import Network
-from atlas.render.numerics import resolve_numerics
-from atlas.render.renderer import Renderer
-from atlas.render.weights import Weights
+from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.renderer import Renderer
+from atlas.rendering.weights import Weights
 from seeded import closed
 
 CPU = torch.device("cpu")

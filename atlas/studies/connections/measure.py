@@ -14,8 +14,8 @@ from torch import Tensor
 from atlas.inception.architecture import Conv, Op
 from atlas.inception.layers import Branch, Layer, get_layer
 from atlas.plan.config import Config
-from atlas.render.model import fold
-from atlas.render.weights import Weights
+from atlas.rendering.model import fold
+from atlas.rendering.weights import Weights
 from atlas.studies.connections.result import (
     Connections,
     Ties,

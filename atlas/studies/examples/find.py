@@ -19,7 +19,7 @@ from atlas.common.errors import ConfigError
 from atlas.inception import layers
 from atlas.inception.layers import receptive_field
 from atlas.plan.jobs import Job, feature_jobs
-from atlas.render.memory import is_out_of_memory
+from atlas.rendering.memory import is_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
 from atlas.store.picture_files import COLOURS
 from atlas.store.results import Results, digest, rounded, write_result

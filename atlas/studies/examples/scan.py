@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atlas.common.errors import ConfigError
-from atlas.render.model import Network
+from atlas.rendering.model import Network
 from atlas.studies.examples.pictures import PictureSource, square_of
 
 READERS = 4  # threads that decode the next pictures while the network runs on these

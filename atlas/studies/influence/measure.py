@@ -21,8 +21,8 @@ from atlas.inception.layers import ReceptiveField, receptive_field
 from atlas.inception.targets import Neuron, Prefix, Target, Term
 from atlas.plan.clips import Clip
 from atlas.plan.config import Config
-from atlas.render import numerics as arithmetic
-from atlas.render.descent import descend
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.descent import descend
 from atlas.studies.influence.jobs import Pair, influence_pairs
 from atlas.studies.influence.result import (
     INFLUENCE,

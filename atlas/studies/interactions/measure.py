@@ -15,7 +15,7 @@ import torch
 from atlas.inception.targets import Target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.render.descent import judge, resize
+from atlas.rendering.descent import judge, resize
 from atlas.studies.interactions.jobs import Interaction, interactions, matrix_jobs
 from atlas.studies.interactions.result import INTERACTIONS, Interactions, Matrix, Mixed, PairInteraction, matrix_spec
 from atlas.studies.interactions.settings import Settings

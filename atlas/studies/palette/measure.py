@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from atlas.plan.config import Config
-from atlas.render.model import fold
+from atlas.rendering.model import fold
 from atlas.studies.palette.jobs import palette_jobs
 from atlas.studies.palette.result import Palette, PaletteFeature, Rgb, Swatch, palette_spec
 from atlas.studies.palette.settings import LAYER, Settings

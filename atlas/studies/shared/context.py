@@ -17,11 +17,11 @@ from atlas.inception.targets import Target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Input, octave_size
-from atlas.render import numerics as arithmetic
-from atlas.render.descent import blur, resize, start_noise, to_pixels
-from atlas.render.memory import may_be_out_of_memory
-from atlas.render.objectives import compile_objective, scores
-from atlas.render.renderer import Renderer
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.descent import blur, resize, start_noise, to_pixels
+from atlas.rendering.memory import may_be_out_of_memory
+from atlas.rendering.objectives import compile_objective, scores
+from atlas.rendering.renderer import Renderer
 from atlas.store.masters import master_path, open_master
 from atlas.store.records import Numerics
 from atlas.store.results import Results, ResultSpec

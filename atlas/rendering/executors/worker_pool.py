@@ -8,7 +8,7 @@ from typing import Any
 
 from atlas.common.errors import AtlasError, ConfigError
 from atlas.plan.jobs import Batch
-from atlas.render.batches import Attempt
+from atlas.rendering.batches import Attempt
 from atlas.store.forecast import count_of
 
 TRIES = 3  # a batch is given up when it has lost so many workers

@@ -13,14 +13,14 @@ from atlas.inception.architecture import Size
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Input, InputMap
 from atlas.plan.starts import Photo
-from atlas.render import numerics as arithmetic
-from atlas.render.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.render.descent import Descent, descend, judge, resize, start_noise, to_pixels
-from atlas.render.device_check import check_network
-from atlas.render.memory import free_memory, keep_freed_memory, may_be_out_of_memory
-from atlas.render.model import Network
-from atlas.render.numerics import hardware_of
-from atlas.render.weights import Weights
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
+from atlas.rendering.descent import Descent, descend, judge, resize, start_noise, to_pixels
+from atlas.rendering.device_check import check_network
+from atlas.rendering.memory import free_memory, keep_freed_memory, may_be_out_of_memory
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import hardware_of
+from atlas.rendering.weights import Weights
 from atlas.store.masters import pixels_sha256
 from atlas.store.media import encoded
 from atlas.store.records import NOISE, Numerics, Record, finite

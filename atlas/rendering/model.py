@@ -17,7 +17,7 @@ from atlas.inception import layers
 from atlas.inception.architecture import Conv, Op
 from atlas.inception.layers import LAYERS, Branch, Layer, convolutions, layer_before
 from atlas.plan.recipes import InputMap
-from atlas.render.weights import Weights
+from atlas.rendering.weights import Weights
 
 BATCH_NORM_EPSILON = 0.001  # torchvision's InceptionV3
 FIRST = "Conv2d_1a_3x3"

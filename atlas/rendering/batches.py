@@ -9,9 +9,9 @@ import torch
 from atlas.common import log
 from atlas.inception.architecture import Size
 from atlas.plan.jobs import Batch, Job
-from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
-from atlas.render.renderer import OpenPhoto, Renderer, Rendering
-from atlas.render.weights import Weights
+from atlas.rendering.memory import free_memory, is_out_of_memory, may_be_out_of_memory
+from atlas.rendering.renderer import OpenPhoto, Renderer, Rendering
+from atlas.rendering.weights import Weights
 from atlas.store.records import Numerics
 
 OUT_OF_MEMORY = "out of memory even alone; nothing was stored, and the next run tries again"

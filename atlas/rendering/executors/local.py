@@ -5,10 +5,10 @@ from functools import cache
 
 import torch
 
-from atlas.render import numerics as arithmetic
-from atlas.render.batches import BatchLimits, RenderBatches, render_batches
-from atlas.render.renderer import OpenPhoto, Renderer
-from atlas.render.weights import Weights
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.batches import BatchLimits, RenderBatches, render_batches
+from atlas.rendering.renderer import OpenPhoto, Renderer
+from atlas.rendering.weights import Weights
 from atlas.store.records import Numerics
 
 

@@ -16,7 +16,7 @@ from atlas.inception import layers
 from atlas.inception.architecture import Size
 from atlas.inception.targets import Neuron, Position, Prefix, Row, Target, Term, Whole
 from atlas.plan.recipes import METRICS, Metric
-from atlas.render.model import ChannelSubset, subset_of
+from atlas.rendering.model import ChannelSubset, subset_of
 
 L2_FACTOR = 5.0  # of the longer article's L2 metric
 

@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from atlas.inception import layers, targets
 from atlas.plan import jobs as planning
 from atlas.plan.recipes import Octave, Recipe
-from atlas.render import numerics as arithmetic
-from atlas.render.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.render.descent import Rows, descend, make_schedule, start_noise, take_step
-from atlas.render.executors.local import LocalExecutor
-from atlas.render.memory import free_memory, is_out_of_memory, may_be_out_of_memory
-from atlas.render.model import Network
-from atlas.render.numerics import hardware_of, seconds_of
-from atlas.render.renderer import Renderer
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
+from atlas.rendering.descent import Rows, descend, make_schedule, start_noise, take_step
+from atlas.rendering.executors.local import LocalExecutor
+from atlas.rendering.memory import free_memory, is_out_of_memory, may_be_out_of_memory
+from atlas.rendering.model import Network
+from atlas.rendering.numerics import hardware_of, seconds_of
+from atlas.rendering.renderer import Renderer
 
 _FEW, _MANY = 4, 10  # steps of two descents; the six between them are measured, in a CUDA graph as in rendering
 _GPU_SECONDS, _MOST_STEPS = 0.15, 400  # on a GPU more steps are measured, for so long: six take milliseconds

@@ -11,8 +11,8 @@ from pathlib import Path
 from atlas.common.cores import count_cores
 from atlas.common.errors import StoreError
 from atlas.plan.jobs import Batch, Job
-from atlas.render.batches import OUT_OF_MEMORY, Attempt, BatchLimits, render_batches
-from atlas.render.renderer import Renderer
+from atlas.rendering.batches import OUT_OF_MEMORY, Attempt, BatchLimits, render_batches
+from atlas.rendering.renderer import Renderer
 from atlas.store.files import check_same_folder, make_folder
 from atlas.store.masters import find_record, master_path, write_master
 from atlas.store.records import Record, WeightsId

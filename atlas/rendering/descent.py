@@ -18,9 +18,9 @@ from torch import Tensor
 from atlas.inception.architecture import Size
 from atlas.inception.targets import Target
 from atlas.plan.recipes import Gradient, Octave, Recipe, octave_size
-from atlas.render.cuda_graphs import CudaGraphs
-from atlas.render.model import Network
-from atlas.render.objectives import Objective, compile_objective, losses, scores
+from atlas.rendering.cuda_graphs import CudaGraphs
+from atlas.rendering.model import Network
+from atlas.rendering.objectives import Objective, compile_objective, losses, scores
 from atlas.store.records import FailedStep, OctaveScores, Status, finite
 
 Watch = Callable[[Tensor], None]

@@ -20,11 +20,11 @@ from atlas import __version__
 from atlas.common.errors import ConfigError
 from atlas.plan.jobs import Batch
 from atlas.plan.starts import Photo
-from atlas.render.batches import Attempt, BatchLimits, RenderBatches, render_batches
-from atlas.render.executors.worker_pool import Ray, Reference, Worker, WorkerPool, Workers, first_line
-from atlas.render.numerics import Hardware, hardware_of, measure_speed, resolve_device, resolve_numerics
-from atlas.render.renderer import OpenPhoto, Renderer
-from atlas.render.weights import Weights
+from atlas.rendering.batches import Attempt, BatchLimits, RenderBatches, render_batches
+from atlas.rendering.executors.worker_pool import Ray, Reference, Worker, WorkerPool, Workers, first_line
+from atlas.rendering.numerics import Hardware, hardware_of, measure_speed, resolve_device, resolve_numerics
+from atlas.rendering.renderer import OpenPhoto, Renderer
+from atlas.rendering.weights import Weights
 from atlas.store.forecast import count_of
 from atlas.store.records import Numerics
 

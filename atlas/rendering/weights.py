@@ -20,7 +20,7 @@ from atlas.common.errors import WeightsError
 from atlas.common.paths import PathError, file_sha256, is_there
 from atlas.demo.quantised import restore
 from atlas.inception.layers import convolutions
-from atlas.render.weight_files import read_state_dict
+from atlas.rendering.weight_files import read_state_dict
 from atlas.store.records import DEMO_SHA256, WeightsId
 from atlas.store.weights_ids import LARGEST_WEIGHTS, weights_name, weights_sha256
 

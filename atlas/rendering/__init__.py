@@ -1,0 +1,1 @@
+"""Making renderings: weights → frozen network → gradient descent on the input → store. Needs torch."""
