@@ -1,6 +1,8 @@
 """Checks the pages of a site: HTML, styles and sitemap → one line for each fault."""
 
+import json
 import re
+from contextlib import suppress
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -53,6 +55,7 @@ class _Markup(HTMLParser):
         self.ids: set[str] = set()
         self.bare_images: list[str] = []  # without width, height or alt
         self.grids: list[int] = [0]  # features in each
+        self.neurons: list[tuple[int, int]] = []  # rows and cols of the grids on which videos are scrubbed
         self.canonical = ""
         self.status: str | None = None
         self.is_whole = False
@@ -76,6 +79,10 @@ class _Markup(HTMLParser):
             self.grids.append(0)
         if "tile" in given.get("class", "").split():
             self.grids[-1] += 1
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            rows, cols = json.loads(given["data-player"])["grid"]
+            if isinstance(rows, int) and isinstance(cols, int):
+                self.neurons.append((rows, cols))
         self.status = given.get("data-status", self.status)
 
     def handle_endtag(self, tag: str) -> None:
@@ -92,6 +99,7 @@ class _PageChecker:
         self._files = files
         self._folders = {join(*path.split("/")[:n]) for path in files for n in range(1, path.count("/") + 1)}
         self._ids: dict[str, set[str]] = {}
+        self._neurons: dict[str, list[tuple[int, int]]] = {}
         self._anchored: list[tuple[str, str, str, str]] = []  # page, address, path, fragment
         self._base = ""  # where the site will be published, as its home page says
         self._leads: dict[str, set[str]] = {}  # page → what it links to
@@ -110,6 +118,7 @@ class _PageChecker:
         if page == INDEX:
             self._base = markup.canonical
         self._ids[page] = markup.ids
+        self._neurons[page] = markup.neurons
         for address, may_be_absolute in markup.references:
             self.links += 1
             self._check_reference(page, address, may_be_absolute or page == MISSING)
@@ -132,9 +141,16 @@ class _PageChecker:
         self._check_sitemap()
         self._check_ways()
         for page, address, path, fragment in self._anchored:
-            if fragment not in self._ids.get(path, ()):
+            if fragment not in self._ids.get(path, ()) and not self._is_neuron(path, fragment):
                 self._note(page, f'the link "{address}" leads to a place that {path} does not have')
         return self._faults
+
+    def _is_neuron(self, path: str, fragment: str) -> bool:
+        """Whether a fragment is the row and column of a neuron that a page's video is scrubbed to."""
+        found = re.fullmatch("([0-9]{1,3}),([0-9]{1,3})", fragment)
+        return found is not None and any(
+            int(found[1]) < rows and int(found[2]) < cols for rows, cols in self._neurons.get(path, ())
+        )
 
     def _note(self, page: str, what: str) -> None:
         self._faults.append(f"{self._site / page}: {what}: {REBUILD}")
