@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _two_threads():
-    """Float32 results depend on the number of threads."""
-    torch.set_num_threads(2)
+def _one_thread():
+    """Float32 results depend on the number of threads, and tests run in several processes."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
