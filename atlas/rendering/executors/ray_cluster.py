@@ -166,13 +166,13 @@ def _resolve_share(device: str, gpus_per_task: float | None, gpus: float) -> tup
 
 
 def _places(nodes: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
-    """How many workers the nodes of a cluster have room for."""
+    """How many workers the nodes of a cluster can hold."""
     places = 0
     for node in nodes:
-        room = node.get("CPU", 0) / cpus
+        count = node.get("CPU", 0) / cpus
         if gpus:
-            room = min(room, node.get("GPU", 0) * int(1 / gpus + 1e-9))  # a share never lies on two GPUs
-        places += int(room)
+            count = min(count, node.get("GPU", 0) * int(1 / gpus + 1e-9))  # a share never lies on two GPUs
+        places += int(count)
     if not places:
         raise ConfigError(
             f"no machine of the Ray cluster has {count_of(cpus, 'core')} and {gpus:g} GPU for a worker: "

@@ -27,13 +27,13 @@ class LostWorkerError(Exception):
 
 @dataclass(frozen=True)
 class Workers:
-    """What workers a cluster has room for, and one that has answered a question and may render."""
+    """The workers that a cluster can hold, and one that has answered a question and may render."""
 
     ray: Ray
     kind: type  # class of the actors
     cpus: int  # cores of each
     gpus: float  # share of a GPU of each
-    places: int  # how many there is room for
+    places: int  # how many the cluster can hold
     spare: list[Worker] = field(default_factory=list)
 
     def start(self) -> Worker:
@@ -109,7 +109,7 @@ class WorkerPool:
         """No worker is started yet.
 
         Args:
-            workers: what the cluster has room for.
+            workers: those that the cluster can hold.
             prepare: has a new worker load the weights.
             send: has a worker render a batch.
         """
