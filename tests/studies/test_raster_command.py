@@ -58,7 +58,7 @@ def config(weights_file, tmp_path, monkeypatch):
         found = override(*arguments, **flags)
         return found.only_features().with_study(found.study(RasterSettings))
 
-    monkeypatch.setattr(configuration, "override", videos_alone)
+    monkeypatch.setattr("atlas.cli.settings.override", videos_alone)
     return file
 
 
@@ -244,9 +244,9 @@ def test_a_broken_off_video_goes_on_at_the_frame_where_it_stopped(config, tmp_pa
 
 
 def test_a_stop_while_the_files_are_written_leaves_nothing_that_looks_fresh(config, tmp_path, monkeypatch):
-    from atlas.store import clips
+    from atlas.store import video
 
-    whole = clips.write_atomically
+    whole = video.write_atomically
 
     def stop(path, data):
         if path.name == "clip.json":
@@ -254,11 +254,11 @@ def test_a_stop_while_the_files_are_written_leaves_nothing_that_looks_fresh(conf
         whole(path, data)
 
     arguments = ["raster", "Mixed_5b[7]", "--config", config, "--stride", "4"]
-    monkeypatch.setattr(clips, "write_atomically", stop)
+    monkeypatch.setattr(video, "write_atomically", stop)
     result = run(*arguments)
     assert result.exit_code == 130
     assert RESUME in result.output
-    monkeypatch.setattr(clips, "write_atomically", whole)
+    monkeypatch.setattr(video, "write_atomically", whole)
     result = run(*arguments)
     assert rendered_line(0, 4) in result.stderr
     assert "(up to date)" not in result.stderr
