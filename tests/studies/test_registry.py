@@ -9,12 +9,14 @@ import torch
 
 from atlas import studies
 from atlas.common.errors import ConfigError
-from atlas.plan.jobs import rounds
+from atlas.inception.targets import parse
+from atlas.plan.jobs import Job, rounds
 from atlas.rendering.numerics import resolve_numerics
 from atlas.rendering.outcomes import Report, run_batches
 from atlas.rendering.renderer import Renderer
 from atlas.site import build
 from atlas.site import templates as site_templates
+from atlas.site.catalogue import gather_atlas
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import Study, all_jobs, load_config
@@ -192,3 +194,11 @@ def test_a_study_from_outside_is_rendered_measured_and_shown(toy, tmp_path, weig
     assert f"<p>Conv2d_1a_3x3[3]: {mean}</p>" in (config.site / "toy/index.html").read_text()
     assert "How bright are the pictures?" in (config.site / "index.html").read_text()
     assert "toy/index.html" in (config.site / "Conv2d_1a_3x3/3/index.html").read_text()  # elsewhere in this atlas
+
+
+def test_a_rendering_that_no_study_lists_is_an_error_that_says_where_to_list_it(tmp_path):
+    atlas = gather_atlas(load(tmp_path, "", TEXT.replace("[toy]\n", "")), None)
+    job = Job(parse("Conv2d_1a_3x3[3]"), atlas.recipe, 999)
+    assert job not in atlas.renderings
+    with pytest.raises(KeyError, match=r"Conv2d_1a_3x3\[3\] by recipe tiny: not in the jobs of any StudyPage"):
+        atlas.renderings[job]
