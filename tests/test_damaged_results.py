@@ -127,26 +127,24 @@ def test_an_edited_result_is_named_and_the_rest_is_written(copied: Copied) -> No
     assert copied.build().damaged == ()
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("size", [0, 0]),
-        ("size", [-5, 20]),
-        ("size", [10**6, 1]),
-        ("score", 0.0),
-        ("file", "../" * 2000),
-        ("file", "\0"),
-    ],
-)
-def test_crops_that_cannot_be_cost_their_feature_alone(copied: Copied, key: str, value: object) -> None:
+def test_an_edited_record_of_crops_is_named_and_the_rest_is_written(copied: Copied) -> None:
     record = copied.config.store / copied.weights.folder / "examples" / "examples.json"
     shown = shown_examples(copied.atlas)
     assert shown
-    at, target = next((at, one.target) for at, one in enumerate(shown.found.features) if one.crops)
-    change(record, ("found", "features", at, "crops", 0, key), lambda _: value)
-    found = shown_examples(gather_atlas(copied.config, copied.weights, studies.pages()))
-    assert found
-    assert shown.by_target.keys() - found.by_target.keys() == {target}
-    assert len(copied.build().damaged) == 1
-    assert len(check_store(copied.config.store, studies.pages())) == (key == "file")
+    at = next(at for at, one in enumerate(shown.found.features) if one.crops)
+    change(record, ("found", "features", at, "crops", 0, "size"), lambda _: [0, 0])
+    (line,) = copied.build().damaged
+    assert line.startswith(f"{record}: damaged")
+    assert check_store(copied.config.store, studies.pages()) == [line]
     assert check_site(copied.config.site).faults == ()
+    assert not (copied.config.site / "examples" / "index.html").exists()
+
+
+def test_a_result_of_an_earlier_version_is_not_shown_until_it_is_measured_anew(copied: Copied) -> None:
+    file = copied.result("metrics")
+    data = json.loads(file.read_text())
+    del data["sha256"]
+    data["found"]["targets"] = data["found"]["targets"] * 2
+    file.write_text(json.dumps(data))
+    assert copied.build().damaged == ()
+    assert not (copied.config.site / "metrics").exists()

@@ -90,7 +90,7 @@ def test_a_log_may_be_a_pipe_that_somebody_reads(tmp_path):
     os.mkfifo(pipe)
     waiter = threading.Timer(20, os.open, (pipe, os.O_RDWR))  # so that one who does wait fails, and does not hang
     waiter.start()
-    with pytest.raises(StoreError, match="nobody reads"), log.watched(pipe, "quiet"):
+    with pytest.raises(StoreError, match="no program reads"), log.watched(pipe, "quiet"):
         pytest.fail("it was opened")
     waiter.cancel()
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

@@ -133,7 +133,7 @@ class _File(logging.FileHandler):
 
 
 def _open_at_once(file: str, flags: int) -> int:
-    """Open a file; a pipe that nobody reads is an error, and not waited for."""
+    """Open a file; a pipe that no program reads is an error, and not waited for."""
     handle = os.open(file, flags | os.O_NONBLOCK, 0o666)
     os.set_blocking(handle, True)  # a slow reader gets every event whole
     return handle
@@ -143,7 +143,7 @@ def _open(file: Path) -> logging.Handler:
     try:
         handler = _File(file, encoding="utf-8", errors="backslashreplace")  # names of files need not be text
     except OSError as error:
-        why = "nobody reads at the other end of this pipe" if error.errno == errno.ENXIO else error.strerror
+        why = "no program reads at the other end of this pipe" if error.errno == errno.ENXIO else error.strerror
         raise StoreError(f"{file}: the log cannot be written: {why}; name another --log-file") from None
     handler.setFormatter(JsonFormatter())
     return handler

@@ -120,11 +120,13 @@ def check_folders(config: Config) -> None:
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Pause the garbage collector: pages have no cycles and live until the end; it took a third of the time."""
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()
 
 
 def _encode(gather: Callable[..., Atlas], encode: Callable[[Atlas], Encoded]) -> tuple[Atlas, Encoded]:

@@ -272,7 +272,7 @@ def gather_atlas(
         if rescued.status == "ok":
             known[own] = replace(known[own], rescued=rescued)
     for job in dict.fromkeys(job for study in studies for job in study.jobs(config)):
-        renderings[job] = known.get(job) or find(job)
+        renderings[job] = known.get(job) or renderings.get(job) or find(job)
     by_layer: dict[str, list[Feature]] = {}
     for feature in known.values():
         by_layer.setdefault(feature.layer, []).append(feature)

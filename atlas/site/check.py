@@ -72,7 +72,10 @@ def check_store(store: Path, studies: Iterable[StudyPage] = ()) -> list[str]:
             for found in pool.map(partial(_faults, check), paths):
                 faults += found
     for clip in list_clips(store):
-        faults += _faults(read_clip, clip) or clip_faults(clip.parent, read_clip(clip))
+        try:
+            faults += clip_faults(clip.parent, read_clip(clip))
+        except StoreError as error:
+            faults.append(str(error))
     for study in studies:
         faults += study.store_faults(store)
     return faults

@@ -35,7 +35,7 @@ class Output:
     """A site being written. Every write of the site goes through here.
 
     The manifest lists the files that are the site's; of a web copy also its size and what it was made from. A file
-    that the manifest does not list is never touched: it may belong to somebody else. The manifest lists a file before
+    that the manifest does not list is never touched: it may belong to a person. The manifest lists a file before
     it is written, so what a killed run left is known to be the site's.
     """
 
@@ -164,7 +164,7 @@ def _read_manifest(folder: Path) -> dict[str, _Note]:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """A folder without a manifest must be empty but for dotfiles, else it belongs to somebody else."""
+    """A folder without a manifest must be empty but for dotfiles, else it may hold files of a person."""
     try:
         others = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     except FileNotFoundError:

@@ -177,8 +177,8 @@ def _only_stale(work: Work, output: Output) -> Work:
 
 
 def measure_colours(atlas: Atlas, site: Path, output: Output) -> Colours:
-    """The colours of the pictures of all features, own and rescued ones, from the thumbnails in the site."""
-    folders = (one.folder for feature in atlas.features if feature.record for one in (feature, feature.face))
+    """The colours of the pictures that stand for features, from the thumbnails in the site."""
+    folders = (feature.face.folder for feature in atlas.features if feature.record)
     return {folder: _colours_of(folder, site, output) for folder in folders}
 
 

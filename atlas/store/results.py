@@ -135,7 +135,7 @@ class Results:
 class _File:
     inputs: str
     found: msgspec.Raw  # of the result's type
-    sha256: str = ""  # of the result as JSON without spaces; files of earlier versions have none
+    sha256: str  # of the result as JSON without spaces
 
 
 def digest(parts: Iterable[object]) -> str:
@@ -168,7 +168,8 @@ def read_result(path: Path, kind: type[Result], inputs: str | None) -> Result | 
         inputs: digest of what the result must depend on; None: of anything.
 
     Returns:
-        None if there is no such file, it cannot be read as a result of this type, or its inputs are others.
+        None if there is no such file, it cannot be read as a result of this type (those of earlier versions have no
+        checksum), or its inputs are others.
 
     Raises:
         StoreError: it was edited, or damaged.
@@ -180,7 +181,7 @@ def read_result(path: Path, kind: type[Result], inputs: str | None) -> Result | 
         found = msgspec.json.decode(file.found, type=kind)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    if file.sha256 and file.sha256 != _checksum(file.found):
+    if file.sha256 != _checksum(file.found):
         raise StoreError(
             f"{path}: damaged: the result is not the one that was written, so it is not shown; atlas build measures "
             "it anew"

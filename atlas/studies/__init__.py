@@ -7,7 +7,7 @@ A study is a package with those of these modules that it needs:
 | `settings.py` | `Settings` | its table in a configuration: frozen, every field with a default or in a preset |
 | `jobs.py` | `jobs(config)` | its renderings |
 | `result.py` | | its results, frozen dataclasses with a file in the store |
-| `measure.py` | `measurements(config)` | how results are measured; it alone may import torch and `atlas.rendering` |
+| `measure.py` | `measurements(config)` | how results are measured; the others import neither torch nor `rendering` |
 | `page.py` | `PAGE` | its pages, and its section on the pages of features |
 
 Its template is `templates/studies/<name>.html` and its test `tests/studies/test_<name>.py`. To add a study, add such a

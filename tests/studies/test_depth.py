@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 from itertools import permutations
-from statistics import correlation
+from statistics import correlation, quantiles
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +19,7 @@ from atlas.store.masters import master_path
 from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.depth import measure as depth_measure
-from atlas.studies.depth.measure import measure_depth, measure_layer_depth, trend
+from atlas.studies.depth.measure import measure_depth, measure_layer_depth, quartiles, trend
 from atlas.studies.depth.page import MEASURES, depth_summary, direction, extremes_sentence, trend_sentence
 from atlas.studies.depth.result import DEPTH, Depth, LayerDepth, Quartiles, Trend, layer_depth_spec
 from atlas.studies.run import run_studies
@@ -243,3 +243,10 @@ def test_layers_are_gathered_only_when_all_are_measured(config, monkeypatch):
     lost.clear()
     assert run_studies(config, renderer, lambda _: None) == []
     assert len(Results(config, WEIGHTS).read(DEPTH).layers) == 3
+
+
+def test_quartiles_are_those_of_the_known_values():
+    values = [9.0, None, 1.0, 4.0, 7.0, 3.0]
+    low, middle, high = quantiles([1.0, 3.0, 4.0, 7.0, 9.0], method="inclusive")
+    assert quartiles(values) == Quartiles(low, middle, high)
+    assert quartiles([None]) is None

@@ -7,6 +7,7 @@ the map would count what surrounds the crop.
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,13 +16,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from atlas.common.errors import ConfigError
+from atlas.common.errors import ConfigError, StoreError
 from atlas.inception import layers
 from atlas.inception.layers import receptive_field
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.rendering.memory import is_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
 from atlas.store.picture_files import COLOURS
+from atlas.store.records import finite
 from atlas.store.results import Results, digest, rounded, write_result
 from atlas.studies.examples.pictures import PictureSource, square_of
 from atlas.studies.examples.result import (
@@ -82,7 +84,9 @@ def find_examples(
             f"{weights.name}: render first, with atlas render or atlas build"
         )
     path, inputs = examples_path(config.store, weights), _inputs(context, source, rendered)
-    fresh = None if force else read_examples(config.store, weights, inputs)
+    fresh = None
+    with suppress(StoreError):  # a damaged record counts as none
+        fresh = None if force else read_examples(config.store, weights, inputs)
     if fresh and all((path.parent / CROPS / name).is_file() for name in crop_files(fresh.features)):
         return FoundExamples(path, fresh, was_fresh=True)
     try:
@@ -158,7 +162,7 @@ def _own_neurons(context: MeasureContext, jobs: Sequence[Job], rows: int) -> dic
             for row, job in enumerate(chunk):
                 values = maps[row, feature_of(job.target)[1]].cpu()  # [rows, cols]
                 score, place = values.flatten().max(0)
-                found[job] = divmod(int(place), values.shape[1]), rounded(score.item())
+                found[job] = divmod(int(place), values.shape[1]), rounded(finite(score.item()) or 0.0)
     return found
 
 

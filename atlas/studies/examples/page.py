@@ -8,6 +8,7 @@ from statistics import median
 
 from PIL import Image
 
+from atlas.common.errors import StoreError
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.copies import JPEG, CopySettings, Work, make_work, open_picture
 from atlas.site.models import THUMB, Link, Page, Picture
@@ -20,7 +21,6 @@ from atlas.studies.examples.result import (
     Examples,
     FeatureExamples,
     crop_files,
-    examples_path,
     is_of,
     missing,
     read_examples,
@@ -44,25 +44,30 @@ class ShownExamples:
     found: Examples
     by_target: Mapping[str, FeatureExamples]  # of the pictures as they are now
     folder: Path  # of the crops in the store
-    faults: tuple[str, ...]  # one message for each crop or feature that cannot be shown; the feature is left out
+    faults: tuple[str, ...]  # one message for each crop that cannot be shown; its feature is left out
 
 
 def shown_examples(atlas: Atlas) -> ShownExamples | None:
     """The examples that the configuration wants shown; call it by `atlas.once`.
 
-    A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged, or cannot
-    be what the record says: the rest would not be the top crops. Crops of a folder are shown only by a configuration
-    that names that folder.
+    A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged: the rest
+    would not be the top crops. Crops of a folder are shown only by a configuration that names that folder.
 
     Returns:
         None if nothing is to be shown, or nothing was measured.
     """
     config, weights = atlas.config, atlas.weights
     wanted = config.study(Settings)
-    found = read_examples(config.store, weights) if wanted.show and weights else None
-    if found is None or weights is None or not is_of(found, wanted, config.store):
+    if not wanted.show or not weights or not atlas.results:
         return None
-    folder, record = examples_folder(config.store, weights) / CROPS, examples_path(config.store, weights)
+    try:
+        found = read_examples(config.store, weights)
+    except StoreError as error:
+        atlas.results.damaged[CARD.name] = str(error)
+        return None
+    if found is None or not is_of(found, wanted, config.store):
+        return None
+    folder = examples_folder(config.store, weights) / CROPS
     pixels = {str(one.job.target): one.record.pixels_sha256 for one in atlas.features if one.record}
     fresh = [one for one in found.features if pixels.get(one.target) == one.pixels]
     faults = {}
@@ -71,10 +76,8 @@ def shown_examples(atlas: Atlas) -> ShownExamples | None:
             faults[name] = atlas.spoilt[folder / name]
         elif not has_crop(folder, name):
             faults[name] = missing(folder / name)
-    odd = {one.target for one in fresh if not all(crop.is_sound for crop in one.crops)}
-    whole = (one for one in fresh if one.target not in odd and not faults.keys() & crop_files([one]))
-    said = (f"{record}: damaged: no crop of {one} can have these numbers; run atlas examples --force" for one in odd)
-    return ShownExamples(found, {one.target: one for one in whole}, folder, (*faults.values(), *sorted(said)))
+    whole = (one for one in fresh if not faults.keys() & crop_files([one]))
+    return ShownExamples(found, {one.target: one for one in whole}, folder, tuple(faults.values()))
 
 
 def example_pages(atlas: Atlas) -> Iterator[Page]:

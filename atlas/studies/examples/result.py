@@ -13,7 +13,7 @@ from pathlib import Path
 from atlas.common.errors import StoreError
 from atlas.plan.recipes import InputMap
 from atlas.plan.starts import DRAWN
-from atlas.store.crops import CROPS, FOLDER, LARGEST, examples_folder, has_crop
+from atlas.store.crops import CROPS, FOLDER, examples_folder, has_crop
 from atlas.store.files import walk
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.results import read_result
@@ -35,11 +35,6 @@ class Crop:
     file: str  # name of the crop
     size: tuple[int, int]  # (width, height) of the crop in pixels
 
-    @property
-    def is_sound(self) -> bool:
-        """Whether these can be the numbers of a crop that excites a feature."""
-        return self.score > 0 and all(0 < side <= LARGEST for side in self.size)
-
 
 @dataclass(frozen=True)
 class FeatureExamples:
@@ -49,11 +44,11 @@ class FeatureExamples:
     pixels: str  # SHA-256 of the pixels of the feature's picture
     neuron: tuple[int, int]  # (row, col) of the strongest neuron there
     score: float  # activation of that neuron
-    crops: tuple[Crop, ...]  # of one picture each, the highest score first; only those that excite the feature
+    crops: tuple[Crop, ...]  # of one picture each, the highest score first; only those that activate the feature
 
     @property
     def wins(self) -> bool:
-        """Whether the feature's own picture excites its strongest neuron more than every crop does."""
+        """Whether the feature's own picture activates its strongest neuron more than every crop does."""
         return self.score > max((crop.score for crop in self.crops), default=0.0)
 
 
@@ -85,24 +80,29 @@ def read_examples(store: Path, weights: WeightsId, inputs: str | None = None) ->
         inputs: digest of all that they depend on; None if any will do.
 
     Returns:
-        None if there are none, of this version, these inputs, and pictures given to the network as in its training; a
-        damaged record counts as none.
+        None if there are none, of this version, these inputs, and pictures given to the network as in its training.
+
+    Raises:
+        StoreError: the record was edited, or damaged.
     """
-    try:
-        found = read_result(examples_path(store, weights), Examples, inputs)
-    except StoreError:
-        return None
+    found = read_result(examples_path(store, weights), Examples, inputs)
     is_current = found and found.version == VERSION and found.input == weights.trained_input
     return found if is_current else None
 
 
 def store_faults(store: Path) -> list[str]:
-    """One line for each crop that a record of a store, or of stores inside it, names and that is not there."""
+    """One line for each record of a store, or of stores inside it, that is damaged, and each crop that is missing."""
     faults = []
     for record in walk(store):
         if record.parts[-2:] == (FOLDER, RECORD):
             folder = record.parent / CROPS
-            faults += [missing(folder / name) for name in named_crops(record) if not has_crop(folder, name)]
+            try:
+                found = read_result(record, Examples, None)
+            except StoreError as error:
+                faults.append(str(error))
+                continue
+            names = sorted(crop_files(found.features)) if found else ()
+            faults += [missing(folder / name) for name in names if not has_crop(folder, name)]
     return faults
 
 
@@ -130,12 +130,3 @@ def is_of(found: Examples, wanted: Settings, store: Path) -> bool:
 def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
     """The names of all crops of some features."""
     return frozenset(crop.file for feature in features for crop in feature.crops)
-
-
-def named_crops(record: Path) -> list[str]:
-    """The names of a record's crops, sorted; none of one that cannot be read."""
-    try:
-        found = read_result(record, Examples, None)
-    except StoreError:
-        return []
-    return sorted(crop_files(found.features)) if found else []

@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from atlas.inception.targets import Target
 from atlas.plan.config import Config
@@ -67,7 +68,7 @@ def measure_matrix(context: MeasureContext, layer: str) -> Matrix:
     noise = resize(to_tensor(context.start(jobs[0]))[None], (pictures.shape[-2], pictures.shape[-1]))  # [1, 3, H, W]
     images = torch.cat([pictures, noise])
     scores = context.activations(layer, images, jobs[0].recipe.input, lambda maps: maps[:, features].mean((2, 3)))
-    *rows, last = (tuple(row) for row in scores.tolist())
+    *rows, last = (tuple(row) for row in _finite(scores).tolist())
     return Matrix(layer, tuple(features), tuple(rows), last)
 
 
@@ -109,5 +110,10 @@ def _scores(context: MeasureContext, first: Target, second: Target, job: Job) ->
     images = to_tensor(context.picture(job)).expand(2, -1, -1, -1)  # [3, H, W] -> [2, 3, H, W]
     with context.float32(2):
         network = context.renderer.network("fp32", job.recipe.input)
-        one, other = judge(network, (first, second), images, job.recipe.first_size).tolist()
+        one, other = _finite(judge(network, (first, second), images, job.recipe.first_size)).tolist()
     return one, other
+
+
+def _finite(scores: Tensor) -> Tensor:
+    """Scores, and 0 where weights are so large that one overflows."""
+    return scores.nan_to_num(0.0, posinf=0.0, neginf=0.0)

@@ -129,10 +129,13 @@ class MeasureContext:
         Returns:
             [H, W] each. If memory runs out, fewer are taken together, down to one.
         """
+        found: list[Array] = []
 
         def run(rows: int) -> list[Array]:
-            parts = (slice(at, at + rows) for at in range(0, len(targets), rows))
-            return [one for part in parts for one in self._gradients(targets[part], pictures[part], first_size, given)]
+            while len(found) < len(targets):  # those that were found before memory ran out are kept
+                part = slice(len(found), len(found) + rows)
+                found.extend(self._gradients(targets[part], pictures[part], first_size, given))
+            return found
 
         return in_fewer_rows(ROWS, run)
 
