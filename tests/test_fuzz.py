@@ -334,7 +334,7 @@ def test_what_is_nested_more_deeply_than_a_record_is_refused_however_deep_the_re
 FINDINGS = [DEPTH, layer_depth_spec("Mixed_6b"), INFLUENCE, INTERACTIONS, METRICS, NEAREST, NEURONS]
 
 
-def test_a_finding_is_of_its_kind_or_counts_as_none(tmp_path):
+def test_a_result_is_of_its_kind_or_counts_as_none(tmp_path):
     path = tmp_path / "finding.json"
     kinds = [(spec.kind, msgspec.json.schema(spec.kind)) for spec in FINDINGS]
     names = sorted({name for _, schema in kinds for part in schema["$defs"].values() for name in part["properties"]})
@@ -347,8 +347,9 @@ def test_a_finding_is_of_its_kind_or_counts_as_none(tmp_path):
     @inputs(800)
     @given(st.sampled_from([kind for kind, _ in kinds]), found_values, st.booleans())
     def check(kind, value, is_cut):
-        text = json.dumps({"inputs": "x", "found": value})
-        path.write_text(text[: len(text) // 2] if is_cut else text)
+        write_result(path, value, "x")
+        if is_cut:
+            path.write_text(path.read_text()[: path.stat().st_size // 2])
         found = read_result(path, kind, "x")
         if found is not None:
             assert isinstance(found, kind)
@@ -363,12 +364,12 @@ def test_small_files_of_a_store_and_a_site_are_read_or_refused(name, tmp_path):
     path = tmp_path / name
     whole = {
         "weights.json": {"name": "trial", "sha256": "ab" * 32, "note": "made up"},
-        "examples.json": {"inputs": "x", "found": {"version": 2, "folder": None, "features": []}},
+        "examples.json": {"inputs": "x", "found": {"version": 2, "folder": None, "features": []}, "sha256": "ab" * 32},
         MANIFEST: {"format": 1, "files": {"index.html": {}, "a/b.avif": {"bytes": 3, "source": "s"}}},
     }[name]
     read = {
         "weights.json": lambda: msgspec.json.encode(read_weights_id(path)),
-        "examples.json": partial(examples.named_crops, path),
+        "examples.json": partial(read_result, path, examples.Examples, None),
         MANIFEST: partial(Output, tmp_path),
     }[name]
     data = json.dumps(whole).encode()
