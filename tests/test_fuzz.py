@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from atlas.common.errors import AtlasError, ConfigError
@@ -347,7 +347,10 @@ def test_a_result_is_of_its_kind_or_counts_as_none(tmp_path):
     @inputs(800)
     @given(st.sampled_from([kind for kind, _ in kinds]), found_values, st.booleans())
     def check(kind, value, is_cut):
-        write_result(path, value, "x")
+        try:
+            write_result(path, value, "x")
+        except (UnicodeEncodeError, OverflowError):  # what no file can hold, and no measurement makes
+            reject()
         if is_cut:
             path.write_text(path.read_text()[: path.stat().st_size // 2])
         found = read_result(path, kind, "x")
