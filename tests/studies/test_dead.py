@@ -12,8 +12,9 @@ from atlas.plan.jobs import Job, feature_jobs
 from atlas.runs import RunOptions
 from atlas.site import words
 from atlas.site.build import build_site
-from atlas.site.catalogue import Feature, PlannedRendering
+from atlas.site.catalogue import Feature, PlannedRendering, gather_atlas
 from atlas.site.check import check_site
+from atlas.site.study_page import StudyPage
 from atlas.site.templates import NO_BREAK
 from atlas.store.masters import read_record
 from atlas.store.records import OctaveScores
@@ -298,3 +299,14 @@ def test_a_run_rescues_what_turned_out_to_be_dead_and_no_more(load, weights, tmp
     again = pipeline.render(config, jobs, options, watcher, rescue=True)
     assert again.rendered == 0
     assert len(again.outcomes) == 7
+
+
+def test_a_damaged_rescue_that_a_study_lists_too_is_named_once(load):
+    config = load()
+    fill(config, statuses=("no_gradient",))
+    job = rescued_job(config, "Mixed_5b[0]")
+    put(config.store, job, seed="rescued").write_bytes(b"no picture")
+    own = Job(job.target, config.get_recipe(config.recipe), config.seed)
+    page = StudyPage(rescues=lambda _, dead: [(own, job)], jobs=lambda _: [job])
+    (line,) = gather_atlas(config, WEIGHTS, [page]).damaged
+    assert "damaged" in line

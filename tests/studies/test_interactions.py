@@ -24,6 +24,7 @@ from atlas.store.masters import master_path, open_master
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import all_jobs, load_config
+from atlas.studies.interactions import measure as study
 from atlas.studies.interactions.jobs import interactions, matrix_jobs
 from atlas.studies.interactions.measure import outside
 from atlas.studies.interactions.page import judged, matrix_sentences, pair_sentences, ratios
@@ -380,3 +381,7 @@ def test_without_findings_there_is_no_page(rendered, tmp_path):
     bare = replace(config.only_features(), site=tmp_path / "site")
     build_site(bare, renderer.weights.id, studies.pages())
     assert not (tmp_path / "site/interactions").exists()
+
+
+def test_scores_that_overflow_count_as_none():
+    assert study._finite(torch.tensor([torch.inf, -torch.inf, torch.nan, 2.0])).tolist() == [0, 0, 0, 2]
