@@ -127,17 +127,9 @@ def status_sentence(status: str, record: Record | None) -> str:
     if record and record.failed_at:
         octave, step = record.failed_at.octave + 1, record.failed_at.step + 1
         return f"The image became infinite or NaN in octave {octave}, at step {step}. The last finite image is kept."
-    if record and status == "no_gradient" and rose_later(record):
+    if record and status == "no_gradient" and record.rose_later:
         return "The gradient was exactly 0 at every step of the first octave. A later one, at a larger size, raised it."
     return STATUSES[status]
-
-
-def rose_later(record: Record) -> bool:
-    """Whether an octave after the first raised the score."""
-    return any(
-        octave.score_start is not None and octave.score_end is not None and octave.score_end > octave.score_start
-        for octave in record.octaves[1:]
-    )
 
 
 def command(job: Job, record: Record | None, weights: str) -> tuple[str, ...]:

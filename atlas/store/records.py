@@ -155,6 +155,12 @@ class Record:
         return self.status == "not_raised" or (self.status == "no_gradient" and not is_raised)
 
     @property
+    def rose_later(self) -> bool:
+        """Whether an octave after the first raised the score."""
+        scores = ((octave.score_start, octave.score_end) for octave in self.octaves[1:])
+        return any(start is not None and end is not None and end > start for start, end in scores)
+
+    @property
     def input_suffix(self) -> str:
         """The ending of its file name; see `WeightsId.path_suffix`."""
         usual = self.weights.usual_input if self.recipe.get("input") == "trained" else "x"

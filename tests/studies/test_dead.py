@@ -19,8 +19,9 @@ from atlas.site.templates import NO_BREAK
 from atlas.store.masters import read_record
 from atlas.store.records import OctaveScores
 from atlas.studies import load_config
-from atlas.studies.dead.page import Rescued, dead_summary, rescue_summary
+from atlas.studies.dead.page import Rescued
 from atlas.studies.dead.rescues import rescue_recipe, rescues
+from macros import render_macro
 from seeded import closed
 from stores import WEIGHTS, fill, put, record
 
@@ -39,6 +40,7 @@ gradient = "rms"
 rescue_steps = 16
 octaves = [{ size = 75, steps = 20, lr = [0.02, 0.02] }]
 """
+WORDS = "studies/dead_words.html"
 DEAD = 'recipe = "back"\nfeatures = 2\n'
 
 
@@ -188,10 +190,10 @@ def test_summary_says_what_a_later_octave_found(load):
     config = load()
     jobs = feature_jobs(config)[4:6]
     dead = [Feature(job, "folder", record(job, b"", status="no_gradient")) for job in jobs]
-    assert "raised" not in dead_summary(dead)
+    assert "raised" not in render_macro(WORDS, "summary", dead)
     later = (OctaveScores(75, 0.0, 0.0), OctaveScores(96, 2.0, 5.0))
     dead[0] = replace(dead[0], record=replace(dead[0].record, octaves=later))
-    assert dead_summary(dead) == (
+    assert render_macro(WORDS, "summary", dead) == (
         "2 of the 2 features rendered here (100 %) had no gradient at any step. They lie in 1 of 1 layer. 1 of them "
         "was raised by a later octave: an older record counts the first octave alone."
     )
@@ -216,10 +218,12 @@ def test_summaries_of_rescues(load, scores, summary):
         return Rescued(grey, PlannedRendering(again, "a", replace(record(again, b""), score_shown=score)))
 
     pending = Rescued(grey, PlannedRendering(again, "a"))
-    assert rescue_summary([*map(rescued, scores), pending]) == summary
+    assert render_macro(WORDS, "rescue_summary", [*map(rescued, scores), pending]) == summary
     lost = replace(grey, record=replace(grey.record, status="not_raised"))
     pair = [rescued(5.0), Rescued(lost, rescued(0.5).rescued)]
-    assert rescue_summary(pair).endswith("Of 1 picture not raised, 0 scored higher once rescued.")
+    assert render_macro(WORDS, "rescue_summary", pair).endswith(
+        "Of 1 picture not raised, 0 scored higher once rescued."
+    )
 
 
 def test_what_a_later_octave_raised_needs_no_rescue(load):
