@@ -12,20 +12,30 @@ from atlas.site.build import build_site
 from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.metrics.jobs import metric_rows
-from atlas.studies.metrics.page import is_judged, noise_summary, same_summary
+from atlas.studies.metrics.page import FEWEST, SAME, compare_with_l1, count_least_noisy, is_judged
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import fine_share, likeness, luma
 from atlas.studies.shared.likeness import Likeness
+from macros import render_macro
 from studied import kept
 
 START = 0.02
+WORDS = "studies/metrics_words.html"
 
 
 @pytest.fixture(scope="module")
 def site(studied):
     build_site(studied.config, studied.renderer.weights.id, studies.pages())
     return studied.config.site
+
+
+def same_summary(found):
+    return render_macro(WORDS, "same", compare_with_l1(found), SAME)
+
+
+def noise_summary(found):
+    return render_macro(WORDS, "noise", *count_least_noisy(found), FEWEST)
 
 
 def words_of(path):

@@ -1,15 +1,13 @@
 """Metrics: L1, L2 and L∞ as a table of pictures, with their fine detail, and whether the article's claim holds."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from atlas.plan.recipes import Metric
-from atlas.site import words
 from atlas.site.catalogue import Atlas
 from atlas.site.models import Page
-from atlas.site.pages.parts import shot_of, target_page
+from atlas.site.pages.parts import target_page
 from atlas.site.study_page import StudyCard, StudyPage
-from atlas.site.words import left_out
-from atlas.store.forecast import count_of
 from atlas.studies.metrics.jobs import MetricRow, jobs, metric_rows
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
 from atlas.studies.metrics.settings import Settings
@@ -18,7 +16,6 @@ CARD = StudyCard("metrics", "L1, L2 and L∞", "Do three metrics make the same p
 SAME = 0.8  # two pictures count as the same from this correlation on
 GREY = 2.0  # a picture counts as grey while its luma varies less than so many times as much as the start noise
 FEWEST = 4  # features that it takes to say which metric is the least noisy: by chance L1's are, of four, once in 16
-UNRAISED = {"no_gradient": "no gradient", "not_raised": "not raised", "failed": "failed"}
 
 
 def metrics_pages(atlas: Atlas) -> Iterator[Page]:
@@ -26,13 +23,17 @@ def metrics_pages(atlas: Atlas) -> Iterator[Page]:
     found = atlas.result(METRICS)
     if not found:
         return
+    least, judged = count_least_noisy(found)
     pairs = zip(metric_rows(atlas.config), found.targets, strict=True)
     yield CARD.page(
         "Features of InceptionV3 by the metrics L1, L2 and L∞: their pictures, scores and fine detail.",
         recipe=atlas.config.get_recipe(atlas.config.study(Settings).recipe),
         targets=[_target_part(atlas, row, one) for row, one in pairs],
-        same=same_summary(found),
-        noise=noise_summary(found),
+        comparisons=compare_with_l1(found),
+        same_from=SAME,
+        least_noisy=least,
+        judged=judged,
+        fewest=FEWEST,
         grey_below=GREY,
     )
 
@@ -42,59 +43,55 @@ def is_judged(picture: MetricPicture, target: MetricTarget) -> bool:
     return picture.raised and not _is_grey(picture, target)
 
 
-def same_summary(found: Metrics) -> str:
-    """Whether the metrics make the same picture."""
-    first, *others = (picture.metric for picture in found.targets[0].pictures)
-    sentences = [_same_sentence(found, first, other) for other in others]
-    return " ".join(sentences)
+@dataclass(frozen=True)
+class Comparison:
+    """How many features have the same picture by L1 and by another metric."""
+
+    metric: Metric
+    compared: int  # features of which both pictures can be judged
+    left_out: int
+    same: int
+    with_others: int  # of those compared, the ones whose picture was compared with L1's of other features too
+    highest: int  # of these, the ones whose own L1 picture has the highest correlation
 
 
-def noise_summary(found: Metrics) -> str:
-    """Whether L1's pictures have the least fine detail."""
-    judged = [(target.pictures[0], rivals) for target in found.targets if (rivals := _rivals(target))]
-    least = sum(all(_fine(one) < _fine(rival) for rival in rivals) for one, rivals in judged)
-    fact = f"L1’s picture has the smallest share of fine detail for {least}"
-    if len(judged) < FEWEST:
-        return (
-            f"Whether “L1 is the least noisy” cannot be told: {count_of(len(judged), 'feature')} can be judged, and at "
-            f"least {FEWEST} are needed. {fact}."
+def compare_with_l1(found: Metrics) -> list[Comparison]:
+    """Whether the other metrics make the same pictures as L1."""
+    judged = [_judged(target) for target in found.targets]
+    comparisons = []
+    for metric in (picture.metric for picture in found.targets[0].pictures[1:]):
+        pictures = [one[metric] for one in judged if "l1" in one and metric in one]
+        with_others = [picture for picture in pictures if picture.others]
+        comparison = Comparison(
+            metric=metric,
+            compared=len(pictures),
+            left_out=len(judged) - len(pictures),
+            same=sum(_correlation(picture) >= SAME for picture in pictures),
+            with_others=len(with_others),
+            highest=sum(one.to_l1.exceeds(one.others) for one in with_others if one.to_l1),
         )
-    answer = {len(judged): "holds", 0: "does not hold"}.get(least, "holds for some features and not for others")
-    return (
-        f"“L1 is the least noisy” {answer} by these numbers: {fact} of the {len(judged)} features that can be judged."
-    )
+        comparisons.append(comparison)
+    return comparisons
 
 
-def _same_sentence(found: Metrics, first: Metric, other: Metric) -> str:
-    name, rival = words.METRICS[first], words.METRICS[other]
-    pairs = [(target, picture) for target in found.targets for picture in target.pictures if picture.metric == other]
-    clear = [one for target, one in pairs if is_judged(one, target) and is_judged(target.pictures[0], target)]
-    why = "had no gradient, was not raised or stayed grey"
-    if not clear:
-        return f"{rival} cannot be compared with {name}: for each feature, one of the two pictures {why}."
-    same = sum(_correlation(one) >= SAME for one in clear)
-    nearest = [(one.to_l1, one.others) for one in clear if one.others]
-    highest = sum(mine.exceeds(others) for mine, others in nearest if mine)
-    own = (
-        f"; for {highest} of {len(nearest)}, the feature’s own {name} picture has the highest "
-        f"correlation of all {name} pictures"
-    )
-    left = left_out(len(pairs) - len(clear), f"one of the two pictures {why}")
-    return (
-        f"{rival} makes the same picture as {name}, pixel by pixel, for {same} of {count_of(len(clear), 'feature')}: a "
-        f"correlation of at least {SAME:g}{own if nearest else ''}.{left}"
-    )
+def count_least_noisy(found: Metrics) -> tuple[int, int]:
+    """Of how many features L1's picture has the least fine detail, and how many can be judged."""
+    least = judged = 0
+    for target in found.targets:
+        pictures = _judged(target)
+        l1 = pictures.pop("l1", None)
+        if l1 and pictures:
+            judged += 1
+            least += all(_fine(l1) < _fine(rival) for rival in pictures.values())
+    return least, judged
+
+
+def _judged(target: MetricTarget) -> dict[Metric, MetricPicture]:
+    return {picture.metric: picture for picture in target.pictures if is_judged(picture, target)}
 
 
 def _is_grey(picture: MetricPicture, target: MetricTarget) -> bool:
     return picture.contrast < GREY * target.start_contrast
-
-
-def _rivals(target: MetricTarget) -> list[MetricPicture]:
-    """The other metrics' pictures that can be compared with L1's."""
-    if not is_judged(target.pictures[0], target):
-        return []
-    return [picture for picture in target.pictures[1:] if is_judged(picture, target)]
 
 
 def _fine(picture: MetricPicture) -> float:
@@ -107,16 +104,11 @@ def _correlation(picture: MetricPicture) -> float:
 
 
 def _target_part(atlas: Atlas, row: MetricRow, found: MetricTarget) -> dict[str, object]:
-    """A feature by each metric; a row ends with why the picture does not count, "" if it does."""
-    rows, shots = [], []
-    for (_, job), picture in zip(row.jobs, found.pictures, strict=True):
-        rendering, metric = atlas.renderings[job], words.METRICS[picture.metric]
-        grey = "stays grey" if _is_grey(picture, found) else ""
-        reason = grey if picture.raised else UNRAISED.get(rendering.status, "not raised")
-        caption = f"{metric}: {reason}" if reason else metric
-        shots.append(shot_of(rendering, caption, alt=f"Rendering of {row.target} by the metric {metric}."))
-        rows.append((metric, rendering, picture, reason))
-    return {"target": row.target, "page": target_page(row.target), "shots": shots, "rows": rows}
+    """A feature by each metric: its renderings, what is measured of each, and whether that one stays grey."""
+    renderings = [atlas.renderings[job] for _, job in row.jobs]
+    greys = [_is_grey(picture, found) for picture in found.pictures]
+    rows = list(zip(renderings, found.pictures, greys, strict=True))
+    return {"target": row.target, "page": target_page(row.target), "rows": rows}
 
 
 PAGE = StudyPage(card=CARD, pages=metrics_pages, mentions=CARD.mentions(Settings), jobs=jobs)
