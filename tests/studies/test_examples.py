@@ -42,15 +42,17 @@ from atlas.studies.dreams.starts import identify_photos
 from atlas.studies.examples import find as study
 from atlas.studies.examples import pictures as pictures_module
 from atlas.studies.examples.find import field_in, find_examples
-from atlas.studies.examples.page import examples_sentence, feature_sentence, unraised_sentence
+from atlas.studies.examples.page import count_wins
 from atlas.studies.examples.pictures import draw_pictures, square_of, walk_folder
 from atlas.studies.examples.result import KEPT, Crop, FeatureExamples, read_examples
 from atlas.studies.examples.scan import TopK
 from atlas.studies.examples.settings import Settings as ExamplesSettings
 from atlas.studies.shared.context import MeasureContext
+from macros import render_macro
 from test_input import folded_copy
 
 CPU = torch.device("cpu")
+WORDS = "studies/examples_words.html"
 SIZE = 90
 OWN_SIZE = 76
 PICTURES = 14
@@ -550,6 +552,19 @@ def example(score, crops):
     )
 
 
+def feature_sentence(own, seen):
+    return render_macro(WORDS, "feature", own, True, seen)
+
+
+def unraised_sentence(own):
+    return render_macro(WORDS, "feature", own, False, 40)
+
+
+def examples_sentence(features, seen, others):
+    """Of features in one layer, of which so many others are left out."""
+    return render_macro(WORDS, "summary", [count_wins(features) | {"left_out": others}], seen)
+
+
 def test_sentences_of_a_feature():
     assert feature_sentence(example(3, [2, 1]), 40).endswith("the top crop to 2: more than every crop.")
     assert "not more than every crop" in feature_sentence(example(2, [2, 1]), 40)
@@ -589,18 +604,23 @@ def site(made):
     return site_of(made[0])[0]
 
 
+def words_of(file):
+    """A page in one line, with single spaces; others, which do not break, stay."""
+    return re.sub("[ \n]+", " ", file.read_text())
+
+
 def test_the_site_is_whole_and_shows_nine_crops(made, site):
     assert check_site(site).faults == ()
     results, everyone = made[0].results, made[1].found.features
     raised = [one for one, job in zip(everyone, feature_jobs(results.config), strict=True) if results.is_raised(job)]
     for one in everyone:
         layer, feature = re.fullmatch(r"(\w+)\[(\d+)\]", one.target).groups()
-        page = (site / layer / feature / "index.html").read_text()
+        page = words_of(site / layer / feature / "index.html")
         section = page[page.index('id="crops"') : page.index('id="again"')]
         assert section.count("<figure") == len(one.crops)
         assert (feature_sentence(one, PICTURES) if one in raised else unraised_sentence(one)) in section
         assert f"at {SIZE}\xa0px (the optimised picture: {OWN_SIZE}\xa0px): mine." in section
-    page = (site / "examples/index.html").read_text()
+    page = words_of(site / "examples/index.html")
     assert examples_sentence(tuple(raised), PICTURES, len(everyone) - len(raised)) in page
     assert f"of each at {SIZE}\xa0px, and an optimised picture at its own {OWN_SIZE}\xa0px" in page
     assert page.count('<th scope="row">') == 4

@@ -1,6 +1,6 @@
 """Top crops: those that activate a feature most, beside its own picture, and how often that picture scores higher."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,7 @@ from atlas.site.catalogue import Atlas, Feature, LayerEntry
 from atlas.site.copies import JPEG, CopySettings, Work, make_work, open_picture
 from atlas.site.models import THUMB, Link, Page, Picture
 from atlas.site.study_page import Section, StudyCard, StudyPage
-from atlas.site.words import hardware, left_out, number
 from atlas.store.crops import CROPS, examples_folder, has_crop, open_crop
-from atlas.store.forecast import count_of
 from atlas.studies.examples.result import (
     Crop,
     Examples,
@@ -77,7 +75,9 @@ def shown_examples(atlas: Atlas) -> ShownExamples | None:
         elif not has_crop(folder, name):
             faults[name] = missing(folder / name)
     whole = (one for one in fresh if not faults.keys() & crop_files([one]))
-    return ShownExamples(found, {one.target: one for one in whole}, folder, tuple(faults.values()))
+    return ShownExamples(
+        replace(found, features=()), {one.target: one for one in whole}, folder, tuple(faults.values())
+    )
 
 
 def example_pages(atlas: Atlas) -> Iterator[Page]:
@@ -85,18 +85,13 @@ def example_pages(atlas: Atlas) -> Iterator[Page]:
     shown = atlas.once(shown_examples)
     if shown is None or not shown.by_target:
         return
-    found = shown.found
-    pairs = [pair for entry in atlas.layers for pair in _pairs(shown, entry)]
-    raised = tuple(one for feature, one in pairs if feature.status == "ok")
     yield CARD.page(
         "The top crops of a collection of pictures for each feature, compared with the feature's own picture.",
-        summary=examples_sentence(raised, found.seen, len(pairs) - len(raised)),
         collection=atlas.config.study(Settings).title,
-        found=replace(found, features=()),
+        found=replace(shown.found, features=()),
         own_size=atlas.recipe.octaves[-1].size,
-        command="atlas examples --drawn" if found.folder is None else "atlas examples FOLDER",
-        numerics=f"{hardware(found.numerics)}, {found.numerics.precision}, batch size {found.numerics.batch_size}",
         rows=[_layer_row(entry, pairs) for entry in atlas.layers if (pairs := _pairs(shown, entry))],
+        most_links=MOST_LINKS,
     )
 
 
@@ -105,18 +100,13 @@ def crops_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
     shown = atlas.once(shown_examples)
     if shown is None:
         return {}
-    found = shown.found
-    common = {
-        "collection": atlas.config.study(Settings).title,
-        "seen": count_of(found.seen, "picture"),
-        "size": found.size,  # pixels of the square that the network saw of each
-        "own_size": atlas.recipe.octaves[-1].size,
-    }
+    found = replace(shown.found, features=())
     return {
         feature.number: {
-            "sentence": feature_sentence(one, found.seen) if feature.status == "ok" else unraised_sentence(one),
-            "shots": [_shot(crop, feature, found) for crop in one.crops],
-            **common,
+            "own": one,
+            "pictures": [_crop_picture(crop) for crop in one.crops],
+            "found": found,
+            "collection": atlas.config.study(Settings).title,
         }
         for feature, one in _pairs(shown, entry)
     }
@@ -138,38 +128,14 @@ def crop_faults(atlas: Atlas) -> tuple[str, ...]:
     return shown.faults if shown else ()
 
 
-def feature_sentence(found: FeatureExamples, seen: int) -> str:
-    """Whether a feature's own picture beats every crop."""
-    own = f"The optimised picture activates its most active neuron to {number(found.score)}"
-    if not found.crops:
-        return f"{own}; none of {count_of(seen, 'picture')} activates any neuron of this feature."
-    return f"{own}, the top crop to {number(found.crops[0].score)}: {'' if found.wins else 'not '}more than every crop."
-
-
-def unraised_sentence(found: FeatureExamples) -> str:
-    """What is said of a feature whose own picture was not raised, and so is no rival of crops."""
-    words = "The optimised picture had no gradient or was not raised, so it is not compared."
-    return f"{words} The top crop activates a neuron to {number(found.crops[0].score)}." if found.crops else words
-
-
-def examples_sentence(features: tuple[FeatureExamples, ...], seen: int, others: int) -> str:
-    """How many features' own pictures beat every crop.
-
-    Args:
-        features: those whose own pictures were raised.
-        seen: pictures.
-        others: how many other features there are, which are left out.
-    """
+def count_wins(features: Collection[FeatureExamples]) -> dict[str, int]:
+    """How the pictures of features, all of them raised, compare with crops."""
     active = [one for one in features if one.crops]
-    wins = sum(one.wins for one in active)
-    silent = len(features) - len(active)
-    words = (
-        f"For {wins} of {len(active)} features the optimised picture activates the feature more than any of "
-        f"{count_of(seen, 'picture')} does."
-    )
-    if silent:
-        words += f" {count_of(silent, 'other')} {'is' if silent == 1 else 'are'} activated by no picture."
-    return words + left_out(others, "the optimised picture had no gradient or was not raised")
+    return {
+        "active": len(active),  # features that some picture activates
+        "wins": sum(one.wins for one in active),  # whose own picture is stronger than every crop
+        "silent": len(features) - len(active),  # features that no picture activates
+    }
 
 
 def _pairs(shown: ShownExamples, entry: LayerEntry) -> list[tuple[Feature, FeatureExamples]]:
@@ -194,30 +160,22 @@ def _draw_crop(file: Path) -> Image.Image:
     return image.resize(_crop_size(image.size), Image.Resampling.NEAREST)
 
 
-def _shot(crop: Crop, feature: Feature, found: Examples) -> tuple[Picture, str, str]:
-    """A crop, its words for who cannot see it, and its score."""
-    width, height = _crop_size(crop.size)
-    path, (row, col) = _crop_path(crop.file), crop.neuron
-    what = "A whole picture" if crop.box == (0, 0, found.size, found.size) else "A crop"
-    alt = f"{what} that activates neuron {row}, {col} of feature {feature.number} to {number(crop.score)}."
-    return Picture(f"{path}.avif", f"{path}.jpg", width, height), alt, number(crop.score)
+def _crop_picture(crop: Crop) -> Picture:
+    path = _crop_path(crop.file)
+    return Picture(f"{path}.avif", f"{path}.jpg", *_crop_size(crop.size))
 
 
-def _layer_row(entry: LayerEntry, pairs: Sequence[tuple[Feature, FeatureExamples]]) -> dict[str, object]:
+def _layer_row(entry: LayerEntry, pairs: Collection[tuple[Feature, FeatureExamples]]) -> dict[str, object]:
     """A layer and how its features' own pictures compare with crops."""
     raised = [(feature, one) for feature, one in pairs if feature.status == "ok"]
     active = [(feature, one) for feature, one in raised if one.crops]
-    beaten = [Link(str(feature.number), feature.page) for feature, one in active if not one.wins]
     ratios = [one.score / one.crops[0].score for _, one in active]
     return {
         "name": entry.layer.name,
         "page": entry.page,
-        "active": len(active),  # features that some picture activates
-        "wins": len(active) - len(beaten),  # whose own picture is stronger than every crop
-        "ratio": f"{median(ratios):.2f}" if ratios else "–",
-        "beaten": beaten[:MOST_LINKS],
-        "more": max(0, len(beaten) - MOST_LINKS),
-        "silent": len(raised) - len(active),  # features that no picture activates
+        **count_wins([one for _, one in raised]),
+        "ratio": median(ratios) if ratios else None,
+        "beaten": [Link(str(feature.number), feature.page) for feature, one in active if not one.wins],
         "left_out": len(pairs) - len(raised),
     }
 
