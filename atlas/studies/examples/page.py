@@ -75,9 +75,7 @@ def shown_examples(atlas: Atlas) -> ShownExamples | None:
         elif not has_crop(folder, name):
             faults[name] = missing(folder / name)
     whole = (one for one in fresh if not faults.keys() & crop_files([one]))
-    return ShownExamples(
-        replace(found, features=()), {one.target: one for one in whole}, folder, tuple(faults.values())
-    )
+    return ShownExamples(found, {one.target: one for one in whole}, folder, tuple(faults.values()))
 
 
 def example_pages(atlas: Atlas) -> Iterator[Page]:
