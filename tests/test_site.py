@@ -31,6 +31,7 @@ from atlas.store.masters import master_path
 from atlas.store.records import Numerics, WeightsId
 from atlas.store.weights_ids import resolve_weights, write_weights_id
 from atlas.studies import load_config
+from macros import render_macro
 from stores import WEIGHTS, fill, put
 
 LAYERS = "Conv2d_1a_3x3,Mixed_5b,Mixed_5c"
@@ -529,8 +530,10 @@ def test_a_region_tells_of_pictures_only_where_it_has_some(tmp_path: Path) -> No
     config = small(tmp_path, layers="Conv2d_1a_3x3,Mixed_5b", features="1")
     fill(config, statuses=("ok", None))
     build_site(config, WEIGHTS, studies.pages())
-    assert words.DEMO_REGIONS["entry-convolutions"] in text(config, "region/entry-convolutions/index.html")
-    assert words.DEMO_REGIONS["early-mixed"] not in text(config, "region/early-mixed/index.html")
+    slugs = ("entry-convolutions", "early-mixed")
+    shown, pending = (render_macro("sentences.html", "demo_region", slug) for slug in slugs)
+    assert shown in text(config, "region/entry-convolutions/index.html")
+    assert pending not in text(config, "region/early-mixed/index.html")
     assert ">The feature in one picture</a>" in text(config, "Conv2d_1a_3x3/index.html")
 
 

@@ -16,12 +16,13 @@ from atlas.plan.recipes import Recipe
 from atlas.site.models import HOME, THUMB, Picture, fit
 from atlas.site.study_page import StudyPage
 from atlas.store.masters import find_record, master_path, read_record
-from atlas.store.records import Record, WeightsId
+from atlas.store.records import STATUSES, Record, WeightsId
 from atlas.store.results import Results, ResultSpec
 from atlas.store.stages import find_stages, stages_path
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
 
 PENDING = "pending"  # planned, and not in the store
+STATES = (*STATUSES, PENDING)
 NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})
 
 Found = TypeVar("Found")

@@ -6,12 +6,10 @@ from itertools import count, groupby
 from typing import Any
 
 from atlas.inception import layers
-from atlas.site.catalogue import PENDING, Atlas, LayerEntry
+from atlas.site.catalogue import STATES, Atlas, LayerEntry
 from atlas.site.models import Page
-from atlas.store.records import STATUSES
 
 NAME = "atlasIndex"  # the variable that the script sets
-_STATES = (*STATUSES, PENDING)
 _FIRST = "0"  # the character that stands for the first entry of a list; the others follow it
 
 
@@ -26,7 +24,7 @@ def index_script(atlas: Atlas, pages: Iterable[Page]) -> str:
     """
     colours = sorted({atlas.colours.get(feature.face.folder, ()) for feature in atlas.features})
     index = {
-        "states": _STATES,
+        "states": STATES,
         "colours": [" ".join(names) for names in colours],
         "layers": [_layer(entry, atlas, colours) for entry in atlas.layers if entry.features],
         "pages": [[page.title, page.path, page.description] for page in pages if _is_listed(page)],
@@ -40,7 +38,7 @@ def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]]) -> d
         "region": layers.get_region(entry.layer.region).title,
         "branches": [[branch.name, branch.first] for branch in entry.layer.branches],
         "numbers": ranges(feature.number for feature in entry.features),
-        "state": _letters(_STATES.index(feature.status) for feature in entry.features),
+        "state": _letters(STATES.index(feature.status) for feature in entry.features),
         "colour": _letters(colours.index(atlas.colours.get(feature.face.folder, ())) for feature in entry.features),
         "faces": {feature.number: f"{feature.face.folder}/" for feature in entry.features if feature.rescued},
     }

@@ -9,40 +9,10 @@ from atlas.plan.clips import Clip
 from atlas.plan.config import article_recipes
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
-from atlas.site.catalogue import PENDING
 from atlas.store.clips import clip_target
 from atlas.store.forecast import count_of
 from atlas.store.records import Numerics, Record
 
-GRADIENTS = {
-    "sum": "unchanged",
-    "per_feature": "divided by the number of features summed",
-    "rms": "divided by its root mean square",
-}
-STATUSES = {
-    "ok": "The picture scores higher than the noise that it started from.",
-    "no_gradient": (
-        "The gradient was exactly 0 at every step: from this start, no step could activate a neuron of this feature."
-    ),
-    "not_raised": "The descent did not raise the score above that of the noise that it started from.",
-    "failed": "The image became infinite or NaN. The last finite image is kept.",
-    PENDING: "Planned, not rendered yet.",
-}
-REGIONS = {
-    "entry-convolutions": "Five convolutions, one after another. A neuron sees a few pixels at first, then a patch.",
-    "early-mixed": "Three blocks. Each has parallel branches, whose features are concatenated.",
-    "middle-mixed": "Five blocks on a 17 × 17 grid. Long, thin convolutions widen some receptive fields.",
-    "late-mixed": "Three blocks on an 8 × 8 grid. Receptive fields are wider than the image.",
-}
-DEMO_REGIONS = {  # what a person saw in the pictures of the demo weights
-    "entry-convolutions": "Plain colours in Conv2d_1a, then edges and gratings in every direction and many colours.",
-    "early-mixed": "Textures: dots, scales, waves and honeycombs. Some features of Mixed_5b have no gradient.",
-    "middle-mixed": "Larger motifs made of textures: rows of arches, rings, cells, knots and winding bands.",
-    "late-mixed": (
-        "Jumbles of parts: petals, almond eyes, rings with a middle, curls and spots. Some features share "
-        "one faint pattern: there are more of them here than 55 classes need."
-    ),
-}
 METRICS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 
 
@@ -96,40 +66,12 @@ def field_of(layer: str, feature: int | None = None) -> str:
     return f"{height} × {width} px"
 
 
-def recipe_notes(recipe: Recipe) -> str:
-    """What a recipe does besides descending and blurring, in sentences; nothing for most."""
-    sentences = []
-    if recipe.resize:
-        least, largest = recipe.resize
-        sentences.append(
-            f"At each step the network sees the image at a random size, {least:g} to {largest:g} times its own."
-        )
-    if recipe.rescue_steps:
-        sentences.append(
-            f"In the first {recipe.rescue_steps} steps, an image without any gradient is rescued: the last ReLU on the "
-            "target’s path passes the gradient as if it were linear."
-        )
-    if recipe.input == "trained":
-        sentences.append("The network is given pixels as in its training.")
-    return " ".join(sentences)
-
-
 def branch_of(layer: str, feature: int) -> str:
     """The branch of the block that makes a feature, and its range."""
     branch = get_layer(layer).branch_of(feature)
     if not branch.name:
         return "none: the layer is one convolution"
     return f"{branch.name}, features {branch.first} to {branch.range[-1]}"
-
-
-def status_sentence(status: str, record: Record | None) -> str:
-    """What a status means, for a reader who sees it for the first time."""
-    if record and record.failed_at:
-        octave, step = record.failed_at.octave + 1, record.failed_at.step + 1
-        return f"The image became infinite or NaN in octave {octave}, at step {step}. The last finite image is kept."
-    if record and status == "no_gradient" and record.rose_later:
-        return "The gradient was exactly 0 at every step of the first octave. A later one, at a larger size, raised it."
-    return STATUSES[status]
 
 
 def command(job: Job, record: Record | None, weights: str) -> tuple[str, ...]:

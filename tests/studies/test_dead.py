@@ -242,9 +242,16 @@ def test_what_a_later_octave_raised_needs_no_rescue(load):
 def test_a_feature_that_a_later_octave_raised_is_said_to_be_so(load):
     job = feature_jobs(load())[4]
     grey = replace(record(job, b"", status="no_gradient"), octaves=(OctaveScores(75, 0.0, 0.0),) * 2)
-    assert "no step could activate a neuron of this feature" in words.status_sentence("no_gradient", grey)
+    feature = Feature(job, "folder", grey)
+    outcome = render_macro("sentences.html", "outcome", feature)
+    assert "no step could activate a neuron of this feature" in outcome
     risen = replace(grey, octaves=(OctaveScores(75, 0.0, 0.0), OctaveScores(96, 2.0, 5.0)))
-    assert words.status_sentence("no_gradient", risen).endswith("A later one, at a larger size, raised it.")
+    outcome = render_macro("sentences.html", "outcome", replace(feature, record=risen))
+    assert outcome.endswith("A later one, at a larger size, raised it.")
+
+
+def notes_of(recipe):
+    return render_macro("sentences.html", "recipe_notes", recipe)
 
 
 def test_recipes_with_a_rescue_or_resizing_are_shown_to_be_pasted(tmp_path, recipes):
@@ -252,11 +259,11 @@ def test_recipes_with_a_rescue_or_resizing_are_shown_to_be_pasted(tmp_path, reci
     for own in (recipes["rescued"], recipes["smooth"]):
         file.write_text(words.toml(replace(own, name="own")))
         assert load_config(str(file)).get_recipe("own") == replace(own, name="own")
-    assert words.recipe_notes(recipes["smooth"]) == (
+    assert notes_of(recipes["smooth"]) == (
         "At each step the network sees the image at a random size, 0.9 to 1.1 times its own."
     )
-    assert "In the first 16 steps" in words.recipe_notes(recipes["rescued"])
-    assert words.recipe_notes(recipes["octaves"]) == ""
+    assert "In the first 16 steps" in notes_of(recipes["rescued"])
+    assert notes_of(recipes["octaves"]) == ""
 
 
 class Quiet:

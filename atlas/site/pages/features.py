@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from atlas.site import words
 from atlas.site.blocks import draw_block
-from atlas.site.catalogue import Atlas, Feature, LayerEntry
+from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.models import Link, Page
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
@@ -44,18 +44,15 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
     for position, feature in enumerate(entry.features):
         name, number, record = feature.layer, feature.number, feature.record
         sections = [(section, bodies[number]) for section, bodies in by_study if number in bodies]
-        sentence = words.status_sentence(feature.status, record)
         page = make_page(
             feature.page,
             "feature.html",
             f"{name} {number}",
-            f"Feature {number} of {name} in InceptionV3: {sentence[0].lower()}{sentence[1:]}",
+            "",  # the template writes the description
             region_link(entry.layer.region),
             Link(name, layer_page(name, position // FEATURES_A_PAGE + 1)),
             last=str(number),
             feature=feature,
-            sentence=sentence,
-            alt=_alt(feature),  # of the picture that is shown first
             octaves=octave_rows(feature.job, record),
             block=draw_block(name, number),
             stages=stages_of(feature),  # None: the store keeps none
@@ -68,14 +65,3 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
         )
         pages.append(page)
     return pages
-
-
-def _alt(feature: Feature) -> str:
-    record = feature.face.record
-    if record is None:
-        return ""
-    rescued = f", rescued by recipe {feature.face.recipe}" if feature.rescued else ""
-    return (
-        f"Rendering of feature {feature.number} of {feature.layer}{rescued}, {record.width} × {record.height} pixels, "
-        f"status {record.status}, score {words.number(record.score_shown)}."
-    )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from atlas.inception import layers
 from atlas.plan.recipes import Octave, Recipe
-from atlas.site.catalogue import Atlas, Feature, PlannedRendering
+from atlas.site.catalogue import STATES, Atlas, Feature, PlannedRendering
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Page
 from atlas.site.pages.parts import METHOD, make_page
@@ -27,6 +27,7 @@ def method_page(atlas: Atlas) -> Page:
         features=sum(layer.features for layer in layers.LAYERS),
         regions=[region.title for region in layers.REGIONS],
         trained_input=atlas.weights.trained_input if atlas.weights else None,
+        states=STATES,
         example=_example(atlas),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from atlas.inception import layers
 from atlas.site import words
-from atlas.site.catalogue import PENDING, Atlas, Feature, LayerEntry, RegionEntry
+from atlas.site.catalogue import STATES, Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.colour import COLOUR_NAMES, STRONG
 from atlas.site.models import HOME, Link, Page, Picture, Tile
 from atlas.site.pages.method import method_page
@@ -23,14 +23,9 @@ from atlas.site.pictures import has_sheet, layer_sheet_path, region_sheet, sheet
 from atlas.site.region_map import map_region
 from atlas.site.study_page import StudyCard
 from atlas.store.forecast import count_of
-from atlas.store.records import STATUSES
 
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures
 GRID_SIZE = (299, 299)  # pixels at which a layer's grid is stated
-MEASURE = (
-    f"A picture has the colour of each hue that holds at least {words.percent(STRONG)} of its chroma (OKLCH, on the "
-    "thumbnail), or is black, grey or white where there is little."
-)
 PAGES_AROUND = 2  # links on either side of the page that is open
 
 
@@ -39,7 +34,7 @@ def network_pages(atlas: Atlas, cards: Sequence[StudyCard]) -> list[Page]:
     pages = [_home(atlas, cards), method_page(atlas)]
     regions = [region for region in atlas.regions if region.planned]
     for at, region in enumerate(regions):
-        pages.append(_region_page(atlas, region, neighbours(regions, at, lambda r: region_link(r.region.slug))))
+        pages.append(_region_page(region, neighbours(regions, at, lambda r: region_link(r.region.slug))))
     return pages
 
 
@@ -75,7 +70,6 @@ def _region_card(region: RegionEntry) -> dict[str, object]:
         "slug": slug,
         "title": region.region.title,
         "page": region_link(slug).page if region.planned else None,
-        "sentence": words.REGIONS[slug],
         "map": map_region(slug),
         # the picture that stands for a layer is the first of status `ok`, if there is one
         "cards": [
@@ -104,12 +98,11 @@ def _card(entry: LayerEntry, features: Sequence[Feature]) -> dict[str, object]:
 def _statuses(features: Iterable[Feature]) -> list[tuple[str, int]]:
     """How many features have each status, those with none left out."""
     counts = Counter(feature.status for feature in features)
-    return [(status, counts[status]) for status in (*STATUSES, PENDING) if counts[status]]
+    return [(status, counts[status]) for status in STATES if counts[status]]
 
 
-def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
+def _region_page(region: RegionEntry, around: Around) -> Page:
     title, slug, folder = region.region.title, region.region.slug, sheet_folder(region)
-    is_demo = atlas.weights is not None and atlas.weights.name == "demo"
     names = ", ".join(entry.layer.name for entry in region.planned)
     sheet = None
     if has_sheet(region):
@@ -119,8 +112,7 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
         "region.html",
         title,
         f"{title} of InceptionV3: what the features of {names} respond to.",
-        sentence=words.REGIONS[slug],
-        shown=words.DEMO_REGIONS[slug] if is_demo and sheet else "",  # what a person saw in the pictures
+        slug=slug,
         cards=[_card(entry, entry.features[:FEATURES_A_LAYER]) for entry in region.planned],
         sheet=sheet,
         around=around,
@@ -145,7 +137,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             card=_card(entry, ()),
             tiles=tiles,
             choices=list(_choices(tiles)),
-            measure=MEASURE if any(len(tile.facts) > 1 for tile in tiles) else "",  # what a colour means
+            strong=STRONG if any(len(tile.facts) > 1 for tile in tiles) else None,  # None: no picture has a colour
             sheet=layer_sheet_path(entry) if entry.shown else None,
             branches=_branches(entry.layer),
             at=at + 1,
@@ -170,7 +162,7 @@ def _layer_words(entry: LayerEntry) -> str:
 def _choices(tiles: Sequence[Tile]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
     """What a page's tiles can be filtered by, where they differ: its name, and how many tiles have each word."""
     counts = Counter(fact for tile in tiles for fact in tile.facts)
-    for label, order in (("Status", (*STATUSES, PENDING)), ("Colour", COLOUR_NAMES)):
+    for label, order in (("Status", STATES), ("Colour", COLOUR_NAMES)):
         options = [(word, counts[word]) for word in order if counts[word]]
         if len(options) > 1:
             yield label, options

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from atlas.site import words
-from atlas.site.catalogue import PENDING, Atlas
+from atlas.site.catalogue import Atlas
 from atlas.site.copies import JPEG, CopySettings, Work, make_work, open_picture
 from atlas.site.models import HOME, THUMB, Link, Page, Picture
 from atlas.site.pages.parts import Around, again_of, make_page, neighbours, octave_rows
@@ -21,14 +21,6 @@ CARD = StudyCard(
     "Deep dreams",
     "A picture, changed step by step until a layer, or a sum of features, responds more to it.",
 )
-STATUSES = {
-    "ok": "The dream scores higher than the picture that it started from.",
-    "not_raised": "The descent did not raise the score above that of the picture that it started from.",
-    "no_gradient": (
-        "The gradient was exactly 0 at every step: from this picture, no step could activate a neuron of the target."
-    ),
-    PENDING: "Planned, not rendered yet.",
-}
 
 
 def dream_page(dream: Dream) -> str:
@@ -93,7 +85,6 @@ def _title(dream: Dream) -> str:
 def _dream_page(atlas: Atlas, dream: Dream, around: Around) -> Page:
     rendering, job = atlas.renderings[dream.job], dream.job
     record = rendering.record
-    failed = record is not None and record.failed_at is not None
     before = None
     if record and _photo(atlas, dream):
         folder = rendering.folder
@@ -112,7 +103,6 @@ def _dream_page(atlas: Atlas, dream: Dream, around: Around) -> Page:
         start=dream.title,
         is_drawn=dream.start.file is None,  # it started from the picture that ships with the project
         before=before,  # None: pending, or the store has lost the photograph
-        sentence=words.status_sentence("failed", record) if failed else STATUSES[rendering.status],
         octaves=octave_rows(job, record),
         again=again_of(rendering, recipe, command),
         around=around,

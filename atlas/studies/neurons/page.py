@@ -7,7 +7,7 @@ from atlas.inception.layers import receptive_field
 from atlas.inception.targets import Neuron
 from atlas.plan.jobs import Job
 from atlas.site import words
-from atlas.site.catalogue import Atlas, PlannedRendering
+from atlas.site.catalogue import PENDING, Atlas, PlannedRendering
 from atlas.site.models import HOME, Link, Page
 from atlas.site.pages.parts import (
     Around,
@@ -27,11 +27,6 @@ from atlas.studies.neurons.settings import Settings
 
 CARD = StudyCard(
     "neurons", "Single neurons", "Where a neuron sits is where its picture changes: features, their rows and neurons."
-)
-UNRAISED = {"no_gradient": ": no gradient", "not_raised": ": not raised", "failed": ": failed"}
-NO_GRADIENT = (
-    "The gradient was exactly 0 at every step: from this start, no step could activate the neuron. "
-    "Others of its feature may be active."
 )
 
 
@@ -70,13 +65,14 @@ def neuron_mentions(atlas: Atlas) -> Iterator[Mention]:
 
 def _shot(atlas: Atlas, job: Job) -> Shot:
     rendering, has_page = atlas.renderings[job], job in neuron_jobs(atlas.config)
-    words = str(job.target) + UNRAISED.get(rendering.status, "")
+    words = str(job.target)
+    if rendering.status not in ("ok", PENDING):
+        words += f": {rendering.status.replace('_', ' ')}"
     return shot_of(rendering, words, page=neuron_page(rendering) if has_page else None)
 
 
 def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange | None, around: Around) -> Page:
     job, term, (row, col) = rendering.job, rendering.job.target.terms[0], _position(rendering)
-    is_still = rendering.status == "no_gradient"  # of which the usual words speak of all neurons of a feature
     target, page = str(job.target), feature_page(term.layer, term.feature)
     return make_page(
         neuron_page(rendering),
@@ -90,7 +86,6 @@ def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange
         rendering=rendering,
         feature=Link(f"{term.layer} {term.feature}", page),
         grid=layers.grid(term.layer, job.recipe.first_size),
-        sentence=NO_GRADIENT if is_still else words.status_sentence(rendering.status, rendering.record),
         overlay=_overlay(rendering, change),
         change=change,
         again=again_of(rendering, job.recipe, words.command(job, rendering.record, atlas.weights_option)),
