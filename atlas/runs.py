@@ -235,7 +235,7 @@ class _Run:
         """
         dead = [one.job for one in self.report.outcomes if one.record and one.record.needs_rescue]
         known = {one.job for one in self.report.outcomes}
-        jobs = [rescue.rescued for rescue in rescues(self.config, dead) if rescue.rescued not in known]
+        jobs = [rescued for _, rescued in rescues(self.config, dead) if rescued not in known]
         pending = self.split_fresh(jobs)
         if pending:
             require_space(Forecast(tuple(jobs), tuple(pending)), self.config.store, site)

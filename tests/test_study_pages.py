@@ -136,7 +136,7 @@ def test_the_articles_own_features_are_on_the_fields_page(tmp_path):
 def test_a_neuron_that_was_not_raised_is_said_to_be_so_in_the_list(site, studied):
     source = Results(studied.config, studied.renderer.weights.id)
     (beside,) = beside_jobs(studied.config)
-    jobs = (beside.feature, beside.row, beside.neuron, *neuron_jobs(studied.config))
+    jobs = (*beside, *neuron_jobs(studied.config))
     words = words_of(site / "neurons/index.html")
     lost = [str(job.target) for job in jobs if not source.is_raised(job)]
     assert len(lost) < len(jobs)

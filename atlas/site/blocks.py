@@ -40,9 +40,7 @@ def draw_block(name: str, feature: int) -> dict[str, object]:
         y += part
     words = [op_words(op) for op in before + branch.ops]
     middle, channel = _middle(layer.branches.index(branch)), TOP + height * (feature + 0.5) / layer.features
-    kind = f"one of {rows} branches" if rows > 1 else "its only path"
     return {
-        "alt": f"{name} as a drawing: feature {feature} comes from {kind}, by way of {', '.join(words)}.",
         "width": WIDTH,
         "height": height + 2 * TOP,
         "others": others,  # path: boxes and lines of the other branches

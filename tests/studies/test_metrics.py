@@ -44,11 +44,12 @@ def words_of(path):
 
 def test_the_article_asks_for_each_metric_of_four_features():
     rows = metric_rows(load_config())
-    assert [str(row.target) for row in rows] == [f"Mixed_6b[{n}]" for n in range(4)]
+    assert [str(row[0].target) for row in rows] == [f"Mixed_6b[{n}]" for n in range(4)]
     octaves = load_config().recipes["octaves"]
     for row in rows:
-        assert tuple(metric for metric, _ in row.jobs) == plan.METRICS
-        recipes = [job.recipe for _, job in row.jobs]
+        assert {job.target for job in row} == {row[0].target}
+        recipes = [job.recipe for job in row]
+        assert tuple(recipe.metric for recipe in recipes) == plan.METRICS
         assert recipes[0] == octaves
         assert [recipe.name for recipe in recipes[1:]] == [f"octaves-{metric}" for metric in plan.METRICS[1:]]
         assert all(replace(r, name="", metric="l1") == replace(octaves, name="") for r in recipes)
@@ -66,9 +67,9 @@ def test_what_is_measured_is_measured_of_the_masters(studied):
     results = Results(studied.config, studied.renderer.weights.id)
     context = MeasureContext(results, studied.renderer)
     rows = metric_rows(studied.config)
-    pictures = [[context.picture(job) for _, job in row.jobs] for row in rows]
+    pictures = [[context.picture(job) for job in row] for row in rows]
     found = results.read(METRICS)
-    assert found.targets[0].start_contrast == pytest.approx(luma(context.start(rows[0].jobs[0][1])).std(), rel=1e-5)
+    assert found.targets[0].start_contrast == pytest.approx(luma(context.start(rows[0][0])).std(), rel=1e-5)
     measured = {one.metric: one for one in found.targets[1].pictures}
     l1, l2, linf = (measured[metric] for metric in ("l1", "l2", "linf"))
     assert (l1.to_l1, l1.others) == (None, ())

@@ -84,8 +84,8 @@ def test_no_job_is_listed_twice():
 
 def test_neurons_beside_features_sit_where_the_first_listed_neuron_does():
     first, second = beside_jobs(load_config())
-    assert str(first.row.target) == "Mixed_6b[654, 9, :]"
-    assert str(second.neuron.target) == "Mixed_6b[415, 9, 9]"
+    assert str(first[1].target) == "Mixed_6b[654, 9, :]"
+    assert str(second[2].target) == "Mixed_6b[415, 9, 9]"
 
 
 def test_probes_are_spread_over_the_branches():

@@ -139,7 +139,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             choices=list(_choices(tiles)),
             strong=STRONG if any(len(tile.facts) > 1 for tile in tiles) else None,  # None: no picture has a colour
             sheet=layer_sheet_path(entry) if entry.shown else None,
-            branches=_branches(entry.layer),
+            branches=entry.layer.branches,
             at=at + 1,
             total=total,
             pages=_page_links(name, at + 1, total),
@@ -179,13 +179,3 @@ def _page_links(name: str, at: int, total: int) -> tuple[Link, ...]:
             links.append(Link("…", None))
         links.append(Link(str(page), None if page == at else layer_page(name, page)))
     return tuple(links)
-
-
-def _branches(layer: layers.Layer) -> tuple[tuple[str, str, str], ...]:
-    """Name, features and receptive field of each branch, if there is more than one."""
-    if len(layer.branches) == 1:
-        return ()
-    return tuple(
-        (branch.name, f"{branch.first} to {branch.range[-1]}", words.field_of(layer.name, branch.first))
-        for branch in layer.branches
-    )

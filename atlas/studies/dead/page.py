@@ -51,7 +51,7 @@ def dead_pages(atlas: Atlas) -> Iterator[Page]:
 def rescued_features(atlas: Atlas) -> dict[tuple[str, int], Rescued]:
     """All features that are rendered once more, by layer and number, in the network's order."""
     features = {f.job: f for f in atlas.features if f.record and f.record.needs_rescue}
-    pairs = (Rescued(features[one.own], atlas.renderings[one.rescued]) for one in rescues(atlas.config, features))
+    pairs = (Rescued(features[own], atlas.renderings[job]) for own, job in rescues(atlas.config, features))
     return {(one.own.layer, one.own.number): one for one in pairs}
 
 
@@ -65,5 +65,5 @@ PAGE = StudyPage(
     card=CARD,
     pages=dead_pages,
     section=Section("studies/dead_section.html", rescued_of, shows_renderings=True),
-    rescues=lambda config, dead: ((one.own, one.rescued) for one in rescues(config, dead)),
+    rescues=rescues,
 )

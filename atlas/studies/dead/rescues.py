@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job, feature_jobs
@@ -10,16 +10,6 @@ from atlas.plan.recipes import Recipe
 from atlas.studies.dead.settings import Settings
 
 RESCUE_STEPS = 16  # opened all of 32 features of a network trained on photographs but two whose weights are all 0
-
-
-@dataclass(frozen=True)
-class Rescue:
-    """A feature whose picture shows nothing, as the atlas renders it and rescued."""
-
-    layer: str
-    feature: int
-    own: Job
-    rescued: Job
 
 
 def rescue_recipe(config: Config) -> Recipe:
@@ -36,8 +26,8 @@ def rescue_recipe(config: Config) -> Recipe:
     return next((recipe for recipe in config.recipes.values() if recipe.digest == rescuing.digest), rescuing)
 
 
-def rescues(config: Config, dead: Collection[Job]) -> tuple[Rescue, ...]:
-    """The rescues of an atlas.
+def rescues(config: Config, dead: Collection[Job]) -> tuple[tuple[Job, Job], ...]:
+    """Features whose picture shows nothing: the job of each, and that of its rescue; in the network's order.
 
     Args:
         config: by which recipe, and of how many features of each layer.
@@ -49,10 +39,9 @@ def rescues(config: Config, dead: Collection[Job]) -> tuple[Rescue, ...]:
     recipe = rescue_recipe(config)
     found, count = [], Counter[str]()
     for job in feature_jobs(config):
-        term = job.target.terms[0]
-        assert term.feature is not None  # feature_jobs names one feature each
-        if job not in dead or count[term.layer] == wanted.features or job.recipe == recipe:
+        layer = job.target.terms[0].layer
+        if job not in dead or count[layer] == wanted.features or job.recipe == recipe:
             continue
-        count[term.layer] += 1
-        found.append(Rescue(term.layer, term.feature, job, Job(job.target, recipe, job.seed)))
+        count[layer] += 1
+        found.append((job, Job(job.target, recipe, job.seed)))
     return tuple(found)

@@ -1,33 +1,24 @@
 """Features by each metric: `Config` → jobs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from atlas.inception.targets import Target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import METRICS, Metric, Recipe
 from atlas.studies.metrics.settings import Settings
 
 
-@dataclass(frozen=True)
-class MetricRow:
-    """A feature by each metric, by a recipe that is the same but for the metric and its name."""
-
-    target: Target
-    jobs: tuple[tuple[Metric, Job], ...]  # L1 first
-
-
 def jobs(config: Config) -> tuple[Job, ...]:
     """The listed features by every metric."""
-    return tuple(job for row in metric_rows(config) for _, job in row.jobs)
+    return tuple(job for row in metric_rows(config) for job in row)
 
 
-def metric_rows(config: Config) -> tuple[MetricRow, ...]:
-    """The features that are rendered by each metric, in the configuration's order."""
+def metric_rows(config: Config) -> tuple[tuple[Job, ...], ...]:
+    """Each listed feature by every metric, L1 first; the recipes are the same but for the metric and the name."""
     wanted = config.study(Settings)
     recipe = config.get_recipe(wanted.recipe)
     return tuple(
-        MetricRow(target, tuple((m, Job(target, _with_metric(recipe, m), config.seed)) for m in METRICS))
+        tuple(Job(target, _with_metric(recipe, metric), config.seed) for metric in METRICS)
         for target in config.within(wanted.targets)
     )
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.plan.recipes import Metric
 from atlas.studies.metrics.jobs import metric_rows
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
 from atlas.studies.shared.context import MeasureContext, Measurement
@@ -23,19 +22,17 @@ def measurements(_: Config) -> Iterator[Measurement]:
 def measure_metrics(context: MeasureContext) -> Metrics:
     """Measure the pictures of each metric."""
     rows = metric_rows(context.config)
-    firsts = [context.raised_picture(row.jobs[0][1]) for row in rows]
+    firsts = [context.raised_picture(row[0]) for row in rows]
     found = []
     for at, row in enumerate(rows):
-        pictures = (_picture(context, metric, job, firsts, at) for metric, job in row.jobs)
-        start = luma(context.start(row.jobs[0][1]))
-        found.append(MetricTarget(str(row.target), start.std(), tuple(pictures)))
+        pictures = (_picture(context, job, firsts, at) for job in row)
+        start = luma(context.start(row[0]))
+        found.append(MetricTarget(str(row[0].target), start.std(), tuple(pictures)))
     return Metrics(tuple(found))
 
 
-def _picture(
-    context: MeasureContext, metric: Metric, job: Job, firsts: Sequence[Array | None], at: int
-) -> MetricPicture:
-    picture, raised = context.picture(job), context.results.is_raised(job)
+def _picture(context: MeasureContext, job: Job, firsts: Sequence[Array | None], at: int) -> MetricPicture:
+    metric, picture, raised = job.recipe.metric, context.picture(job), context.results.is_raised(job)
     grey = luma(picture)
     to_l1, others = likenesses(picture if raised and metric != "l1" else None, firsts, at)
     return MetricPicture(metric, raised, fine_share(grey), grey.std(), to_l1, others)

@@ -1,14 +1,15 @@
 """Metrics: L1, L2 and L∞ as a table of pictures, with their fine detail, and whether the article's claim holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from atlas.plan.jobs import Job
 from atlas.plan.recipes import Metric
 from atlas.site.catalogue import Atlas
 from atlas.site.models import Page
 from atlas.site.pages.parts import target_page
 from atlas.site.study_page import StudyCard, StudyPage
-from atlas.studies.metrics.jobs import MetricRow, jobs, metric_rows
+from atlas.studies.metrics.jobs import jobs, metric_rows
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
 from atlas.studies.metrics.settings import Settings
 
@@ -24,11 +25,10 @@ def metrics_pages(atlas: Atlas) -> Iterator[Page]:
     if not found:
         return
     least, judged = count_least_noisy(found)
-    pairs = zip(metric_rows(atlas.config), found.targets, strict=True)
     yield CARD.page(
         "Features of InceptionV3 by the metrics L1, L2 and L∞: their pictures, scores and fine detail.",
         recipe=atlas.config.get_recipe(atlas.config.study(Settings).recipe),
-        targets=[_target_part(atlas, row, one) for row, one in pairs],
+        targets=[_target_part(atlas, *pair) for pair in zip(metric_rows(atlas.config), found.targets, strict=True)],
         comparisons=compare_with_l1(found),
         same_from=SAME,
         least_noisy=least,
@@ -103,12 +103,12 @@ def _correlation(picture: MetricPicture) -> float:
     return -1.0 if found is None else found
 
 
-def _target_part(atlas: Atlas, row: MetricRow, found: MetricTarget) -> dict[str, object]:
+def _target_part(atlas: Atlas, row: Sequence[Job], found: MetricTarget) -> dict[str, object]:
     """A feature by each metric: its renderings, what is measured of each, and whether that one stays grey."""
-    renderings = [atlas.renderings[job] for _, job in row.jobs]
+    renderings = [atlas.renderings[job] for job in row]
     greys = [_is_grey(picture, found) for picture in found.pictures]
     rows = list(zip(renderings, found.pictures, greys, strict=True))
-    return {"target": row.target, "page": target_page(row.target), "rows": rows}
+    return {"target": row[0].target, "page": target_page(row[0].target), "rows": rows}
 
 
 PAGE = StudyPage(card=CARD, pages=metrics_pages, mentions=CARD.mentions(Settings), jobs=jobs)

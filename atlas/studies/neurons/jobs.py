@@ -1,26 +1,15 @@
 """Single neurons, and features beside one of their rows and neurons: `Config` → jobs."""
 
-from dataclasses import dataclass
-
-from atlas.inception.targets import Neuron, Position, Row, Target, Term
+from atlas.inception.targets import Neuron, Row, Target, Term
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.studies.neurons.settings import Settings
 from atlas.studies.shared.places import feature_of, middle_of
 
 
-@dataclass(frozen=True)
-class Beside:
-    """A feature, one of its rows and one of its neurons, by one recipe."""
-
-    feature: Job
-    row: Job
-    neuron: Job
-
-
 def jobs(config: Config) -> tuple[Job, ...]:
     """The single neurons, and the features beside their rows and neurons."""
-    beside = (job for one in beside_jobs(config) for job in (one.feature, one.row, one.neuron))
+    beside = (job for row in beside_jobs(config) for job in row)
     return (*neuron_jobs(config), *beside)
 
 
@@ -30,8 +19,8 @@ def neuron_jobs(config: Config) -> tuple[Job, ...]:
     return tuple(Job(target, recipe, config.seed) for target in config.within(config.study(Settings).targets))
 
 
-def beside_jobs(config: Config) -> tuple[Beside, ...]:
-    """The features that are shown beside one of their rows and neurons.
+def beside_jobs(config: Config) -> tuple[tuple[Job, ...], ...]:
+    """The features that are shown beside one of their rows and neurons: a feature, its row and its neuron.
 
     The neuron is the first of the layer that the configuration lists, or the one in the middle.
     """
@@ -42,7 +31,6 @@ def beside_jobs(config: Config) -> tuple[Beside, ...]:
         layer, feature = feature_of(target)
         listed = (term.position for one in wanted.targets for term in one.terms if term.layer == layer)
         neuron = next((one for one in listed if isinstance(one, Neuron)), Neuron(*middle_of(layer, recipe)))
-        positions: tuple[Position, ...] = (Row(neuron.row), neuron)
-        jobs = (Job(Target((Term(layer, feature, p),)), recipe, config.seed) for p in positions)
-        found.append(Beside(Job(target, recipe, config.seed), *jobs))
+        row, one = (Target((Term(layer, feature, position),)) for position in (Row(neuron.row), neuron))
+        found.append(tuple(Job(each, recipe, config.seed) for each in (target, row, one)))
     return tuple(found)

@@ -37,7 +37,7 @@ def neuron_pages(atlas: Atlas) -> Iterator[Page]:
         return
     yield CARD.page(
         "Single neurons of InceptionV3: where they sit, their receptive fields, and where they change the picture.",
-        rows=[[_shot(atlas, job) for job in (one.feature, one.row, one.neuron)] for one in beside],
+        rows=[[_shot(atlas, job) for job in row] for row in beside],
         neurons=[_shot(atlas, job) for job in neurons],
         recipe=atlas.config.study(Settings).recipe,
     )

@@ -89,15 +89,14 @@ def _player(video: Video, record: ClipRecord, weights_option: str) -> dict[str, 
         "jump": field.jump * scale,  # from one neuron to the next
     }
     return {
+        "clip": clip,
+        "record": record,
         "facts": facts,
         "video": f"{video.folder}/{VIDEO}",
         "poster": video.poster,
         "json": f"{video.folder}/{RECORD}",
         "sheet": Picture(f"{video.folder}/{SHEET}", f"{video.folder}/{SHEET_JPEG}", *record.sheet_size[::-1]),
         "bytes": record.files[VIDEO].bytes,
-        "size": record.video_size[::-1],  # (width, height)
-        "frames": len(clip.frames),
-        "recipe": clip.recipe.name,
         "command": words.raster_command(clip, weights_option),
         "toml": words.own_toml(clip.recipe),
     }
