@@ -15,7 +15,6 @@ from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights
 from atlas.runs import RunOptions, Watcher, load_configured_weights, render_jobs
 from atlas.site.build import SiteReport, build_site, check_folders
-from atlas.site.copies import CopySettings
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.photos import open_photo
 from atlas.store.records import WeightsId
@@ -73,8 +72,7 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
 
     def write_site(weights: WeightsId) -> None:
         watch = partial(watcher.progress, "writing the site")
-        copies = CopySettings(options.fine)
-        sites.append(build_site(config, weights, studies.pages(), settings=copies, on_progress=watch))
+        sites.append(build_site(config, weights, studies.pages(), fine=options.fine, on_progress=watch))
 
     report, weights = render_jobs(
         config, all_jobs(config), options, watcher, rescue=True, on_first_round=write_site, site=config.site

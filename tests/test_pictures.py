@@ -11,7 +11,7 @@ from atlas import studies
 from atlas.plan.config import Config, override
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
-from atlas.site.copies import JPEG, CopySettings, Encoder
+from atlas.site.copies import JPEG, Encoder
 from atlas.site.models import fit
 from atlas.site.pictures import REGION_TILE
 from atlas.studies import load_config
@@ -100,10 +100,10 @@ def test_fine_copies_are_made_anew_and_stay_as_long_as_they_are_asked_for(tmp_pa
     fill(config)
     build_site(config, WEIGHTS, studies.pages())
     avif = len(list(config.site.rglob("*.avif")))
-    assert build_site(config, WEIGHTS, studies.pages(), settings=CopySettings(fine=True)).encoded == avif
+    assert build_site(config, WEIGHTS, studies.pages(), fine=True).encoded == avif
     copy = (config.site / "Mixed_5b/0/picture.avif").read_bytes()
     assert copy == Encoder("AVIF", 60, 6).encode(master_of(config, "Mixed_5b_0000"))
-    assert build_site(config, WEIGHTS, studies.pages(), settings=CopySettings(fine=True)).encoded == 0
+    assert build_site(config, WEIGHTS, studies.pages(), fine=True).encoded == 0
     assert build_site(config, WEIGHTS, studies.pages()).encoded == avif
 
 

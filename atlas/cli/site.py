@@ -20,7 +20,6 @@ from atlas.studies import load_config
 def site_command(source: Source, choice: Choice, site: Site) -> None:
     """Write the site from what the store has. Needs neither the network nor its weights."""
     from atlas.site.build import build_site
-    from atlas.site.copies import CopySettings
     from atlas.site.output import has_pictures
     from atlas.store.weights_ids import resolve_weights
 
@@ -33,8 +32,7 @@ def site_command(source: Source, choice: Choice, site: Site) -> None:
         )
     with RunConsole() as console:
         watch = partial(console.progress, "writing the site")
-        copies = CopySettings(site.fine)
-        report = build_site(settings, found, studies.pages(), settings=copies, on_progress=watch)
+        report = build_site(settings, found, studies.pages(), fine=site.fine, on_progress=watch)
     finish(site_lines(settings, report, site.zip_site), failed=False)
 
 

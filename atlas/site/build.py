@@ -14,7 +14,7 @@ import msgspec
 from atlas.common.errors import ConfigError, StoreError
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
-from atlas.site.copies import CopySettings, FileCopy
+from atlas.site.copies import FileCopy
 from atlas.site.finder import index_script
 from atlas.site.models import HOME, Link, Page
 from atlas.site.output import Output
@@ -29,8 +29,6 @@ from atlas.store.clips import VIDEO
 from atlas.store.files import locked_folder
 from atlas.store.masters import unknown_folders
 from atlas.store.records import Record, WeightsId
-
-DEFAULT_COPIES = CopySettings()
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def build_site(
     weights: WeightsId | None,
     studies: Sequence[StudyPage],
     *,
-    settings: CopySettings = DEFAULT_COPIES,
+    fine: bool = False,
     on_progress: Progress | None = None,
 ) -> SiteReport:
     """Write the site of an atlas from its store, or bring it up to date.
@@ -68,7 +66,7 @@ def build_site(
         config: what is shown, the store, and the site's folder.
         weights: with which weights; None if nothing is rendered with them yet, so that everything is pending.
         studies: what is shown beside the features.
-        settings: how web copies are encoded.
+        fine: encode web copies slower, and so smaller.
         on_progress: called with the number of web copies made so far and how many there are to make.
 
     Raises:
@@ -78,7 +76,7 @@ def build_site(
     check_folders(config)  # before a folder is made
     with _collector_paused(), locked_folder(config.site):  # a second build waits
         output = Output(config.site)
-        encode = partial(encode_all, output=output, settings=settings, on_progress=on_progress)
+        encode = partial(encode_all, output=output, fine=fine, on_progress=on_progress)
         atlas, encoded = _encode(partial(gather_atlas, config, weights, studies), encode)
         atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
         pages = make_pages(atlas)

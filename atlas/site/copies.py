@@ -58,15 +58,9 @@ class Encoder:
 JPEG = Encoder("JPEG", 90)
 
 
-@dataclass(frozen=True)
-class CopySettings:
-    """How the copies of a site are made."""
-
-    fine: bool = False  # slower and smaller
-
-    def avif(self, quality: int = QUALITY) -> Encoder:
-        """The encoder of AVIF files."""
-        return Encoder("AVIF", quality, _FINE_SPEED if self.fine else _SPEED)
+def avif_encoder(fine: bool, quality: int = QUALITY) -> Encoder:
+    """The encoder of AVIF files; a fine one is slower, and its files are smaller."""
+    return Encoder("AVIF", quality, _FINE_SPEED if fine else _SPEED)
 
 
 @dataclass(frozen=True)

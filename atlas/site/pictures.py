@@ -19,10 +19,10 @@ from atlas.site.copies import (
     JPEG,
     QUALITY,
     SHEET_GREYS,
-    CopySettings,
     Encoder,
     SpoiltError,
     Work,
+    avif_encoder,
     draw_master,
     draw_sheet,
     make_all,
@@ -54,19 +54,19 @@ class Encoded:
     spoilt: dict[Path, str]  # damaged files, and what is wrong with them; their copies and sheets are not made
 
 
-def encode_all(atlas: Atlas, output: Output, settings: CopySettings, on_progress: Progress | None) -> Encoded:
+def encode_all(atlas: Atlas, output: Output, on_progress: Progress | None, *, fine: bool) -> Encoded:
     """Make the web copies that are missing or whose pictures changed.
 
     Args:
         atlas: what is shown.
         output: where to.
-        settings: how.
         on_progress: called with the number of copies made so far and how many there are to make.
+        fine: encode slower, and so smaller.
 
     Raises:
         StoreError: a copy cannot be encoded or written. What was made before is kept, also after an interruption.
     """
-    works = list(_works(atlas, settings))
+    works = list(_works(atlas, fine))
     todo = [work for work in (_only_stale(work, output) for work in works) if work.copies]
     total = sum(len(work.copies) for work in todo)
     output.claim(copy.path for work in todo for copy in work.copies)
@@ -133,28 +133,29 @@ def layer_sheet_path(entry: LayerEntry) -> str:
     return f"{entry.layer.name}/sheet.avif"
 
 
-def _works(atlas: Atlas, settings: CopySettings) -> Iterator[Work]:
+def _works(atlas: Atlas, fine: bool) -> Iterator[Work]:
     """All copies of the site, whether they are there or not."""
     for rendering in atlas.shown_or_pending:
         if rendering.record:
-            yield _rendering_work(atlas, rendering, settings)
+            yield _rendering_work(atlas, rendering, fine)
     for region in atlas.regions:
         if has_sheet(region):
             path = f"{sheet_folder(region)}/sheet"
-            copies = [(f"{path}.avif", settings.avif()), (f"{path}.jpg", JPEG)]
+            copies = [(f"{path}.avif", avif_encoder(fine)), (f"{path}.jpg", JPEG)]
             yield _sheet_work(atlas, region_sheet(region), copies)
+    small = avif_encoder(fine, _SHEET_QUALITY)
     for entry in atlas.layers:
         if entry.shown:
-            yield _sheet_work(atlas, layer_sheet(entry), [(layer_sheet_path(entry), settings.avif(_SHEET_QUALITY))])
+            yield _sheet_work(atlas, layer_sheet(entry), [(layer_sheet_path(entry), small)])
     for study in atlas.studies:
-        yield from study.pictures(atlas, settings)
+        yield from study.pictures(atlas, avif_encoder(fine))
 
 
-def _rendering_work(atlas: Atlas, rendering: PlannedRendering, settings: CopySettings) -> Work:
+def _rendering_work(atlas: Atlas, rendering: PlannedRendering, fine: bool) -> Work:
     record = rendering.record
     assert record, "only what is rendered has web copies"
     is_fine = rendering.job.target.deepest == _FINE_LAYER or rendering.job.recipe.is_sharp
-    avif = settings.avif(FINE_QUALITY if is_fine else QUALITY)
+    avif = avif_encoder(fine, FINE_QUALITY if is_fine else QUALITY)
     wanted = (
         ("picture.avif", avif, max(record.width, record.height)),
         ("thumb.avif", avif, THUMB),

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from atlas.inception import layers
-from atlas.site import words
 from atlas.site.catalogue import STATES, Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.colour import COLOUR_NAMES, STRONG
 from atlas.site.models import HOME, Link, Page, Picture, Tile
@@ -81,13 +80,11 @@ def _region_card(region: RegionEntry) -> dict[str, object]:
 
 def _card(entry: LayerEntry, features: Sequence[Feature]) -> dict[str, object]:
     """A layer on its region's page or in the region map, with some of its features."""
-    rows, cols = layers.grid(entry.layer.name, GRID_SIZE)
     return {
         "name": entry.layer.name,
         "page": entry.page if entry.features else None,
         "features": entry.layer.features,
-        "grid": f"{rows} × {cols}",
-        "field": words.field_of(entry.layer.name),
+        "grid": layers.grid(entry.layer.name, GRID_SIZE),  # (rows, cols)
         "planned": len(entry.features),
         "shown": len(entry.shown),
         "statuses": _statuses(entry.features),

@@ -77,14 +77,16 @@ def shot_of(rendering: PlannedRendering, words: str, *, alt: str = "", page: str
 
 
 def octave_rows(job: Job, record: Record | None) -> list[dict[str, object]]:
-    """The octaves of a rendering, with the maps of its deepest layer and the scores of its record, None if pending."""
+    """The octaves of a rendering, with the maps of its deepest layer and the scores of its record, None if pending.
+
+    A size is (height, width), and a grid (rows, cols).
+    """
     scores = record.octaves[: len(job.recipe.octaves)] if record else ()
-    rows = []
-    for octave, (height, width), found in zip_longest(job.recipe.octaves, job.sizes, scores):
-        grid = " × ".join(map(str, layers.grid(job.target.deepest, (height, width))))
-        size = f"{width} px" if job.start is None else f"{width} × {height} px"
-        rows.append({"octave": octave, "size": size, "grid": grid, "scores": found})
-    return rows
+    octaves = zip_longest(job.recipe.octaves, job.sizes, scores)
+    return [
+        {"octave": octave, "size": size, "grid": layers.grid(job.target.deepest, size), "scores": found}
+        for octave, size, found in octaves
+    ]
 
 
 def again_of(rendering: PlannedRendering, recipe: Recipe, command: tuple[str, ...]) -> dict[str, object]:

@@ -2,10 +2,8 @@
 
 from atlas.inception.layers import get_layer
 from atlas.site.catalogue import Atlas, LayerEntry
-from atlas.site.models import Link
 from atlas.site.pages.parts import tiles
 from atlas.site.study_page import Section, StudyPage
-from atlas.site.words import percent
 from atlas.studies.connections.result import Ties, connected_layers, connections_spec, layer_before
 
 
@@ -30,16 +28,12 @@ def connections_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, dict[
 def _side(atlas: Atlas, layer: str, of_all: Ties, of_planned: Ties) -> dict[str, object]:
     """The largest shares of a feature in the layer before or after."""
     planned = atlas.once(tiles)
-    links = []
-    for number, share in of_all:
-        tile = planned.get((layer, number))
-        links.append((Link(str(number), tile.page if tile else None), percent(share)))
     return {
         "layer": layer,
         "features": get_layer(layer).features,
-        "of_all": links,  # the features with the largest shares of all, and these shares
-        "of_planned": [(planned[layer, number], percent(share)) for number, share in of_planned],  # those in the atlas
-        "is_complete": all(link.page for link, _ in links),  # whether the atlas has those with the largest of all
+        # features with the largest shares of all: None for one that is not in the atlas, its number and its share
+        "of_all": [(planned.get((layer, number)), number, share) for number, share in of_all],
+        "of_planned": [(planned[layer, number], share) for number, share in of_planned],  # those in the atlas
     }
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from atlas.site import words
 from atlas.site.catalogue import Atlas
-from atlas.site.copies import JPEG, CopySettings, Work, make_work, open_picture
+from atlas.site.copies import JPEG, Encoder, Work, make_work, open_picture
 from atlas.site.models import HOME, THUMB, Link, Page, Picture
 from atlas.site.pages.parts import Around, again_of, make_page, neighbours, octave_rows
 from atlas.site.study_page import Mention, StudyCard, StudyPage
@@ -49,14 +49,14 @@ def dream_mentions(atlas: Atlas) -> Iterator[Mention]:
             yield Mention(term, dream_page(dream), f"Deep dream {_title(dream)}")
 
 
-def photographs(atlas: Atlas, settings: CopySettings) -> Iterator[Work]:
+def photographs(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
     """Copies of the photograph that each dream starts from, at the dream's size."""
     for dream in config_dreams(atlas.config):
         rendering, photo = atlas.renderings[dream.job], _photo(atlas, dream)
         record = rendering.record
         if record and photo:
             size = record.width, record.height
-            copies = (("before.avif", settings.avif(), max(size)), ("before.jpg", JPEG, THUMB))
+            copies = (("before.avif", avif, max(size)), ("before.jpg", JPEG, THUMB))
             named = ((f"{rendering.folder}/{name}", how, largest) for name, how, largest in copies)
             yield make_work(partial(_draw_photo, photo, size), record.start, named, f"{size} {THUMB} sRGB")
 

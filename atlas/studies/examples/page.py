@@ -10,7 +10,7 @@ from PIL import Image
 
 from atlas.common.errors import StoreError
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
-from atlas.site.copies import JPEG, CopySettings, Work, make_work, open_picture
+from atlas.site.copies import JPEG, Encoder, Work, make_work, open_picture
 from atlas.site.models import THUMB, Link, Page, Picture
 from atlas.site.study_page import Section, StudyCard, StudyPage
 from atlas.store.crops import CROPS, examples_folder, has_crop, open_crop
@@ -110,13 +110,13 @@ def crops_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
     }
 
 
-def crop_pictures(atlas: Atlas, settings: CopySettings) -> Iterator[Work]:
+def crop_pictures(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
     """Copies of all crops that are shown, each once, whichever features share it."""
     shown = atlas.once(shown_examples)
     if shown is None:
         return
     for file in sorted(crop_files(shown.by_target.values())):
-        copies = ((f"{_crop_path(file)}.{end}", how, THUMB) for end, how in (("avif", settings.avif()), ("jpg", JPEG)))
+        copies = ((f"{_crop_path(file)}.{end}", how, THUMB) for end, how in (("avif", avif), ("jpg", JPEG)))
         yield make_work(partial(_draw_crop, shown.folder / file), file, copies, f"{CROP} {THUMB}")
 
 
