@@ -106,11 +106,14 @@ def run(renderer: Renderer, options: Options, on_timing: Callable[[Timing], None
                 try:
                     timings.append(_measure(network, layer, rows, options))
                     on_timing(timings[-1])
+                    continue
                 except (RuntimeError, MemoryError) as error:
                     if not (is_out_of_memory(error) or (rows > 1 and may_be_out_of_memory(error))):
                         raise
                     lost.append((layer, rows))
-                free_memory()  # outside the except block, whose traceback keeps the batch's tensors alive
+                # Not after every measurement, since it slows down what follows; and outside the except block, whose
+                # traceback keeps the batch's tensors alive.
+                free_memory()
     return Report(
         device=LocalExecutor(device, numerics).device_name,
         precision=numerics.precision,
