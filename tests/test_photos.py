@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -334,6 +335,16 @@ def test_a_bomb_is_refused_and_not_only_warned_of(times: float, monkeypatch: pyt
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", round(60 * 40 / times))
     with pytest.raises(ConfigError, match=r"photo: more than 0 million pixels, .* or save it as JPEG, of which 268"):
         decoded(encoded(upright(), "PNG"))
+
+
+def test_a_bomb_is_refused_whatever_the_filters_of_warnings_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filters are of the whole process: another thread may undo those of this one."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60 * 40 - 1)
+    monkeypatch.setattr(warnings, "simplefilter", lambda *_, **__: None)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore")
+        with pytest.raises(ConfigError, match="photo: more than 0 million pixels"):
+            decoded(encoded(upright(), "PNG"))
 
 
 def test_pillows_limit_is_on() -> None:

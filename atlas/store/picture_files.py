@@ -97,11 +97,10 @@ def decode(data: bytes, file: Path) -> Decoded:
     if kind := unsupported_kind(data[:HEAD]):
         raise ConfigError(f"{file}: {kind}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about harmless oddities
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")  # about harmless oddities; other threads may undo it, so no check relies on it
         try:
             return _decode(data)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        except Image.DecompressionBombError:
             raise ConfigError(f"{file}: {_too_large(data)}") from None
         except UnidentifiedImageError:
             raise ConfigError(f"{file}: no picture of a known kind; those are {_KINDS}") from None
@@ -166,10 +165,11 @@ def _decode(data: bytes) -> Decoded:
 
 
 def _open(data: bytes) -> ImageFile:
-    if not data.startswith(_JPEG):
-        return Image.open(io.BytesIO(data), formats=FORMATS)
-    image = JpegImageFile(io.BytesIO(data))  # Image.open refuses large ones, which are decoded at half
-    if image.width * image.height > LARGEST_JPEG:
+    if data.startswith(_JPEG):  # Image.open refuses large ones, which are decoded at half
+        image, most = JpegImageFile(io.BytesIO(data)), LARGEST_JPEG
+    else:
+        image, most = Image.open(io.BytesIO(data), formats=FORMATS), Image.MAX_IMAGE_PIXELS or 0
+    if image.width * image.height > most:
         raise Image.DecompressionBombError
     return image
 
