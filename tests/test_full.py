@@ -29,7 +29,7 @@ from atlas.store.files import (
     temporary_file,
     write_atomically,
 )
-from atlas.store.forecast import Forecast, require_space
+from atlas.store.forecast import Forecast, _bytes_in, require_space
 from atlas.studies import load_config
 from test_cli import run
 from torture import IS_FULL, final_files, finish_build
@@ -178,6 +178,21 @@ def test_what_the_site_holds_already_counts(tmp_path, monkeypatch):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "page.html").write_bytes(bytes(1000))
     require_space(forecast, tmp_path / "store", tmp_path / "site")
+
+
+def test_a_file_of_the_site_that_vanishes_while_it_is_counted_has_no_bytes(tmp_path, monkeypatch):
+    for name in ("a.html", "b.html"):
+        (tmp_path / name).write_bytes(bytes(1000))
+    lstat = Path.lstat
+
+    def vanish(path):
+        if path.name == "a.html":
+            path.unlink()
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", vanish)
+    require_space(ahead(400), tmp_path / "store", tmp_path)
+    assert _bytes_in(tmp_path) == 1000
 
 
 def test_what_is_small_or_unknown_is_tried(tmp_path, monkeypatch):

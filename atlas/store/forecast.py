@@ -1,7 +1,9 @@
 """What is left to render and what it will cost: jobs and store → `Forecast`, without torch."""
 
+import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -116,7 +118,12 @@ def _existing(folder: Path) -> Path:
 
 
 def _bytes_in(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for parent, _, names in os.walk(folder):  # passes over folders that cannot be read
+        for name in names:
+            with suppress(OSError):  # removed in this moment
+                total += Path(parent, name).lstat().st_size
+    return total
 
 
 def format_flops(flops: float) -> str:
