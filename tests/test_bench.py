@@ -36,6 +36,7 @@ def test_a_line_for_each_layer_and_batch_size(tmp_path):
 def test_what_is_not_allowed_is_said():
     for arguments, said in (
         (("--batch-size", "2,x"), "allowed: auto, or a number from 1 to 4096"),
+        (("--batch-size", "auto,4"), '--batch-size "auto": allowed: auto, or a number from 1 to 4096'),
         (("--layers", "Mixed_9z"), "Mixed_9z"),
         (("--precision", "fp8"), "--precision"),
     ):

@@ -137,6 +137,13 @@ def test_mistakes_of_usage_exit_2_and_say_what(arguments, words):
     assert "Traceback" not in result.output
 
 
+def test_a_batch_size_that_is_refused_is_in_the_log(tmp_path):
+    result = run("render", "Mixed_6b[1]", "--batch-size", "0", "--log-file", tmp_path / "log")
+    words = '--batch-size "0": allowed: auto, or a number from 1 to 4096'
+    assert (result.exit_code, result.stderr) == (2, f"atlas: {words}\n")
+    assert json.loads((tmp_path / "log").read_text().splitlines()[-1])["message"] == words
+
+
 def test_without_a_gpu_hours_are_refused_unless_meant(tmp_path):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")

@@ -84,8 +84,8 @@ def bench_command(
     from atlas.store.files import write_atomically
 
     settings = read_settings(Source(weights="demo"), Choice(layers))
-    rows = [opt.read_batch_size(text) for text in batch_sizes.split(",")]
-    options = Options(settings.layers, size, tuple(number for number in rows if number), repeats)
+    rows = () if batch_sizes == "auto" else tuple(opt.read_batch_size(text) for text in batch_sizes.split(","))
+    options = Options(settings.layers, size, rows, repeats)
     renderer = make_renderer(settings, RunOptions(device, precision, threads=threads))
     with Console(stderr=True).status("measuring") as status:
         report = run(renderer, options, lambda timing: status.update(f"measured {timing.layer}"))

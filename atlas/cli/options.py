@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from atlas.common import log
 from atlas.common.errors import ConfigError
 from atlas.inception.layers import MIN_SIZE
 from atlas.plan.config import LARGEST_SEED
+
+if TYPE_CHECKING:  # it needs torch, and a site is written without it
+    from atlas.runs import RunOptions
 
 
 def given_name(text: str) -> str:
@@ -34,14 +37,12 @@ def given_path(text: str) -> Path:
     return Path(given_name(text))
 
 
-def read_batch_size(text: str) -> int | None:
-    """The number of rows in a batch; None for "auto".
+def read_batch_size(text: str) -> int:
+    """The number of rows in a batch. It is read inside a command, so that the log has its error.
 
     Raises:
-        ConfigError: neither "auto" nor a number from 1 to 4096.
+        ConfigError: not a number from 1 to 4096.
     """
-    if text == "auto":
-        return None
     if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= 4096):
         raise ConfigError(f'--batch-size "{text}": allowed: auto, or a number from 1 to 4096')
     return int(text)
@@ -66,11 +67,6 @@ _output_option = partial(option, panel="Output")
 def size_option(help_text: str, most: int) -> Any:
     """An image size; the network needs `MIN_SIZE`."""
     return config_option("--size", "PIXELS", help_text, min=MIN_SIZE, max=most)
-
-
-def batch_size_option(help_text: str) -> Any:
-    """A number of rows, or auto."""
-    return run_option("--batch-size", "auto|N", help_text, parser=read_batch_size)
 
 
 Config = Annotated[
@@ -151,11 +147,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Running:
-    """Where and how renderings are made; the fields are those of `RunOptions`."""
+    """Where and how renderings are made."""
 
     device: Device = "auto"
     precision: Precision = "auto"
-    batch_size: Annotated[int | None, batch_size_option("Renderings in a batch. Default: auto.")] = None
+    batch_size: Annotated[str, run_option("--batch-size", "auto|N", "Renderings in a batch.")] = "auto"
     threads: Threads = None
     executor: Annotated[
         str, run_option("--executor", "plain|ray", "Render in this process (plain) or on a Ray cluster (ray).")
@@ -169,6 +165,17 @@ class Running:
         run_option("--gpus-per-task", "SHARE", "GPUs per Ray worker. Default: 1 if the cluster has any.", min=0, max=1),
     ] = None
     force: Annotated[bool, run_option("--force", "", "Render again what is up to date.")] = False
+
+    def options(self, **more: Any) -> "RunOptions":
+        """These options and more fields of `RunOptions`.
+
+        Raises:
+            ConfigError: as `read_batch_size`.
+        """
+        from atlas.runs import RunOptions
+
+        rows = None if self.batch_size == "auto" else read_batch_size(self.batch_size)
+        return RunOptions(**{**vars(self), **more, "batch_size": rows})
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,11 @@ def build_command(source: Source, choice: Choice, running: Running, site: Site) 
     """Render an atlas and write its site. Renderings that are up to date are not made again."""
     settings = with_photos(read_settings(source, choice, site))
 
-    from atlas import pipeline, runs
+    from atlas import pipeline
 
+    options = running.options(fine=site.fine)
     with RunConsole() as console:
-        built = pipeline.build(settings, runs.RunOptions(**vars(running), fine=site.fine), console)
+        built = pipeline.build(settings, options, console)
     failed = [f"failed: {why}; the next run tries again" for why in built.unmeasured]
     lines = [*report_lines(built.rendering), *map(video_line, built.videos), *failed]
     lines += site_lines(settings, built.site, site.zip_site)
@@ -109,10 +110,11 @@ def raster_command(
             "[raster] targets"
         )
 
-    from atlas import pipeline, runs
+    from atlas import pipeline
 
+    options = running.options()
     with RunConsole() as console:
-        report, videos = pipeline.raster(settings, clips, runs.RunOptions(**vars(running)), console)
+        report, videos = pipeline.raster(settings, clips, options, console)
     for video in videos:
         if video.record:
             typer.echo(video.video)
@@ -173,7 +175,7 @@ def examples_command(
         opt.size_option("Size of the centre square that the network sees. Default: [examples] size.", LARGEST_EXAMPLE),
     ] = None,
     device: opt.Device = "auto",
-    batch_size: Annotated[int | None, opt.batch_size_option("Pictures in a batch. Default: auto.")] = None,
+    batch_size: Annotated[str, run_option("--batch-size", "auto|N", "Pictures in a batch.")] = "auto",
     threads: opt.Threads = None,
     force: Annotated[bool, run_option("--force", "", "Scan the pictures again even if nothing changed.")] = False,
 ) -> None:
@@ -188,10 +190,10 @@ def examples_command(
     own = settings.study(ExamplesSettings)
     settings = with_options(settings, ExamplesSettings, {"folder": DRAWN if drawn else folder, "size": size})
 
-    from atlas import pipeline, runs
+    from atlas import pipeline
     from atlas.studies.examples.result import is_of
 
-    options = runs.RunOptions(device, batch_size=batch_size, threads=threads, force=force)
+    options = Running(device, batch_size=batch_size, threads=threads, force=force).options()
     with RunConsole() as console:
         found = pipeline.examples(settings, options, console)
     typer.echo(found.path)
@@ -202,7 +204,7 @@ def examples_command(
     finish([example_line(found), shown], failed=False)
 
 
-def _render(settings: Config, jobs: Sequence[Job], running: Running, *, rescue: bool = False, **options: Any) -> None:
+def _render(settings: Config, jobs: Sequence[Job], running: Running, *, rescue: bool = False, **more: Any) -> None:
     """Render jobs, and print the path of each one's master, if it has one: in their order, and then what was rescued.
 
     Args:
@@ -210,12 +212,13 @@ def _render(settings: Config, jobs: Sequence[Job], running: Running, *, rescue: 
         jobs: what is wanted.
         running: how to run.
         rescue: as of `pipeline.render`.
-        options: more fields of `RunOptions`.
+        more: fields of `RunOptions`.
     """
-    from atlas import pipeline, runs
+    from atlas import pipeline
 
+    options = running.options(**more)
     with RunConsole() as console:
-        report = pipeline.render(settings, jobs, runs.RunOptions(**vars(running), **options), console, rescue=rescue)
+        report = pipeline.render(settings, jobs, options, console, rescue=rescue)
     paths = {outcome.job: outcome.path for outcome in report.outcomes if outcome.record}
     for job in dict.fromkeys([*jobs, *paths]):
         if job in paths:

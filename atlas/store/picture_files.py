@@ -165,6 +165,7 @@ def _decode(data: bytes) -> Decoded:
 
 
 def _open(data: bytes) -> ImageFile:
+    image: ImageFile
     if data.startswith(_JPEG):  # Image.open refuses large ones, which are decoded at half
         image, most = JpegImageFile(io.BytesIO(data)), LARGEST_JPEG
     else:
