@@ -169,6 +169,30 @@ def test_apples_gpu_is_taken_only_if_asked_for(monkeypatch):
     assert "--device mps" in arithmetic.why_no_gpu()
 
 
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver.",
+            f"the NVIDIA driver is too old for this torch, which needs CUDA {torch.version.cuda}: update the driver",
+        ),
+        (
+            "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU.",
+            "this machine has no NVIDIA GPU, or no driver for it: then install one",
+        ),
+        ("No CUDA GPUs are available", "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"),
+        ("Unexpected {error}. Do this.\nMore words", "CUDA does not start: Unexpected {error}"),
+    ],
+)
+def test_why_no_gpu_can_be_used_is_said(message, words, monkeypatch):
+    def refuse():
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(torch.cuda, "init", refuse)
+    monkeypatch.setattr(torch.version, "cuda", torch.version.cuda or "13.0")
+    assert arithmetic.why_no_gpu() == words
+
+
 def test_auto_takes_a_cuda_gpu(card):
     card(H100)
     assert resolve_device("auto") == CUDA

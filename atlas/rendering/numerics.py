@@ -19,6 +19,12 @@ PRECISIONS = ("fp64", "fp32", "tf32", "bf16")
 _ALLOWED = {"cpu": ("fp64", "fp32", "bf16"), "cuda": PRECISIONS, "mps": ("fp32", "bf16")}
 _TENSOR_CORES = (8, 0)  # compute capability (Ampere) below which a GPU has neither TF32 nor bf16
 _BEFORE_AMPERE = ("fp64", "fp32")
+_NO_GPU = "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
+_CUDA_ERRORS = {  # parts of torch's messages, and what to tell the user
+    "too old": f"the NVIDIA driver is too old for this torch, which needs CUDA {torch.version.cuda}: update the driver",
+    "no NVIDIA driver": "this machine has no NVIDIA GPU, or no driver for it: then install one",
+    "No CUDA GPUs": _NO_GPU,
+}
 _NETWORK_SHARE = 0.6  # of the speed of one good convolution that a whole step reaches
 _SLOWEST_CORE = 30e9  # FLOP/s: a core that measures slower is busy with something else just now
 
@@ -85,8 +91,9 @@ def why_no_gpu() -> str:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
         sentence = str(error).strip().partition("\n")[0].partition(". ")[0]  # the rest is about downloads
-        return f"CUDA does not start: {sentence}"
-    return "no GPU is visible to CUDA (is CUDA_VISIBLE_DEVICES empty?)"
+        known = (words for part, words in _CUDA_ERRORS.items() if part in str(error))
+        return next(known, f"CUDA does not start: {sentence}")
+    return _NO_GPU
 
 
 def allowed_on(device: torch.device, hardware: Hardware | None = None) -> tuple[str, ...]:
