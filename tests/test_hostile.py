@@ -15,7 +15,7 @@ import sys
 import zipfile
 import zlib
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -259,7 +259,19 @@ def test_a_master_whose_header_claims_more_than_its_record_takes_no_memory(tmp_p
         open_master(path)
 
 
-@pytest.mark.parametrize("change", [{"format": 2}, {"format": "1"}, {"seed": "999"}, {"extra": 1}, {"recipe": None}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"format": "1"},
+        {"seed": "999"},
+        {"extra": 1},
+        {"recipe": None},
+        {"weights": {**asdict(RECORD.weights), "extra": 1}},
+        {"octaves": [{"size": 16, "score_start": 0, "score_end": 1, "extra": 1}]},
+        {"failed_at": {"octave": 0, "step": 0, "extra": 1}},
+    ],
+)
 def test_a_master_of_another_version_or_edited_by_hand_is_refused(change, tmp_path):
     from PIL import PngImagePlugin
 

@@ -260,6 +260,13 @@ def test_a_record_of_another_form_is_refused(made: Encoding, change: dict[str, o
         ClipRecord.from_json(json.dumps({**data, **change}))
 
 
+def test_a_file_of_a_record_has_no_more_fields(made: Encoding) -> None:
+    data = json.loads((made.folder / RECORD).read_text())
+    data["files"]["poster.jpg"]["more"] = 1
+    with pytest.raises(StoreError, match="unknown field 'more'"):
+        ClipRecord.from_json(json.dumps(data))
+
+
 # Failure
 
 

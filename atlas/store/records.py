@@ -1,8 +1,9 @@
 """The provenance of a rendering: `Record` ↔ JSON. Nothing in it depends on the clock, a path or the order of work."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, TypeVar, get_args
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -199,9 +200,21 @@ def read_json(text: str | bytes, kind: type[Read]) -> Read:
     """
     try:
         found = msgspec.json.decode(text, type=kind)
-        unknown = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).keys() - {one.name for one in fields(kind)}
-        if unknown:
-            raise ValueError(f"unknown field {min(unknown)!r}")
+        for unknown in _unknown_fields(msgspec.json.decode(text), msgspec.to_builtins(found)):
+            raise ValueError(f"unknown field {unknown!r}")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # ValueError: no UTF-8
         raise StoreError(f"not a record that this version reads: {error}") from None
     return found
+
+
+def _unknown_fields(given: Any, found: Any) -> Iterator[str]:
+    """The keys of JSON, at any depth, that reading it as dataclasses has left out."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            if key in found:
+                yield from _unknown_fields(value, found[key])
+            else:
+                yield key
+    elif isinstance(given, list):
+        for value, kept in zip(given, found, strict=True):
+            yield from _unknown_fields(value, kept)
