@@ -483,6 +483,12 @@ def test_a_state_dict_is_taken_whatever_else_its_file_holds(weights):
     assert find_state_dict({**plain, "state_dict": plain}, names, "").note == ""
 
 
+def test_a_state_dict_that_a_file_holds_twice_is_named_by_its_shortest_key(weights):
+    names = list(weights.tensors)
+    plain = dict.fromkeys(names, "plain")
+    assert find_state_dict({"trainer": {"best": plain}, "model": plain}, names, "").key == "model"
+
+
 def test_a_checkpoint_that_holds_itself_ends(weights):
     circle = {}
     circle |= {f"key{number}": circle for number in range(100)}

@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -387,6 +388,27 @@ def with_two_directories(packed):
         struct.pack_into("<H", shown, at + 10, zipfile.ZIP_STORED)
         at += 46 + sum(struct.unpack("<3H", shown[at + 28 : at + 34]))
     return packed[:end] + bytes(shown) + packed[end:]
+
+
+def test_an_archive_of_weights_without_checksums_is_read(tmp_path):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"ones": torch.ones(3)}, tmp_path / "net.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_weight_file(tmp_path / "net.pth", 2**20)["ones"].tolist() == [1, 1, 1]
+
+
+def test_an_archive_of_weights_is_held_once_in_memory(tmp_path):
+    file = tmp_path / "net.pth"
+    torch.save({str(number): torch.rand(10**5) for number in range(100)}, file)
+    tracemalloc.start()
+    try:
+        assert len(read_weight_file(file, 2**30)) == 100
+        most = tracemalloc.get_traced_memory()[1]  # without the tensors themselves
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * file.stat().st_size
 
 
 def test_an_archive_of_weights_may_not_hold_more_than_its_size_says(tmp_path):

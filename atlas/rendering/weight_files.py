@@ -5,8 +5,10 @@ import pickle
 import re
 import struct
 import zipfile
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import safetensors.torch
 import torch
 
 from atlas.common.errors import WeightsError, shorten
-from atlas.common.paths import PathError, read_file
+from atlas.common.paths import PathError, open_file
 
 _ARCHIVE = b"PK\x03\x04"  # by which torch tells an archive from a bare pickle
 _REFUSED = re.compile(r"GLOBAL ([\w.]+)|<class '([\w.]+)'>", re.ASCII)  # as torch names what it would not call
@@ -72,15 +74,16 @@ def read_weight_file(file: Path, most: int) -> object:
     """
     where = f"weights {file}"
     try:
-        data = read_file(file, most)
+        with open_file(file, most) as opened:
+            head = opened.read(9)
+            opened.seek(0)
+            # a file of safetensors begins with 8 bytes of a length, and an object in JSON
+            is_safetensors = head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] <= _LONGEST_HEADER
+            if not is_safetensors:
+                return _load_torch(opened, where, most)
+            return safetensors.torch.load(opened.read(most))
     except PathError as error:
         raise WeightsError(f"{where}: {error}") from None
-    # a file of safetensors begins with 8 bytes of a length, and an object in JSON
-    is_safetensors = data[8:9] == b"{" and struct.unpack("<Q", data[:8])[0] <= _LONGEST_HEADER
-    if not is_safetensors:
-        return _load_torch(data, where, most)
-    try:
-        return safetensors.torch.load(data)
     except (safetensors.SafetensorError, ValueError) as error:
         raise WeightsError(f"{where}: not a whole safetensors file: {error}") from None
 
@@ -117,7 +120,7 @@ def find_state_dict(saved: Mapping[Any, Any], names: Collection[str], where: str
 def _candidates(saved: Mapping[Any, Any], names: Collection[str]) -> Iterator[StateDict]:
     """Each prefix of each dict after which one of the names stands."""
     first = next(iter(names))
-    for keys, held in _dicts(saved, (), set()):
+    for keys, held in _dicts(saved):
         words = [name for name in held if isinstance(name, str)]
         prefixes = {word.removesuffix(first) for word in words if word.endswith(first)}
         for prefix in sorted(prefix for prefix in prefixes if not prefix or prefix.endswith(".")):
@@ -125,17 +128,19 @@ def _candidates(saved: Mapping[Any, Any], names: Collection[str]) -> Iterator[St
             yield StateDict(tensors, _plain(".".join(keys)), _plain(prefix))
 
 
-def _dicts(
-    held: Mapping[Any, Any], keys: tuple[str, ...], seen: set[int]
-) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    """A dict and those inside it, each once, with the keys that lead there; a hostile file may hold itself."""
-    if id(held) in seen or len(keys) > _DEEPEST:
-        return
-    seen.add(id(held))
-    yield keys, held
-    for key, value in held.items():
-        if isinstance(value, Mapping):
-            yield from _dicts(value, (*keys, str(key)), seen)
+def _dicts(saved: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """A dict and those inside it, the outer ones first, each once and with the keys that lead there.
+
+    A hostile file may hold itself.
+    """
+    seen: set[int] = set()
+    waiting: deque[tuple[tuple[str, ...], Mapping[Any, Any]]] = deque([((), saved)])
+    while waiting:
+        keys, held = waiting.popleft()
+        if id(held) not in seen and len(keys) <= _DEEPEST:
+            seen.add(id(held))
+            yield keys, held
+            waiting += (((*keys, str(key)), value) for key, value in held.items() if isinstance(value, Mapping))
 
 
 def _plain(text: str) -> str:
@@ -143,14 +148,12 @@ def _plain(text: str) -> str:
     return shorten(ascii(text)[1:-1])
 
 
-def _load_torch(data: bytes, where: str, most: int) -> object:
+def _load_torch(file: BufferedReader, where: str, most: int) -> object:
     try:
-        if data.startswith(_ARCHIVE):
-            data = _checked_archive(data, where, most)
-        # torch lets a pickle call bytearray, with any number of bytes; names stand in it as they are
-        if b"bytearray" in data:
-            raise _not_plain(where, "bytearray")
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        is_archive = file.read(len(_ARCHIVE)) == _ARCHIVE
+        file.seek(0)
+        checked = _checked_archive(file, where, most) if is_archive else _checked_pickle(file, where, most)
+        return torch.load(checked, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except pickle.UnpicklingError as error:  # torch's own words advise to trust the file
@@ -162,7 +165,13 @@ def _load_torch(data: bytes, where: str, most: int) -> object:
         ) from None
 
 
-def _checked_archive(data: bytes, where: str, most: int) -> bytes:
+def _checked_pickle(file: BufferedReader, where: str, most: int) -> io.BytesIO:
+    data = file.read(most)
+    _refuse_calls(data, where)
+    return io.BytesIO(data)
+
+
+def _checked_archive(file: BufferedReader, where: str, most: int) -> io.BytesIO:
     """Refuse an archive that torch.save did not write, or that takes more memory than it seems to.
 
     torch.save puts all parts into one folder, and packs none.
@@ -174,7 +183,7 @@ def _checked_archive(data: bytes, where: str, most: int) -> bytes:
         WeightsError: a program, another zip file, packed, or too large.
         Exception: of many kinds, if it is damaged.
     """
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
         names = {part.filename.partition("/")[2] or part.filename for part in parts}
         advice = "load it, and save model.state_dict() with torch.save"
@@ -191,8 +200,19 @@ def _checked_archive(data: bytes, where: str, most: int) -> bytes:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as checked:
             for part in parts:
-                checked.writestr(part.filename, archive.read(part))
-        return buffer.getvalue()
+                if not part.CRC:  # torch.save may be told to compute none
+                    del part.CRC
+                data = archive.read(part)
+                _refuse_calls(data, where)
+                checked.writestr(part.filename, data)
+    buffer.seek(0)
+    return buffer
+
+
+def _refuse_calls(data: bytes, where: str) -> None:
+    """Refuse bytearray: torch lets a pickle call it, with any number of bytes. Names stand in a pickle as they are."""
+    if b"bytearray" in data:
+        raise _not_plain(where, "bytearray")
 
 
 def _not_plain(where: str, refused: str | None) -> WeightsError:
