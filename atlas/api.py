@@ -3,30 +3,35 @@
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
+from threading import Lock
+from typing import get_args
 
 import torch
 from PIL import Image
 
-from atlas.common.errors import ConfigError
+from atlas.common.errors import ConfigError, did_you_mean
 from atlas.inception import targets
 from atlas.inception.targets import Target
 from atlas.plan.config import BUILT_IN_WEIGHTS, LARGEST_SEED
 from atlas.plan.jobs import DEFAULT_SEED, Job
-from atlas.plan.recipes import LARGEST_SIZE, Octave, Recipe
+from atlas.plan.recipes import LARGEST_SIZE, InputMap, Octave, Recipe
 from atlas.plan.starts import DRAWN, Photo
 from atlas.rendering.numerics import resolve_device, resolve_numerics
 from atlas.rendering.renderer import Renderer, Rendering
-from atlas.rendering.weights import Weights, load_weights
+from atlas.rendering.weights import Weights, load_weights, with_input
 from atlas.store.photos import DRAWN_FILE, read_photo
 from atlas.studies import load_config
 
 __all__ = ["Octave", "Recipe", "Rendering", "Target", "Weights", "load_weights", "render"]
+
+_ONE_AT_A_TIME = Lock()  # of the threads that call `render`: numerics are settings of the whole process
 
 
 def render(
     target: str | Target,
     *,
     weights: str | Weights = "imagenet",
+    weights_input: InputMap | None = None,
     recipe: str | Recipe | None = None,
     start: str | PathLike[str] | None = None,
     seed: int = DEFAULT_SEED,
@@ -45,6 +50,8 @@ def render(
             them with ``+``.
         weights: ``"imagenet"``, ``"demo"``, the path of a state dict, or what :func:`load_weights` returned. A file is
             read anew by each call.
+        weights_input: input that the weights were trained on, for a picture x in [0, 1]: ``"x"`` or ``"2x-1"``. It
+            counts for recipes whose ``input`` is ``"trained"``. Default for a file: ``"2x-1"``.
         recipe: how to descend: a :class:`Recipe`, or the name of one of the `article` preset. Default: ``"octaves"``,
             ``"raster"`` for a target with positions, and ``"dream"`` for a photograph.
         start: path of a photograph to start from, or ``"drawn"`` for the picture that ships. Default: seeded noise.
@@ -84,12 +91,15 @@ def render(
         raise ConfigError(f"the picture's longer side would have {longest} px, and {LARGEST_SIZE} are the most")
     if isinstance(weights, str):
         weights = _built_in(weights) if weights in BUILT_IN_WEIGHTS else load_weights(weights)
-    renderer, opened = _renderer(weights, resolve_device(device), precision, threads)
-    opened.update(photos)
-    try:
-        return renderer.render([job], 1)[0]
-    finally:
-        opened.clear()
+    if weights_input not in (None, *get_args(InputMap)):
+        raise ConfigError(f'weights_input "{weights_input}": {did_you_mean("", get_args(InputMap))}')
+    with _ONE_AT_A_TIME:
+        renderer, opened = _renderer(weights, weights_input, resolve_device(device), precision, threads)
+        opened.update(photos)
+        try:
+            return renderer.render([job], 1)[0]
+        finally:
+            opened.clear()
 
 
 def _find_recipe(recipe: str | Recipe | None, target: Target, photo: Photo | None) -> Recipe:
@@ -117,9 +127,9 @@ def _built_in(name: str) -> Weights:
 
 @lru_cache(maxsize=1)
 def _renderer(
-    weights: Weights, device: torch.device, precision: str, threads: int | None
+    weights: Weights, weights_input: InputMap | None, device: torch.device, precision: str, threads: int | None
 ) -> tuple[Renderer, dict[Photo, Image.Image]]:
     """A renderer, and the photographs that it opens; kept for the next call, since weights take a second to fold."""
     photos: dict[Photo, Image.Image] = {}
     numerics = resolve_numerics(device, precision, threads)
-    return Renderer(weights, device, numerics, photos.__getitem__), photos
+    return Renderer(with_input(weights, weights_input), device, numerics, photos.__getitem__), photos

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from atlas.common import log
 from atlas.common.cores import find_cores
 from atlas.common.errors import ConfigError, did_you_mean
 from atlas.plan import jobs as planning
@@ -19,7 +18,7 @@ from atlas.rendering.executors import ray_cluster as cluster
 from atlas.rendering.executors.local import LocalExecutor
 from atlas.rendering.numerics import resolve_device, resolve_numerics, why_no_gpu
 from atlas.rendering.outcomes import Outcome, Report, keep_attempts, split_fresh
-from atlas.rendering.weights import Weights, load_weights
+from atlas.rendering.weights import Weights, load_weights, with_input
 from atlas.store.files import sweep_temporaries
 from atlas.store.forecast import Forecast, forecast, format_seconds, require_space
 from atlas.store.photos import open_photo
@@ -189,13 +188,7 @@ def connect_executor(options: RunOptions) -> AbstractContextManager[Executor]:
 def load_configured_weights(config: Config) -> Weights:
     """The configuration's weights, with the input map that they were trained with."""
     weights = load_weights(config.weights)
-    found = config.weights_input or noted_input(config.store, weights.id)
-    if found is None and not weights.id.is_known:
-        log.notice(
-            f"weights {weights.id.name}: assuming that they expect 2x - 1 for a picture x in [0, 1], as torchvision's "
-            "do; if they expect x, add --weights-input x"
-        )
-    return replace(weights, id=replace(weights.id, input=found or weights.id.trained_input))
+    return with_input(weights, config.weights_input or noted_input(config.store, weights.id))
 
 
 @dataclass

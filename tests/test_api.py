@@ -4,7 +4,8 @@ import io
 import re
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,31 @@ def test_a_photograph_is_a_start(tmp_path):
     assert make("Conv2d_1a_3x3[:]", start="drawn").image.size == (112, 75)
 
 
+def test_two_threads_render_from_photographs(tmp_path):
+    files = [tmp_path / f"{number}.png" for number in range(2)]
+    for number, file in enumerate(files):
+        Image.effect_noise((90, 90), 40 + 20 * number).convert("RGB").save(file)
+    alone = [make("Conv2d_1a_3x3[:]", start=file).pixels for file in files]
+    for _ in range(5):
+        with ThreadPoolExecutor(2) as pool:
+            found = pool.map(lambda file: make("Conv2d_1a_3x3[:]", start=file).pixels, files)
+            assert list(found) == alone
+
+
+def test_the_input_of_weights_is_as_given_or_said_to_be_assumed(caplog):
+    caplog.set_level("INFO", "atlas")
+    demo = load_weights("demo")
+    unknown = replace(demo, id=replace(demo.id, name="mine", sha256="0" * 64))
+    trained = replace(TINY, input="trained")
+    for weights, given, used, notices in (
+        (unknown, "x", "x", 0), (unknown, None, "2x-1", 1), (unknown, None, "2x-1", 1),
+        (demo, None, "x", 1), (demo, "2x-1", "2x-1", 1),
+    ):  # fmt: skip
+        options = {"recipe": trained, "device": "cpu", "weights_input": given}
+        assert api.render("Conv2d_1a_3x3[3]", weights=weights, **options).record.input == used
+        assert len(caplog.records) == notices
+
+
 def test_size_is_of_the_picture_and_steps_are_of_each_octave():
     recipe = Recipe("two", (Octave(80, 3, (0.04, 0.02)), Octave(100, 2, (0.04, 0.02))), gradient="rms")
     record = make(recipe=recipe, size=120, steps=1).record
@@ -121,6 +147,7 @@ def test_weights_are_loaded_once_and_passed():
         ({"steps": 0}, ConfigError, "steps 0: must be at least 1"),
         ({"seed": -1}, ConfigError, "seed -1: must be a whole number from 0"),
         ({"precision": "tf32"}, ConfigError, "--precision tf32: on cpu"),
+        ({"weights_input": "2x"}, ConfigError, 'weights_input "2x": allowed: x, 2x-1'),
         ({"start": "nowhere.jpg"}, ConfigError, "nowhere.jpg"),
     ],
 )

@@ -6,7 +6,7 @@ import pickle
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -20,6 +20,7 @@ from atlas.common.errors import WeightsError
 from atlas.common.paths import PathError, file_sha256, is_there
 from atlas.demo.quantised import restore
 from atlas.inception.layers import convolutions
+from atlas.plan.recipes import InputMap
 from atlas.rendering.weight_files import read_state_dict
 from atlas.store.records import DEMO_SHA256, WeightsId
 from atlas.store.weights_ids import LARGEST_WEIGHTS, weights_name, weights_sha256
@@ -70,6 +71,22 @@ def load_weights(source: str) -> Weights:
         tensors = _checked(load_demo_file(), str(DEMO_FILE))
         return Weights(WeightsId("demo", DEMO_SHA256, DEMO_NOTE), tensors)
     return _file(Path(source))
+
+
+def with_input(weights: Weights, given: InputMap | None) -> Weights:
+    """The weights with the input map that they were trained with.
+
+    Args:
+        weights: as loaded.
+        given: what is known of it; None: what the weights say, else their usual one. A notice says what is assumed of
+            a file.
+    """
+    if not (given or weights.id.input or weights.id.is_known):
+        log.notice(
+            f"weights {weights.id.name}: assuming that they expect 2x - 1 for a picture x in [0, 1], as torchvision's "
+            "do; if they expect x, add --weights-input x"
+        )
+    return replace(weights, id=replace(weights.id, input=given or weights.id.trained_input))
 
 
 def expected_shapes() -> dict[str, tuple[int, ...]]:
