@@ -10,8 +10,11 @@ import typer.main
 
 from atlas.cli import app
 from atlas.common import paths
+from atlas.common.errors import StoreError
 from atlas.common.paths import PathError, check_file, check_folder, is_folder, is_there, read_file
 from atlas.store import picture_files
+from atlas.store.files import locked_folder
+from atlas.store.masters import read_record
 from test_cli import TINY, run
 
 UNREADABLE = Path("/proc/self/mem")  # a plain file, to look at; reading it fails, even for root
@@ -179,3 +182,25 @@ def test_an_empty_path_is_not_the_current_folder(command, option, monkeypatch, t
 
 def test_those_are_of_every_kind():
     assert {"--config", "--weights", "--store", "--out", "--log-file", "--site", ""} == {one for _, one in COMMAND_LINE}
+
+
+def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(pipe, tmp_path, monkeypatch):
+    pipe("swapped")
+    monkeypatch.setattr(paths, "check_file", lambda path, most: None)
+    assert words(read_file, tmp_path / "swapped", 9) == "is no file, but a pipe or a device"
+
+
+def test_a_master_that_may_not_be_read_is_not_called_damaged(closed):
+    with pytest.raises(StoreError) as caught:
+        read_record(closed / "master.png")
+    assert str(caught.value) == f"{closed / 'master.png'}: cannot be read: Permission denied"
+
+
+def test_a_folder_that_may_not_be_opened_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(StoreError) as caught, locked_folder(tmp_path):
+        pass
+    assert str(caught.value) == f"{tmp_path}: cannot be used as a folder: Permission denied; choose another"

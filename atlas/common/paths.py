@@ -56,7 +56,10 @@ def check_file(path: Path, most: int) -> None:
     Raises:
         PathError: no such file, no regular file, too large, or in a folder that may not be entered.
     """
-    found = path.stat()
+    _check(path.stat(), most)
+
+
+def _check(found: os.stat_result, most: int) -> None:
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
         raise PathError(errno.EINVAL, f"is no file, but {kind}")
@@ -68,7 +71,17 @@ def check_file(path: Path, most: int) -> None:
 def open_file(path: Path, most: int) -> BufferedReader:
     """Open a regular file for reading. Arguments and errors: see `check_file`."""
     check_file(path, most)
-    return open(path, "rb")
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 (the caller closes it)
+    try:
+        _check(os.fstat(file.fileno()), most)  # another file may have taken its place
+    except PathError:
+        file.close()
+        raise
+    return file
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would be waited for until another program writes
 
 
 @_in_words("no such file")

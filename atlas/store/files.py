@@ -210,7 +210,10 @@ def locked_folder(folder: Path) -> Iterator[None]:
         StoreError: the folder cannot be made, or was removed or replaced in the meantime.
     """
     identity = make_folder(folder)
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _unusable(folder, error) from None
     try:
         if _lock(handle, wait=False) is False:
             log.notice(f"another run is writing {folder}; waiting for it to end")
@@ -231,7 +234,11 @@ def make_folder(folder: Path) -> tuple[int, int]:
         folder.mkdir(parents=True, exist_ok=True)
         return _identity(folder)
     except OSError as error:
-        raise StoreError(f"{folder}: cannot be used as a folder: {error.strerror}; choose another") from None
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(f"{folder}: cannot be used as a folder: {error.strerror}; choose another")
 
 
 def check_same_folder(folder: Path, identity: tuple[int, int]) -> None:
@@ -258,10 +265,10 @@ def _identity(folder: Path) -> tuple[int, int]:
 def _host() -> str:
     """8 hexadecimal digits that differ between hosts, and change when a host is restarted."""
     try:
-        name = _BOOT.read_text(encoding="ascii")
+        boot = _BOOT.read_text(encoding="ascii")
     except OSError:  # a system that has no such number
-        name = platform.node()
-    return hashlib.sha256(name.encode(errors="replace")).hexdigest()[:8]
+        boot = ""
+    return hashlib.sha256(f"{platform.node()} {boot}".encode(errors="replace")).hexdigest()[:8]
 
 
 def _create(temporary: Path) -> IO[bytes]:

@@ -1,5 +1,6 @@
 """Pictures and videos as files: written, opened without trust, and checked."""
 
+import errno
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,13 +36,18 @@ def open_picture(path: Path, kind: str, most: int, remedy: str) -> Iterator[Imag
 
 @contextmanager
 def damage_refused(path: Path, remedy: str) -> Iterator[None]:
-    """Raise the errors of Pillow's readers as a `StoreError`. On damaged files they raise many kinds."""
+    """Raise the errors of Pillow's readers as a `StoreError`. On damaged files they raise many kinds.
+
+    A file that may not be read need not be damaged, so that its error advises nothing.
+    """
     try:
         yield
     except (StoreError, MemoryError):  # too little memory is no fault of the file
         raise
     except Exception as error:
-        raise StoreError(f"{path}: missing or damaged: {error}; {remedy}") from None
+        is_closed = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM)
+        why = f"{error}" if is_closed else f"missing or damaged: {error}; {remedy}"
+        raise StoreError(f"{path}: {why}") from None
 
 
 def encoded(picture: Image.Image, kind: str, **settings: object) -> bytes:
