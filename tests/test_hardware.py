@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
+from atlas import runs
 from atlas.common.errors import ConfigError
 from atlas.inception import targets
 from atlas.plan.jobs import Job
@@ -93,6 +94,7 @@ def test_a_run_is_planned_for_the_card_it_runs_on(memory, rows, card, monkeypatc
     monkeypatch.setattr(arithmetic, "measure_speed", lambda device, numerics: 1e12)
     executor = LocalExecutor(CUDA, resolve_numerics(CUDA, "auto", 1))
     jobs = (Job(targets.parse("Mixed_7c[0]"), TINY, 999),)
+    assert [batch.size for batches in runs._rounds(jobs, None, executor) for batch in batches] == [rows]
     assert expect(Forecast(jobs, jobs), RunOptions(), None, executor).flops == rows * jobs[0].flops
 
 

@@ -119,7 +119,7 @@ class Network:
     def straight_activations(
         self, images: Tensor, taps: Collection[str], wanted: ChannelSubset | None = None
     ) -> dict[str, Tensor]:
-        """`activations`, equal in value, but the last ReLU on each feature's path has a slope of 1 everywhere.
+        """`activations`, but the last ReLU on each feature's path has a slope of 1 everywhere; equal for finite maps.
 
         Only where it is tapped: deeper layers get the output of the usual ReLU. The last ReLU of a pooled feature (of
         Mixed_6a and Mixed_7a) lies in the layer before. The largest of rectified numbers is the largest number,
