@@ -563,15 +563,15 @@ def save_wide(config: Config, colours: Image.Image) -> None:
     icc.in_colours_of(colours, icc.P3).save(config.study(DreamsSettings).photos[0].file, icc_profile=icc.P3)
 
 
-def as_earlier(config: Config, picture: Image.Image, profile: bytes | None) -> Path:
-    """Keep the configuration's photograph as earlier versions did: its pixels as they are, and its profile."""
+def as_earlier(config: Config, picture: Image.Image) -> Path:
+    """Keep the configuration's photograph as earlier versions did: its pixels as they are."""
     named = config.study(DreamsSettings).photos[0]
     digest = hashlib.sha256(named.file.read_bytes()).hexdigest()
     info = PngImagePlugin.PngInfo()
     info.add_itxt("atlas-photo", hashlib.sha256(picture.tobytes()).hexdigest())
     path = config.store / "photos" / f"{digest}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, pnginfo=info, icc_profile=profile)
+    picture.save(path, pnginfo=info)
     note = {"file": named.given, "sha256": digest, "size": [picture.height, picture.width]}
     (path.parent / "beach-day.json").write_text(json.dumps(note))
     return path
@@ -606,59 +606,18 @@ def test_a_dream_of_wrongly_read_pixels_is_another(config: Config, colours: Imag
     assert check_store(config.store) == []
 
 
-@pytest.mark.parametrize("is_here", [True, False], ids=["file", "store alone"])
-@pytest.mark.parametrize("kind", ["P3", "grey"])
-def test_what_earlier_versions_kept_becomes_srgb(
-    kind: str, is_here: bool, config: Config, colours: Image.Image
-) -> None:
-    profile, picture, wanted = icc.P3, icc.in_colours_of(colours, icc.P3), colours
-    if kind == "grey":
-        profile, picture = icc.grey(1.8), colours.convert("L")
-        wanted = decoded(encoded(picture, "PNG", icc_profile=profile))
-    picture.save(config.study(DreamsSettings).photos[0].file, icc_profile=profile)
-    path = as_earlier(config, picture.convert("RGB"), profile)
-    assert "icc_profile" not in photos.open_kept(path).info
-    if not is_here:
-        config.study(DreamsSettings).photos[0].file.unlink()
-    known, now = kept(config)
+def test_what_is_kept_without_a_word_on_its_colours_is_read_again(config: Config, colours: Image.Image) -> None:
+    """Earlier versions took the pixels of every file as sRGB."""
+    save_wide(config, colours)
+    as_earlier(config, icc.in_colours_of(colours, icc.P3))
+    known, path = kept(config)
     assert known.study(DreamsSettings).photos[0].photo.is_converted
-    assert mean_error(photos.open_kept(now), wanted) < 0.5
-    assert not path.exists(), "its profile says who made it, and no dream begins with it"
-    assert looked_at(config) == (known, [])
-
-
-@pytest.mark.parametrize("is_here", [True, False], ids=["file", "store alone"])
-def test_what_earlier_versions_kept_of_ink_loses_its_profile(is_here: bool, config: Config) -> None:
-    """Its pixels cannot be converted any more, and are what the masters of the store began with."""
-    page = Image.new("CMYK", (60, 40), (200, 30, 0, 40))
-    page.save(config.study(DreamsSettings).photos[0].file, "TIFF", icc_profile=icc.CMYK)
-    path = as_earlier(config, page.convert("RGB"), icc.CMYK)
-    if not is_here:
-        config.study(DreamsSettings).photos[0].file.unlink()
-    known, now = kept(config)
-    with Image.open(now) as image:
-        assert "icc_profile" not in image.info
-    assert known.study(DreamsSettings).photos[0].photo.is_converted == is_here
-    assert path.exists() != is_here
-    if not is_here:
-        assert photos.open_kept(path).tobytes() == page.convert("RGB").tobytes()
-
-
-def test_what_earlier_versions_kept_without_a_profile_is_read_again(config: Config, colours: Image.Image) -> None:
-    """They lost the profile of a picture with transparency, and took its pixels as sRGB."""
-    wide = icc.in_colours_of(colours, icc.P3)
-    clear = wide.copy()
-    clear.putalpha(255)
-    clear.save(config.study(DreamsSettings).photos[0].file, icc_profile=icc.P3)
-    as_earlier(config, wide, None)
-    assert kept(config)[0].study(DreamsSettings).photos[0].photo.is_converted
-    config.study(DreamsSettings).photos[0].file.unlink()
-    assert looked_at(config)[0].study(DreamsSettings).photos[0].photo.is_converted
+    assert mean_error(photos.open_kept(path), colours) < 0.5
 
 
 def test_a_picture_without_a_profile_is_what_it_was(config: Config, colours: Image.Image) -> None:
     colours.save(config.study(DreamsSettings).photos[0].file)
-    path = as_earlier(config, colours, None)
+    path = as_earlier(config, colours)
     known, now = kept(config)
     assert now == path
     assert photos.open_kept(path).tobytes() == colours.tobytes()

@@ -2,8 +2,6 @@
 
 A photograph is kept upright, in sRGB, with its shorter side at most `LARGEST_SIDE`, and without metadata. A note beside
 it for each name of its file makes a copied store independent of the user's files.
-
-Earlier versions took the pixels of every file as sRGB, and kept its profile. Their photographs are converted.
 """
 
 import json
@@ -26,14 +24,14 @@ from atlas.plan.starts import DRAWN_PHOTO, LARGEST_SIDE, Photo, StartPhoto
 from atlas.store.files import MOST_JSON, walk, write_atomically, write_if_changed
 from atlas.store.masters import PHOTOS, pixels_sha256
 from atlas.store.media import encoded, open_picture
-from atlas.store.picture_files import COLOURS, convert_to_srgb, decode, read_bytes, sha256_of
+from atlas.store.picture_files import COLOURS, decode, read_bytes, sha256_of
 from atlas.store.records import read_json
 
 DRAWN_FILE = Path(__file__).parent.parent / "demo" / "start.jpg"  # the picture that ships with the project
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 0  # of a user's file, and so of a kept photograph
 MOST_BYTES = 4 * MOST_PIXELS
 _KEY = "atlas-photo"  # of the PNG's iTXt chunk, which holds the hash of the pixels
-_COLOURS = "atlas-photo-colours"  # of another one; earlier versions did not write it
+_COLOURS = "atlas-photo-colours"  # of another one; the photograph is read anew if it says other than `COLOURS`
 _REMEDY = "remove it and render again"
 
 Say = Callable[[str], None]
@@ -47,16 +45,6 @@ class _Note:
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     size: Size
     is_converted: bool = False
-
-
-@dataclass(frozen=True)
-class _Header:
-    """The metadata of a kept photograph."""
-
-    size: Size
-    digest: str | None  # of the pixels
-    profile: bytes | None  # only earlier versions kept it
-    is_srgb: bool  # earlier versions did not say it
 
 
 def photo_path(store: Path, photo: Photo) -> Path:
@@ -83,8 +71,8 @@ def identify_photo(store: Path, named: StartPhoto, say: Say) -> Photo:
     data = read_bytes(named.file)
     digest = sha256_of(data)
     for photo in (Photo(digest, (0, 0), is_converted=True), Photo(digest, (0, 0))):
-        if (kept := _read_header(photo_path(store, photo))) and kept.is_srgb:
-            return replace(photo, size=kept.size)
+        if size := _kept_size(photo_path(store, photo), in_srgb=True):
+            return replace(photo, size=size)
     return _decode(named.file, data, say)[0]
 
 
@@ -109,15 +97,11 @@ def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
         StoreError: the store cannot be written.
     """
     path, file = photo_path(store, photo), named.file or DRAWN_FILE
-    is_here = is_there(file)
-    if not _is_settled(path, is_here):
-        earlier = None if is_here else _open_earlier(store, photo)
-        found, picture = (photo, earlier) if earlier else read_photo(file, say=lambda _: None)
+    if not _is_settled(path, can_be_read=is_there(file)):
+        found, picture = read_photo(file, say=lambda _: None)
         if found.sha256 != photo.sha256:
             raise ConfigError(f"{file}: has changed since the run began; run the same command again")
-        write_atomically(path, _png(picture, is_srgb=photo.is_converted or is_here))
-    if photo.is_converted:
-        _remove_earlier(store, photo)
+        write_atomically(path, _png(picture))
     note = _Note(named.given, photo.sha256, photo.size, photo.is_converted)
     note_path = store / PHOTOS / f"{photo.id}~{sha256_of(os.fsencode(named.given))[:8]}.json"
     write_if_changed(note_path, (json.dumps(asdict(note)) + "\n").encode())
@@ -125,8 +109,7 @@ def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
 
 def has_photo(store: Path, photo: Photo) -> bool:
     """Whether the store has a photograph, by the header of its file."""
-    kept = _read_header(photo_path(store, photo))
-    return kept is not None and kept.size == photo.size
+    return _kept_size(photo_path(store, photo)) == photo.size
 
 
 def open_photo(store: Path, photo: Photo) -> Image.Image:
@@ -144,7 +127,14 @@ def open_kept(path: Path) -> Image.Image:
     Raises:
         StoreError: not there, damaged, or edited.
     """
-    return _read_kept(path)[0]
+    with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
+        if image.width * image.height > MOST_PIXELS or min(image.size) > LARGEST_SIDE:
+            raise StoreError(f"{path}: larger than a photograph is kept; {_REMEDY}")
+        picture = image.convert("RGB")
+    if picture.info.get(_KEY) != pixels_sha256(picture.tobytes()):
+        raise StoreError(f"{path}: its pixels are not those that were kept; {_REMEDY}")
+    picture.info = {}  # Pillow would write some of it into copies
+    return picture
 
 
 def list_photos(store: Path) -> Iterator[Path]:
@@ -153,37 +143,19 @@ def list_photos(store: Path) -> Iterator[Path]:
     return (path for path in found if not path.name.startswith("."))
 
 
-def _read_kept(path: Path) -> tuple[Image.Image, _Header]:
-    with open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
-        if image.width * image.height > MOST_PIXELS or min(image.size) > LARGEST_SIDE:
-            raise StoreError(f"{path}: larger than a photograph is kept; {_REMEDY}")
-        picture = image.convert("RGB")
-        header = _header_of(image)
-    picture.info = {}  # Pillow would write the profile, which earlier versions kept, into copies
-    if header.digest != pixels_sha256(picture.tobytes()):
-        raise StoreError(f"{path}: its pixels are not those that were kept; {_REMEDY}")
-    return picture, header
-
-
-def _read_header(path: Path) -> _Header | None:
-    """The header of a kept photograph; None if it is not there, or is none."""
+def _kept_size(path: Path, *, in_srgb: bool = False) -> Size | None:
+    """The size of a kept photograph, by its header; None if it is not there, is none, or not surely `in_srgb`."""
     with suppress(StoreError), open_picture(path, "PNG", MOST_BYTES, _REMEDY) as image:
-        header = _header_of(image)
-        return header if header.digest else None
+        if image.info.get(_KEY) and (not in_srgb or image.info.get(_COLOURS) == COLOURS):
+            return image.height, image.width
     return None
 
 
-def _header_of(image: Image.Image) -> _Header:
-    info = image.info
-    is_srgb = info.get(_COLOURS) == COLOURS
-    return _Header((image.height, image.width), info.get(_KEY), info.get("icc_profile"), is_srgb)
-
-
-def _is_settled(path: Path, is_here: bool) -> bool:
-    """Whether a photograph is whole, and kept as this version would keep it."""
+def _is_settled(path: Path, *, can_be_read: bool) -> bool:
+    """Whether a photograph is whole, and would be kept in the same colours if it can be read anew."""
     with suppress(StoreError):
-        _, kept = _read_kept(path)
-        return kept.profile is None and (kept.is_srgb or not is_here)
+        open_kept(path)
+        return _kept_size(path, in_srgb=can_be_read) is not None
     return False
 
 
@@ -196,26 +168,6 @@ def _decode(file: Path, data: bytes, say: Say) -> tuple[Photo, Image.Image]:
     return Photo(sha256_of(data), (picture.height, picture.width), decoded.is_converted), picture
 
 
-def _open_earlier(store: Path, photo: Photo) -> Image.Image | None:
-    """A photograph as an earlier version kept it; None if that is not there, or cannot be converted as it should."""
-    with suppress(StoreError):
-        picture, kept = _read_kept(_earlier_path(store, photo))
-        return convert_to_srgb(picture, kept.profile) if photo.is_converted else picture
-    return None
-
-
-def _remove_earlier(store: Path, photo: Photo) -> None:
-    """Remove a photograph that an earlier version kept with its profile, which may name its maker."""
-    path = _earlier_path(store, photo)
-    if (kept := _read_header(path)) and kept.profile:
-        with suppress(OSError):
-            path.unlink()
-
-
-def _earlier_path(store: Path, photo: Photo) -> Path:
-    return photo_path(store, replace(photo, is_converted=False))
-
-
 def _reduce(picture: Image.Image) -> Image.Image:
     """Resize a picture so that its shorter side is at most `LARGEST_SIDE`."""
     if min(picture.size) <= LARGEST_SIDE:
@@ -224,11 +176,10 @@ def _reduce(picture: Image.Image) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _png(picture: Image.Image, *, is_srgb: bool) -> bytes:
+def _png(picture: Image.Image) -> bytes:
     info = PngImagePlugin.PngInfo()
     info.add_itxt(_KEY, pixels_sha256(picture.tobytes()))
-    if is_srgb:
-        info.add_itxt(_COLOURS, COLOURS)
+    info.add_itxt(_COLOURS, COLOURS)
     return encoded(picture, "PNG", pnginfo=info, icc_profile=None)
 
 
@@ -238,18 +189,15 @@ def _find_noted(store: Path, named: StartPhoto) -> Photo | None:
     Raises:
         ConfigError: there are several.
     """
-    photos: dict[str, Photo] = {}  # by hash: an earlier version may have kept the same file with other pixels
-    for path in sorted((store / PHOTOS).glob("*.json")):
-        photo = _read_note(store, path, named.given)
-        if photo and (photo.is_converted or photo.sha256 not in photos):
-            photos[photo.sha256] = photo
+    notes = (_read_note(store, path, named.given) for path in sorted((store / PHOTOS).glob("*.json")))
+    photos = set(filter(None, notes))
     if len(photos) > 1:
-        kept = (photo_path(store, photo) for photo in photos.values())
+        kept = (photo_path(store, photo) for photo in photos)
         raise ConfigError(
             f"{named.file}: no such file, and {len(photos)} pictures in the store had this name: "
-            f"{' and '.join(map(str, kept))}; put the file back, or remove from the store what is not meant"
+            f"{' and '.join(sorted(map(str, kept)))}; put the file back, or remove from the store what is not meant"
         )
-    return next(iter(photos.values()), None)
+    return next(iter(photos), None)
 
 
 def _read_note(store: Path, path: Path, given: str) -> Photo | None:
@@ -259,7 +207,4 @@ def _read_note(store: Path, path: Path, given: str) -> Photo | None:
     except (OSError, StoreError):
         return None
     photo = Photo(note.sha256, note.size, note.is_converted)
-    if note.file != given or not has_photo(store, photo):
-        return None
-    converted = replace(photo, is_converted=True)
-    return converted if _open_earlier(store, converted) else photo
+    return photo if note.file == given and has_photo(store, photo) else None

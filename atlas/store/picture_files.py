@@ -203,7 +203,7 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
         alpha = image.getchannel("A")
     if image.mode not in ("L", "CMYK"):
         image = image.convert("RGB")
-    converted = convert_to_srgb(image, profile)
+    converted = _convert_to_srgb(image, profile)
     picture = converted or image.convert("RGB")
     if alpha:
         picture.putalpha(alpha)
@@ -226,7 +226,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     return image.convert("F").point(lambda value: value * scale - least * scale).convert("L")
 
 
-def convert_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
+def _convert_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
     """Convert a picture from the colours of its profile to sRGB: relative colorimetric, black points matched.
 
     Args:
