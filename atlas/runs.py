@@ -10,6 +10,7 @@ from typing import Protocol
 
 from atlas.common.cores import find_cores
 from atlas.common.errors import ConfigError, did_you_mean
+from atlas.common.text import format_seconds
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
@@ -20,7 +21,7 @@ from atlas.rendering.numerics import resolve_device, resolve_numerics, why_no_gp
 from atlas.rendering.outcomes import Outcome, Report, keep_attempts, split_fresh
 from atlas.rendering.weights import Weights, load_weights, with_input
 from atlas.store.files import sweep_temporaries
-from atlas.store.forecast import Forecast, forecast, format_seconds, require_space
+from atlas.store.forecast import Forecast, forecast, require_space
 from atlas.store.photos import open_photo
 from atlas.store.records import WeightsId
 from atlas.store.weights_ids import noted_input, write_weights_id

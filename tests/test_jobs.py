@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlas.common.errors import ConfigError, TargetError
+from atlas.common.text import count_of
 from atlas.inception import layers
 from atlas.inception.architecture import Conv, Pool
 from atlas.inception.targets import parse
 from atlas.plan import jobs as planning
 from atlas.plan.config import override
 from atlas.plan.jobs import Job
-from atlas.store.forecast import count_of, forecast
+from atlas.store.forecast import forecast
 from atlas.studies import load_config
 
 

@@ -18,8 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from atlas.common import log
+from atlas.common.text import count_of, format_bytes, format_flops, format_seconds
 from atlas.store.clips import VIDEO, clip_target
-from atlas.store.forecast import Forecast, count_of, format_bytes, format_flops, format_seconds, free_bytes
+from atlas.store.forecast import Forecast, free_bytes
 
 if TYPE_CHECKING:  # these need torch, and a site is written without it
     from atlas.plan.config import Config

@@ -4,13 +4,13 @@ import json
 import shlex
 from functools import cache
 
+from atlas.common.text import count_of
 from atlas.inception.layers import get_layer, receptive_field
 from atlas.plan.clips import Clip
 from atlas.plan.config import article_recipes
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.store.clips import clip_target
-from atlas.store.forecast import count_of
 from atlas.store.records import Numerics, Record
 
 METRICS = {"l1": "L1", "l2": "L2", "linf": "L∞"}

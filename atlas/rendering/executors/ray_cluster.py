@@ -18,6 +18,7 @@ from PIL import Image
 
 from atlas import __version__
 from atlas.common.errors import ConfigError
+from atlas.common.text import count_of
 from atlas.plan.jobs import Batch
 from atlas.plan.starts import Photo
 from atlas.rendering.batches import Attempt, BatchLimits, RenderBatches, render_batches
@@ -25,7 +26,6 @@ from atlas.rendering.executors.worker_pool import Ray, Reference, Worker, Worker
 from atlas.rendering.numerics import Hardware, hardware_of, measure_speed, resolve_device, resolve_numerics
 from atlas.rendering.renderer import OpenPhoto, Renderer
 from atlas.rendering.weights import Weights
-from atlas.store.forecast import count_of
 from atlas.store.records import Numerics
 
 THREADS = 1  # of a worker, unless asked otherwise: a process a core is as fast as threads, and any core will do

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atlas.common.errors import AtlasError, ConfigError
+from atlas.common.text import count_of
 from atlas.plan.jobs import Batch
 from atlas.rendering.batches import Attempt
-from atlas.store.forecast import count_of
 
 TRIES = 3  # a batch is given up when it has lost so many workers
 HOPELESS = 3 * TRIES  # so many workers lost for each place, and no batch done meanwhile, end the run

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from atlas.common.text import count_of
 from atlas.inception import layers
 from atlas.site.catalogue import STATES, Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.colour import COLOUR_NAMES, STRONG
@@ -21,7 +22,6 @@ from atlas.site.pages.parts import (
 from atlas.site.pictures import has_sheet, layer_sheet_path, region_sheet, sheet_folder
 from atlas.site.region_map import map_region
 from atlas.site.study_page import StudyCard
-from atlas.store.forecast import count_of
 
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures
 GRID_SIZE = (299, 299)  # pixels at which a layer's grid is stated

@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from atlas.common.text import count_of
 from atlas.plan.recipes import Recipe
 from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
 from atlas.site.models import Link, Page
 from atlas.site.pages.parts import feature_page, shot_of, target_page
 from atlas.site.study_page import Section, StudyCard, StudyPage
 from atlas.site.words import fixed, left_out
-from atlas.store.forecast import count_of
 from atlas.studies.compare.jobs import Comparison, comparisons, jobs, raw_pairs
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
 from atlas.studies.compare.settings import Settings

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import mean
 
+from atlas.common.text import count_of
 from atlas.site.colour import CORNERS, Corner, nearest_corner
 from atlas.site.words import percent, whole_percent
-from atlas.store.forecast import count_of
 from atlas.studies.palette.result import Palette, PaletteFeature, Peak, Slopes
 
 HOLDS = 3 / 4  # share of the features from which on the explanation is said to hold
