@@ -119,10 +119,7 @@ def _resize(recipe: Recipe, size: int | None, steps: int | None) -> Recipe:
     return recipe
 
 
-@lru_cache(maxsize=1)
-def _built_in(name: str) -> Weights:
-    """Weights that do not change while a program runs."""
-    return load_weights(name)
+_built_in = lru_cache(maxsize=1)(load_weights)  # weights that do not change while a program runs
 
 
 @lru_cache(maxsize=1)

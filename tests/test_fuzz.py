@@ -29,7 +29,7 @@ from atlas.site.words import number
 from atlas.store.clips import ClipRecord
 from atlas.store.masters import find_record, open_master, read_record, write_master
 from atlas.store.media import media_fault
-from atlas.store.records import Record
+from atlas.store.records import Record, read_json
 from atlas.store.results import read_result, write_result
 from atlas.store.stages import pixels_of, stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
@@ -285,18 +285,18 @@ def changed(data):
 
 @pytest.mark.parametrize(("kind", "data"), [(Record, RECORD_DATA), (ClipRecord, CLIP_DATA)], ids=["record", "clip"])
 def test_a_record_with_any_value_replaced_is_read_or_refused(kind, data):
-    assert kind.from_json(json.dumps(data))
+    assert read_json(json.dumps(data), kind)
 
     @inputs(900)
     @given(changed(data) | json_values)
     def check(found):
         text = json.dumps(found)
         try:
-            record = kind.from_json(text)
+            record = read_json(text, kind)
         except AtlasError as error:
             assert str(error)
         else:
-            assert kind.from_json(record.to_json()) == record  # so it can be written too
+            assert read_json(record.to_json(), kind) == record  # so it can be written too
             assert record.to_json().encode()
             assert msgspec.json.encode(record)  # in the site, as beside its picture and in its words
             if kind is Record:
@@ -318,7 +318,7 @@ def test_a_record_of_what_no_file_can_hold_is_refused(kind, data):
     @given(unwritable(data))
     def check(found):
         with pytest.raises(AtlasError):
-            kind.from_json(json.dumps(found))
+            read_json(json.dumps(found), kind)
 
     check()
 
@@ -326,9 +326,9 @@ def test_a_record_of_what_no_file_can_hold_is_refused(kind, data):
 @pytest.mark.parametrize("levels", [1, 21, 1000, 200_000])
 def test_what_is_nested_more_deeply_than_a_record_is_refused_however_deep_the_reader_stands(levels):
     text = json.dumps({**RECORD_DATA, "recipe": {"lr": [0.5]}})
-    assert Record.from_json(text).recipe == {"lr": [0.5]}
+    assert read_json(text, Record).recipe == {"lr": [0.5]}
     with pytest.raises(AtlasError):
-        Record.from_json(text.replace("[0.5]", "[[" * levels + "]]" * levels))
+        read_json(text.replace("[0.5]", "[[" * levels + "]]" * levels), Record)
 
 
 FINDINGS = [DEPTH, layer_depth_spec("Mixed_6b"), INFLUENCE, INTERACTIONS, METRICS, NEAREST, NEURONS]

@@ -23,7 +23,7 @@ from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import DEMO_FILE, Weights
 from atlas.site.check import check_store
 from atlas.store.masters import find_record, master_path, open_master, read_record, write_master
-from atlas.store.records import DEMO_SHA256, Record, WeightsId
+from atlas.store.records import DEMO_SHA256, Record, WeightsId, read_json
 from atlas.store.weights_ids import WEIGHTS_FILE, noted_input, read_weights_id, write_weights_id
 from atlas.studies import load_config
 
@@ -138,7 +138,7 @@ def test_records_from_before_there_was_a_choice_are_raw_and_up_to_date(weights, 
     old = json.loads(rendering.record.to_json())
     assert old.pop("input") == "x"
     assert "input" not in old["weights"]
-    record = Record.from_json(json.dumps(old))
+    record = read_json(json.dumps(old), Record)
     assert record == rendering.record
     assert record.is_of(Job(parse(TEXT), RAW, 999), weights.id)
     assert not record.is_of(Job(parse(TEXT), TRAINED, 999), replace(weights.id, input="2x-1"))

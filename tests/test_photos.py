@@ -459,7 +459,7 @@ def test_the_store_keeps_pixels_and_nothing_else_of_the_file(config: Config) -> 
     assert b"somebody" not in path.read_bytes()
     (note,) = path.parent.glob(f"{path.stem}*.json")
     assert str(known.store.parent) not in note.read_text()
-    assert photos.has_photo(known.store, DRAWN_PHOTO)
+    assert photos.open_photo(known.store, DRAWN_PHOTO).size == DRAWN_PHOTO.size[::-1]
 
 
 def test_only_what_jobs_start_from_is_kept(config: Config) -> None:

@@ -14,7 +14,7 @@ from atlas.inception.targets import parse
 from atlas.plan.jobs import Job
 from atlas.store import masters
 from atlas.store.files import write_atomically, write_if_changed
-from atlas.store.records import LARGEST_NUMBER, FailedStep, Numerics, OctaveScores, Record, WeightsId
+from atlas.store.records import LARGEST_NUMBER, FailedStep, Numerics, OctaveScores, Record, WeightsId, read_json
 from atlas.store.weights_ids import find_weights_ids, weights_name, write_weights_id
 from atlas.studies import load_config
 
@@ -195,7 +195,7 @@ def test_a_record_of_before_hardware_was_named_is_read_and_up_to_date(master):
     data = json.loads(RECORD.to_json())
     assert {"model", "cudnn"} <= data["numerics"].keys()
     del data["numerics"]["model"], data["numerics"]["cudnn"]
-    older = Record.from_json(json.dumps(data))
+    older = read_json(json.dumps(data), Record)
     assert older == replace(RECORD, numerics=replace(RECORD.numerics, model=None, cudnn=None))
     assert older.is_of(JOB, WEIGHTS, "fp32")
     newer = replace(RECORD, numerics=replace(RECORD.numerics, model="NVIDIA H200", cudnn="91002"))
@@ -208,7 +208,7 @@ def test_hardware_of_another_type_is_refused(name, value):
     data = json.loads(RECORD.to_json())
     data["numerics"][name] = value
     with pytest.raises(StoreError, match=rf"not a record that this version reads: .*numerics\.{name}"):
-        Record.from_json(json.dumps(data))
+        read_json(json.dumps(data), Record)
 
 
 numbers = st.none() | st.floats(-LARGEST_NUMBER, LARGEST_NUMBER)
@@ -230,7 +230,7 @@ records = st.builds(
 
 @given(records)
 def test_records_survive_json(record):
-    assert Record.from_json(record.to_json()) == record
+    assert read_json(record.to_json(), Record) == record
 
 
 json_values = st.recursive(
@@ -244,7 +244,7 @@ json_values = st.recursive(
 def test_a_record_with_any_field_replaced_is_read_or_refused(name, value):
     data = {**json.loads(RECORD.to_json()), name: value}
     try:
-        assert isinstance(Record.from_json(json.dumps(data)), Record)
+        assert isinstance(read_json(json.dumps(data), Record), Record)
     except AtlasError as error:
         assert "record" in str(error)
 
@@ -252,4 +252,4 @@ def test_a_record_with_any_field_replaced_is_read_or_refused(name, value):
 @given(st.text() | json_values.map(json.dumps))
 def test_any_text_is_a_record_or_refused(text):
     with pytest.raises(StoreError, match="record"):
-        Record.from_json(text)
+        read_json(text, Record)

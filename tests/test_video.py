@@ -19,6 +19,7 @@ from atlas.plan.recipes import Octave, Recipe
 from atlas.store import video
 from atlas.store.clips import FILES, RECORD, ClipRecord, clip_folder, find_clip, read_clip
 from atlas.store.media import media_fault
+from atlas.store.records import read_json
 from atlas.store.video import Encoding, encode_clip
 from atlas.studies import load_config
 from frames import Detailed, clip_of, pattern, put_frames, read_pattern
@@ -255,16 +256,16 @@ def test_another_encoder_makes_it_anew_and_shows_it_meanwhile(
 )  # fmt: skip
 def test_a_record_of_another_form_is_refused(made: Encoding, change: dict[str, object]) -> None:
     data = json.loads((made.folder / RECORD).read_text())
-    assert ClipRecord.from_json(json.dumps(data)) == made.record
+    assert read_json(json.dumps(data), ClipRecord) == made.record
     with pytest.raises(StoreError):
-        ClipRecord.from_json(json.dumps({**data, **change}))
+        read_json(json.dumps({**data, **change}), ClipRecord)
 
 
 def test_a_file_of_a_record_has_no_more_fields(made: Encoding) -> None:
     data = json.loads((made.folder / RECORD).read_text())
     data["files"]["poster.jpg"]["more"] = 1
     with pytest.raises(StoreError, match="unknown field 'more'"):
-        ClipRecord.from_json(json.dumps(data))
+        read_json(json.dumps(data), ClipRecord)
 
 
 # Failure

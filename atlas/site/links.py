@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from atlas.common.errors import StoreError, shorten
 from atlas.common.paths import read_file
-from atlas.store.records import Record
+from atlas.store.records import Record, read_json
 
 FEATURES_IN_A_GRID = 64
 INDEX = "index.html"
@@ -224,6 +224,6 @@ class _PageChecker:
     def _check_record(self, page: str) -> None:
         path = self._site / dirname(page) / "record.json"
         try:
-            Record.from_json(read_file(path, MOST_BYTES).decode())
+            read_json(read_file(path, MOST_BYTES), Record)
         except (OSError, ValueError, StoreError):
             self._note(page, "its record.json is missing or damaged")

@@ -69,17 +69,8 @@ class ClipRecord:
         return wanted == found and layout == (self.stride, self.fps, self.grid, self.cells)
 
     def to_json(self) -> str:
-        """The record as JSON, keys in the order of the fields."""
+        """The record as JSON, keys in the order of the fields; `read_json` reads it."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> "ClipRecord":
-        """Read a record.
-
-        Raises:
-            StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
-        """
-        return read_json(text, cls)
 
 
 def clip_target(clip: Clip) -> str:
@@ -135,7 +126,7 @@ def read_clip(path: Path) -> ClipRecord:
         StoreError: not there, or damaged.
     """
     try:
-        return ClipRecord.from_json(read_file(path, MOST_JSON))
+        return read_json(read_file(path, MOST_JSON), ClipRecord)
     except (OSError, StoreError) as error:
         raise StoreError(f"{path}: {error}; encode the video again, with atlas raster or atlas build") from None
 

@@ -12,7 +12,7 @@ from atlas.plan.jobs import Job
 from atlas.plan.recipes import LARGEST_SIZE
 from atlas.store.files import walk, write_atomically
 from atlas.store.media import encoded, open_picture
-from atlas.store.records import Record, WeightsId
+from atlas.store.records import Record, WeightsId, read_json
 from atlas.store.weights_ids import WEIGHTS_FILE, known_weights
 
 KEY = "atlas"  # of the PNG's iTXt chunk
@@ -66,7 +66,7 @@ def read_record(path: Path) -> Record:
     if not isinstance(text, str):
         raise StoreError(f"{path}: carries no record of the atlas; {_REMEDY}")
     try:
-        return Record.from_json(str(text))  # msgspec takes no subclass of it, which Pillow's is
+        return read_json(str(text), Record)  # msgspec takes no subclass of it, which Pillow's is
     except StoreError as error:
         raise StoreError(f"{path}: {error}; {_REMEDY}") from None
 

@@ -107,11 +107,6 @@ def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
     write_if_changed(note_path, (json.dumps(asdict(note)) + "\n").encode())
 
 
-def has_photo(store: Path, photo: Photo) -> bool:
-    """Whether the store has a photograph, by the header of its file."""
-    return _kept_size(photo_path(store, photo)) == photo.size
-
-
 def open_photo(store: Path, photo: Photo) -> Image.Image:
     """Open a photograph: upright, in RGB.
 
@@ -207,4 +202,4 @@ def _read_note(store: Path, path: Path, given: str) -> Photo | None:
     except (OSError, StoreError):
         return None
     photo = Photo(note.sha256, note.size, note.is_converted)
-    return photo if note.file == given and has_photo(store, photo) else None
+    return photo if note.file == given and _kept_size(photo_path(store, photo)) == photo.size else None

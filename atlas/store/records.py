@@ -168,19 +168,10 @@ class Record:
         return "" if self.input == usual else f"~{self.input}"
 
     def to_json(self) -> str:
-        """The record as JSON, keys in the order of the fields."""
+        """The record as JSON, keys in the order of the fields; `read_json` reads it."""
         data = asdict(self)
         del data["weights"]["input"]  # the record's own `input` counts
         return json.dumps(data, allow_nan=False, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Record":
-        """Read a record.
-
-        Raises:
-            StoreError: not JSON, of another format, or with a missing, additional or mistyped field.
-        """
-        return read_json(text, cls)
 
 
 def finite(value: float) -> float | None:
