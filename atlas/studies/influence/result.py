@@ -4,6 +4,7 @@ A change is the mean absolute difference of two pictures over pixels and channel
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from atlas.plan.clips import Clip
 from atlas.store.results import ResultSpec
@@ -30,6 +31,18 @@ class ClipInfluence:
     feature: int
     size: int  # pixels of the picture's side
     frames: tuple[FrameChange, ...]
+
+    def share_in(self, place: Literal["in_field", "in_disc"]) -> float | None:
+        """Share of the change that falls inside of the neurons' fields; None if no frame has such a share."""
+        known = [(frame.change, share) for frame in self.frames if (share := getattr(frame, place)) is not None]
+        total = sum(change for change, _ in known)
+        return sum(change * share for change, share in known) / total if total else None
+
+    @property
+    def share_judged(self) -> float:
+        """Share of the change that is by neurons with an effective field; 1 if nothing changed."""
+        total = sum(frame.change for frame in self.frames)
+        return sum(frame.change for frame in self.frames if frame.in_disc is not None) / total if total else 1.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,17 @@ class TargetInfluence:
     pairs: tuple[PairInfluence, ...]
     rounding: tuple[float | None, ...]  # change between float32 and float64 there, nothing disturbed
     sensitivity: tuple[Sensitivity, ...]
+
+    @property
+    def added(self) -> tuple[Sensitivity, ...]:
+        """What adding the last neuron does, in each precision; float32 first."""
+        return tuple(one for one in self.sensitivity if one.amount is None)
+
+    @property
+    def most_disturbed(self) -> Sensitivity | None:
+        """The disturbance of the start that changed most by the last step."""
+        disturbed = (one for one in self.sensitivity if one.amount is not None)
+        return max(disturbed, key=lambda one: one.steps[-1] or 0.0, default=None)
 
 
 @dataclass(frozen=True)
