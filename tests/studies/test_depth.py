@@ -20,12 +20,22 @@ from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.depth import measure as depth_measure
 from atlas.studies.depth.measure import measure_depth, measure_layer_depth, quartiles, trend
-from atlas.studies.depth.page import MEASURES, depth_summary, direction, extremes_sentence, trend_sentence
-from atlas.studies.depth.result import DEPTH, Depth, LayerDepth, Quartiles, Trend, layer_depth_spec
+from atlas.studies.depth.result import DEPTH, FEWEST, LayerDepth, Quartiles, Trend, layer_depth_spec
 from atlas.studies.run import run_studies
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import colour_entropy, edge_density, luma, shrink, spectral_centroid
+from macros import render_macro
 from stores import WEIGHTS, fill
+
+WORDS = "studies/depth_words.html"
+
+
+def depth_summary(trends):
+    return render_macro(WORDS, "summary", trends)
+
+
+def trend_sentence(found):
+    return render_macro(WORDS, "trend", found, FEWEST)
 
 
 @pytest.fixture
@@ -138,13 +148,13 @@ def test_more_layers_have_the_p_of_students_t():
 def test_nothing_is_claimed_of_few_layers_in_order(count, way):
     found = layers([way * at for at in range(count)], "edges")
     edges = trend("edges", found)
-    assert direction(edges) is None
-    assert trend_sentence(edges, "Edges") == f"Edges: too few layers to speak of a trend, {count} of the 5 needed."
-    assert depth_summary(Depth(tuple(found), (edges,))).startswith("There are too few layers here")
+    assert edges.direction is None
+    assert trend_sentence(edges) == f"Edges: too few layers to speak of a trend, {count} of the 5 needed."
+    assert depth_summary((edges,)).startswith("There are too few layers here")
 
 
 def test_five_layers_in_order_are_a_trend():
-    assert direction(trend("edges", layers([1.0, 2.0, 3.0, 4.0, 5.0], "edges"))) == "grows"
+    assert trend("edges", layers([1.0, 2.0, 3.0, 4.0, 5.0], "edges")).direction == "grows"
 
 
 def test_layers_without_a_value_have_no_part_in_a_trend():
@@ -164,20 +174,20 @@ def test_layers_without_a_value_have_no_part_in_a_trend():
     ],
 )
 def test_directions_by_the_stated_thresholds(rho, p, expected):
-    assert direction(Trend("edges", 16, rho, p)) == expected
+    assert Trend("edges", 16, rho, p).direction == expected
 
 
 def test_a_trend_in_words():
-    assert trend_sentence(Trend("edges", 16, -0.6, 0.014), "Edges") == (
+    assert trend_sentence(Trend("edges", 16, -0.6, 0.014)) == (
         "Edges: the median falls with depth. Spearman’s rank correlation over 16 layers is −0.60 (p = 0.014)."
     )
-    assert "(p below 0.001)" in trend_sentence(Trend("edges", 16, 0.9, 0.0), "Edges")
-    assert trend_sentence(Trend("edges", 6, None, None), "Edges") == "Edges: the medians of all 6 layers are equal."
+    assert "(p below 0.001)" in trend_sentence(Trend("edges", 16, 0.9, 0.0))
+    assert trend_sentence(Trend("edges", 6, None, None)) == "Edges: the medians of all 6 layers are equal."
 
 
 def summary(*rhos):
     names = ("centroid", "entropy", "edges")
-    return depth_summary(Depth((), tuple(Trend(n, 16, rho, 0.01) for n, rho in zip(names, rhos, strict=True))))
+    return depth_summary([Trend(n, 16, rho, 0.01) for n, rho in zip(names, rhos, strict=True)])
 
 
 def test_the_summary_counts_the_measures():
@@ -194,19 +204,18 @@ def test_the_summary_counts_the_measures():
         "parts of objects, is not what these measures capture."
     )
     few = tuple(Trend(name, count, 0.9, 0.01) for name, count in (("centroid", 4), ("entropy", 6), ("edges", 6)))
-    assert "too few layers" in depth_summary(Depth((), few))
+    assert "too few layers" in depth_summary(few)
 
 
 def test_a_rise_and_a_fall_are_no_trend_and_are_told():
     """As colours do on ImageNet weights, from 0.3 bits in the first layer to 7.3 in the fifth, and down to 5.1."""
     values = [0.3, 3.1, 5.3, 6.9, 7.3, 7.0, 6.7, 6.1, 5.8, 5.8, 5.7, 5.6, 5.4, 5.1]
     found = layers(values)
-    assert direction(trend("entropy", found)) == "shows no trend"
-    colours = next(measure for measure in MEASURES if measure.field == "entropy")
-    assert extremes_sentence(Depth(tuple(found), ()), colours) == (
-        " The median is lowest in Conv2d_1a_3x3 (0.3) and highest in Conv2d_4a_3x3 (7.3)."
+    assert trend("entropy", found).direction == "shows no trend"
+    assert render_macro(WORDS, "extremes", found, "entropy") == (
+        "The median is lowest in Conv2d_1a_3x3 (0.3) and highest in Conv2d_4a_3x3 (7.3)."
     )
-    assert extremes_sentence(Depth(tuple(layers([1.0, 1.0])), ()), colours) == ""
+    assert render_macro(WORDS, "extremes", layers([1.0, 1.0]), "entropy") == ""
 
 
 def test_the_page(config):
@@ -219,7 +228,7 @@ def test_the_page(config):
     assert "Fineness: too few layers to speak of a trend, 3 of the 5 needed." in page
     assert "rank correlation over" not in page
     assert "a slope of more than 0.071 pixel ranges a pixel" in page
-    assert depth_summary(found) in page
+    assert depth_summary(found.trends) in page
     assert html.count("<circle") == 3 * 3
     assert html.count('class="band"') == 3 * 3  # layers in between are not in this atlas
     assert f"{found.layers[0].entropy.middle:.4g}" in page
