@@ -5,8 +5,13 @@ from itertools import zip_longest
 
 import pytest
 
-from atlas.studies.fields import page
+from atlas.studies.fields.page import FEWEST, Comparison, Radii, compare_sides, radii
 from atlas.studies.fields.result import Disc, FieldPoint, Fields
+from macros import render_macro
+
+
+def fields_summary(found):
+    return render_macro("studies/fields_words.html", "guess", found.layer, compare_sides(found), FEWEST)
 
 
 def disc(radius):
@@ -38,7 +43,7 @@ WIDE, NARROW = (58, 59, 60, 61, 62), (38, 39, 40, 41, 42)
 
 
 def test_the_guess_holds_where_interior_branches_reach_clearly_wider():
-    words = page.fields_summary(fields(WIDE, NARROW))
+    words = fields_summary(fields(WIDE, NARROW))
     assert words.endswith(
         "By the gradient at the end, the guess does hold for these features: 5 of 5 neurons in interior branches have "
         "a field, of 60 px in the median, and 5 of 5 neurons in the first and the last branch, of 40 px. In 100 % of "
@@ -47,14 +52,14 @@ def test_the_guess_holds_where_interior_branches_reach_clearly_wider():
 
 
 def test_the_guess_does_not_hold_where_exterior_branches_reach_clearly_wider():
-    words = page.fields_summary(fields(NARROW, WIDE))
+    words = fields_summary(fields(NARROW, WIDE))
     assert "the guess does not hold for these features, which reach wider the other way: 5 of 5 neurons " in words
     assert "40 px in the median" in words
     assert "In 0 % of all pairs" in words
 
 
 def test_change_and_gradient_are_judged_each_by_itself():
-    words = page.fields_summary(fields(WIDE, NARROW, changed=((*NARROW[:-1], 59.5), WIDE)))
+    words = fields_summary(fields(WIDE, NARROW, changed=((*NARROW[:-1], 59.5), WIDE)))
     by_change, by_gradient = words.split(" By the gradient at the end, ")
     assert by_change.startswith("By the change in their pictures, the guess does not hold for these features")
     assert "5 of 5 neurons in interior branches have a field, of 40 px in the median" in by_change
@@ -71,37 +76,37 @@ def test_change_and_gradient_are_judged_each_by_itself():
     ],
 )
 def test_a_difference_within_its_error_tells_nothing(inner, outer):
-    words = page.fields_summary(fields(inner, outer))
+    words = fields_summary(fields(inner, outer))
     assert "it cannot be told from these features whether the guess holds: " in words
 
 
 def test_two_standard_errors_are_what_it_takes():
     """Of five against five the standard error is 0.1915, so 22.5 of 25 pairs are enough, and 22 are not."""
     outer, enough = (10, 20, 30, 40, 50), (40, 45, 55, 60, 65)
-    assert page.wider_share(enough, outer) == 22.5 / 25
-    assert "does hold" in page.fields_summary(fields(enough, outer))
-    assert "cannot be told" in page.fields_summary(fields((35, 45, 55, 60, 65), outer))
-    assert "does not hold" in page.fields_summary(fields(outer, enough))
+    assert Comparison("end", Radii(5, enough), Radii(5, outer)).share == 22.5 / 25
+    assert "does hold" in fields_summary(fields(enough, outer))
+    assert "cannot be told" in fields_summary(fields((35, 45, 55, 60, 65), outer))
+    assert "does not hold" in fields_summary(fields(outer, enough))
 
 
 def test_few_neurons_with_a_gradient_tell_nothing():
-    assert page.fields_summary(fields((60.1,), (60,))).endswith(
+    assert fields_summary(fields((60.1,), (60,))).endswith(
         "By the gradient at the end, the guess cannot be judged: 1 of 1 neurons in interior and 1 of 1 neurons in "
         "exterior branches have a field, and at least 5 of each are needed."
     )
-    some = page.fields_summary(fields(WIDE, (*NARROW[1:], None, None)))
+    some = fields_summary(fields(WIDE, (*NARROW[1:], None, None)))
     assert ": 5 of 5 neurons in interior and 4 of 6 neurons in exterior branches" in some
-    assert "cannot be judged" in page.fields_summary(fields((), NARROW))
+    assert "cannot be judged" in fields_summary(fields((), NARROW))
 
 
 def test_a_layer_of_one_branch_has_nothing_to_compare():
     points = tuple(point(n, "", 5.0) for n in range(32))
-    words = page.fields_summary(Fields("Conv2d_2b_3x3", (8, 8), 299, points))
+    words = fields_summary(Fields("Conv2d_2b_3x3", (8, 8), 299, points))
     assert words == "Conv2d_2b_3x3 is one convolution: it has no branches that could be compared."
 
 
 def test_chosen_features_have_no_part_in_the_comparison():
     found = fields(WIDE, WIDE, changed=(WIDE, WIDE))
     chosen = tuple(point(n, "branch7x7", 170.0, 170.0, is_spread=False) for n in range(200, 240))
-    assert page.fields_summary(replace(found, points=found.points + chosen)) == page.fields_summary(found)
-    assert page.radii(replace(found, points=chosen), "change", ("branch7x7",)) == []
+    assert fields_summary(replace(found, points=found.points + chosen)) == fields_summary(found)
+    assert radii(replace(found, points=chosen), "change", ("branch7x7",)) == Radii(0, ())

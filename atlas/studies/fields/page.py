@@ -1,15 +1,15 @@
 """Fields of influence by branch: effective and changed fields beside the theoretical ones, over the channel index."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from math import sqrt
 from statistics import median
 
-from atlas.inception.layers import Branch, get_layer, receptive_field
+from atlas.inception.layers import get_layer, receptive_field
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Point, Series, make_chart
 from atlas.site.models import Page
 from atlas.site.study_page import StudyCard, StudyPage
-from atlas.site.words import field_of, whole_percent
 from atlas.studies.fields.jobs import jobs
 from atlas.studies.fields.result import DiscName, FieldPoint, Fields, fields_spec
 from atlas.studies.fields.settings import Settings
@@ -19,7 +19,6 @@ CARD = StudyCard(
     "Fields of influence by branch",
     "Do interior features of a block reach wider than exterior ones, as the article guesses?",
 )
-NO_GRADIENT, NOT_RAISED = "no gradient", "not raised"
 FEWEST = 5  # neurons on either side of a comparison
 ERRORS = 2  # standard errors from which two sides count as different
 
@@ -33,114 +32,85 @@ def field_pages(atlas: Atlas) -> Iterator[Page]:
     description = (
         "Where neurons of InceptionV3's branches change a picture, by pixels and by gradients, beside the theory."
     )
-    yield CARD.page(description, layers=[_layer(one, atlas) for one in found])
+    yield CARD.page(description, layers=[_layer(one, atlas) for one in found], fewest=FEWEST)
 
 
-def fields_summary(found: Fields) -> str:
-    """Whether interior branches reach wider than exterior ones, as the article guesses: by gradient, and by change.
+@dataclass(frozen=True)
+class Radii:
+    """The radii of one kind of disc, of some neurons."""
+
+    asked: int  # neurons
+    known: tuple[float, ...]  # of those that have such a disc, pixels
+
+    @property
+    def median(self) -> float | None:
+        """None if no neuron has one."""
+        return median(self.known) if self.known else None
+
+
+def radii(found: Fields, disc: DiscName, branches: Collection[str]) -> Radii:
+    """Radii of a disc of the features that are spread evenly over some branches.
 
     Features that only a list names are left out: they were chosen, some of them for what they show.
     """
+    points = [point for point in found.points if point.is_spread and point.branch in branches]
+    known = (point.radius(disc) for point in points)
+    return Radii(len(points), tuple(radius for radius in known if radius is not None))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether interior branches reach wider than exterior ones, as the article guesses, by one kind of disc."""
+
+    disc: DiscName
+    inner: Radii
+    outer: Radii
+
+    @property
+    def share(self) -> float:
+        """Share of all pairs in which the interior one is wider; equal ones count half.
+
+        That is the statistic of Mann and Whitney, over the number of pairs.
+        """
+        won = sum((one > other) + (one == other) / 2 for one in self.inner.known for other in self.outer.known)
+        return won / (len(self.inner.known) * len(self.outer.known))
+
+    @property
+    def answer(self) -> str:
+        """What it says of the guess: "too few", "holds", "opposite", or "open" within two standard errors of even."""
+        count, other_count = len(self.inner.known), len(self.outer.known)
+        if min(count, other_count) < FEWEST:
+            return "too few"
+        error = sqrt((count + other_count + 1) / (12 * count * other_count))  # if neither were wider
+        if self.share - 0.5 >= ERRORS * error:
+            return "holds"
+        return "opposite" if self.share - 0.5 <= -ERRORS * error else "open"
+
+
+def compare_sides(found: Fields) -> list[Comparison]:
+    """Interior and exterior branches, by the change and by the gradient; none for a layer of one branch."""
     names = [branch.name for branch in get_layer(found.layer).branches]
     if len(names) == 1:
-        return f"{found.layer} is one convolution: it has no branches that could be compared."
-    sides = names[1:-1], (names[0], names[-1])
-    asked = [sum(point.is_spread and point.branch in side for point in found.points) for side in sides]
-    measures: tuple[tuple[str, DiscName], ...] = (
-        ("By the change in their pictures", "change"),
-        ("By the gradient at the end", "end"),
-    )
-    return " ".join(
-        _comparison(measure, *(radii(found, disc, side) for side in sides), asked=asked) for measure, disc in measures
-    )
-
-
-def radii(found: Fields, disc: DiscName, branches: Collection[str]) -> list[float]:
-    """Radii of a disc of each feature that is spread evenly over some branches, of those that have it."""
-    points = (point for point in found.points if point.is_spread and point.branch in branches)
-    return [radius for point in points if (radius := point.radius(disc)) is not None]
-
-
-def _comparison(measure: str, inner: Sequence[float], outer: Sequence[float], *, asked: Sequence[int]) -> str:
-    """What the radii in interior and in exterior branches say of the guess, and of how many neurons of each."""
-    counts = [f"{len(side)} of {count} neurons" for side, count in zip((inner, outer), asked, strict=True)]
-    if min(len(inner), len(outer)) < FEWEST:
-        return (
-            f"{measure}, the guess cannot be judged: {counts[0]} in interior and {counts[1]} in exterior branches have "
-            f"a field, and at least {FEWEST} of each are needed."
-        )
-    share = wider_share(inner, outer)
-    return (
-        f"{measure}, {_answer(share, len(inner), len(outer))}: {counts[0]} in interior branches have a field, of "
-        f"{median(inner):.0f} px in the median, and {counts[1]} in the first and the last branch, of "
-        f"{median(outer):.0f} px. In {whole_percent(share)} of all pairs, ties as half, the interior one is wider."
-    )
-
-
-def wider_share(some: Sequence[float], others: Sequence[float]) -> float:
-    """Share of all pairs in which the one of `some` is larger than the one of `others`; equal ones count half.
-
-    That is the statistic of Mann and Whitney, over the number of pairs.
-    """
-    won = sum((one > other) + (one == other) / 2 for one in some for other in others)
-    return won / (len(some) * len(others))
-
-
-def _answer(share: float, count: int, other_count: int) -> str:
-    """What a `wider_share` of so many says of the guess: nothing within two standard errors of even."""
-    error = sqrt((count + other_count + 1) / (12 * count * other_count))  # if neither were wider
-    if share - 0.5 >= ERRORS * error:
-        return "the guess does hold for these features"
-    if share - 0.5 <= -ERRORS * error:
-        return "the guess does not hold for these features, which reach wider the other way"
-    return "it cannot be told from these features whether the guess holds"
+        return []
+    inner, outer = names[1:-1], (names[0], names[-1])
+    discs: tuple[DiscName, ...] = ("change", "end")
+    return [Comparison(disc, radii(found, disc, inner), radii(found, disc, outer)) for disc in discs]
 
 
 def _layer(found: Fields, atlas: Atlas) -> dict[str, object]:
     """What was measured of a layer; no chart if there is nothing to show yet."""
     planned = atlas.layer(found.layer).by_number
-    named = [point for point in found.points if point.is_named]
+    discs: tuple[DiscName, ...] = ("start", "end", "change")
     return {
-        "name": found.layer,
-        "summary": fields_summary(found),
+        "found": found,
+        "comparisons": compare_sides(found),
         "chart": _chart(found) if any(point.end or point.change for point in found.points) else None,
-        "rows": [_branch_row(found, branch) for branch in get_layer(found.layer).branches],
-        "named": [(planned[point.feature], *_named_row(found.layer, point)) for point in named],
-        "neuron": found.neuron,
-        "size": found.size,
+        "branches": [
+            (branch, *(radii(found, disc, (branch.name,)) for disc in discs))
+            for branch in get_layer(found.layer).branches
+        ],
+        "named": [(planned[point.feature], point) for point in found.points if point.is_named],
     }
-
-
-def _branch_row(found: Fields, branch: Branch) -> tuple[str, ...]:
-    """The cells of a branch's row; radii are medians."""
-    points = [point for point in found.points if point.branch == branch.name and point.is_spread]
-    at_end, of_change = (radii(found, disc, (branch.name,)) for disc in ("end", "change"))
-    with_start = sum(point.start is not None for point in points)
-    return (
-        branch.name or found.layer,
-        f"{branch.first} to {branch.range[-1]}",
-        field_of(found.layer, branch.first),
-        str(len(points)),
-        f"{with_start} → {len(at_end)}",
-        _pixels(median(at_end) if at_end else None, NO_GRADIENT),
-        str(len(of_change)),
-        _pixels(median(of_change) if of_change else None, NOT_RAISED),
-    )
-
-
-def _named_row(layer: str, point: FieldPoint) -> tuple[str, ...]:
-    """The cells after the number of a feature that a study names."""
-    return (
-        point.branch or layer,
-        field_of(layer, point.feature),
-        _pixels(point.radius("start"), NO_GRADIENT),
-        _pixels(point.radius("end"), NO_GRADIENT),
-        _pixels(point.radius("change"), NOT_RAISED),
-    )
-
-
-def _pixels(radius: float | None, without: str) -> str:
-    return without if radius is None else f"{radius:.0f} px"
 
 
 def _chart(found: Fields) -> Chart:
