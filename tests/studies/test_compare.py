@@ -14,14 +14,29 @@ from atlas.store.results import Results
 from atlas.studies import all_jobs, load_config
 from atlas.studies.compare.jobs import comparisons, raw_pairs
 from atlas.studies.compare.measure import measure_compare, measure_raw
-from atlas.studies.compare.page import compare_summaries, describe, middle_of, raw_summary
+from atlas.studies.compare.page import compare_summaries, middle_of
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
 from atlas.studies.compare.settings import Settings as CompareSettings
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import likeness
 from atlas.studies.shared.likeness import Likeness
+from macros import render_macro
 from stores import WEIGHTS, fill, put
 from studied import kept
+
+SAID = "studies/compare_words.html"
+
+
+def summaries(found, base):
+    return tuple(render_macro(SAID, "summary", one, base) for one in compare_summaries(found))
+
+
+def raw_summary(members, unraised):
+    return render_macro(SAID, "raw", len(members), middle_of(members), unraised)
+
+
+def describe(recipe):
+    return render_macro(SAID, "recipe", recipe)
 
 
 @pytest.fixture
@@ -138,7 +153,7 @@ def test_raw_pictures_are_measured_where_both_are_there(tmp_path):
 def test_the_page_shows_what_was_found(studied, site):
     found = Results(studied.config, studied.renderer.weights.id).read(COMPARE)
     page = words_of(site / "compare/index.html")
-    for sentence in compare_summaries(found, "small"):
+    for sentence in summaries(found, "small"):
         assert sentence in page
     assert "Mixed_5b[3]" in page
     assert page.count("what the others are compared with") == 2
@@ -182,7 +197,7 @@ def made(*own, others=((0.0, 0.1),)):
 
 
 def test_the_summary_counts_pictures_that_are_nearest_to_their_own():
-    (words,) = compare_summaries(made(0.3, 0.05, 0.2), "octaves")
+    (words,) = summaries(made(0.3, 0.05, 0.2), "octaves")
     assert "median of 3 features" in words
     assert "correlation of 0.20" in words
     assert "For 2 of 3, the feature’s own picture" in words
@@ -192,10 +207,10 @@ def test_pictures_that_were_not_raised_are_not_compared():
     """On ImageNet weights Mixed_6b 0 had no gradient by two recipes: noise held against noise was "nearest"."""
     found = made(0.3, 0.2)
     lost = ComparedTarget("Mixed_6b[0]", (Compared("raw", None, ()),))
-    (words,) = compare_summaries(Compare((*found.targets, lost)), "octaves")
-    (without,) = compare_summaries(found, "octaves")
+    (words,) = summaries(Compare((*found.targets, lost)), "octaves")
+    (without,) = summaries(found, "octaves")
     assert words == f"{without} 1 feature is left out: one of the two pictures had no gradient or was not raised."
-    (words,) = compare_summaries(Compare((lost,)), "octaves")
+    (words,) = summaries(Compare((lost,)), "octaves")
     assert words == "No picture by raw could be correlated with one by octaves."
 
 
@@ -214,13 +229,13 @@ def test_the_study_leaves_out_what_was_not_raised(tmp_path):
 
 
 def test_one_feature_alone_is_held_against_no_other():
-    (words,) = compare_summaries(made(-0.3, others=((),)), "octaves")
+    (words,) = summaries(made(-0.3, others=((),)), "octaves")
     assert "correlation of −0.30" in words
     assert "other" not in words
 
 
 def test_pictures_of_one_colour_cannot_be_correlated():
-    (words,) = compare_summaries(made(None), "octaves")
+    (words,) = summaries(made(None), "octaves")
     assert words == "No picture by raw could be correlated with one by octaves."
 
 

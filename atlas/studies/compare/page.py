@@ -4,13 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from atlas.common.text import count_of
-from atlas.plan.recipes import Recipe
 from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
-from atlas.site.models import Link, Page
-from atlas.site.pages.parts import feature_page, shot_of, target_page
+from atlas.site.models import Page
+from atlas.site.pages.parts import shot_of, target_page
 from atlas.site.study_page import Section, StudyCard, StudyPage
-from atlas.site.words import fixed, left_out
 from atlas.studies.compare.jobs import Comparison, comparisons, jobs, raw_pairs
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
 from atlas.studies.compare.settings import Settings
@@ -22,7 +19,6 @@ CARD = StudyCard(
     "How much of a picture is the feature’s, and how much the recipe’s? Recipes side by side.",
 )
 LINKS_A_LAYER = 8  # to features that are shown raw
-UNRAISED = "one of the two pictures had no gradient or was not raised"
 
 
 @dataclass(frozen=True)
@@ -45,14 +41,16 @@ def compare_pages(atlas: Atlas) -> Iterator[Page]:
         return
     wanted = atlas.config.study(Settings)
     pairs = zip(comparisons(atlas.config), found.targets, strict=True) if found else ()
+    likenesses = [one for members in raws.values() for one in members.values()]
     yield CARD.page(
         "The same features of InceptionV3 by plain gradient descent and by octaves, and how alike they are.",
-        recipes=[(name, describe(atlas.config.get_recipe(name))) for name in wanted.recipes],  # the last is the base
-        summaries=compare_summaries(found, wanted.recipes[-1]) if found else (),
+        recipes=[atlas.config.get_recipe(name) for name in wanted.recipes],  # the last is the base
+        summaries=compare_summaries(found) if found else (),
         targets=[_target_part(atlas, comparison, one) for comparison, one in pairs],
         own=atlas.recipe.name,
-        layers=[_layer_row(name, members) for name, members in raws.items() if members],
-        summary=raw_summary([one for members in raws.values() for one in members.values()], unraised),
+        layers=[(name, list(members), middle_of(members.values())) for name, members in raws.items() if members],
+        links=LINKS_A_LAYER,
+        raw=(len(likenesses), middle_of(likenesses), unraised),
     )
 
 
@@ -75,62 +73,45 @@ def raw_renderings(atlas: Atlas, entry: LayerEntry) -> dict[int, PlannedRenderin
     return {number: raw.rendering for number, raw in raw_beside(atlas, entry).items()}
 
 
-def compare_summaries(found: Compare, base: str) -> tuple[str, ...]:
-    """How alike the pictures by each recipe and by the base are, beside pictures of different features."""
-    by_recipe = zip(*(target.recipes for target in found.targets), strict=True)
-    return tuple(_summary(pictures, base) for pictures in by_recipe)
+@dataclass(frozen=True)
+class RecipeSummary:
+    """How alike the pictures by one recipe and by the base are, beside pictures of different features.
 
-
-def raw_summary(members: Sequence[Likeness], unraised: int) -> str:
-    """The medians over all features that are shown raw; "" if there are none.
-
-    Args:
-        members: of features of which both pictures were raised.
-        unraised: how many features are left out.
+    Features of which a picture was not raised, or is of one colour, are left out.
     """
-    middle = middle_of(members)
-    if middle.ssim is None or middle.correlation is None:
-        return ""
-    return (
-        f"Over {len(members)} features, the median correlation is {fixed(middle.correlation)} and the median SSIM "
-        f"{fixed(middle.ssim)}.{left_out(unraised, UNRAISED)}"
+
+    recipe: str
+    compared: int  # features
+    left_out: int
+    own: Likeness  # medians, with the same feature's picture by the base
+    others: Likeness  # with those of the other features
+    with_others: int  # of those compared, the features that were compared with others
+    nearest: int  # of these, the ones whose own picture has the highest correlation
+
+
+def compare_summaries(found: Compare) -> list[RecipeSummary]:
+    """What comes out for each recipe but the base."""
+    by_recipe = zip(*(target.recipes for target in found.targets), strict=True)
+    return [_summary(pictures) for pictures in by_recipe]
+
+
+def _summary(pictures: Sequence[Compared]) -> RecipeSummary:
+    judged = [(own, one.others) for one in pictures if (own := one.own) and own.correlation is not None]
+    rivalled = [(own, others) for own, others in judged if others]
+    return RecipeSummary(
+        recipe=pictures[0].recipe,
+        compared=len(judged),
+        left_out=len(pictures) - len(judged),
+        own=middle_of([own for own, _ in judged]),
+        others=middle_of([other for _, others in judged for other in others]),
+        with_others=len(rivalled),
+        nearest=sum(own.exceeds(others) for own, others in rivalled),
     )
 
 
 def middle_of(values: Collection[Likeness]) -> Likeness:
     """The medians; None where nothing is known."""
     return Likeness(_median(one.ssim for one in values), _median(one.correlation for one in values))
-
-
-def describe(recipe: Recipe) -> str:
-    """What a recipe does: sizes, steps, and whether it blurs or resizes."""
-    sizes = " → ".join(str(octave.size) for octave in recipe.octaves)
-    steps = sum(octave.steps for octave in recipe.octaves)
-    blur = "blur" if any(octave.sigma for octave in recipe.octaves) else "no blur"
-    resizing = ", and at each step the network sees the image at a random size" if recipe.resize else ""
-    return f"{sizes} px, {steps} steps, {blur}{resizing}"
-
-
-def _summary(pictures: Sequence[Compared], base: str) -> str:
-    judged = [(own, one.others) for one in pictures if (own := one.own) and own.correlation is not None]
-    name, unraised = pictures[0].recipe, left_out(len(pictures) - len(judged), UNRAISED)
-    own = middle_of([one for one, _ in judged])
-    if own.correlation is None or own.ssim is None:
-        return f"No picture by {name} could be correlated with one by {base}."
-    words = (
-        f"In the median of {count_of(len(judged), 'feature')}, pictures by {name} have a correlation of "
-        f"{fixed(own.correlation)} and an SSIM of {fixed(own.ssim)} with the same feature’s picture by {base}"
-    )
-    others = middle_of([other for _, rivals in judged for other in rivals])
-    if others.correlation is None or others.ssim is None:
-        return f"{words}.{unraised}"
-    rivalled = [one for one in judged if one[1]]
-    nearest = sum(mine.exceeds(rivals) for mine, rivals in rivalled)
-    return (
-        f"{words}; with the other features’ pictures by {base} they are {fixed(others.correlation)} and "
-        f"{fixed(others.ssim)}. "
-        f"For {nearest} of {len(rivalled)}, the feature’s own picture has the highest correlation.{unraised}"
-    )
 
 
 def _median(values: Iterable[float | None]) -> float | None:
@@ -149,12 +130,6 @@ def _target_part(atlas: Atlas, comparison: Comparison, found: ComparedTarget) ->
         "shots": [shot_of(one, one.recipe, alt=f"{alt}{one.recipe}.") for one, _ in rows],
         "rows": [(one, row, middle_of(row.others).correlation if row else None) for one, row in rows],
     }
-
-
-def _layer_row(layer: str, members: Mapping[int, Likeness]) -> tuple[str, int, Likeness, list[Link]]:
-    """The features of a layer that are shown raw on their pages: how many, medians, and links to some."""
-    links = [Link(str(number), feature_page(layer, number)) for number in list(members)[:LINKS_A_LAYER]]
-    return layer, len(members), middle_of(members.values()), links
 
 
 PAGE = StudyPage(
