@@ -27,12 +27,14 @@ from atlas.studies import all_jobs, load_config
 from atlas.studies.interactions import measure as study
 from atlas.studies.interactions.jobs import interactions, matrix_jobs
 from atlas.studies.interactions.measure import outside
-from atlas.studies.interactions.page import judged, matrix_sentences, pair_sentences, ratios
+from atlas.studies.interactions.page import compare_across, judged, ratios
 from atlas.studies.interactions.result import INTERACTIONS, Matrix, Mixed, PairInteraction, matrix_spec
 from atlas.studies.interactions.settings import Settings as InteractionsSettings
 from atlas.studies.run import run_studies
+from macros import render_macro
 
 CPU = torch.device("cpu")
+WORDS = "studies/interactions_words.html"
 TEXT = """
 [features]
 layers = ["Conv2d_2a_3x3", "Mixed_5b"]
@@ -263,6 +265,17 @@ def pair_found(first=(4.0, 1.0), second=(0.5, 2.0), joint=(2.0, 0.5), outside=0.
     return PairInteraction("A", "B", Mixed("A + B", 0.5, *joint, outside), again, walk, unraised)
 
 
+def pair_summary(found):
+    return render_macro(WORDS, "pair", found)
+
+
+def matrix_sentences(found):
+    kept = judged(found)
+    left_out = [feature for feature in found.features if feature not in kept.features]
+    said = render_macro(WORDS, "matrix", compare_across(kept), left_out)
+    return tuple(re.split(r"(?<=\.) (?=[A-Z])", said))
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [
@@ -285,16 +298,16 @@ def pair_found(first=(4.0, 1.0), second=(0.5, 2.0), joint=(2.0, 0.5), outside=0.
     ],
 )
 def test_sentences_of_a_pair(found, words):
-    assert words in " ".join(pair_sentences(found))
+    assert words in pair_summary(found)
 
 
 @pytest.mark.parametrize("outside", [0.2, 0.6, 0.9, 1.0])
 @pytest.mark.parametrize("again", [0.1, 0.7, 0.95])
 def test_sentences_do_not_contradict_each_other(outside, again):
-    said = " ".join(pair_sentences(pair_found(outside=outside, again=again)))
+    said = pair_summary(pair_found(outside=outside, again=again))
     summaries = ("nearly linear", "far from linear", "it is not linear", "cannot be told")
     assert sum(words in said for words in summaries) == 1
-    lost = " ".join(pair_sentences(pair_found(outside=outside, again=again, unraised=("B",))))
+    lost = pair_summary(pair_found(outside=outside, again=again, unraised=("B",)))
     assert not any(words in lost for words in summaries)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from atlas.store.results import ResultSpec
 from atlas.studies.interactions.jobs import jobs, matrix_jobs
 
+NEAR, FAR = 0.5, 0.87  # shares outside of all mixtures, whose squares are a quarter and three
+
 
 @dataclass(frozen=True)
 class Mixed:
@@ -31,6 +33,32 @@ class PairInteraction:
     again: float | None  # the same share of the picture that the joint target gives from other noise
     walk: tuple[Mixed, ...]  # from the first alone to the second alone
     unraised: tuple[str, ...]  # of the first, the second, both together, and both from other noise: what was not raised
+
+    @property
+    def own_scores(self) -> tuple[float, float]:
+        """The scores of both targets on their own pictures; 0 for one that was not raised there."""
+        first = 0.0 if self.first in self.unraised else self.walk[0].first
+        second = 0.0 if self.second in self.unraised else self.walk[-1].second
+        return first, second
+
+    @property
+    def linearity(self) -> str:
+        """Whether the picture for both is a mixture of the two, and whether its pixels can tell.
+
+        Returns:
+            "unchanged", "near", "unknown" (the same sum from other noise changed nothing), "chance" (it lies as far
+            outside), "partly" or "far".
+        """
+        outside = self.joint.outside
+        if outside is None:
+            return "unchanged"
+        if outside < NEAR:
+            return "near"
+        if self.again is None:
+            return "unknown"
+        if outside >= self.again:
+            return "chance"
+        return "far" if outside >= FAR else "partly"
 
 
 @dataclass(frozen=True)
