@@ -28,8 +28,10 @@ from atlas.studies.palette.page import draw_colours, draw_weights
 from atlas.studies.palette.result import Palette, PaletteFeature, Peak, Swatch, palette_spec
 from atlas.studies.palette.spectrum import luminance, mean_spectrum, strongest_peak
 from atlas.studies.run import run_studies
+from macros import render_macro
 
 CPU = torch.device("cpu")
+WORDS = "studies/palette_words.html"
 TEXT = """
 extends = "article"
 [features]
@@ -46,6 +48,28 @@ octaves = [{ size = 75, steps = 30, lr = [0.1, 0.08] }]
 recipes = ["soft", "sharp"]
 features = 10
 """
+
+
+def palette_summary(readings):
+    return render_macro(WORDS, "summary", corners.judge_palette(readings), corners.FEWEST)
+
+
+def exceptions_sentence(readings):
+    return render_macro(WORDS, "exceptions", corners.judge_palette(readings))
+
+
+def positions_summary(readings, peak):
+    return render_macro(WORDS, "positions", corners.judge_positions(readings, peak))
+
+
+def grid_summary(found):
+    return render_macro(WORDS, "grid", found.peak, corners.PEAK)
+
+
+def cause_words(reading):
+    return render_macro(WORDS, "causes", reading.causes)
+
+
 ZERO = ((0.0, 0.0, 0.0),) * 3
 ALL_UP = ((1.0, 1.0, 1.0),) * 3
 ALL_DOWN = ((-1.0, -1.0, -1.0),) * 3
@@ -178,7 +202,7 @@ def test_the_sign_of_each_sum_is_a_corner():
     reading = corners.read_feature(filter_of(ALL_UP, ALL_DOWN, mixed))
     assert CORNERS[reading.predicted] == "magenta"
     assert reading.agrees
-    assert reading.cause == ""
+    assert cause_words(reading) == ""
     assert corners.balance(mixed) == pytest.approx(1 / 5)
 
 
@@ -196,7 +220,7 @@ def test_slopes_are_the_gradient_of_the_convolution():
 def cause_of(found: PaletteFeature) -> tuple[tuple[str, ...], str]:
     reading = corners.read_feature(found)
     assert not reading.agrees
-    return reading.causes, reading.cause
+    return tuple(cause.kind for cause in reading.causes), cause_words(reading)
 
 
 def test_each_cause_is_measured():
@@ -230,14 +254,14 @@ def test_summaries_take_either_side():
     holds, partly, fails = (
         [corners.read_feature(one) for one in (*[good] * met, *[bad] * (8 - met))] for met in (6, 4, 1)
     )
-    assert corners.palette_summary(holds) == (
+    assert palette_summary(holds) == (
         "The mean colour is nearest to the predicted corner in 6 of 8 renderings, the largest dominant colour in 8. "
         "For this recipe the explanation holds: three signs of each kernel predict its colour."
     )
-    assert "holds in part" in corners.palette_summary(partly)
-    assert "no more than chance, which is one in 8: the explanation does not hold" in corners.palette_summary(fails)
-    assert corners.exceptions_sentence(fails) == "What is measured of the 7 exceptions: none of these: 7."
-    assert corners.exceptions_sentence(holds[:3]) == ""
+    assert "holds in part" in palette_summary(partly)
+    assert "no more than chance, which is one in 8: the explanation does not hold" in palette_summary(fails)
+    assert exceptions_sentence(fails) == "What is measured of the 7 exceptions: none of these: 7."
+    assert exceptions_sentence(holds[:3]) == ""
 
 
 GREY = (0.55, 0.55, 0.55)  # as which all begin; the nearest corner is white
@@ -254,12 +278,12 @@ def test_a_picture_that_nothing_moved_is_no_evidence():
     moved = [filter_of(ALL_UP, ALL_UP, ALL_DOWN)] * 18
     grey = [*[still(ALL_UP, ALL_DOWN, ALL_UP)] * 12, *[still(ALL_UP, ALL_UP, ALL_UP)] * 2]
     readings = [corners.read_feature(one) for one in (*moved, *grey)]
-    words = corners.palette_summary(readings)
+    words = palette_summary(readings)
     assert words.startswith("The mean colour is nearest to the predicted corner in 18 of 18 renderings, ")
     assert "The 14 others had no gradient and are left out" in words
     assert "the explanation holds" in words
-    assert corners.exceptions_sentence(readings) == ""
-    assert {reading.cause for reading in readings[18:]} == {"its ReLU is closed everywhere at the start"}
+    assert exceptions_sentence(readings) == ""
+    assert {cause_words(reading) for reading in readings[18:]} == {"its ReLU is closed everywhere at the start"}
     striped = replace(moved[0], phases=(((1, 0, 0), (0, 0, 0)), ((0, 0, 0), (0, 0, 0))))
     found = Palette("quick", 160, (striped, *grey), None)
     assert corners.contrast(found) == pytest.approx(1 / 3)
@@ -268,7 +292,7 @@ def test_a_picture_that_nothing_moved_is_no_evidence():
 
 def test_few_pictures_that_moved_judge_nothing():
     moved = [corners.read_feature(replace(filter_of(ALL_UP, ALL_UP, ALL_DOWN), mean=(0.0, 0.0, 0.0)))] * 4
-    words = corners.palette_summary([*moved, corners.read_feature(still(ALL_UP, ALL_UP, ALL_UP))])
+    words = palette_summary([*moved, corners.read_feature(still(ALL_UP, ALL_UP, ALL_UP))])
     assert words == (
         "For this recipe the explanation cannot be judged: 4 renderings had a gradient, and at least 5 are needed. "
         "The 1 other had no gradient and is left out: such pictures are no evidence."
@@ -279,7 +303,7 @@ def test_positions_of_grey_pictures_are_not_counted():
     """In grey pictures all four positions lie on one side, so half of what is asked of them is met by chance."""
     grey = corners.read_feature(still(SPLIT, ALL_UP, ALL_DOWN))
     assert grey.tile_asked > grey.tile_met > 0
-    assert "4 of 4 values (100 %)" in corners.positions_summary([split_feature(1, 0, 0, 0), grey, grey], FINE)
+    assert "4 of 4 values (100 %)" in positions_summary([split_feature(1, 0, 0, 0), grey, grey], FINE)
 
 
 # red goes up at pixels of even row and column, and down at the others; green and blue go one way everywhere
@@ -295,10 +319,10 @@ def split_feature(*reds):
 def test_only_colours_that_should_differ_tell_of_a_grid():
     plain = corners.read_feature(filter_of(ALL_UP, ALL_UP, ALL_DOWN))
     assert (plain.tile_asked, plain.tile_met) == (0, 0)
-    assert "predicts no grid here" in corners.positions_summary([plain] * 4, FINE)
+    assert "predicts no grid here" in positions_summary([plain] * 4, FINE)
     split = split_feature(1, 0, 0, 0)
     assert (split.tile_asked, split.tile_met) == (4, 4)
-    assert "4 of 4 values (100 %)" in corners.positions_summary([split, plain], FINE)
+    assert "4 of 4 values (100 %)" in positions_summary([split, plain], FINE)
 
 
 @pytest.mark.parametrize(
@@ -313,17 +337,15 @@ def test_only_colours_that_should_differ_tell_of_a_grid():
     ],
 )
 def test_a_grid_is_explained_only_where_one_stands_out(reds, peak, words):
-    assert words in corners.positions_summary([split_feature(*reds)], peak)
+    assert words in positions_summary([split_feature(*reds)], peak)
 
 
 def test_grids_in_words():
     found = Palette("raw", 128, (filter_of(ALL_UP, ALL_UP, ALL_UP),), Peak(0.0, 0.5, 12345.0))
-    assert "0.5 cycles per pixel (0 downwards and 0.5 to the right), a period of 2 pixels" in corners.grid_summary(
-        found
-    )
-    assert "12,345 times" in corners.grid_summary(found)
-    assert corners.grid_summary(replace(found, peak=Peak(0.1, 0.0, 8.0))).startswith("No grid stands out")
-    assert "no peak" in corners.grid_summary(replace(found, peak=None))
+    assert "0.5 cycles per pixel (0 downwards and 0.5 to the right), a period of 2 pixels" in grid_summary(found)
+    assert "12,345 times" in grid_summary(found)
+    assert grid_summary(replace(found, peak=Peak(0.1, 0.0, 8.0))).startswith("No grid stands out")
+    assert "no peak" in grid_summary(replace(found, peak=None))
     assert corners.contrast(found) == 0
     striped = replace(found.features[0], phases=(((1, 0, 0), (0, 0, 0)), ((0, 0, 0), (0, 0, 0))))
     assert corners.contrast(replace(found, features=(striped,))) == pytest.approx(1 / 3)

@@ -13,7 +13,6 @@ from statistics import mean
 
 from atlas.common.text import count_of
 from atlas.site.colour import CORNERS, Corner, nearest_corner
-from atlas.site.words import percent, whole_percent
 from atlas.studies.palette.result import Palette, PaletteFeature, Peak, Slopes
 
 HOLDS = 3 / 4  # share of the features from which on the explanation is said to hold
@@ -29,6 +28,15 @@ PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))  # even and odd rows, and columns
 
 
 @dataclass(frozen=True)
+class Cause:
+    """Why the corners differ, or why nothing moved."""
+
+    kind: str  # "closed" ReLU, "balanced" colour, positions under the "stride", the "border", or "unknown"
+    amount: float = 0.0  # share of open neurons, balance, or how many of the four positions have the other sign
+    colour: str = ""  # that is not as predicted; "": all
+
+
+@dataclass(frozen=True)
 class Reading:
     """What is predicted of a feature, and what came."""
 
@@ -39,8 +47,7 @@ class Reading:
     tile: tuple[Corner, ...]  # predicted at each of the four positions, as in PHASES
     tile_asked: int  # of the twelve values of the tile, those of colours that should differ from position to position
     tile_met: int  # how many of these lie on the predicted side
-    causes: tuple[str, ...]  # kinds of causes why the corners differ, or why nothing moved
-    cause: str  # the same in words, with their numbers; "" where the corners agree, or none is known
+    causes: tuple[Cause, ...]  # none where the corners agree, or, if nothing moved, none is known
 
     @property
     def agrees(self) -> bool:
@@ -57,7 +64,6 @@ def read_feature(found: PaletteFeature) -> Reading:
     # a colour whose four slopes have one sign asks for no grid, and so tells nothing about one
     split = [at for at in range(3) if len({corner[at] for corner in tile}) > 1]
     met = [wanted[at] == got[at] for wanted, got in zip(tile, came_tile, strict=True) for at in split]
-    causes = _causes(found, predicted, came)
     return Reading(
         found=found,
         predicted=predicted,
@@ -66,8 +72,7 @@ def read_feature(found: PaletteFeature) -> Reading:
         tile=tile,
         tile_asked=len(met),
         tile_met=sum(met),
-        causes=tuple(dict.fromkeys(kind for kind, _ in causes)),
-        cause="; ".join(words for _, words in causes),
+        causes=tuple(_causes(found, predicted, came)),
     )
 
 
@@ -96,58 +101,69 @@ def contrast(found: Palette) -> float:
     return mean(spans) if spans else 0.0
 
 
-def palette_summary(readings: Sequence[Reading]) -> str:
-    """Whether three signs of each kernel predict the palette, judged by the renderings that had a gradient."""
+@dataclass(frozen=True)
+class Judgement:
+    """How far three signs of each kernel predict the palette, by the renderings that had a gradient."""
+
+    total: int  # renderings that had one
+    left_out: int
+    met: int  # whose mean colour is nearest to the predicted corner
+    dominant: int  # whose largest dominant colour is
+    causes: dict[str, int]  # why the others are not: how many exceptions have each kind
+
+    @property
+    def answer(self) -> str:
+        """Whether the explanation "holds", "holds in part" or is no better than "chance"; or there are "too few"."""
+        if self.total < FEWEST:
+            return "too few"
+        if self.met >= HOLDS * self.total:
+            return "holds"
+        by_chance = self.total * CHANCE + ERRORS * sqrt(self.total * CHANCE * (1 - CHANCE))
+        return "holds in part" if self.met > by_chance else "chance"
+
+
+def judge_palette(readings: Sequence[Reading]) -> Judgement:
+    """Count the corners that came as predicted, and the causes of the others."""
     judged = _judged(readings)
-    total, met = len(judged), sum(reading.agrees for reading in judged)
-    left_out = _left_out_sentence(len(readings) - total)
-    if total < FEWEST:
-        return (
-            f"For this recipe the explanation cannot be judged: {count_of(total, 'rendering')} had a gradient, and at "
-            f"least {FEWEST} are needed.{left_out}"
-        )
-    dominant = sum(reading.came_dominant == reading.predicted for reading in judged)
-    words = (
-        f"The mean colour is nearest to the predicted corner in {met} of {total} renderings, the largest dominant "
-        f"colour in {dominant}.{left_out}"
+    kinds = Counter(kind for reading in judged for kind in {cause.kind for cause in reading.causes})
+    return Judgement(
+        total=len(judged),
+        left_out=len(readings) - len(judged),
+        met=sum(reading.agrees for reading in judged),
+        dominant=sum(reading.came_dominant == reading.predicted for reading in judged),
+        causes=dict(kinds),
     )
-    if met >= HOLDS * total:
-        return f"{words} For this recipe the explanation holds: three signs of each kernel predict its colour."
-    if met > total * CHANCE + ERRORS * sqrt(total * CHANCE * (1 - CHANCE)):
-        return (
-            f"{words} That is less than three quarters, and more than chance, which is one in {len(CORNERS)}: for "
-            "this recipe the explanation holds in part."
-        )
-    return f"{words} That is no more than chance, which is one in {len(CORNERS)}: the explanation does not hold."
 
 
-def exceptions_sentence(readings: Iterable[Reading]) -> str:
-    """How many exceptions have which cause, of the renderings that had a gradient; "" if there is none."""
-    others = [reading for reading in _judged(readings) if not reading.agrees]
-    if not others:
-        return ""
-    counts = Counter(kind for reading in others for kind in reading.causes)
-    parts = [f"{CAUSES[kind]}: {counts[kind]}" for kind in CAUSES if counts[kind]]
-    who = f"{len(others)} {'exception' if len(others) == 1 else 'exceptions'}"
-    more = ", some of which have more than one cause" if counts.total() > len(others) else ""
-    return f"What is measured of the {who}{more}: {'; '.join(parts)}."
+@dataclass(frozen=True)
+class Positions:
+    """Whether the four positions under the stride make a grid."""
+
+    asked: int  # values of colours whose slopes differ in sign between the positions
+    met: int  # those on the side that the slope of their own position predicts
+    peak: Peak | None
+
+    @property
+    def answer(self) -> str:
+        """Whether the stride explains a grid.
+
+        Returns:
+            "none predicted", "not met" (too few values lie where they should), "none seen" in the spectrum, or
+            "explained".
+        """
+        if not self.asked:
+            return "none predicted"
+        if self.met < HOLDS * self.asked:
+            return "not met"
+        if self.peak is None or self.peak.strength < PEAK or {self.peak.rows, self.peak.cols} - {0.0, FINEST}:
+            return "none seen"
+        return "explained"
 
 
-def positions_summary(readings: Sequence[Reading], peak: Peak | None) -> str:
-    """Whether the four positions under the stride make a grid: those that should differ do, and a grid stands out."""
+def judge_positions(readings: Sequence[Reading], peak: Peak | None) -> Positions:
+    """Count the values that should differ between the positions, and those that do."""
     judged = _judged(readings)
-    asked, met = (sum(getattr(reading, name) for reading in judged) for name in ("tile_asked", "tile_met"))
-    if not asked:
-        return "No colour’s slopes differ in sign between the four positions, so the stride predicts no grid here."
-    words = (
-        f"Where the slopes of a colour differ in sign between the positions, {met} of {asked} values "
-        f"({whole_percent(met / asked)}) lie on the side that the slope of their own position predicts."
-    )
-    if met < HOLDS * asked:
-        return f"{words} That is less than three quarters: the stride does not explain the pattern."
-    if peak is None or peak.strength < PEAK or {peak.rows, peak.cols} - {0.0, FINEST}:
-        return f"{words} But no grid of 2 pixels stands out in the spectrum."
-    return f"{words} So what looks like a grid is the pattern of 2 × 2 pixels that kernel and stride predict."
+    return Positions(sum(one.tile_asked for one in judged), sum(one.tile_met for one in judged), peak)
 
 
 def _judged(readings: Iterable[Reading]) -> list[Reading]:
@@ -155,59 +171,23 @@ def _judged(readings: Iterable[Reading]) -> list[Reading]:
     return [reading for reading in readings if reading.found.had_gradient]
 
 
-def _left_out_sentence(still: int) -> str:
-    if not still:
-        return ""
-    others, are = ("other", "is") if still == 1 else ("others", "are")
-    return f" The {still} {others} had no gradient and {are} left out: such pictures are no evidence."
-
-
-def grid_summary(found: Palette) -> str:
-    """Whether there is a grid, and of which period."""
-    peak = found.peak
-    if peak is None:
-        return "The mean spectrum of the luminance has no peak: it falls without a local maximum."
-    if peak.strength < PEAK:
-        return (
-            f"No grid stands out: the strongest local maximum has {peak.strength:.3g} times the median power, and "
-            f"{PEAK} are required."
-        )
-    frequency = (peak.rows**2 + peak.cols**2) ** 0.5
-    where = f"{peak.rows:.3g} downwards and {peak.cols:.3g} to the right"
-    return (
-        f"The strongest peak lies at {frequency:.3g} cycles per pixel ({where}), a period of {1 / frequency:.3g} "
-        f"pixels, with {peak.strength:,.0f} times the median power."
-    )
-
-
-CAUSES = {
-    "closed": "ReLU closed at the start",
-    "balanced": "a colour nearly balanced",
-    "stride": "positions under the stride that differ",
-    "border": "the border alone",
-    "unknown": "none of these",
-}
-
-
-def _causes(found: PaletteFeature, predicted: Corner, came: Corner) -> list[tuple[str, str]]:
-    """Kind and words of each cause why the corners differ or nothing moved, for all colours or colour by colour."""
+def _causes(found: PaletteFeature, predicted: Corner, came: Corner) -> list[Cause]:
+    """Each cause why the corners differ or nothing moved, for all colours or colour by colour."""
     wrong = [at for at in range(3) if predicted[at] != came[at]]
     if found.open < CLOSED and (wrong or not found.had_gradient):
-        where = "everywhere" if not found.open else f"in all but {percent(found.open)} of the neurons"
-        return [("closed", f"its ReLU is closed {where} at the start")]
+        return [Cause("closed", found.open)]
     return [_cause_of(found, at, predicted[at]) for at in wrong] if found.had_gradient else []
 
 
-def _cause_of(found: PaletteFeature, at: int, predicted: int) -> tuple[str, str]:
+def _cause_of(found: PaletteFeature, at: int, predicted: int) -> Cause:
     name, share = COLOURS[at], balance(found.kernel[at])
     if share < BALANCED:
-        return "balanced", f"{name} is nearly balanced ({percent(share)})"
+        return Cause("balanced", share, name)
     against = sum(int(slopes_at(found, *phase)[at] > 0) != predicted for phase in PHASES)
     if against:
-        return "stride", f"{against} of the 4 positions have the other sign for {name}"
-    if nearest_corner(found.inner)[at] == predicted:
-        return "border", f"{name} is as predicted away from the border"
-    return "unknown", f"no cause found for {name}"
+        return Cause("stride", against, name)
+    is_border = nearest_corner(found.inner)[at] == predicted
+    return Cause("border" if is_border else "unknown", colour=name)
 
 
 def _total(kernel: Slopes) -> float:

@@ -34,6 +34,8 @@ def palette_pages(atlas: Atlas) -> Iterator[Page]:
         bar=BAR,
         balanced=corners.BALANCED,
         closed=corners.CLOSED,
+        fewest=corners.FEWEST,
+        least_peak=corners.PEAK,
     )
 
 
@@ -69,12 +71,11 @@ def _part(atlas: Atlas, found: Palette) -> dict[str, object]:
     by_hue = sorted(pairs, key=lambda pair: _by_hue(pair[0].found))
     return {
         "name": found.recipe,
-        "summary": corners.palette_summary(readings),
-        "exceptions": corners.exceptions_sentence(readings),
+        "judgement": corners.judge_palette(readings),
         "entries": [_entry(atlas, reading, job, is_sharp=is_sharp) for reading, job in by_hue],
         "is_sharp": is_sharp,  # nothing is blurred, so that positions under the stride stay apart
-        "positions": corners.positions_summary(readings, found.peak),
-        "grid": corners.grid_summary(found),
+        "positions": corners.judge_positions(readings, found.peak),
+        "peak": found.peak,
         "contrast": corners.contrast(found),
         "size": found.size,
     }
@@ -86,19 +87,17 @@ def _entry(atlas: Atlas, reading: Reading, job: Job, *, is_sharp: bool) -> dict[
     has_page = found.feature in atlas.config.features_of(LAYER)
     came = [found.phases[row][col] for row, col in corners.PHASES]
     return {
-        "number": found.feature,
+        "found": found,
         "page": feature_page(LAYER, found.feature) if has_page else None,
         "rendering": atlas.renderings[job],
         "weights": draw_weights(found.kernel),  # in 3 × 3 units
         "predicted": CORNERS[reading.predicted],
         "predicted_fill": hex_of(reading.predicted),
         "came": CORNERS[reading.came],
-        "had_gradient": found.had_gradient,
         "agrees": reading.agrees,
-        "cause": reading.cause,
-        "mean": _oklch_words(found),
+        "causes": reading.causes,
+        "mean": oklch(found.mean),
         "colours": draw_colours(found),  # in BAR × BAR units: the mean above the dominant ones
-        "colours_words": _colours_words(found),
         "tile": _tile([hex_of(corner) for corner in reading.tile]) if is_sharp else (),  # in 2 × 2 units
         "tile_came": _tile([hex_of(colour) for colour in came]) if is_sharp else (),
     }
@@ -113,17 +112,6 @@ def _by_hue(found: PaletteFeature) -> tuple[bool, bool, float, int]:
     colour = oklch(found.mean)
     along = colour.hue if colour.has_hue else colour.lightness
     return not found.had_gradient, not colour.has_hue, along, found.feature
-
-
-def _oklch_words(found: PaletteFeature) -> str:
-    colour = oklch(found.mean)
-    hue = f"{colour.hue:.0f}" if colour.has_hue else "none"
-    return f"oklch({colour.lightness:.2f} {colour.chroma:.2f} {hue})"
-
-
-def _colours_words(found: PaletteFeature) -> str:
-    dominant = ", ".join(f"{hex_of(swatch.colour)} {100 * swatch.share:.0f} %" for swatch in found.dominant)
-    return f"Feature {found.feature}: mean colour {hex_of(found.mean)}; dominant colours {dominant}."
 
 
 PAGE = StudyPage(card=CARD, pages=palette_pages, mentions=CARD.mentions(Settings), jobs=jobs)
