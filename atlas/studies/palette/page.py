@@ -70,14 +70,12 @@ def _part(atlas: Atlas, found: Palette) -> dict[str, object]:
     pairs = zip(readings, palette_jobs(atlas.config, found.recipe), strict=True)
     by_hue = sorted(pairs, key=lambda pair: _by_hue(pair[0].found))
     return {
-        "name": found.recipe,
+        "found": found,
         "judgement": corners.judge_palette(readings),
         "entries": [_entry(atlas, reading, job, is_sharp=is_sharp) for reading, job in by_hue],
         "is_sharp": is_sharp,  # nothing is blurred, so that positions under the stride stay apart
         "positions": corners.judge_positions(readings, found.peak),
-        "peak": found.peak,
         "contrast": corners.contrast(found),
-        "size": found.size,
     }
 
 
@@ -87,15 +85,13 @@ def _entry(atlas: Atlas, reading: Reading, job: Job, *, is_sharp: bool) -> dict[
     has_page = found.feature in atlas.config.features_of(LAYER)
     came = [found.phases[row][col] for row, col in corners.PHASES]
     return {
-        "found": found,
+        "reading": reading,
         "page": feature_page(LAYER, found.feature) if has_page else None,
         "rendering": atlas.renderings[job],
         "weights": draw_weights(found.kernel),  # in 3 × 3 units
         "predicted": CORNERS[reading.predicted],
         "predicted_fill": hex_of(reading.predicted),
         "came": CORNERS[reading.came],
-        "agrees": reading.agrees,
-        "causes": reading.causes,
         "mean": oklch(found.mean),
         "colours": draw_colours(found),  # in BAR × BAR units: the mean above the dominant ones
         "tile": _tile([hex_of(corner) for corner in reading.tile]) if is_sharp else (),  # in 2 × 2 units
