@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import mean
 
-from atlas.common.text import count_of
 from atlas.site.colour import CORNERS, Corner, nearest_corner
 from atlas.studies.palette.result import Palette, PaletteFeature, Peak, Slopes
 
