@@ -25,7 +25,6 @@ from atlas.site.study_page import StudyCard
 
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures
 GRID_SIZE = (299, 299)  # pixels at which a layer's grid is stated
-PAGES_AROUND = 2  # links on either side of the page that is open
 
 
 def network_pages(atlas: Atlas, cards: Sequence[StudyCard]) -> list[Page]:
@@ -118,14 +117,15 @@ def _region_page(region: RegionEntry, around: Around) -> Page:
 
 def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
     """The pages of a layer's features, so many on each."""
-    name, count = entry.layer.name, len(entry.features)
-    total = -(-count // FEATURES_A_PAGE)
+    name = entry.layer.name
+    total = -(-len(entry.features) // FEATURES_A_PAGE)
+    paths = [layer_page(name, at + 1) for at in range(total)]
     pages = []
-    for at in range(total):
+    for at, path in enumerate(paths):
         chunk = entry.features[at * FEATURES_A_PAGE : (at + 1) * FEATURES_A_PAGE]
         tiles = tuple(tile_of(f, facts=(f.status, *atlas.colours.get(f.face.folder, ()))) for f in chunk)
         page = make_page(
-            layer_page(name, at + 1),
+            path,
             "layer.html",
             f"{name}, page {at + 1}" if total > 1 else name,
             _layer_words(entry) + (f" Page {at + 1} of {total}." if total > 1 else ""),
@@ -138,8 +138,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             sheet=layer_sheet_path(entry) if entry.shown else None,
             branches=entry.layer.branches,
             at=at + 1,
-            total=total,
-            pages=_page_links(name, at + 1, total),
+            pages=paths,
             around=around,
         )
         pages.append(page)
@@ -163,16 +162,3 @@ def _choices(tiles: Sequence[Tile]) -> Iterator[tuple[str, list[tuple[str, int]]
         options = [(word, counts[word]) for word in order if counts[word]]
         if len(options) > 1:
             yield label, options
-
-
-def _page_links(name: str, at: int, total: int) -> tuple[Link, ...]:
-    """Links to the first and last page and to those around the open one, with gaps between."""
-    if total == 1:
-        return ()
-    near = range(at - PAGES_AROUND, at + PAGES_AROUND + 1)
-    links: list[Link] = []
-    for page in sorted({1, total, *(n for n in near if 1 <= n <= total)}):
-        if links and int(links[-1].words) != page - 1:
-            links.append(Link("…", None))
-        links.append(Link(str(page), None if page == at else layer_page(name, page)))
-    return tuple(links)
