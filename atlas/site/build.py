@@ -1,6 +1,7 @@
 """Pages → files: gathers the data of every page first, and then writes every page that changed."""
 
 import gc
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,9 @@ from typing import NamedTuple
 import msgspec
 
 from atlas.common.errors import ConfigError, StoreError
+from atlas.common.paths import read_file
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
-from atlas.site.copies import FileCopy
 from atlas.site.finder import index_script
 from atlas.site.models import HOME, Link, Page
 from atlas.site.output import Output
@@ -28,6 +29,7 @@ from atlas.site.templates import Facts, Templates, templates_folder
 from atlas.store.clips import VIDEO
 from atlas.store.files import locked_folder
 from atlas.store.masters import unknown_folders
+from atlas.store.media import MOST_BYTES
 from atlas.store.records import Record, WeightsId
 
 
@@ -81,7 +83,7 @@ def build_site(
         atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
         pages = make_pages(atlas)
         copies = [copy for study in atlas.studies for copy in study.files(atlas)]
-        copies += [FileCopy(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
+        copies += [(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
         files = _files(atlas, pages, copies)
         stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
         output.claim(stale)
@@ -145,10 +147,10 @@ def _encode(gather: Callable[..., Atlas], encode: Callable[[Atlas], Encoded]) ->
         spoilt.update(encoded.spoilt)
 
 
-def _files(atlas: Atlas, pages: list[Page], copies: list[FileCopy]) -> dict[str, _File]:
+def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> dict[str, _File]:
     """Every file of the site but its web copies of pictures, by path."""
     templates = Templates(_facts(atlas))
-    files = {copy.path: _File(copy.read, copy.source()) for copy in copies}
+    files = {path: _File(partial(_read, file), hashlib.sha256(_read(file)).hexdigest()) for path, file in copies}
     files.update((page.path, _File(partial(templates.page, page), templates.digest(page))) for page in pages)
     for rendering in atlas.shown_or_pending:
         if rendering.record and rendering.json:
@@ -177,6 +179,18 @@ def _facts(atlas: Atlas) -> Facts:
         menu=(Link("Home", HOME), *regions, Link("Method", METHOD)),
         card=next(sheets, None),
     )
+
+
+def _read(file: Path) -> bytes:
+    """A file of the store.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        return read_file(file, MOST_BYTES)
+    except OSError as error:
+        raise StoreError(f"{file}: {error}; allow this user to read it, or make it again") from None
 
 
 def _json(record: Record) -> bytes:

@@ -4,10 +4,8 @@ A picture is named by its file and opened where it is encoded, so that few are i
 """
 
 import hashlib
-import io
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,16 +15,15 @@ from PIL import Image, features
 
 from atlas.common.cores import count_cores
 from atlas.common.errors import StoreError
-from atlas.common.paths import read_file
 from atlas.site.models import fit
 from atlas.store.masters import open_master
-from atlas.store.media import MOST_BYTES
+from atlas.store.media import encoded
 
 QUALITY = 60  # of AVIF
 FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
 _SPEED = 9
 _FINE_SPEED = 6  # takes ten times as long, and files are a seventh smaller
-_AHEAD = 16  # works for each core that are begun before the first result is needed
+_AHEAD = 32  # works for each core that are begun together
 _GROUND, _PENDING_GROUND = (20, 20, 20), (72, 72, 72)
 SHEET_GREYS = f"{_GROUND} {_PENDING_GROUND}"  # what the pixels of a sheet depend on beside its pictures and its layout
 
@@ -48,11 +45,9 @@ class Encoder:
 
     def encode(self, image: Image.Image) -> bytes:
         """The picture as a file."""
-        buffer = io.BytesIO()
         # one thread for each AVIF: the bytes depend on the number, and pictures are encoded side by side anyway
         settings = {"quality": self.quality, "subsampling": "4:4:4", "speed": self.speed, "max_threads": 1}
-        image.save(buffer, self.format, icc_profile=None, **settings)
-        return buffer.getvalue()
+        return encoded(image, self.format, icc_profile=None, **settings)
 
 
 JPEG = Encoder("JPEG", 90)
@@ -142,7 +137,7 @@ def draw_sheet(rows: Sequence[Sequence[Path | None]], tile: int, gap: int, size:
     return sheet
 
 
-def make_all(works: Iterable[Work]) -> Generator[Sequence[bytes] | SpoiltError, None, None]:
+def make_all(works: Sequence[Work]) -> Generator[Sequence[bytes] | SpoiltError, None, None]:
     """What `make_copies` returns for each work, in their order, in a thread for each core.
 
     Threads are enough: Pillow decodes, resizes and encodes without Python's lock, which is held for some hundredths of
@@ -153,14 +148,9 @@ def make_all(works: Iterable[Work]) -> Generator[Sequence[bytes] | SpoiltError, 
     """
     cores = count_cores()
     pool = ThreadPoolExecutor(cores)
-    begun: deque[Future[Sequence[bytes] | SpoiltError]] = deque()
     try:
-        for work in works:
-            begun.append(pool.submit(make_copies, work))
-            if len(begun) >= _AHEAD * cores:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+        for at in range(0, len(works), _AHEAD * cores):
+            yield from pool.map(make_copies, works[at : at + _AHEAD * cores])
     finally:
         pool.shutdown(cancel_futures=True)  # after an error or an interruption, do not wait for what is not begun
 
@@ -184,28 +174,3 @@ def make_copies(work: Work) -> Sequence[bytes] | SpoiltError:
 def _shrink(image: Image.Image, largest: int) -> Image.Image:
     size = fit(image.size, largest)
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-@dataclass(frozen=True)
-class FileCopy:
-    """A file of the store that the site has as it is."""
-
-    path: str  # in the site
-    file: Path
-    sha256: str | None = None  # where a record says it
-
-    def read(self) -> bytes:
-        """The file.
-
-        Raises:
-            StoreError: it cannot be read.
-        """
-        try:
-            return read_file(self.file, MOST_BYTES)
-        except OSError as error:
-            why = f"{self.file}: cannot be read: {error.strerror}"
-            raise StoreError(f"{why}; allow this user to read it, or make it again") from None
-
-    def source(self) -> str:
-        """Its hash."""
-        return self.sha256 or hashlib.sha256(self.read()).hexdigest()

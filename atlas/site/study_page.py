@@ -14,7 +14,7 @@ from atlas.site.models import HOME, Link, Page
 
 if TYPE_CHECKING:
     from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
-    from atlas.site.copies import Encoder, FileCopy, Work
+    from atlas.site.copies import Encoder, Work
 
 HOME_LINK = Link("Home", HOME)
 
@@ -88,7 +88,7 @@ class StudyPage:
         rescues: for jobs of features whose rendering shows nothing, the job of the rendering that is shown instead.
         comparison: by number, another rendering of features of a layer, for the method page to show beside their own.
         pictures: web copies that its pages show beside those of renderings; given the encoder of AVIF files.
-        files: files that its pages link to, copied as they are.
+        files: files that its pages link to, copied as they are: path in the site, and in the store.
         faults: one message for each file in the store that should be shown and cannot.
         store_faults: the same for `atlas check`, of any store.
     """
@@ -103,6 +103,6 @@ class StudyPage:
     rescues: Callable[[Config, Collection[Job]], Iterable[tuple[Job, Job]]] = nothing
     comparison: Callable[["Atlas", "LayerEntry"], Mapping[int, "PlannedRendering"]] | None = None
     pictures: Callable[["Atlas", "Encoder"], Iterable["Work"]] = nothing
-    files: Callable[["Atlas"], Iterable["FileCopy"]] = nothing
+    files: Callable[["Atlas"], Iterable[tuple[str, Path]]] = nothing
     faults: Callable[["Atlas"], Iterable[str]] = nothing
     store_faults: Callable[[Path], Iterable[str]] = nothing

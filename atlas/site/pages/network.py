@@ -7,7 +7,7 @@ from atlas.common.text import count_of
 from atlas.inception import layers
 from atlas.site.catalogue import STATES, Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.colour import COLOUR_NAMES, STRONG
-from atlas.site.models import HOME, Link, Page, Picture, Tile
+from atlas.site.models import HOME, Page, Picture, Tile
 from atlas.site.pages.method import method_page
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,

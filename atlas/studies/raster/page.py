@@ -8,11 +8,10 @@ from atlas.inception.layers import receptive_field
 from atlas.plan.clips import Clip
 from atlas.site import words
 from atlas.site.catalogue import Atlas, LayerEntry
-from atlas.site.copies import FileCopy
 from atlas.site.models import HOME, Page, Picture
 from atlas.site.pages.parts import make_page
 from atlas.site.study_page import Section, StudyPage
-from atlas.store.clips import POSTER, RECORD, SHEET, SHEET_JPEG, VIDEO, ClipRecord, clip_folder, find_clip
+from atlas.store.clips import FILES, POSTER, RECORD, SHEET, SHEET_JPEG, VIDEO, ClipRecord, clip_folder, find_clip
 from atlas.studies.raster.jobs import config_clips
 
 VIDEOS = f"videos/{HOME}"
@@ -62,14 +61,13 @@ def players(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
     return found
 
 
-def video_files(atlas: Atlas) -> Iterator[FileCopy]:
-    """The files of all videos that the store has."""
+def video_files(atlas: Atlas) -> Iterator[tuple[str, Path]]:
+    """The files of all videos that the store has: path in the site, and in the store."""
     for video in atlas.once(videos):
         if video.record and atlas.weights:
             folder: Path = clip_folder(atlas.config.store, atlas.weights, video.clip)
-            for name, note in video.record.files.items():
-                yield FileCopy(f"{video.folder}/{name}", folder / name, note.sha256)
-            yield FileCopy(f"{video.folder}/{RECORD}", folder / RECORD)
+            for name in (*FILES, RECORD):
+                yield f"{video.folder}/{name}", folder / name
 
 
 def _player(video: Video, record: ClipRecord, weights_option: str) -> dict[str, object]:
