@@ -25,7 +25,7 @@ from atlas.site.build import SiteReport, build_site
 from atlas.site.check import check_site
 from atlas.site.models import Link, Page
 from atlas.site.pictures import Encoded
-from atlas.site.templates import NO_BREAK, Facts, Templates
+from atlas.site.templates import NO_BREAK, Templates
 from atlas.store import files
 from atlas.store.masters import master_path
 from atlas.store.records import Numerics, WeightsId
@@ -202,19 +202,19 @@ def test_a_page_is_filled_in_again_only_if_something_of_it_changed(
 
 
 def test_the_digest_of_a_page_knows_templates_code_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = Facts("Atlas", "", WEIGHTS, "demo", (Link("Home", "index.html"),), None)
+    facts = {"title": "Atlas", "base_url": "", "weights": WEIGHTS, "menu": (Link("Method", "method/index.html"),)}
     page = Page("a/index.html", "feature.html", "Title", "", (), {"recipe": load_config().recipes["raw"]})
     folder = tmp_path / "templates"
     folder.mkdir()
 
-    def digest(page: Page, facts: Facts = facts) -> str:
+    def digest(page: Page, facts: dict[str, object] = facts) -> str:
         templates._source_digest.cache_clear()
         return Templates(facts).digest(page)
 
     own = digest(page)
     assert digest(page) == own
     others = [digest(replace(page, body={"recipe": load_config().recipes["octaves"]}))]
-    others += [digest(replace(page, template="layer.html")), digest(page, replace(facts, base_url="https://a.b/"))]
+    others += [digest(replace(page, template="layer.html")), digest(page, {**facts, "base_url": "https://a.b/"})]
     monkeypatch.setattr(templates, "templates_folder", lambda: folder)
     others.append(digest(page))
     (folder / "feature.html").write_text("{{ page.title }}")

@@ -23,9 +23,9 @@ from atlas.site.pages import make_pages
 from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import METHOD, MISSING, region_link
 from atlas.site.pages.progress import stages_copy
-from atlas.site.pictures import Encoded, Progress, encode_all, has_sheet, measure_colours, sheet_folder
+from atlas.site.pictures import Encoded, Progress, encode_all, measure_colours, sheet_copy
 from atlas.site.study_page import StudyPage
-from atlas.site.templates import Facts, Templates, templates_folder
+from atlas.site.templates import Templates, templates_folder
 from atlas.store.clips import VIDEO
 from atlas.store.files import locked_folder
 from atlas.store.masters import unknown_folders
@@ -168,17 +168,18 @@ def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> d
     return files
 
 
-def _facts(atlas: Atlas) -> Facts:
+def _facts(atlas: Atlas) -> dict[str, object]:
+    """What every page states of the atlas."""
     regions = (region_link(region.region.slug) for region in atlas.regions if region.planned)
-    sheets = (f"{sheet_folder(region)}/sheet.jpg" for region in atlas.regions if has_sheet(region))
-    return Facts(
-        title=atlas.config.title,
-        base_url=atlas.config.base_url,
-        weights=atlas.weights,
-        weights_name=atlas.weights_name,
-        menu=(Link("Home", HOME), *regions, Link("Method", METHOD)),
-        card=next(sheets, None),
-    )
+    sheets = (sheet.jpeg for region in atlas.regions if (sheet := sheet_copy(region)))
+    return {
+        "title": atlas.config.title,
+        "base_url": atlas.config.base_url,
+        "weights": atlas.weights,
+        "weights_name": atlas.weights_name,
+        "menu": (*regions, Link("Method", METHOD)),
+        "card": next(sheets, None),  # the picture of pages that have none of their own, in link previews
+    }
 
 
 def _read(file: Path) -> bytes:

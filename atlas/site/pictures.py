@@ -28,7 +28,7 @@ from atlas.site.copies import (
     make_all,
     make_work,
 )
-from atlas.site.models import THUMB
+from atlas.site.models import THUMB, Picture
 from atlas.site.output import Output
 
 _SHEET_QUALITY = 40  # of a layer's, which is a map of many small pictures
@@ -118,14 +118,12 @@ def layer_sheet(entry: LayerEntry) -> Sheet:
     return Sheet(rows, tile=next(tile for most, tile in LAYER_TILES if len(entry.features) <= most), gap=2)
 
 
-def has_sheet(region: RegionEntry) -> bool:
-    """Whether there is anything to show in a sheet."""
-    return any(entry.shown for entry in region.layers)
-
-
-def sheet_folder(region: RegionEntry) -> str:
-    """Where a region's sheet lies in the site."""
-    return f"region/{region.region.slug}"
+def sheet_copy(region: RegionEntry) -> Picture | None:
+    """A region's sheet in the site; None where there is nothing to show in it."""
+    if not any(entry.shown for entry in region.layers):
+        return None
+    path = f"region/{region.region.slug}/sheet"
+    return Picture(f"{path}.avif", f"{path}.jpg", *region_sheet(region).size)
 
 
 def layer_sheet_path(entry: LayerEntry) -> str:
@@ -139,9 +137,8 @@ def _works(atlas: Atlas, fine: bool) -> Iterator[Work]:
         if rendering.record:
             yield _rendering_work(atlas, rendering, fine)
     for region in atlas.regions:
-        if has_sheet(region):
-            path = f"{sheet_folder(region)}/sheet"
-            copies = [(f"{path}.avif", avif_encoder(fine)), (f"{path}.jpg", JPEG)]
+        if sheet := sheet_copy(region):
+            copies = [(sheet.avif, avif_encoder(fine)), (sheet.jpeg, JPEG)]
             yield _sheet_work(atlas, region_sheet(region), copies)
     small = avif_encoder(fine, _SHEET_QUALITY)
     for entry in atlas.layers:

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from atlas.common.errors import StoreError
 from atlas.site import words
-from atlas.site.models import Link, Page
-from atlas.store.records import WeightsId
+from atlas.site.models import Page
 
 STYLE = "static/style.css"
 PACKAGE = Path(__file__).parent.parent
@@ -24,23 +22,14 @@ _UNIT = re.compile(  # a number and its unit stand on one line, but not in what 
 )
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What every page states of the atlas; templates call it `atlas`."""
-
-    title: str
-    base_url: str
-    weights: WeightsId | None
-    weights_name: str
-    menu: tuple[Link, ...]
-    card: str | None  # the picture of pages that have none of their own, in link previews
-
-
 class Templates:
     """The templates, filled in for one atlas."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Mapping[str, object]) -> None:
         """Prepare the templates.
+
+        Args:
+            facts: what every page states of the atlas; templates call it `atlas`.
 
         Raises:
             StoreError: they are missing.
@@ -54,7 +43,7 @@ class Templates:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self._environment.globals.update(atlas=facts, menu=facts.menu, words=words, style=STYLE, card=facts.card)
+        self._environment.globals.update(atlas=facts, words=words, style=STYLE)
         self._common = hashlib.sha256(_source_digest() + _encode(facts))
 
     def page(self, page: Page, base_url: str = "") -> bytes:

@@ -7,7 +7,7 @@ from atlas.common.text import count_of
 from atlas.inception import layers
 from atlas.site.catalogue import STATES, Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.colour import COLOUR_NAMES, STRONG
-from atlas.site.models import HOME, Page, Picture, Tile
+from atlas.site.models import HOME, Page, Tile
 from atlas.site.pages.method import method_page
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
@@ -19,7 +19,7 @@ from atlas.site.pages.parts import (
     region_link,
     tile_of,
 )
-from atlas.site.pictures import has_sheet, layer_sheet_path, region_sheet, sheet_folder
+from atlas.site.pictures import layer_sheet_path, sheet_copy
 from atlas.site.region_map import map_region
 from atlas.site.study_page import StudyCard
 
@@ -98,11 +98,8 @@ def _statuses(features: Iterable[Feature]) -> list[tuple[str, int]]:
 
 
 def _region_page(region: RegionEntry, around: Around) -> Page:
-    title, slug, folder = region.region.title, region.region.slug, sheet_folder(region)
+    title, slug = region.region.title, region.region.slug
     names = ", ".join(entry.layer.name for entry in region.planned)
-    sheet = None
-    if has_sheet(region):
-        sheet = Picture(f"{folder}/sheet.avif", f"{folder}/sheet.jpg", *region_sheet(region).size)
     return make_page(
         f"region/{slug}/{HOME}",
         "region.html",
@@ -110,7 +107,7 @@ def _region_page(region: RegionEntry, around: Around) -> Page:
         f"{title} of InceptionV3: what the features of {names} respond to.",
         slug=slug,
         cards=[_card(entry, entry.features[:FEATURES_A_LAYER]) for entry in region.planned],
-        sheet=sheet,
+        sheet=sheet_copy(region),
         around=around,
     )
 
