@@ -89,8 +89,8 @@ class _App:
                 # made from the path that was found: "//name" taken as it came would lead to another host
                 inside = path.relative_to(self._root).as_posix()
                 return redirect(f"/{inside}/", HTTPStatus.PERMANENT_REDIRECT)
-            path = path / INDEX
-        if not path.is_file() or not _real(path).is_relative_to(self._root):
+            path = self._find(f"{request.path}{INDEX}")
+        if not path.is_file():
             raise NotFound
         return self._file(path, request)
 
@@ -130,15 +130,9 @@ def _real(path: Path) -> Path:
 
 def _listen(port: int) -> socket.socket:
     """An open socket. Opened here, since werkzeug ends the program where a port is taken."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # elsewhere it would let two programs share a port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-        listener.listen(_BACKLOG)
+        return socket.create_server((HOST, port), backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
-        listener.close()
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         why = "is taken by another program" if taken else f"cannot be used: {error}"
         raise ConfigError(f"port {port} of {HOST} {why}; choose another with --port, or 0 for any free one") from None
-    return listener
