@@ -101,7 +101,7 @@ def test_a_feature_page_says_how_its_picture_was_made(built: tuple[Config, SiteR
         "--batch-size 4 --threads 2"
     )
     assert command in commands(page)
-    rates = [words.span(octave.lr) for octave in built[0].get_recipe("quick").octaves]
+    rates = [render_macro("sentences.html", "span", octave.lr) for octave in built[0].get_recipe("quick").octaves]
     for fact in ("0.01235", "3.142", "0.1 → 1.1", *rates, WEIGHTS.sha256, "branch1x1", f"63 × 63{NO_BREAK}px"):
         assert fact in page
     assert 'rel="prev" href="../0/index.html"' in page
@@ -111,8 +111,9 @@ def test_a_feature_page_says_how_its_picture_was_made(built: tuple[Config, SiteR
 def test_a_feature_page_names_the_hardware_where_it_is_known(built: tuple[Config, SiteReport]) -> None:
     assert "<dd>cpu, fp32, batch size 4, 2 threads; torch" in text(built[0], "Mixed_5c/1/index.html")
     known = Numerics("cuda", "tf32", 16, 8, "NVIDIA H100", "91002")
-    assert words.hardware(known) == "cuda (NVIDIA H100, cuDNN 91002)"
-    assert words.hardware(replace(known, device="cpu", model="AVX512", cudnn=None)) == "cpu (AVX512)"
+    assert render_macro("sentences.html", "hardware", known) == "cuda (NVIDIA H100, cuDNN 91002)"
+    other = replace(known, device="cpu", model="AVX512", cudnn=None)
+    assert render_macro("sentences.html", "hardware", other) == "cpu (AVX512)"
 
 
 def test_each_status_is_named_and_explained(built: tuple[Config, SiteReport]) -> None:

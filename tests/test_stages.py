@@ -18,7 +18,7 @@ from atlas.rendering.outcomes import Report, run_batches
 from atlas.rendering.renderer import Renderer
 from atlas.site.check import check_store
 from atlas.store.masters import master_path, open_master, read_record, write_master
-from atlas.store.stages import find_stages, has_stages, pixels_of, stages_path, write_stages
+from atlas.store.stages import find_stages, has_stages, read_strip, stages_path, write_stages
 from atlas.store.weights_ids import write_weights_id
 
 CPU = torch.device("cpu")
@@ -125,7 +125,7 @@ def test_a_strip_with_nothing_to_say_whose_it_is_is_not_found(rendered, renderer
     buffer = io.BytesIO()
     Image.new("RGB", (288, 96)).save(buffer, "AVIF")
     stages_path(master).write_bytes(buffer.getvalue())
-    assert pixels_of(stages_path(master)) is None
+    assert read_strip(stages_path(master))[0] is None
     assert find_stages(master, jobs[0], read_record(source)) is None
 
 

@@ -14,12 +14,6 @@ EARLIEST = (1980, 1, 1, 0, 0, 0)  # that an archive can name
 LATEST = 4354819199  # seconds since 1970, the end of 2107: likewise
 
 
-def archive_path(site: Path) -> Path:
-    """Where the archive of a site lies: beside its folder, with its name."""
-    folder = site.resolve()
-    return folder.with_name(f"{folder.name}.zip")
-
-
 def write_archive(site: Path) -> Path:
     """Pack a built site into an archive beside its folder; inside, all is in one folder of the site's name.
 
@@ -34,7 +28,8 @@ def write_archive(site: Path) -> Path:
         StoreError: there is no site, one of its files is missing, or the archive cannot be written; or something else
             than an archive of a site has its name.
     """
-    path, when = archive_path(site), _date()
+    folder, when = site.resolve(), _date()
+    path = folder.with_name(f"{folder.name}.zip")
     try:
         path.name.encode()
     except UnicodeEncodeError:
@@ -79,5 +74,5 @@ def _date() -> tuple[int, int, int, int, int, int]:
         return EARLIEST
     if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= LATEST):
         raise ConfigError(f'SOURCE_DATE_EPOCH "{text}": allowed: seconds since 1970, up to {LATEST}')
-    date = time.gmtime(int(text))
-    return max(EARLIEST, (date.tm_year, date.tm_mon, date.tm_mday, date.tm_hour, date.tm_min, date.tm_sec))
+    year, month, day, hour, minute, second, *_ = time.gmtime(int(text))
+    return max(EARLIEST, (year, month, day, hour, minute, second))

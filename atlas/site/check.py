@@ -25,7 +25,7 @@ from atlas.store.masters import list_masters, open_master, read_record
 from atlas.store.media import MEDIA, media_fault
 from atlas.store.photos import list_photos, open_kept
 from atlas.store.records import NOISE, Record
-from atlas.store.stages import list_stages, master_of, pixels_of
+from atlas.store.stages import list_stages, master_of, read_strip
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
 LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
@@ -197,7 +197,7 @@ def _check_master(path: Path) -> None:
 def _check_stages(path: Path) -> None:
     """A strip that belongs to no picture is not shown, and takes space."""
     with suppress(StoreError):
-        if media_fault(path) is None and pixels_of(path) == read_record(master_of(path)).pixels_sha256:
+        if read_strip(path)[0] == read_record(master_of(path)).pixels_sha256:
             return
     why = "belongs to no master, so it is not shown"
     raise StoreError(f"{path}: {why}: remove it, or render {master_of(path).name} again")

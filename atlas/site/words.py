@@ -5,13 +5,13 @@ import shlex
 from functools import cache
 
 from atlas.common.text import count_of
-from atlas.inception.layers import get_layer, receptive_field
+from atlas.inception.layers import receptive_field
 from atlas.plan.clips import Clip
 from atlas.plan.config import article_recipes
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.store.clips import clip_target
-from atlas.store.records import Numerics, Record
+from atlas.store.records import Record
 
 METRICS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 
@@ -55,23 +55,10 @@ def left_out(count: int, why: str) -> str:
     return f" {count_of(count, 'feature')} {'is' if count == 1 else 'are'} left out: {why}."
 
 
-def span(ends: tuple[float, float] | None) -> str:
-    """The first and last value of a rate or of a blur."""
-    return "none" if ends is None else f"{ends[0]:g} → {ends[1]:g}"
-
-
 def field_of(layer: str, feature: int | None = None) -> str:
     """The theoretical receptive field of a feature, or of the widest branch of a layer, in pixels."""
     height, width = receptive_field(layer, feature).size
     return f"{height} × {width} px"
-
-
-def branch_of(layer: str, feature: int) -> str:
-    """The branch of the block that makes a feature, and its range."""
-    branch = get_layer(layer).branch_of(feature)
-    if not branch.name:
-        return "none: the layer is one convolution"
-    return f"{branch.name}, features {branch.first} to {branch.range[-1]}"
 
 
 def command(job: Job, record: Record | None, weights: str) -> tuple[str, ...]:
@@ -130,12 +117,6 @@ def _numerics(record: Record | None) -> tuple[str, ...]:
         f"--batch-size {numerics.batch_size}",
         f"--threads {numerics.threads}",
     )
-
-
-def hardware(numerics: Numerics) -> str:
-    """On what something was computed: the kind of device, and what is known of it."""
-    facts = ", ".join(fact for fact in (numerics.model, numerics.cudnn and f"cuDNN {numerics.cudnn}") if fact)
-    return f"{numerics.device} ({facts})" if facts else numerics.device
 
 
 def is_preset(recipe: Recipe) -> bool:

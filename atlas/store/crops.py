@@ -17,7 +17,6 @@ CROPS = "crops"
 LARGEST = 160  # pixels of the longer side
 MOST_BYTES = 2**20  # of a crop's file
 _REMEDY = "run atlas examples --force"
-_SUFFIX = ".webp"  # of other files than masters, which are PNG
 _NAME = re.compile(r"[0-9a-f]{24}\.webp")
 
 
@@ -29,7 +28,7 @@ def examples_folder(store: Path, weights: WeightsId) -> Path:
 def crop_name(image: Image.Image) -> str:
     """The name of a crop's file: a digest of its size and pixels."""
     data = f"{image.width}x{image.height}|".encode() + image.tobytes()
-    return hashlib.sha256(data).hexdigest()[:24] + _SUFFIX
+    return hashlib.sha256(data).hexdigest()[:24] + ".webp"  # masters alone are PNG
 
 
 def write_crop(folder: Path, image: Image.Image) -> str:
@@ -90,8 +89,8 @@ def remove_crops(folder: Path, keep: Collection[str]) -> None:
         StoreError: a file cannot be removed.
     """
     try:
-        for path in sorted((folder / CROPS).glob(f"*{_SUFFIX}")):
-            if _NAME.fullmatch(path.name) and path.name not in keep:
+        for path in list_crops(folder):
+            if path.name not in keep:
                 path.unlink()
     except OSError as error:
         raise StoreError(f"{error.filename}: cannot be removed: {error.strerror}; remove it by hand") from None

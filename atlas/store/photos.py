@@ -68,12 +68,11 @@ def identify_photo(store: Path, named: StartPhoto, say: Say) -> Photo:
         return DRAWN_PHOTO
     if not is_there(named.file) and (noted := _find_noted(store, named)):
         return noted
-    data = read_bytes(named.file)
-    digest = sha256_of(data)
+    digest = sha256_of(read_bytes(named.file))
     for photo in (Photo(digest, (0, 0), is_converted=True), Photo(digest, (0, 0))):
         if size := _kept_size(photo_path(store, photo), in_srgb=True):
             return replace(photo, size=size)
-    return _decode(named.file, data, say)[0]
+    return read_photo(named.file, say)[0]
 
 
 def read_photo(file: Path, say: Say = log.notice) -> tuple[Photo, Image.Image]:
@@ -86,7 +85,13 @@ def read_photo(file: Path, say: Say = log.notice) -> tuple[Photo, Image.Image]:
     Raises:
         ConfigError: the file is missing, no picture, or damaged.
     """
-    return _decode(file, read_bytes(file), say)
+    data = read_bytes(file)
+    decoded = decode(data, file)
+    picture = _reduce(decoded.picture)
+    if picture.size != decoded.size:
+        was, now = (f"{width:,} × {height:,} px" for width, height in (decoded.size, picture.size))
+        say(f"{file}: {was}, resized to {now}: the shorter side may have {LARGEST_SIDE:,} px")
+    return Photo(sha256_of(data), (picture.height, picture.width), decoded.is_converted), picture
 
 
 def keep_photo(store: Path, named: StartPhoto, photo: Photo) -> None:
@@ -152,15 +157,6 @@ def _is_settled(path: Path, *, can_be_read: bool) -> bool:
         open_kept(path)
         return _kept_size(path, in_srgb=can_be_read) is not None
     return False
-
-
-def _decode(file: Path, data: bytes, say: Say) -> tuple[Photo, Image.Image]:
-    decoded = decode(data, file)
-    picture = _reduce(decoded.picture)
-    if picture.size != decoded.size:
-        was, now = (f"{width:,} × {height:,} px" for width, height in (decoded.size, picture.size))
-        say(f"{file}: {was}, resized to {now}: the shorter side may have {LARGEST_SIDE:,} px")
-    return Photo(sha256_of(data), (picture.height, picture.width), decoded.is_converted), picture
 
 
 def _reduce(picture: Image.Image) -> Image.Image:

@@ -58,14 +58,8 @@ def write_stages(master: Path, stages: Sequence[Image.Image], record: Record) ->
 def find_stages(master: Path, job: Job, record: Record) -> Path | None:
     """The path of a master's strip, if that is there, whole, and belongs to this record's pixels."""
     path = stages_path(master)
-    is_its = has_stages(job) and _read_strip(path) == (record.pixels_sha256, strip_size(job.recipe))
+    is_its = has_stages(job) and read_strip(path) == (record.pixels_sha256, strip_size(job.recipe))
     return path if is_its else None
-
-
-def pixels_of(path: Path) -> str | None:
-    """The hash of its master's pixels that a strip names; None if it is not there or not whole, or names none."""
-    found, _ = _read_strip(path)
-    return found if isinstance(found, str) else None
 
 
 def strip_size(recipe: Recipe) -> tuple[int, int]:
@@ -84,8 +78,8 @@ def master_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(_SUFFIX) + ".png")
 
 
-def _read_strip(path: Path) -> tuple[object, tuple[int, int] | None]:
-    """The hash that a strip names, and its (width, height); (None, None) if it is not there, or not whole."""
+def read_strip(path: Path) -> tuple[object, tuple[int, int] | None]:
+    """The hash of its master's pixels that a strip names, and its (width, height); (None, None) if it is not whole."""
     try:
         with damage_refused(path, ""):
             data = read_file(path, MOST_BYTES)

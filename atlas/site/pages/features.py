@@ -54,6 +54,7 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
             last=str(number),
             feature=feature,
             octaves=octave_rows(feature.job, record),
+            branch=entry.layer.branch_of(number),
             block=draw_block(name, number),
             stages=stages_of(feature),  # None: the store keeps none
             progress=score_chart(feature),  # None: pending, or no score is finite
