@@ -94,8 +94,8 @@ def test_a_figure_draws_the_values_of_the_steps() -> None:
     def across(step: float) -> float:
         return LEFT + (WIDTH - RIGHT - LEFT) * step / 6
 
-    top = max(tick.at for tick in rate.y_ticks), min(tick.at for tick in rate.y_ticks)
-    highest = max(float(tick.words) for tick in rate.y_ticks)
+    top = max(at for at, _ in rate.y_ticks), min(at for at, _ in rate.y_ticks)
+    highest = max(float(words) for _, words in rate.y_ticks)
 
     def up(value: float) -> float:
         return top[0] + (top[1] - top[0]) * value / highest

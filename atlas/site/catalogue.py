@@ -23,7 +23,6 @@ from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
 
 PENDING = "pending"  # planned, and not in the store
 STATES = (*STATUSES, PENDING)
-NONE_SPOILT: Mapping[Path, str] = MappingProxyType({})
 
 Found = TypeVar("Found")
 Made = TypeVar("Made")
@@ -227,7 +226,7 @@ def gather_atlas(
     config: Config,
     weights: WeightsId | None,
     studies: Sequence[StudyPage] = (),
-    spoilt: Mapping[Path, str] = NONE_SPOILT,
+    spoilt: Mapping[Path, str] = MappingProxyType({}),
 ) -> Atlas:
     """Look everything that pages show up in the store.
 

@@ -27,14 +27,6 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A place on an axis and its words."""
-
-    at: float
-    words: str
-
-
-@dataclass(frozen=True)
 class Drawn:
     """A series in the units of the view box."""
 
@@ -53,8 +45,8 @@ class Chart:
     x_label: str
     y_label: str
     series: tuple[Drawn, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
+    x_ticks: tuple[tuple[float, str], ...]  # places on the axis, and their words
+    y_ticks: tuple[tuple[float, str], ...]
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -113,8 +105,8 @@ def make_chart(
         x_label=x_label,
         y_label=y_label,
         series=tuple(_drawn(one, tone, x_axis, y_axis) for tone, one in enumerate(series, start=1)),
-        x_ticks=tuple(Tick(x_axis.place(value), words) for value, words in x_ticks),
-        y_ticks=tuple(Tick(y_axis.place(value), _short(value)) for value in _y_values(y_axis)),
+        x_ticks=tuple((x_axis.place(value), words) for value, words in x_ticks),
+        y_ticks=tuple((y_axis.place(value), _short(value)) for value in _y_values(y_axis)),
         height=height,
         bottom=height - BOTTOM,
     )

@@ -15,6 +15,7 @@ WIDTH = 320  # units, meant to be about a CSS pixel each
 THUMB = 80  # side of the thumbnail in a block's head
 SPINE, FORK, BAR = 14, 34, 222  # x of the spine, of the first step of a branch, and of the bar of features
 BAR_WIDTH = 6
+MIDDLE = BAR + BAR_WIDTH // 2  # of the bar, across
 HEAD = 96  # from the top of a block to its first lane
 PITCH = 24  # from lane to lane
 GAP = 28  # from block to block, with the line between them
@@ -38,10 +39,8 @@ class Chip:
 class Lane:
     """A branch of a block."""
 
-    name: str  # "" where the layer is one convolution
+    branch: layers.Branch
     steps: str  # all of its steps in words, those too that an earlier lane draws for both
-    first: int  # its features
-    last: int
     y: float
     forks: bool  # from the lane above, whose first steps it shares; else it begins at the spine
     path: str  # to the bar
@@ -74,7 +73,8 @@ def map_region(slug: str) -> dict[str, object]:
     blocks: list[Block] = []
     y = float(GAP)
     for layer in members:
-        blocks.append(_block(layer, y))
+        lanes = tuple(_lanes(layer, y + HEAD + PITCH / 2))
+        blocks.append(Block(layer.name, y, HEAD + PITCH * len(lanes) + _EDGE, lanes))
         y += blocks[-1].height + GAP
     turns = [0.0, *(block.foot for block in blocks[:-1])]  # where the flow into each block comes from
     flow = [_turn(start, block) for start, block in zip(turns, blocks, strict=True)]
@@ -86,18 +86,13 @@ def map_region(slug: str) -> dict[str, object]:
         "blocks": blocks,
         "bar": (BAR, BAR_WIDTH),  # x and width of the bars of all blocks: stacks of the features that branches make
         # lines into the first block, from block to block, and out of the last
-        "flow": [*flow, f"M{_middle()} {blocks[-1].foot:g}V{end - 6:g}"],
-        "tip": f"M{_middle() - 5} {end - 7:g}h10l-5 7z",  # of the last line, which leads to the next region
+        "flow": [*flow, f"M{MIDDLE} {blocks[-1].foot:g}V{end - 6:g}"],
+        "tip": f"M{MIDDLE - 5} {end - 7:g}h10l-5 7z",  # of the last line, which leads to the next region
         # between two layers, on their line
         "pools": [_pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before],
         "source": layers.LAYERS[source].name if source >= 0 else "",  # where the flow comes from, "" at the image
         "sink": layers.LAYERS[sink].name if sink < len(layers.LAYERS) else "",  # and goes to, "" after the last
     }
-
-
-def _block(layer: layers.Layer, y: float) -> Block:
-    lanes = tuple(_lanes(layer, y + HEAD + PITCH / 2))
-    return Block(layer.name, y, HEAD + PITCH * len(lanes) + _EDGE, lanes)
 
 
 def _lanes(layer: layers.Layer, y: float) -> Iterator[Lane]:
@@ -108,10 +103,8 @@ def _lanes(layer: layers.Layer, y: float) -> Iterator[Lane]:
         chips = tuple(_chips(branch.ops, y + at * PITCH))
         share = branch.features / layer.features
         yield Lane(
-            name=branch.name,
+            branch=branch,
             steps=", ".join(chip.words for chip in chips),
-            first=branch.first,
-            last=branch.range[-1],
             y=y + at * PITCH,
             forks=shared > 0,
             path=_path(y + at * PITCH, chips[shared - 1] if shared else None),
@@ -154,14 +147,9 @@ def _turn(start: float, block: Block) -> str:
     y = block.y - GAP / 2
     r = _RADIUS
     down = max(lane.y for lane in block.lanes if not lane.forks) - r
-    return f"M{_middle()} {start:g}V{y - r:g}q0 {r} -{r} {r}H{SPINE + r}q-{r} 0 -{r} {r}V{down:g}"
+    return f"M{MIDDLE} {start:g}V{y - r:g}q0 {r} -{r} {r}H{SPINE + r}q-{r} 0 -{r} {r}V{down:g}"
 
 
 def _pool(op: Op, block: Block) -> Chip:
     chip = _chip(op, 0, block.y - GAP / 2)
-    return Chip((SPINE + _middle() - chip.width) / 2, chip.y, chip.width, chip.words)
-
-
-def _middle() -> int:
-    """Of the bar of features, across."""
-    return BAR + BAR_WIDTH // 2
+    return Chip((SPINE + MIDDLE - chip.width) / 2, chip.y, chip.width, chip.words)

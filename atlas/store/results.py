@@ -26,7 +26,6 @@ from atlas.store.records import Record, Status, WeightsId
 FOLDER = "findings"
 MOST_BYTES = 2**28  # of a file: the largest, of all features, takes a tenth of it
 DIGITS = 6  # significant ones that are kept of a number
-NO_RECORDS: Mapping[Job, Record] = MappingProxyType({})
 
 Result = TypeVar("Result")
 
@@ -61,7 +60,7 @@ class Results:
         damaged: one message for each result that was read and is damaged, by its name.
     """
 
-    def __init__(self, config: Config, weights: WeightsId, known: Mapping[Job, Record] = NO_RECORDS) -> None:
+    def __init__(self, config: Config, weights: WeightsId, known: Mapping[Job, Record] = MappingProxyType({})) -> None:
         """Open a store.
 
         Args:

@@ -186,7 +186,10 @@ def _contact_sheet(clip: Clip, path: Path) -> Image.Image:
     """All frames of a video, each at its cell."""
     rows, cols = clip.cells
     largest = min(_SHEET_CELL, _SHEET_SIDE // max(clip.cells) - _GAP)
-    tiles = [_shrink(frame, largest) for frame in _read_video(clip, path)]
+    tiles: list[Image.Image] = []
+    for frame in _read_video(clip, path):
+        tiles.append(Image.fromarray(frame))
+        tiles[-1].thumbnail((largest, largest), Image.Resampling.LANCZOS)
     if len(tiles) != rows * cols:
         raise _failure(clip, f"{rows * cols} frames went in, and {len(tiles)} came back")
     width, height = (side + _GAP for side in tiles[0].size)
@@ -194,12 +197,6 @@ def _contact_sheet(clip: Clip, path: Path) -> Image.Image:
     for at, tile in enumerate(tiles):
         sheet.paste(tile, (at % cols * width, at // cols * height))
     return sheet
-
-
-def _shrink(picture: NDArray[np.uint8], largest: int) -> Image.Image:
-    image = Image.fromarray(picture)
-    image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
-    return image
 
 
 def _read_video(clip: Clip, path: Path) -> Iterator[NDArray[np.uint8]]:

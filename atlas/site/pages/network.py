@@ -63,12 +63,10 @@ def missing_page() -> Page:
 
 def _region_card(region: RegionEntry) -> dict[str, object]:
     """A region on the home page: its map, and a card for each of its layers."""
-    slug = region.region.slug
     return {
-        "slug": slug,
-        "title": region.region.title,
-        "page": region_link(slug).page if region.planned else None,
-        "map": map_region(slug),
+        "region": region.region,
+        "page": region_link(region.region.slug).page if region.planned else None,
+        "map": map_region(region.region.slug),
         # the picture that stands for a layer is the first of status `ok`, if there is one
         "cards": [
             _card(entry, sorted(entry.shown, key=lambda feature: feature.face.status != "ok")[:1])
@@ -80,9 +78,8 @@ def _region_card(region: RegionEntry) -> dict[str, object]:
 def _card(entry: LayerEntry, features: Sequence[Feature]) -> dict[str, object]:
     """A layer on its region's page or in the region map, with some of its features."""
     return {
-        "name": entry.layer.name,
+        "layer": entry.layer,
         "page": entry.page if entry.features else None,
-        "features": entry.layer.features,
         "grid": layers.grid(entry.layer.name, GRID_SIZE),  # (rows, cols)
         "planned": len(entry.features),
         "shown": len(entry.shown),
@@ -133,7 +130,6 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             choices=list(_choices(tiles)),
             strong=STRONG if any(len(tile.facts) > 1 for tile in tiles) else None,  # None: no picture has a colour
             sheet=layer_sheet_path(entry) if entry.shown else None,
-            branches=entry.layer.branches,
             at=at + 1,
             pages=paths,
             around=around,
