@@ -17,7 +17,7 @@ from atlas.plan.config import Config
 from atlas.plan.jobs import feature_jobs
 from atlas.site.blocks import STACK, TOP, draw_block, op_words
 from atlas.site.build import build_site
-from atlas.site.catalogue import Feature
+from atlas.site.catalogue import PlannedRendering
 from atlas.site.charts import HEIGHT as CHART_HEIGHT
 from atlas.site.charts import LEFT, RIGHT, WIDTH
 from atlas.site.check import check_site
@@ -132,7 +132,7 @@ def test_scores_are_drawn_where_they_were_measured(built: Config) -> None:
     job = feature_jobs(built)[0]
     record = read_record(master_path(built.store, WEIGHTS, job))
     octaves = (OctaveScores(128, 1.0, 2.0), OctaveScores(160, 1.5, 4.0))
-    chart = score_chart(Feature(job, "x", replace(record, octaves=octaves, score_shown=3.0)))
+    chart = score_chart(PlannedRendering(job, "x", replace(record, octaves=octaves, score_shown=3.0)))
     assert chart is not None
     assert chart.height == HEIGHT != CHART_HEIGHT
     (descent, shown) = chart.series
@@ -151,12 +151,12 @@ def test_scores_that_are_not_finite_are_gaps_and_none_at_all_is_no_chart(built: 
     job = feature_jobs(built)[0]
     record = read_record(master_path(built.store, WEIGHTS, job))
     broken = (OctaveScores(128, 1.0, None), OctaveScores(160, None, None))
-    chart = score_chart(Feature(job, "x", replace(record, octaves=broken, score_shown=None)))
+    chart = score_chart(PlannedRendering(job, "x", replace(record, octaves=broken, score_shown=None)))
     assert chart is not None
     assert [len(series.dots) for series in chart.series] == [1]
     none = tuple(replace(octave, score_start=None) for octave in broken)
-    assert score_chart(Feature(job, "x", replace(record, octaves=none))) is None
-    assert score_chart(Feature(job, "x")) is None
+    assert score_chart(PlannedRendering(job, "x", replace(record, octaves=none))) is None
+    assert score_chart(PlannedRendering(job, "x")) is None
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)

@@ -644,7 +644,7 @@ def test_weights_of_a_file_are_chosen_by_its_hash(tmp_path: Path) -> None:
 def test_numbers_read_well() -> None:
     assert words.number(-0.000123456) == "−0.0001235"
     assert words.number(None) == "not finite"
-    assert words.sentence("seeded weights") == "Seeded weights."
+    assert render_macro("sentences.html", "sentence", "seeded weights") == "Seeded weights."
 
 
 def test_the_stylesheet_is_small_and_neutral() -> None:

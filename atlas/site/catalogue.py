@@ -11,7 +11,7 @@ from atlas.common.errors import StoreError
 from atlas.inception import layers
 from atlas.inception.layers import Layer, Region
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
-from atlas.plan.jobs import Job, feature_jobs
+from atlas.plan.jobs import Job, layer_jobs
 from atlas.plan.recipes import Recipe
 from atlas.site.models import HOME, THUMB, Picture, fit
 from atlas.site.study_page import StudyPage
@@ -81,28 +81,18 @@ class PlannedRendering:
         return Picture(f"{self.folder}/{name}", f"{self.folder}/thumb.jpg", width, height)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Feature(PlannedRendering):
     """A planned feature, which has a page of its own."""
 
+    layer: str
+    number: int  # in the layer, from 0
     rescued: PlannedRendering | None = None  # the rendering that is shown where its own shows nothing
 
     @property
     def face(self) -> PlannedRendering:
         """The rendering that is shown of it among others."""
         return self.rescued or self
-
-    @property
-    def layer(self) -> str:
-        """Name of its layer."""
-        return self.job.target.terms[0].layer
-
-    @property
-    def number(self) -> int:
-        """Its number in the layer, from 0."""
-        number = self.job.target.terms[0].feature
-        assert number is not None  # feature_jobs names one feature each
-        return number
 
     @property
     def page(self) -> str:
@@ -262,9 +252,9 @@ def gather_atlas(
         return look_up(PlannedRendering(job, f"renderings/{job.path.with_suffix('')}"))
 
     known: dict[Job, Feature] = {}
-    for job in feature_jobs(config):
-        term = job.target.terms[0]
-        known[job] = look_up(Feature(job, f"{term.layer}/{term.feature}"))
+    for layer in config.layers:
+        for number, job in zip(config.features_of(layer), layer_jobs(config, layer), strict=True):
+            known[job] = look_up(Feature(job, f"{layer}/{number}", layer=layer, number=number))
     renderings = _Renderings()
     dead = [job for job, feature in known.items() if feature.record and feature.record.needs_rescue]
     for own, job in (pair for study in studies for pair in study.rescues(config, dead)):
@@ -276,7 +266,7 @@ def gather_atlas(
     by_layer: dict[str, list[Feature]] = {}
     for feature in known.values():
         by_layer.setdefault(feature.layer, []).append(feature)
-    entries = {layer.name: LayerEntry(layer, tuple(by_layer.get(layer.name, ()))) for layer in layers.LAYERS}
+    entries = {one.name: LayerEntry(one, tuple(by_layer.get(one.name, ()))) for one in layers.LAYERS}
     records = {job: one.record for job, one in {**renderings, **known}.items() if one.record}
     return Atlas(
         config=config,

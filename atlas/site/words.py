@@ -4,7 +4,7 @@ import json
 import shlex
 from functools import cache
 
-from atlas.common.text import count_of
+from atlas.common.text import count_of as count_of  # templates count with it
 from atlas.inception.layers import receptive_field
 from atlas.plan.clips import Clip
 from atlas.plan.config import article_recipes
@@ -14,12 +14,6 @@ from atlas.store.clips import clip_target
 from atlas.store.records import Record
 
 METRICS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
-
-
-def sentence(text: str) -> str:
-    """The text with a capital at its beginning and a full stop at its end."""
-    text = text.strip()
-    return text[:1].upper() + text[1:].removesuffix(".") + "." if text else ""
 
 
 def number(value: float | None) -> str:
@@ -46,13 +40,6 @@ def whole_percent(share: float) -> str:
 def fixed(value: float) -> str:
     """A number in two decimals, with a true minus sign, and none before zero."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def left_out(count: int, why: str) -> str:
-    """How many features are left out, and why, to follow a sentence; "" for none."""
-    if not count:
-        return ""
-    return f" {count_of(count, 'feature')} {'is' if count == 1 else 'are'} left out: {why}."
 
 
 def field_of(layer: str, feature: int | None = None) -> str:

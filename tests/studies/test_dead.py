@@ -188,7 +188,10 @@ def test_no_page_where_nothing_is_rescued_or_rendered(load):
 def test_summary_says_what_a_later_octave_found(load):
     config = load()
     jobs = feature_jobs(config)[4:6]
-    dead = [Feature(job, "folder", record(job, b"", status="no_gradient")) for job in jobs]
+    dead = [
+        Feature(job, "folder", record(job, b"", status="no_gradient"), layer="Mixed_5b", number=number)
+        for number, job in enumerate(jobs)
+    ]
     assert "raised" not in render_macro(WORDS, "summary", dead)
     later = (OctaveScores(75, 0.0, 0.0), OctaveScores(96, 2.0, 5.0))
     dead[0] = replace(dead[0], record=replace(dead[0].record, octaves=later))
@@ -211,7 +214,8 @@ def test_summary_says_what_a_later_octave_found(load):
 def test_summaries_of_rescues(load, scores, summary):
     config = load()
     own, again = feature_jobs(config)[4], rescued_job(config, "Mixed_5b[0]")
-    grey = Feature(own, "Mixed_5b/0", replace(record(own, b"", status="no_gradient"), score_shown=1.0))
+    lowest = replace(record(own, b"", status="no_gradient"), score_shown=1.0)
+    grey = Feature(own, "Mixed_5b/0", lowest, layer="Mixed_5b", number=0)
 
     def rescued(score):
         return Rescued(grey, PlannedRendering(again, "a", replace(record(again, b""), score_shown=score)))
@@ -241,7 +245,7 @@ def test_what_a_later_octave_raised_needs_no_rescue(load):
 def test_a_feature_that_a_later_octave_raised_is_said_to_be_so(load):
     job = feature_jobs(load())[4]
     grey = replace(record(job, b"", status="no_gradient"), octaves=(OctaveScores(75, 0.0, 0.0),) * 2)
-    feature = Feature(job, "folder", grey)
+    feature = PlannedRendering(job, "folder", grey)
     outcome = render_macro("sentences.html", "outcome", feature)
     assert "no step could activate a neuron of this feature" in outcome
     risen = replace(grey, octaves=(OctaveScores(75, 0.0, 0.0), OctaveScores(96, 2.0, 5.0)))

@@ -73,19 +73,19 @@ def _shot(atlas: Atlas, job: Job) -> Shot:
 
 def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange | None, around: Around) -> Page:
     job, term, (row, col) = rendering.job, rendering.job.target.terms[0], _position(rendering)
-    target, layer, page = str(job.target), layers.get_layer(term.layer), feature_page(term.layer, term.feature)
+    target, page = str(job.target), feature_page(term.layer, term.feature)
     return make_page(
         neuron_page(rendering),
         "studies/neurons_one.html",
         target,
         f"The neuron {target} of InceptionV3: its picture, its receptive field, and where the picture changed.",
-        region_link(layer.region),
+        region_link(layers.get_layer(term.layer).region),
         Link(term.layer, layer_page(term.layer)),
         Link(str(term.feature), page),
         last=f"{row}, {col}",
         rendering=rendering,
         feature=Link(f"{term.layer} {term.feature}", page),
-        layer=layer,
+        layer=layers.get_layer(term.layer),
         grid=layers.grid(term.layer, job.recipe.first_size),
         overlay=_overlay(rendering, change),
         change=change,
