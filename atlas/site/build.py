@@ -20,7 +20,6 @@ from atlas.site.finder import index_script
 from atlas.site.models import HOME, Link, Page
 from atlas.site.output import Output
 from atlas.site.pages import make_pages
-from atlas.site.pages.network import missing_page
 from atlas.site.pages.parts import METHOD, MISSING, region_link
 from atlas.site.pages.progress import stages_copy
 from atlas.site.pictures import Encoded, Progress, encode_all, measure_colours, sheet_copy
@@ -31,6 +30,7 @@ from atlas.store.files import locked_folder
 from atlas.store.masters import unknown_folders
 from atlas.store.media import MOST_BYTES
 from atlas.store.records import Record, WeightsId
+from atlas.store.stages import stages_path
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def build_site(
         atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
         pages = make_pages(atlas)
         copies = [copy for study in atlas.studies for copy in study.files(atlas)]
-        copies += [(stages_copy(one), atlas.stages(one)) for one in atlas.features if one.has_stages]
+        copies += [(stages_copy(one), stages_path(atlas.master(one))) for one in atlas.features if one.has_stages]
         files = _files(atlas, pages, copies)
         stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
         output.claim(stale)
@@ -160,11 +160,12 @@ def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> d
     files["static/index.js"] = _File(index_script(atlas, pages).encode)
     files[".nojekyll"] = _File(bytes)
     files["robots.txt"] = _File(partial(templates.file, "robots.txt"))
-    base_url = atlas.config.base_url
-    if base_url:
+    if base_url := atlas.config.base_url:
         urls = [base_url + page.path.removesuffix(HOME) for page in pages]
         files["sitemap.xml"] = _File(partial(templates.file, "sitemap.xml", urls=urls))
-        files[MISSING] = _File(partial(templates.page, missing_page(), base_url))
+        # it is served at any depth, so its links must be absolute
+        missing = Page(MISSING, MISSING, "Not found", "There is no such page in this atlas.", (), {})
+        files[MISSING] = _File(partial(templates.page, missing, base_url))
     return files
 
 

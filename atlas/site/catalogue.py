@@ -18,7 +18,7 @@ from atlas.site.study_page import StudyPage
 from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.records import STATUSES, Record, WeightsId
 from atlas.store.results import Results, ResultSpec
-from atlas.store.stages import find_stages, stages_path
+from atlas.store.stages import find_stages
 from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
 
 PENDING = "pending"  # planned, and not in the store
@@ -202,10 +202,6 @@ class Atlas:
         assert self.weights, "a record is of some weights"
         return master_path(self.config.store, self.weights, rendering.job)
 
-    def stages(self, rendering: PlannedRendering) -> Path:
-        """Path of the strip of stages of a rendering that has one."""
-        return stages_path(self.master(rendering))
-
 
 class _Renderings(dict[Job, PlannedRendering]):
     def __missing__(self, job: Job) -> PlannedRendering:
@@ -263,16 +259,16 @@ def gather_atlas(
             known[own] = replace(known[own], rescued=rescued)
     for job in dict.fromkeys(job for study in studies for job in study.jobs(config)):
         renderings[job] = known.get(job) or renderings.get(job) or find(job)
-    by_layer: dict[str, list[Feature]] = {}
-    for feature in known.values():
-        by_layer.setdefault(feature.layer, []).append(feature)
-    entries = {one.name: LayerEntry(one, tuple(by_layer.get(one.name, ()))) for one in layers.LAYERS}
+
+    def entry(name: str) -> LayerEntry:
+        return LayerEntry(layers.get_layer(name), tuple(one for one in known.values() if one.layer == name))
+
     records = {job: one.record for job, one in {**renderings, **known}.items() if one.record}
     return Atlas(
         config=config,
         recipe=config.get_recipe(config.recipe),
         weights=weights,
-        regions=tuple(RegionEntry(one, tuple(entries[name] for name in one.layers)) for one in layers.REGIONS),
+        regions=tuple(RegionEntry(one, tuple(map(entry, one.layers))) for one in layers.REGIONS),
         renderings=MappingProxyType(renderings),
         studies=tuple(studies),
         results=Results(config, weights, records) if weights else None,

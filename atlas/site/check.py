@@ -29,6 +29,7 @@ from atlas.store.stages import list_stages, master_of, read_strip
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
 LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
+_Build = tuple[str | None, ...]  # device, model, version of torch, version of cuDNN
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,15 @@ def mixed_hardware(store: Path) -> list[str]:
     Raises:
         StoreError: a folder of the store cannot be read.
     """
-    by_folder: dict[Path, list[Record]] = {}
-    for path in list_masters(store) if store.is_dir() else ():
+    by_folder: dict[Path, list[_Build]] = {}
+    for path in list_masters(store):
         with suppress(StoreError):  # a fault, which `check_store` tells
-            by_folder.setdefault(path.parent.parent, []).append(read_record(path))
+            record = read_record(path)
+            build = (record.numerics.device, record.numerics.model, record.torch, record.numerics.cudnn)
+            by_folder.setdefault(path.parent.parent, []).append(build)
     lines = []
-    for folder, records in sorted(by_folder.items()):
-        counts, unknown = _kinds(map(_build_of, records))
+    for folder, builds in sorted(by_folder.items()):
+        counts, unknown = _kinds(builds)
         if len(counts) > 1:
             kinds = ", ".join(f"{_words(build, counts)} ({number})" for build, number in counts.items())
             silent = f", and {unknown} whose records do not say" if unknown else ""
@@ -132,14 +135,6 @@ def check_site(site: Path) -> SiteCheck:
     if total > LARGEST_SITE:
         faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: show fewer features")
     return SiteCheck(tuple(faults), pages, links, total)
-
-
-_Build = tuple[str | None, ...]  # device, model, version of torch, version of cuDNN
-
-
-def _build_of(record: Record) -> _Build:
-    numerics = record.numerics
-    return numerics.device, numerics.model, record.torch, numerics.cudnn
 
 
 def _kinds(builds: Iterable[_Build]) -> tuple[Counter[_Build], int]:

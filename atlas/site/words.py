@@ -13,8 +13,6 @@ from atlas.plan.recipes import Recipe
 from atlas.store.clips import clip_target
 from atlas.store.records import Record
 
-METRICS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
-
 
 def number(value: float | None) -> str:
     """A score in four significant digits, with a true minus sign; what is not finite is said so."""

@@ -47,14 +47,12 @@ class Forecast:
 
     def by_layer(self) -> "dict[str, Forecast]":
         """The same for each layer: the jobs of which it is the deepest; in the network's order, without empty ones."""
-        parts = {}
-        for layer in LAYERS:
-            jobs, pending = (
-                tuple(job for job in part if job.target.deepest == layer.name) for part in (self.jobs, self.pending)
-            )
-            if jobs:
-                parts[layer.name] = Forecast(jobs, pending)
-        return parts
+
+        def of(name: str, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
+            return tuple(job for job in jobs if job.target.deepest == name)
+
+        parts = {layer.name: Forecast(of(layer.name, self.jobs), of(layer.name, self.pending)) for layer in LAYERS}
+        return {name: part for name, part in parts.items() if part.jobs}
 
 
 def forecast(jobs: Sequence[Job], config: Config, precision: str | None = None, *, force: bool = False) -> Forecast:

@@ -11,7 +11,6 @@ from atlas.site.models import HOME, Page, Tile
 from atlas.site.pages.method import method_page
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
-    MISSING,
     Around,
     layer_page,
     make_page,
@@ -54,11 +53,6 @@ def _home(atlas: Atlas, cards: Sequence[StudyCard]) -> Page:
         "sections": [(template, found) for template, show in sections if (found := show(atlas))],
     }
     return Page(HOME, "home.html", "", description, (), body)
-
-
-def missing_page() -> Page:
-    """The page for addresses that do not exist; served at any depth, so its links must be absolute."""
-    return Page(MISSING, MISSING, "Not found", "There is no such page in this atlas.", (), {})
 
 
 def _region_card(region: RegionEntry) -> dict[str, object]:

@@ -5,7 +5,6 @@ from itertools import accumulate
 from atlas.site import words
 from atlas.site.catalogue import PlannedRendering
 from atlas.site.charts import Chart, Series, make_chart
-from atlas.store.records import Record
 from atlas.store.stages import strip_size
 
 HEIGHT = 200  # of the chart
@@ -44,12 +43,9 @@ def score_chart(rendering: PlannedRendering) -> Chart | None:
     if record.score_shown is not None:
         series.append(Series("of the picture as stored", ((ends[-1], record.score_shown),), "dots"))
     x_words = [(step, str(step)) for step in ends]
-    return make_chart(series, alt=_alt(record), x_label="step", y_label=LABEL, x_words=x_words, height=HEIGHT)
-
-
-def _alt(record: Record) -> str:
     spans = (
         f"{octave.size} px from {words.number(octave.score_start)} to {words.number(octave.score_end)}"
         for octave in record.octaves
     )
-    return f"Score by step: {'; '.join(spans)}; {words.number(record.score_shown)} for the picture as stored."
+    alt = f"Score by step: {'; '.join(spans)}; {words.number(record.score_shown)} for the picture as stored."
+    return make_chart(series, alt=alt, x_label="step", y_label=LABEL, x_words=x_words, height=HEIGHT)
