@@ -614,7 +614,7 @@ def test_a_recipe_of_ones_own_is_shown_to_be_pasted(tmp_path: Path) -> None:
     assert "--config atlas.toml --weights demo --recipe quick" in commands(page)[0]
     assert "[recipes.quick]" in commands(page)[1]
     file = tmp_path / "atlas.toml"
-    file.write_text(words.toml(own))
+    file.write_text(words.own_toml(own))
     assert load_config(str(file)).get_recipe("quick") == own
 
 

@@ -75,7 +75,7 @@ class _App:
             return self._send(request)
         except PermissionError:
             return Response(f"403: {request.path} may not be read\n", HTTPStatus.FORBIDDEN, mimetype="text/plain")
-        except (NotFound, OSError):
+        except (NotFound, OSError, ValueError):  # ValueError: a name with a NUL
             return self._missing(request)
         except HTTPException as error:
             return Response(f"{error.code} {error.name}\n", error.code, error.get_headers(), mimetype="text/plain")
@@ -96,11 +96,7 @@ class _App:
 
     def _find(self, path: str) -> Path:
         """The file or folder of an address; never one outside the site, not through a link either."""
-        try:
-            found = _real(self._root / path.lstrip("/"))
-            found.stat()
-        except (FileNotFoundError, ValueError):  # not there, or a name with a NUL
-            raise NotFound from None
+        found = _real(self._root / path.lstrip("/"))
         if not found.is_relative_to(self._root):
             raise NotFound
         return found

@@ -116,11 +116,8 @@ def _preset_digests() -> dict[str, str]:
 
 def own_toml(recipe: Recipe) -> str | None:
     """A recipe that the package does not have, as a table of a configuration file, ready to be pasted."""
-    return None if is_preset(recipe) else toml(recipe)
-
-
-def toml(recipe: Recipe) -> str:
-    """A recipe as a table of a configuration file."""
+    if is_preset(recipe):
+        return None
     values = recipe.as_dict()
     octaves = [", ".join(f"{key} = {json.dumps(value)}" for key, value in one.items()) for one in values.pop("octaves")]
     settings = [f"{key} = {json.dumps(value)}" for key, value in values.items()]

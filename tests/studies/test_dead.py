@@ -260,7 +260,7 @@ def notes_of(recipe):
 def test_recipes_with_a_rescue_or_resizing_are_shown_to_be_pasted(tmp_path, recipes):
     file = tmp_path / "atlas.toml"
     for own in (recipes["rescued"], recipes["smooth"]):
-        file.write_text(words.toml(replace(own, name="own")))
+        file.write_text(words.own_toml(replace(own, name="own")))
         assert load_config(str(file)).get_recipe("own") == replace(own, name="own")
     assert notes_of(recipes["smooth"]) == (
         "At each step the network sees the image at a random size, 0.9 to 1.1 times its own."
