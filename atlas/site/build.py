@@ -31,6 +31,7 @@ from atlas.store.masters import unknown_folders
 from atlas.store.media import MOST_BYTES
 from atlas.store.records import Record, WeightsId
 from atlas.store.stages import stages_path
+from atlas.store.weights_ids import weights_name
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _facts(atlas: Atlas) -> dict[str, object]:
         "title": atlas.config.title,
         "base_url": atlas.config.base_url,
         "weights": atlas.weights,
-        "weights_name": atlas.weights_name,
+        "weights_name": atlas.weights.name if atlas.weights else weights_name(atlas.config.weights),
         "menu": (*regions, Link("Method", METHOD)),
         "card": next(sheets, None),  # the picture of pages that have none of their own, in link previews
     }

@@ -19,7 +19,7 @@ from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.records import STATUSES, Record, WeightsId
 from atlas.store.results import Results, ResultSpec
 from atlas.store.stages import find_stages
-from atlas.store.weights_ids import WEIGHTS_SUFFIXES, weights_name
+from atlas.store.weights_ids import WEIGHTS_SUFFIXES
 
 PENDING = "pending"  # planned, and not in the store
 STATES = (*STATUSES, PENDING)
@@ -151,11 +151,6 @@ class Atlas:
     spoilt: Mapping[Path, str]  # files of the store whose pixels turned out to be damaged, and what is wrong with them
     colours: Colours = field(default_factory=dict)  # measured on web copies, so known when those are made
     _made: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    @property
-    def weights_name(self) -> str:
-        """The name of the weights."""
-        return self.weights.name if self.weights else weights_name(self.config.weights)
 
     @property
     def weights_option(self) -> str:
