@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atlas.demo.pictures import CLASSES, draw_class
-from atlas.inception.layers import get_layer
+from atlas.inception.layers import get_layer, layer_before
 from atlas.plan.config import Config, override
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.store.masters import master_path, open_master, pixels_sha256, read_record, write_master
@@ -49,7 +49,6 @@ from atlas.studies.connections.result import (
     Wiring,
     connected_layers,
     connections_spec,
-    layer_before,
     wiring_spec,
 )
 from atlas.studies.connections.settings import Settings as ConnectionsSettings
@@ -143,7 +142,7 @@ def make_results(config: Config) -> None:
         alike = {n: tuple((one, chance.random()) for one in chance.sample(members, count)) for n in members}
         results.write(wiring_spec(layer), Wiring(layer, alike))
     for layer in connected_layers(config):
-        before, chance = layer_before(layer), Random(layer)
+        before, chance = layer_before(layer).name, Random(layer)
         first, second = get_layer(before).features, get_layer(layer).features
         planned_before, planned = config.features_of(before), config.features_of(layer)
 

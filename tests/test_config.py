@@ -54,7 +54,7 @@ def test_the_configuration_of_the_results_asks_for_what_they_say():
     assert config.weights == "imagenet"
     assert config.store.resolve() == root / "renders/results"
     assert palette_jobs(config)[0].recipe == load_config("article").recipes["octaves"]
-    assert len(field_probes(config)) == 4 * 24 + 1
+    assert len(field_probes(config, "Mixed_6b")) == 4 * 24 + 1
     assert [str(target) for target in config.study(InfluenceSettings).targets] == ["Mixed_6b[654]"]
     assert len(all_jobs(config)) < 250
 

@@ -104,7 +104,7 @@ def test_the_fields_page_has_a_row_a_branch(site, studied):
 def write_fields(config, layer):
     """A finding of a layer: radii that differ by disc and by feature, and some are missing."""
     points = []
-    for at, probe in enumerate(probe for probe in field_probes(config) if probe.layer == layer):
+    for at, probe in enumerate(field_probes(config, layer)):
         put(config.store, probe.job)
         discs = [None if at % 5 == n else Disc(80, 80, 20 + 30 * n + at / 10) for n in range(3)]
         branch = get_layer(layer).branch_of(probe.feature).name

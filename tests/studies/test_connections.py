@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from atlas import studies
 from atlas.inception.architecture import Conv, Pool
-from atlas.inception.layers import Branch, get_layer
+from atlas.inception.layers import Branch, get_layer, layer_before
 from atlas.plan.config import override
 from atlas.rendering.model import fold
 from atlas.rendering.numerics import resolve_numerics
@@ -22,7 +22,7 @@ from atlas.store.records import WeightsId
 from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.connections.measure import connection_shares, largest, squared_norms
-from atlas.studies.connections.result import connected_layers, connections_spec, layer_before
+from atlas.studies.connections.result import connected_layers, connections_spec
 from atlas.studies.connections.settings import Settings as ConnectionsSettings
 from atlas.studies.run import run_studies
 from stores import fill
@@ -122,7 +122,7 @@ def test_the_strongest_are_ranked_among_those_asked_for():
 def test_connections_are_asked_of_all_layers_but_the_first():
     config = override(load_config("article"), layers="Conv2d_1a_3x3,Conv2d_2a_3x3,Mixed_5b")
     assert connected_layers(config) == ("Conv2d_2a_3x3", "Mixed_5b")
-    assert layer_before("Mixed_5b") == "Conv2d_4a_3x3"
+    assert layer_before("Mixed_5b").name == "Conv2d_4a_3x3"
     assert connections_spec("Mixed_5b").settings(config) == (6, (), config.features_of("Mixed_5b"))
     assert connections_spec("Mixed_7c").settings(config) == ()
     alone = override(config, features_only=True)

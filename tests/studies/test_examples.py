@@ -815,7 +815,7 @@ def _weights_of(store):
         ("size = 74", "from 75 to 1200"),
         ("size = 1201", "from 75 to 1200"),
         ('show = "yes"', "must be true or false"),
-        ('title = " "', "where the pictures come from"),
+        ('title = " "', "must not be empty"),
     ],
 )
 def test_mistakes_are_named(tmp_path, more, words):

@@ -130,7 +130,7 @@ def test_a_probe_that_a_list_no_longer_names_is_asked_anew(rendered, results):
 def test_gradients_lie_inside_the_theoretical_fields(rendered, results):
     """The probes' gradients, and so nearly all that their discs are made of, come from where the neuron can look."""
     config, renderer, _ = rendered
-    probes = field_probes(config)
+    probes = field_probes(config, "Mixed_5b")
     context = MeasureContext(results, renderer)
     pictures = [context.picture(probe.job) for probe in probes]
     gradients = context.gradients([probe.job.target for probe in probes], pictures, (76, 76), "raw")
@@ -158,7 +158,7 @@ def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(r
     assert [astuple(one.change) for one in kept if one.change] == [
         pytest.approx(astuple(one.change), rel=1e-5) for one in found if one.change
     ]
-    for probe, point in zip(field_probes(config), found, strict=True):
+    for probe, point in zip(field_probes(config, "Mixed_5b"), found, strict=True):
         changed = np.abs(context.picture(probe.job) - untouched).mean(2)
         assert (point.change is not None) == (results.is_raised(probe.job) and changed.any())
         if point.change:
@@ -167,7 +167,7 @@ def test_the_change_of_a_probe_is_measured_against_noise_that_was_only_blurred(r
             centre = receptive_field("Mixed_5b").centre + 0.5 + 3 * 8  # of neuron 3, 3
             assert (point.change.row, point.change.col) == pytest.approx((centre, centre), abs=10)
     assert sum(point.change is not None for point in found) >= 3
-    lost = [probe for probe in field_probes(config) if results.status(probe.job) == "not_raised"]
+    lost = [probe for probe in field_probes(config, "Mixed_5b") if results.status(probe.job) == "not_raised"]
     assert [str(probe.job.target) for probe in lost] == ["Mixed_5b[7, 3, 3]"]  # its change is no picture of it
 
 

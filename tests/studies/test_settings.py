@@ -67,7 +67,9 @@ def test_every_feature_that_a_list_names_is_rendered_whole():
 def test_what_names_a_layer_that_is_left_out_is_left_out_too():
     config = override(load_config(), layers="Mixed_7c")
     assert {job.target.terms[0].layer for job in all_jobs(config)} == {"Mixed_7c"}
-    assert neuron_jobs(config) == beside_jobs(config) == influence_pairs(config) == field_probes(config) == ()
+    assert (
+        neuron_jobs(config) == beside_jobs(config) == influence_pairs(config) == field_probes(config, "Mixed_6b") == ()
+    )
 
 
 def test_features_alone(load):
@@ -89,22 +91,22 @@ def test_neurons_beside_features_sit_where_the_first_listed_neuron_does():
 
 
 def test_probes_are_spread_over_the_branches():
-    features = [probe.feature for probe in field_probes(load_config()) if probe.is_spread]
+    features = [probe.feature for probe in field_probes(load_config(), "Mixed_6b") if probe.is_spread]
     assert len(features) == 4 * 8
     assert [sum(first <= f < first + 192 for f in features) for first in (0, 192, 384, 576)] == [8] * 4
-    assert {probe.neuron for probe in field_probes(load_config())} == {(8, 8)}
+    assert {probe.neuron for probe in field_probes(load_config(), "Mixed_6b")} == {(8, 8)}
 
 
 def test_features_that_another_list_names_are_probed_too(load):
     """The article's own two above all; one that the even spread meets anyway is probed once."""
-    probes = field_probes(load_config())
+    probes = field_probes(load_config(), "Mixed_6b")
     named = [probe.feature for probe in probes if probe.is_named]
     assert named == [0, 1, 2, 3, 201, 354, 415, 654]
     assert [probe.feature for probe in probes if probe.is_named and probe.is_spread] == [0]
     assert [probe.feature for probe in probes] == sorted({probe.feature for probe in probes})
     assert str(probes[[probe.feature for probe in probes].index(415)].job.target) == "Mixed_6b[415, 8, 8]"
     raster = "[raster]\ntargets = ['Mixed_5c[70]', 'Mixed_5b[71]']\n[fields]\nlayers = ['Mixed_5c']\nfeatures = 1\n"
-    assert [(probe.feature, probe.is_named) for probe in field_probes(load(raster))] == [
+    assert [(probe.feature, probe.is_named) for probe in field_probes(load(raster), "Mixed_5c")] == [
         (0, False),
         (64, False),
         (70, True),

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atlas.inception.architecture import Conv, Op
-from atlas.inception.layers import Branch, Layer, get_layer
+from atlas.inception.layers import Branch, Layer, get_layer, layer_before
 from atlas.plan.config import Config
 from atlas.rendering.model import fold
 from atlas.rendering.weights import Weights
@@ -22,7 +22,6 @@ from atlas.studies.connections.result import (
     Wiring,
     connected_layers,
     connections_spec,
-    layer_before,
     wired_layers,
     wiring_spec,
 )
@@ -43,7 +42,7 @@ def measurements(config: Config) -> Iterator[Measurement]:
 def measure_connections(context: MeasureContext, layer: str) -> Connections:
     """The strongest connections between a layer and the one before it."""
     config = context.config
-    before = layer_before(layer)
+    before = layer_before(layer).name
     here, there = config.features_of(layer), config.features_of(before)
     shares = connection_shares(context.renderer.weights, get_layer(layer))
     count = config.study(Settings).strongest
@@ -89,9 +88,8 @@ def kernel_cosines(weights: Weights, layer: Layer, branch: Branch, features: Seq
     """
     ends = torch.eye(branch.features, dtype=torch.float64)[[feature - branch.first for feature in features]]
     kernels = composed_kernels(branch.ops, _folded(weights, layer, branch), ends)
-    vectors = torch.cat(
-        [some.permute(0, 2, 3, 1).flatten(1).float() for some in kernels]
-    )  # [n, height · width · inputs]
+    # [rows, inputs, height, width] each -> [n, height · width · inputs]
+    vectors = torch.cat([some.permute(0, 2, 3, 1).flatten(1).float() for some in kernels])
     directions = F.normalize(vectors)
     return (directions @ directions.T).double()
 
@@ -150,9 +148,8 @@ def composed_kernels(ops: Sequence[Op], kernels: Mapping[Conv, Tensor], ends: Te
                 composed = F.conv_transpose2d(composed, kernels[op])
             elif op.kind == "avg":
                 uniform = end.new_full((1, 1, *op.kernel), 1 / (op.kernel[0] * op.kernel[1]))
-                spread = F.conv_transpose2d(
-                    composed.flatten(0, 1)[:, None], uniform
-                )  # [rows · inputs, 1, height, width]
+                # [rows · inputs, 1, height, width]
+                spread = F.conv_transpose2d(composed.flatten(0, 1)[:, None], uniform)
                 composed = spread.reshape(*composed.shape[:2], *spread.shape[2:])
         yield composed
 

@@ -1,10 +1,10 @@
 """Connections, on the pages of features: the features of the layers before and after that each is connected to most."""
 
-from atlas.inception.layers import get_layer
+from atlas.inception.layers import get_layer, layer_before
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.pages.parts import tiles
 from atlas.site.study_page import Section, StudyPage
-from atlas.studies.connections.result import Ties, connected_layers, connections_spec, layer_before
+from atlas.studies.connections.result import Ties, connected_layers, connections_spec
 
 
 def connections_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, dict[str, object] | None]]:
@@ -13,7 +13,7 @@ def connections_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, dict[
     None for a side that is not measured, or where there is no such layer.
     """
     name, connected = entry.layer.name, connected_layers(atlas.config)
-    after = next((layer for layer in connected if layer_before(layer) == name), "")
+    after = next((layer for layer in connected if layer_before(layer).name == name), "")
     own = atlas.result(connections_spec(name)) if name in connected else None
     next_one = atlas.result(connections_spec(after)) if after else None
     found = {}

@@ -36,11 +36,6 @@ class Wiring:
     alike: dict[int, Ties]  # by feature: others of its branch, and the cosine between the kernels that make them
 
 
-def layer_before(layer: str) -> str:
-    """The layer before another, which must not be the first."""
-    return layers.LAYERS[layers.depth(layer) - 1].name
-
-
 def wired_layers(config: Config) -> tuple[str, ...]:
     """The layers of a configuration whose wiring is shown: all or none."""
     return config.layers if config.study(Settings).strongest else ()
@@ -58,7 +53,7 @@ def wiring_spec(layer: str) -> ResultSpec[Wiring]:
 
 def connections_spec(layer: str) -> ResultSpec[Connections]:
     """The connections between a layer, which must not be the first, and the one before it."""
-    settings = partial(_settings, of=(layer_before(layer), layer))
+    settings = partial(_settings, of=(layers.layer_before(layer).name, layer))
     return ResultSpec(f"connections-{layer}", 1, Connections, lambda _: (), settings)
 
 

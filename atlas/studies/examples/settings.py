@@ -8,7 +8,7 @@ from pydantic import PlainValidator
 
 from atlas.common.errors import ConfigError
 from atlas.inception import layers
-from atlas.plan.settings import Flag, Info, StudySettings, Whole, read_path, read_text
+from atlas.plan.settings import Flag, Info, StudySettings, Title, Whole, read_path, read_text
 from atlas.plan.starts import DRAWN
 
 LARGEST_SIZE = 1200  # pixels
@@ -25,13 +25,6 @@ def _read_folder(value: object, info: Info) -> Path | str | None:
         raise ConfigError(f'{error}; "drawn" and "" for none are allowed too') from None
 
 
-def _read_title(value: object) -> str:
-    title = read_text(value)
-    if not title.strip():
-        raise ConfigError("must not be empty: say in words where the pictures come from")
-    return title
-
-
 @dataclass(frozen=True)
 class Settings(StudySettings):
     """A folder of pictures from which crops are taken, and whether the site shows them."""
@@ -40,7 +33,7 @@ class Settings(StudySettings):
     folder: Annotated[Path | Literal["drawn"] | None, PlainValidator(_read_folder)]
     size: Annotated[int, Whole(layers.MIN_SIZE, LARGEST_SIZE)]  # pixels of the square that the network sees of each
     show: Flag  # whether crops enter the site
-    title: Annotated[str, PlainValidator(_read_title)]  # where the pictures come from, in words for pages
+    title: Title  # where the pictures come from, in words for pages
 
     def emptied(self) -> Self:
         """The same settings without pictures."""

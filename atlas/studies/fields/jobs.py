@@ -16,7 +16,6 @@ from atlas.studies.shared.places import middle_of
 class FieldProbe:
     """The neuron in the middle of a feature's map, whose effective field is measured."""
 
-    layer: str
     feature: int
     is_spread: bool  # one of those that are spread evenly over their branch
     is_named: bool  # named by a list of the configuration
@@ -26,26 +25,25 @@ class FieldProbe:
 
 def jobs(config: Config) -> tuple[Job, ...]:
     """The renderings of all probes."""
-    return tuple(probe.job for probe in field_probes(config))
+    return tuple(probe.job for layer in config.study(Settings).layers for probe in field_probes(config, layer))
 
 
-def field_probes(config: Config) -> tuple[FieldProbe, ...]:
-    """Neurons whose effective field is measured, layer by layer, by feature.
+def field_probes(config: Config, layer: str) -> tuple[FieldProbe, ...]:
+    """Neurons of a layer whose effective field is measured, by feature; none if the configuration leaves it out.
 
     They are of some features of each branch, evenly spread over its range, and of those that a list names.
     """
     wanted = config.study(Settings)
+    if layer not in wanted.layers or layer not in config.layers:
+        return ()
     recipe = config.get_recipe(wanted.recipe)
+    row, col = middle_of(layer, recipe)
+    spread = {feature for branch in layers.get_layer(layer).branches for feature in _spread(branch, wanted.features)}
+    named = {term.feature for term in config.terms if term.layer == layer and term.feature is not None}
     found = []
-    for name in wanted.layers:
-        if name not in config.layers:
-            continue
-        row, col = middle_of(name, recipe)
-        spread = {feature for branch in layers.get_layer(name).branches for feature in _spread(branch, wanted.features)}
-        named = {term.feature for term in config.terms if term.layer == name and term.feature is not None}
-        for feature in sorted(spread | named):
-            job = Job(Target((Term(name, feature, Neuron(row, col)),)), recipe, config.seed)
-            found.append(FieldProbe(name, feature, feature in spread, feature in named, (row, col), job))
+    for feature in sorted(spread | named):
+        job = Job(Target((Term(layer, feature, Neuron(row, col)),)), recipe, config.seed)
+        found.append(FieldProbe(feature, feature in spread, feature in named, (row, col), job))
     return tuple(found)
 
 

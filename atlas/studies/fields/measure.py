@@ -25,7 +25,7 @@ def measurements(config: Config) -> Iterator[Measurement]:
 
 def measure_fields(context: MeasureContext, layer: str) -> Fields:
     """Measure the probes of a layer."""
-    probes = [probe for probe in field_probes(context.config) if probe.layer == layer]
+    probes = field_probes(context.config, layer)
     first = probes[0]
     size, given = first.job.recipe.first_size, first.job.recipe.input
     targets = [probe.job.target for probe in probes]

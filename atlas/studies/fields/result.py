@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from atlas.plan.config import Config
 from atlas.store.results import ResultSpec
-from atlas.studies.fields.jobs import FieldProbe, field_probes
+from atlas.studies.fields.jobs import field_probes
 
 DiscName = Literal["start", "end", "change"]
 
@@ -53,14 +52,10 @@ class Fields:
 
 def fields_spec(layer: str) -> ResultSpec[Fields]:
     """The effective fields of a layer."""
-
-    def probes(config: Config) -> tuple[FieldProbe, ...]:
-        return tuple(probe for probe in field_probes(config) if probe.layer == layer)
-
     return ResultSpec(
         f"fields-{layer}",
         3,
         Fields,
-        jobs=lambda config: tuple(probe.job for probe in probes(config)),
-        settings=lambda config: tuple((probe.is_spread, probe.is_named) for probe in probes(config)),
+        jobs=lambda config: tuple(probe.job for probe in field_probes(config, layer)),
+        settings=lambda config: tuple((probe.is_spread, probe.is_named) for probe in field_probes(config, layer)),
     )

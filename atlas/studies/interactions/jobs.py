@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from atlas.inception.targets import Target, feature_target
+from atlas.inception.targets import Target
 from atlas.plan.config import Config
-from atlas.plan.jobs import Job
+from atlas.plan.jobs import Job, layer_jobs
 from atlas.studies.interactions.settings import Settings
 
 DECIMALS = 4  # of a weight on the walk, so that a target can be read
@@ -58,9 +58,7 @@ def interactions(config: Config) -> tuple[Interaction, ...]:
 
 def matrix_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     """The renderings of the first features of a layer, by the configuration's own recipe."""
-    recipe = config.get_recipe(config.recipe)
-    features = config.features_of(layer)[: config.study(Settings).features]
-    return tuple(Job(feature_target(layer, feature), recipe, config.seed) for feature in features)
+    return layer_jobs(config, layer)[: config.study(Settings).features]
 
 
 def _walk(first: Target, second: Target, count: int) -> Iterator[tuple[float, Target]]:
