@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -203,8 +203,10 @@ class _Run:
     weights: Weights
     report: Report = field(default_factory=Report)
 
-    def __post_init__(self) -> None:
-        self.render_batches: RenderBatches = self.executor.load(self.weights, partial(open_photo, self.config.store))
+    @cached_property
+    def render_batches(self) -> RenderBatches:
+        """What renders batches; it is loaded when there is a batch."""
+        return self.executor.load(self.weights, partial(open_photo, self.config.store))
 
     def split_fresh(self, jobs: Sequence[Job]) -> list[Job]:
         """Report the jobs that are up to date; returns the others."""

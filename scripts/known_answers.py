@@ -14,9 +14,10 @@ from atlas.demo.pictures import draw
 from atlas.inception.layers import LAYERS
 from atlas.plan.config import override
 from atlas.plan.jobs import Job, feature_jobs, rounds
+from atlas.rendering.batches import BatchLimits, render_batches
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import hardware_of, resolve_device, resolve_numerics
-from atlas.rendering.outcomes import Report, run_batches, split_fresh
+from atlas.rendering.outcomes import Report, keep_attempts, split_fresh
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import load_weights
 from atlas.store.weights_ids import write_weights_id
@@ -54,7 +55,8 @@ def render_all(jobs: tuple[Job, ...], renderer: Renderer, store: Path) -> dict[J
     report = Report(list(fresh))
     memory = hardware_of(renderer.device).memory
     batches = [batch for column in rounds(pending, renderer.device.type, memory=memory) for batch in column]
-    run_batches(track(batches, "rendering"), renderer, store, report, lambda _: None)
+    attempts = render_batches(track(batches, "rendering"), renderer, BatchLimits())
+    keep_attempts(attempts, renderer.weights.id, store, report, lambda _: None)
     return {o.job: (o.record.status, o.record.score_shown or 0.0) for o in report.outcomes if o.record}
 
 

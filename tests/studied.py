@@ -7,8 +7,9 @@ import torch
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import rounds
+from atlas.rendering.batches import BatchLimits, render_batches
 from atlas.rendering.numerics import resolve_numerics
-from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.outcomes import Report, keep_attempts
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights
 from atlas.store.results import rounded
@@ -69,6 +70,11 @@ class Studied:
     config: Config
     renderer: Renderer
     asked: list[str]
+
+
+def run_batches(batches, renderer, store, report, on_done=lambda outcome: None):
+    """Render batches in this process, one after the other, into a store."""
+    keep_attempts(render_batches(batches, renderer, BatchLimits()), renderer.weights.id, store, report, on_done)
 
 
 def make_studied(folder: Path, weights: Weights) -> Studied:

@@ -23,6 +23,7 @@ from atlas.store.results import Results
 from atlas.store.weights_ids import resolve_weights
 from atlas.studies import load_config
 from atlas.studies.examples.page import shown_examples
+from atlas.studies.examples.result import read_examples
 
 DATA = Path(__file__).parent / "data"
 MUTATIONS = 2000 if os.environ.get("ATLAS_TORTURE") else 60
@@ -129,9 +130,9 @@ def test_an_edited_result_is_named_and_the_rest_is_written(copied: Copied) -> No
 
 def test_an_edited_record_of_crops_is_named_and_the_rest_is_written(copied: Copied) -> None:
     record = copied.config.store / copied.weights.folder / "examples" / "examples.json"
-    shown = shown_examples(copied.atlas)
-    assert shown
-    at = next(at for at, one in enumerate(shown.found.features) if one.crops)
+    assert shown_examples(copied.atlas).found
+    found = read_examples(copied.config.store, copied.weights)
+    at = next(at for at, one in enumerate(found.features) if one.crops)
     change(record, ("found", "features", at, "crops", 0, "size"), lambda _: [0, 0])
     (line,) = copied.build().damaged
     assert line.startswith(f"{record}: damaged")

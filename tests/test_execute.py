@@ -18,10 +18,11 @@ from atlas.rendering import outcomes as execute
 from atlas.rendering.batches import BatchLimits, render_batches
 from atlas.rendering.memory import is_out_of_memory, may_be_out_of_memory
 from atlas.rendering.numerics import resolve_numerics
-from atlas.rendering.outcomes import Report, keep_attempts, run_batches, split_fresh
+from atlas.rendering.outcomes import Report, keep_attempts, split_fresh
 from atlas.rendering.renderer import Renderer
 from atlas.store.masters import list_masters, read_record, write_master
 from atlas.studies import load_config
+from studied import run_batches
 
 CPU = torch.device("cpu")
 RECIPE = load_config().recipes["quick"].scaled(75, 2)

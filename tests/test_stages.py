@@ -14,12 +14,13 @@ from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
 from atlas.rendering.descent import start_noise
 from atlas.rendering.numerics import resolve_numerics
-from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.outcomes import Report
 from atlas.rendering.renderer import Renderer
 from atlas.site.check import check_store
 from atlas.store.masters import master_path, open_master, read_record, write_master
 from atlas.store.stages import find_stages, has_stages, read_strip, stages_path, write_stages
 from atlas.store.weights_ids import write_weights_id
+from studied import run_batches
 
 CPU = torch.device("cpu")
 TWO = Recipe("two", (Octave(76, 2, (0.5, 0.3), (1.2, 0.6)), Octave(96, 2, (0.3, 0.1))), gradient="rms")

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from atlas.common.cores import count_cores
 from atlas.common.errors import StoreError
-from atlas.plan.jobs import Batch, Job
-from atlas.rendering.batches import OUT_OF_MEMORY, Attempt, BatchLimits, render_batches
-from atlas.rendering.renderer import Renderer
+from atlas.plan.jobs import Job
+from atlas.rendering.batches import OUT_OF_MEMORY, Attempt
 from atlas.store.files import check_same_folder, make_folder
 from atlas.store.masters import find_record, master_path, write_master
 from atlas.store.records import Record, WeightsId
@@ -87,13 +86,6 @@ def split_fresh(
         outcomes = list(pool.map(look, jobs))
     fresh = [outcome for outcome in outcomes if outcome.was_fresh]
     return fresh, [outcome.job for outcome in outcomes if not outcome.was_fresh]
-
-
-def run_batches(
-    batches: Iterable[Batch], renderer: Renderer, store: Path, report: Report, on_done: Callable[[Outcome], None]
-) -> None:
-    """Render batches in this process, one after the other, into the store; see `keep_attempts`."""
-    keep_attempts(render_batches(batches, renderer, BatchLimits()), renderer.weights.id, store, report, on_done)
 
 
 def keep_attempts(

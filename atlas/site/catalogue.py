@@ -87,7 +87,18 @@ class Feature(PlannedRendering):
 
     layer: str
     number: int  # in the layer, from 0
-    rescued: PlannedRendering | None = None  # the rendering that is shown where its own shows nothing
+    rescue: PlannedRendering | None = None  # by the recipe that rescues, where its own shows nothing; may be pending
+
+    @property
+    def rescued(self) -> PlannedRendering | None:
+        """The rendering that is shown where its own shows nothing."""
+        return self.rescue if self.rescue and self.rescue.status == "ok" else None
+
+    @property
+    def is_raised_by_rescue(self) -> bool:
+        """Whether its rescue scores higher than its own rendering."""
+        rescued = self.rescue.score if self.rescue else None
+        return self.score is not None and rescued is not None and rescued > self.score
 
     @property
     def face(self) -> PlannedRendering:
@@ -249,9 +260,8 @@ def gather_atlas(
     renderings = _Renderings()
     dead = [job for job, feature in known.items() if feature.record and feature.record.needs_rescue]
     for own, job in (pair for study in studies for pair in study.rescues(config, dead)):
-        renderings[job] = rescued = find(job)
-        if rescued.status == "ok":
-            known[own] = replace(known[own], rescued=rescued)
+        renderings[job] = find(job)
+        known[own] = replace(known[own], rescue=renderings[job])
     for job in dict.fromkeys(job for study in studies for job in study.jobs(config)):
         renderings[job] = known.get(job) or renderings.get(job) or find(job)
 

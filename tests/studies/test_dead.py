@@ -19,7 +19,6 @@ from atlas.site.templates import NO_BREAK
 from atlas.store.masters import read_record
 from atlas.store.records import OctaveScores
 from atlas.studies import load_config
-from atlas.studies.dead.page import Rescued
 from atlas.studies.dead.rescues import rescue_recipe, rescues
 from macros import render_macro
 from seeded import closed
@@ -218,12 +217,12 @@ def test_summaries_of_rescues(load, scores, summary):
     grey = Feature(own, "Mixed_5b/0", lowest, layer="Mixed_5b", number=0)
 
     def rescued(score):
-        return Rescued(grey, PlannedRendering(again, "a", replace(record(again, b""), score_shown=score)))
+        return replace(grey, rescue=PlannedRendering(again, "a", replace(record(again, b""), score_shown=score)))
 
-    pending = Rescued(grey, PlannedRendering(again, "a"))
+    pending = replace(grey, rescue=PlannedRendering(again, "a"))
     assert render_macro(WORDS, "rescue_summary", [*map(rescued, scores), pending]) == summary
     lost = replace(grey, record=replace(grey.record, status="not_raised"))
-    pair = [rescued(5.0), Rescued(lost, rescued(0.5).rescued)]
+    pair = [rescued(5.0), replace(lost, rescue=rescued(0.5).rescue)]
     assert render_macro(WORDS, "rescue_summary", pair).endswith(
         "Of 1 picture not raised, 0 scored higher once rescued."
     )

@@ -26,7 +26,7 @@ from atlas.inception.layers import get_layer, grid, receptive_field
 from atlas.plan.jobs import feature_jobs, rounds
 from atlas.plan.starts import DRAWN
 from atlas.rendering.numerics import resolve_numerics
-from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.outcomes import Report
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights
 from atlas.runs import RunOptions
@@ -49,6 +49,7 @@ from atlas.studies.examples.scan import TopK
 from atlas.studies.examples.settings import Settings as ExamplesSettings
 from atlas.studies.shared.context import MeasureContext
 from macros import render_macro
+from studied import run_batches
 from test_input import folded_copy
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ from atlas.plan.config import override
 from atlas.plan.jobs import rounds
 from atlas.rendering.descent import descend, resize, start_noise, to_pixels
 from atlas.rendering.numerics import resolve_numerics
-from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.outcomes import Report
 from atlas.rendering.renderer import Renderer
 from atlas.site.build import build_site
 from atlas.site.check import check_site
@@ -32,6 +32,7 @@ from atlas.studies.interactions.result import INTERACTIONS, Matrix, Mixed, PairI
 from atlas.studies.interactions.settings import Settings as InteractionsSettings
 from atlas.studies.run import run_studies
 from macros import render_macro
+from studied import run_batches
 
 CPU = torch.device("cpu")
 WORDS = "studies/interactions_words.html"

@@ -13,7 +13,7 @@ from atlas.plan.config import override
 from atlas.plan.jobs import rounds
 from atlas.rendering.model import fold
 from atlas.rendering.numerics import resolve_numerics
-from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.outcomes import Report
 from atlas.rendering.renderer import Renderer
 from atlas.site.build import build_site
 from atlas.site.check import check_site
@@ -29,6 +29,7 @@ from atlas.studies.palette.result import Palette, PaletteFeature, Peak, Swatch, 
 from atlas.studies.palette.spectrum import luminance, mean_spectrum, strongest_peak
 from atlas.studies.run import run_studies
 from macros import render_macro
+from studied import run_batches
 
 CPU = torch.device("cpu")
 WORDS = "studies/palette_words.html"

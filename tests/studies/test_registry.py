@@ -12,7 +12,7 @@ from atlas.common.errors import ConfigError
 from atlas.inception.targets import parse
 from atlas.plan.jobs import Job, rounds
 from atlas.rendering.numerics import resolve_numerics
-from atlas.rendering.outcomes import Report, run_batches
+from atlas.rendering.outcomes import Report
 from atlas.rendering.renderer import Renderer
 from atlas.site import build
 from atlas.site import templates as site_templates
@@ -21,6 +21,7 @@ from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import Study, all_jobs, load_config
 from atlas.studies.run import run_studies
+from studied import run_batches
 
 MODULES = {
     "settings": '''

@@ -1,7 +1,7 @@
 """This machine as executor: batches → attempts on one device, one batch after the other."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 
 import torch
 
@@ -36,11 +36,6 @@ class LocalExecutor:
         return arithmetic.measure_speed(self.device, self.numerics)
 
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
-        """Load weights; they are folded when the first batch comes."""
-
-        @cache
-        def renderer() -> Renderer:
-            return Renderer(weights, self.device, self.numerics, open_photo)
-
-        limits = BatchLimits()
-        return lambda batches: render_batches(batches, renderer(), limits)
+        """Load weights, and fold them."""
+        renderer = Renderer(weights, self.device, self.numerics, open_photo)
+        return partial(render_batches, renderer=renderer, limits=BatchLimits())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from atlas.inception.layers import LAYERS, depth
+from atlas.inception.layers import LAYERS
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Page
@@ -69,13 +69,8 @@ def _chart(found: Depth, measure: str) -> Chart | None:
         alt=f"{label}, over the layers from {LAYERS[0].name} to {LAYERS[-1].name}: medians and quartiles.",
         x_label="layer",
         y_label=f"{label}: median, and the band from the first to the third quartile",
-        x_words=[(float(depth(layer.name)), _short(layer.name)) for layer in LAYERS],
+        x_words=[(float(at), layer.name.split("_")[1]) for at, layer in enumerate(LAYERS)],  # "1a", …, "6b", …
     )
-
-
-def _short(name: str) -> str:
-    """`Conv2d_1a_3x3` → "1a", `Mixed_6b` → "6b"."""
-    return name.split("_")[1]
 
 
 PAGE = StudyPage(card=CARD, pages=depth_pages)

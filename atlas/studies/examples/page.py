@@ -1,7 +1,7 @@
 """Top crops: those that activate a feature most, beside its own picture, and how often that picture scores higher."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -39,32 +39,29 @@ MOST_LINKS = 8  # to features of a layer whose own picture is beaten
 class ShownExamples:
     """The examples that enter a site."""
 
-    found: Examples
-    by_target: Mapping[str, FeatureExamples]  # of the pictures as they are now
-    folder: Path  # of the crops in the store
-    faults: tuple[str, ...]  # one message for each crop that cannot be shown; its feature is left out
+    found: Examples | None = None  # without its features; None: nothing is to be shown, or nothing was measured
+    by_target: Mapping[str, FeatureExamples] = field(default_factory=dict)  # of the pictures as they are now
+    folder: Path = Path()  # of the crops in the store
+    faults: tuple[str, ...] = ()  # one message for each crop that cannot be shown; its feature is left out
 
 
-def shown_examples(atlas: Atlas) -> ShownExamples | None:
+def shown_examples(atlas: Atlas) -> ShownExamples:
     """The examples that the configuration wants shown; call it by `atlas.once`.
 
     A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged: the rest
     would not be the top crops. Crops of a folder are shown only by a configuration that names that folder.
-
-    Returns:
-        None if nothing is to be shown, or nothing was measured.
     """
     config, weights = atlas.config, atlas.weights
     wanted = config.study(Settings)
     if not wanted.show or not weights or not atlas.results:
-        return None
+        return ShownExamples()
     try:
         found = read_examples(config.store, weights)
     except StoreError as error:
         atlas.results.damaged[CARD.name] = str(error)
-        return None
+        return ShownExamples()
     if found is None or not is_of(found, wanted, config.store):
-        return None
+        return ShownExamples()
     folder = examples_folder(config.store, weights) / CROPS
     pixels = {str(one.job.target): one.record.pixels_sha256 for one in atlas.features if one.record}
     fresh = [one for one in found.features if pixels.get(one.target) == one.pixels]
@@ -75,18 +72,19 @@ def shown_examples(atlas: Atlas) -> ShownExamples | None:
         elif not has_crop(folder, name):
             faults[name] = missing(folder / name)
     whole = (one for one in fresh if not faults.keys() & crop_files([one]))
-    return ShownExamples(found, {one.target: one for one in whole}, folder, tuple(faults.values()))
+    by_target = {one.target: one for one in whole}
+    return ShownExamples(replace(found, features=()), by_target, folder, tuple(faults.values()))
 
 
 def example_pages(atlas: Atlas) -> Iterator[Page]:
     """The page, if examples are shown."""
     shown = atlas.once(shown_examples)
-    if shown is None or not shown.by_target:
+    if not shown.by_target:
         return
     yield CARD.page(
         "The top crops of a collection of pictures for each feature, compared with the feature's own picture.",
         collection=atlas.config.study(Settings).title,
-        found=replace(shown.found, features=()),
+        found=shown.found,
         own_size=atlas.recipe.octaves[-1].size,
         rows=[_layer_row(entry, pairs) for entry in atlas.layers if (pairs := _pairs(shown, entry))],
         most_links=MOST_LINKS,
@@ -96,14 +94,11 @@ def example_pages(atlas: Atlas) -> Iterator[Page]:
 def crops_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
     """What the pages of a layer's features say of their top crops, by number."""
     shown = atlas.once(shown_examples)
-    if shown is None:
-        return {}
-    found = replace(shown.found, features=())
     return {
         feature.number: {
             "own": one,
             "pictures": [_crop_picture(crop) for crop in one.crops],
-            "found": found,
+            "found": shown.found,
             "collection": atlas.config.study(Settings).title,
         }
         for feature, one in _pairs(shown, entry)
@@ -113,8 +108,6 @@ def crops_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
 def crop_pictures(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
     """Copies of all crops that are shown, each once, whichever features share it."""
     shown = atlas.once(shown_examples)
-    if shown is None:
-        return
     for file in sorted(crop_files(shown.by_target.values())):
         copies = ((f"{_crop_path(file)}.{end}", how, THUMB) for end, how in (("avif", avif), ("jpg", JPEG)))
         yield make_work(partial(_draw_crop, shown.folder / file), file, copies, f"{CROP} {THUMB}")
@@ -122,8 +115,7 @@ def crop_pictures(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
 
 def crop_faults(atlas: Atlas) -> tuple[str, ...]:
     """What is wrong with crops that should be shown and cannot be."""
-    shown = atlas.once(shown_examples)
-    return shown.faults if shown else ()
+    return atlas.once(shown_examples).faults
 
 
 def count_wins(features: Collection[FeatureExamples]) -> dict[str, int]:

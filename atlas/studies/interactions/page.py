@@ -18,8 +18,6 @@ CARD = StudyCard(
     "Interactions",
     "Two features or neurons as one target: is the picture a sum of the two, or something else?",
 )
-SHADES = 10  # of the heat map
-SHADE_OF_ONE = 8  # as much as on the feature's own picture; a few shades are left for more
 
 
 def interaction_pages(atlas: Atlas) -> Iterator[Page]:
@@ -126,11 +124,6 @@ def _layer_page(atlas: Atlas, found: Matrix) -> Page:
     planned = [features[job] for job in matrix_jobs(atlas.config, found.layer)]
     kept = judged(found)
     heads = [head for head, number in zip(planned, found.features, strict=True) if number in kept.features]
-    own = [kept.scores[at][at] for at in range(len(heads))]
-    rows = [
-        (head, [(one, score, mine, _shade(score / mine)) for one, score, mine in zip(heads, scores, own, strict=True)])
-        for head, scores in zip((*heads, None), (*kept.scores, kept.noise), strict=True)
-    ]
     return make_page(
         _matrix_page(found.layer),
         "studies/interactions_matrix.html",
@@ -141,17 +134,12 @@ def _layer_page(atlas: Atlas, found: Matrix) -> Page:
         layer=Link(found.layer, layer_page(found.layer)),
         features=len(planned),  # that were asked
         heads=heads,  # of those whose pictures were raised
-        # A picture before all features: each one's score on it and on its own picture, and a shade. Without a head it
-        # is the noise that every picture started from.
-        rows=rows,
+        # a picture and all features' scores on it; without a head it is the noise that every picture started from
+        rows=list(zip((*heads, None), (*kept.scores, kept.noise), strict=True)),
         across=compare_across(kept),
         left_out=[number for number in found.features if number not in kept.features],
         recipe=atlas.recipe.name,
     )
-
-
-def _shade(part: float) -> int:
-    return min(SHADES, round(SHADE_OF_ONE * part))
 
 
 PAGE = StudyPage(card=CARD, pages=interaction_pages, mentions=CARD.mentions(Settings), jobs=jobs)
