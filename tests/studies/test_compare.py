@@ -78,8 +78,8 @@ def test_slips_in_the_table_are_told(text, why, load):
 def test_the_article_compares_four_features_and_shows_four_of_each_layer_raw():
     config = load_config()
     listed = comparisons(config)
-    assert [str(one.target) for one in listed] == ["Mixed_6b[654]", "Mixed_6b[415]", "Mixed_6b[354]", "Mixed_6b[0]"]
-    assert [job.recipe.name for job in listed[0].jobs] == ["raw", "smooth", "octaves"]
+    assert [str(row[0].target) for row in listed] == ["Mixed_6b[654]", "Mixed_6b[415]", "Mixed_6b[354]", "Mixed_6b[0]"]
+    assert [job.recipe.name for job in listed[0]] == ["raw", "smooth", "octaves"]
     pairs = {layer: [pair.feature for pair in raw_pairs(config, layer)] for layer in config.layers}
     assert pairs.pop("Mixed_6b") == [0, 1, 2, 3, 354, 415, 654]
     assert len(pairs) == 15
@@ -106,7 +106,7 @@ def test_a_raw_atlas_has_nothing_to_hold_its_features_against():
 def test_what_is_measured_is_the_likeness_of_the_masters(studied):
     results = Results(studied.config, studied.renderer.weights.id)
     context = MeasureContext(results, studied.renderer)
-    first, second = (comparison.jobs for comparison in comparisons(studied.config))
+    first, second = comparisons(studied.config)
     found = results.read(COMPARE)
     assert [one.recipe for one in found.targets[1].recipes] == ["plain"]
     measured = found.targets[1].recipes[0]
@@ -217,8 +217,8 @@ def test_pictures_that_were_not_raised_are_not_compared():
 def test_the_study_leaves_out_what_was_not_raised(tmp_path):
     config = override(load_config("demo"), layers="Mixed_6b", features="1", store=tmp_path)
     listed = comparisons(config)
-    for at, comparison in enumerate(listed):
-        for recipe, job in enumerate(comparison.jobs):  # the first as listed has no picture by the base, the second by
+    for at, row in enumerate(listed):
+        for recipe, job in enumerate(row):  # the first as listed has no picture by the base, the second by
             status = "no_gradient" if (at, recipe) in ((0, 2), (1, 0)) else "ok"  # the first recipe
             put(config.store, job, status=status, seed=job.recipe.name)
     found = measure_compare(MeasureContext(Results(config, WEIGHTS), None)).targets

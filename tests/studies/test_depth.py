@@ -20,7 +20,7 @@ from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.depth import measure as depth_measure
 from atlas.studies.depth.measure import measure_depth, measure_layer_depth, quartiles, trend
-from atlas.studies.depth.result import DEPTH, FEWEST, LayerDepth, Quartiles, Trend, layer_depth_spec
+from atlas.studies.depth.result import DEPTH, RULES, LayerDepth, Quartiles, Trend, layer_depth_spec
 from atlas.studies.run import run_studies
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import colour_entropy, edge_density, luma, shrink, spectral_centroid
@@ -35,7 +35,7 @@ def depth_summary(trends):
 
 
 def trend_sentence(found):
-    return render_macro(WORDS, "trend", found, FEWEST)
+    return render_macro(WORDS, "trend", found, RULES.fewest)
 
 
 @pytest.fixture

@@ -2,19 +2,11 @@
 
 from dataclasses import dataclass
 
-from atlas.inception.targets import Target, feature_target
+from atlas.inception.targets import feature_target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.studies.compare.settings import Settings
-from atlas.studies.shared.places import feature_of
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A feature by several recipes."""
-
-    target: Target
-    jobs: tuple[Job, ...]  # by recipe; the others are compared with the last
+from atlas.studies.shared.places import feature_of, job_rows
 
 
 @dataclass(frozen=True)
@@ -28,18 +20,18 @@ class RawPair:
 
 def jobs(config: Config) -> tuple[Job, ...]:
     """The listed features by every recipe, and the raw pictures of each layer."""
-    listed = [job for comparison in comparisons(config) for job in comparison.jobs]
-    return (*listed, *(pair.raw for layer in config.layers for pair in raw_pairs(config, layer)))
+    return (*compared_jobs(config), *(pair.raw for layer in config.layers for pair in raw_pairs(config, layer)))
 
 
-def comparisons(config: Config) -> tuple[Comparison, ...]:
-    """The features that are rendered by several recipes, in the configuration's order."""
+def compared_jobs(config: Config) -> tuple[Job, ...]:
+    """The listed features by every recipe."""
+    return tuple(job for row in comparisons(config) for job in row)
+
+
+def comparisons(config: Config) -> tuple[tuple[Job, ...], ...]:
+    """Each listed feature by several recipes, in the configuration's order; the others are compared with the last."""
     wanted = config.study(Settings)
-    recipes = [config.get_recipe(name) for name in wanted.recipes]
-    return tuple(
-        Comparison(target, tuple(Job(target, recipe, config.seed) for recipe in recipes))
-        for target in config.within(wanted.targets)
-    )
+    return job_rows(config, wanted.targets, [config.get_recipe(name) for name in wanted.recipes])
 
 
 def raw_pairs(config: Config, layer: str) -> tuple[RawPair, ...]:

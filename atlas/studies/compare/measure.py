@@ -26,14 +26,11 @@ def measurements(config: Config) -> Iterator[Measurement]:
 def measure_compare(context: MeasureContext) -> Compare:
     """Compare the listed features' pictures with those by the last recipe."""
     listed = comparisons(context.config)
-    bases = [context.raised_picture(comparison.jobs[-1]) for comparison in listed]
+    bases = [context.raised_picture(row[-1]) for row in listed]
     found = []
-    for at, comparison in enumerate(listed):
-        recipes = (
-            Compared(job.recipe.name, *likenesses(context.raised_picture(job), bases, at))
-            for job in comparison.jobs[:-1]
-        )
-        found.append(ComparedTarget(str(comparison.target), tuple(recipes)))
+    for at, (*others, base) in enumerate(listed):
+        recipes = [Compared(job.recipe.name, *likenesses(context.raised_picture(job), bases, at)) for job in others]
+        found.append(ComparedTarget(str(base.target), tuple(recipes)))
     return Compare(tuple(found))
 
 

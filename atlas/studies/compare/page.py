@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from atlas.plan.jobs import Job
 from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
 from atlas.site.models import Page
 from atlas.site.pages.parts import shot_of, target_page
 from atlas.site.study_page import Section, StudyCard, StudyPage
-from atlas.studies.compare.jobs import Comparison, comparisons, jobs, raw_pairs
+from atlas.studies.compare.jobs import comparisons, jobs, raw_pairs
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
 from atlas.studies.compare.settings import Settings
 from atlas.studies.shared.likeness import Likeness
@@ -46,7 +47,7 @@ def compare_pages(atlas: Atlas) -> Iterator[Page]:
         "The same features of InceptionV3 by plain gradient descent and by octaves, and how alike they are.",
         recipes=[atlas.config.get_recipe(name) for name in wanted.recipes],  # the last is the base
         summaries=compare_summaries(found) if found else (),
-        targets=[_target_part(atlas, comparison, one) for comparison, one in pairs],
+        targets=[_target_part(atlas, row, one) for row, one in pairs],
         own=atlas.recipe.name,
         layers=[(name, list(members), middle_of(members.values())) for name, members in raws.items() if members],
         links=LINKS_A_LAYER,
@@ -119,14 +120,15 @@ def _median(values: Iterable[float | None]) -> float | None:
     return median(known) if known else None
 
 
-def _target_part(atlas: Atlas, comparison: Comparison, found: ComparedTarget) -> dict[str, object]:
+def _target_part(atlas: Atlas, jobs: Sequence[Job], found: ComparedTarget) -> dict[str, object]:
     """A feature by all recipes; a row without a result is the base, with which the others are compared."""
     measured = {one.recipe: one for one in found.recipes}
-    rows = [(one, measured.get(one.recipe)) for one in (atlas.renderings[job] for job in comparison.jobs)]
-    alt = f"Rendering of {comparison.target} by recipe "
+    rows = [(one, measured.get(one.recipe)) for one in (atlas.renderings[job] for job in jobs)]
+    target = jobs[0].target
+    alt = f"Rendering of {target} by recipe "
     return {
-        "target": comparison.target,
-        "page": target_page(comparison.target),
+        "target": target,
+        "page": target_page(target),
         "shots": [shot_of(one, one.recipe, alt=f"{alt}{one.recipe}.") for one, _ in rows],
         "rows": [(one, row, middle_of(row.others).correlation if row else None) for one, row in rows],
     }

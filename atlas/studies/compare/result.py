@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.store.results import ResultSpec
-from atlas.studies.compare.jobs import comparisons, raw_pairs
+from atlas.studies.compare.jobs import compared_jobs, raw_pairs
 from atlas.studies.shared.likeness import Likeness
 
 
@@ -51,9 +51,7 @@ class RawLayer:
     features: tuple[RawFeature, ...]
 
 
-COMPARE = ResultSpec(
-    "compare", 2, Compare, lambda config: tuple(job for comparison in comparisons(config) for job in comparison.jobs)
-)
+COMPARE = ResultSpec("compare", 2, Compare, compared_jobs)
 
 
 def raw_spec(layer: str) -> ResultSpec[RawLayer]:

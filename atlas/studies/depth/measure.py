@@ -14,11 +14,8 @@ from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.studies.depth.result import (
     DEPTH,
-    EDGE,
-    LEVELS,
     MEASURES,
-    MOST_ORDERED,
-    SIZE,
+    RULES,
     Depth,
     LayerDepth,
     Quartiles,
@@ -43,9 +40,9 @@ def measure_layer_depth(context: MeasureContext, layer: str) -> LayerDepth:
     """Measure the pictures of a layer that are there and were raised."""
 
     def measure(job: Job) -> tuple[float | None, float, float]:
-        picture = shrink(context.picture(job), SIZE)
+        picture = shrink(context.picture(job), RULES.size)
         grey = luma(picture)
-        return spectral_centroid(grey), colour_entropy(picture, LEVELS), edge_density(grey, EDGE)
+        return spectral_centroid(grey), colour_entropy(picture, RULES.levels), edge_density(grey, RULES.edge)
 
     jobs, raised = context.results.jobs(layer_depth_spec(layer)) or (), context.raised(layer_depth_spec(layer))
     rows = context.for_each(raised, measure)
@@ -66,7 +63,7 @@ def trend(measure: str, layers: Iterable[LayerDepth]) -> Trend:
     if len(found) < FEWEST_LAYERS or len(set(found)) == 1:
         return Trend(measure, len(found), None, None)
     result = spearmanr(range(len(found)), found)
-    p = _p_of_orders(found) if len(found) <= MOST_ORDERED else float(result.pvalue)
+    p = _p_of_orders(found) if len(found) <= RULES.most_ordered else float(result.pvalue)
     return Trend(measure, len(found), float(result.statistic), p)
 
 

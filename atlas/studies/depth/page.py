@@ -7,18 +7,7 @@ from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Page
 from atlas.site.study_page import StudyCard, StudyPage
-from atlas.studies.depth.result import (
-    CHANCE,
-    DEPTH,
-    EDGE,
-    FEWEST,
-    LEVELS,
-    MOST_ORDERED,
-    SIZE,
-    STRONG,
-    Depth,
-    Quartiles,
-)
+from atlas.studies.depth.result import DEPTH, RULES, Depth, Quartiles
 
 CARD = StudyCard(
     "depth",
@@ -40,15 +29,9 @@ def depth_pages(atlas: Atlas) -> Iterator[Page]:
     yield CARD.page(
         "Whether the pictures of InceptionV3's features grow more complex with depth, by three measures.",
         recipe=atlas.recipe.name,
-        size=SIZE,
+        rules=RULES,
         found=found,
         charts={measure: _chart(found, measure) for measure in LABELS},
-        levels=LEVELS,
-        edge=EDGE,
-        strong=STRONG,
-        chance=CHANCE,
-        fewest=FEWEST,
-        most_ordered=MOST_ORDERED,
     )
 
 

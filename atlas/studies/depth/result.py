@@ -6,14 +6,23 @@ from functools import partial
 from atlas.plan.jobs import feature_jobs, layer_jobs
 from atlas.store.results import ResultSpec
 
-SIZE = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
-LEVELS = 8  # of each colour channel in a histogram of colours
-EDGE = 0.1  # Sobel magnitude, as scikit-image scales it, above which a pixel counts as an edge: √2 times the slope
-MOST_ORDERED = 8  # up to so many layers, p counts all orders of their medians; of more, it is Student's t
-STRONG = 0.5  # a trend needs a rank correlation of at least so much,
-CHANCE = 0.05  # that chance alone would reach less often than this,
-FEWEST = 5  # over so many layers: even four in order are no rarer than that
 MEASURES = ("centroid", "entropy", "edges")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How pictures are measured, and when there is a trend."""
+
+    size: int = 160  # pixels of the longer side at which pictures are measured; larger ones are shrunk
+    levels: int = 8  # of each colour channel in a histogram of colours
+    edge: float = 0.1  # Sobel magnitude, by scikit-image, above which a pixel counts as an edge: √2 times the slope
+    most_ordered: int = 8  # up to so many layers, p counts all orders of their medians; of more, it is Student's t
+    strong: float = 0.5  # a trend needs a rank correlation of at least so much,
+    chance: float = 0.05  # that chance alone would reach less often than this,
+    fewest: int = 5  # over so many layers: even four in order are no rarer than that
+
+
+RULES = Rules()
 
 
 @dataclass(frozen=True)
@@ -44,14 +53,14 @@ class Trend:
     measure: str  # one of `MEASURES`
     layers: int  # that have a median
     rho: float | None  # from −1 to 1; None: fewer than three layers, or all medians are equal
-    p: float | None  # how often chance alone would do as much; exact up to `MOST_ORDERED` layers
+    p: float | None  # how often chance alone would do as much; exact up to `most_ordered` layers
 
     @property
     def direction(self) -> str | None:
         """Whether the measure "grows", "falls" or "shows no trend" with depth; None if that cannot be told."""
-        if self.layers < FEWEST:
+        if self.layers < RULES.fewest:
             return None
-        if self.rho is None or self.p is None or abs(self.rho) < STRONG or self.p >= CHANCE:  # None: all are equal
+        if self.rho is None or self.p is None or abs(self.rho) < RULES.strong or self.p >= RULES.chance:
             return "shows no trend"
         return "grows" if self.rho > 0 else "falls"
 

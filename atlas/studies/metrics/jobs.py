@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.plan.recipes import METRICS, Metric, Recipe
+from atlas.plan.recipes import METRICS
 from atlas.studies.metrics.settings import Settings
+from atlas.studies.shared.places import job_rows
 
 
 def jobs(config: Config) -> tuple[Job, ...]:
@@ -16,14 +17,6 @@ def jobs(config: Config) -> tuple[Job, ...]:
 def metric_rows(config: Config) -> tuple[tuple[Job, ...], ...]:
     """Each listed feature by every metric, L1 first; the recipes are the same but for the metric and the name."""
     wanted = config.study(Settings)
-    recipe = config.get_recipe(wanted.recipe)
-    return tuple(
-        tuple(Job(target, _with_metric(recipe, metric), config.seed) for metric in METRICS)
-        for target in config.within(wanted.targets)
-    )
-
-
-def _with_metric(recipe: Recipe, metric: Metric) -> Recipe:
-    if recipe.metric == metric:
-        return recipe
-    return replace(recipe, metric=metric, name=f"{recipe.name}-{metric}")
+    own = config.get_recipe(wanted.recipe)
+    others = {metric: replace(own, metric=metric, name=f"{own.name}-{metric}") for metric in METRICS}
+    return job_rows(config, wanted.targets, list({**others, own.metric: own}.values()))

@@ -66,7 +66,7 @@ def compare_with_l1(found: Metrics) -> list[Comparison]:
             metric=metric,
             compared=len(pictures),
             left_out=len(judged) - len(pictures),
-            same=sum(_correlation(picture) >= SAME for picture in pictures),
+            same=sum((one.to_l1.correlation or 0.0) >= SAME for one in pictures if one.to_l1),
             with_others=len(with_others),
             highest=sum(one.to_l1.exceeds(one.others) for one in with_others if one.to_l1),
         )
@@ -82,7 +82,7 @@ def count_least_noisy(found: Metrics) -> tuple[int, int]:
         l1 = pictures.pop("l1", None)
         if l1 and pictures:
             judged += 1
-            least += all(_fine(l1) < _fine(rival) for rival in pictures.values())
+            least += all((l1.fine or 0.0) < (rival.fine or 0.0) for rival in pictures.values())
     return least, judged
 
 
@@ -92,15 +92,6 @@ def _judged(target: MetricTarget) -> dict[Metric, MetricPicture]:
 
 def _is_grey(picture: MetricPicture, target: MetricTarget) -> bool:
     return picture.contrast < GREY * target.start_contrast
-
-
-def _fine(picture: MetricPicture) -> float:
-    return 0.0 if picture.fine is None else picture.fine
-
-
-def _correlation(picture: MetricPicture) -> float:
-    found = picture.to_l1.correlation if picture.to_l1 else None
-    return -1.0 if found is None else found
 
 
 def _target_part(atlas: Atlas, row: Sequence[Job], found: MetricTarget) -> dict[str, object]:

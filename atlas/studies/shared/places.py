@@ -1,8 +1,12 @@
-"""Places in feature maps and features in targets, as the lists of jobs need them."""
+"""What several lists of jobs need: places in feature maps, features in targets, and rows of jobs."""
+
+from collections.abc import Iterable, Sequence
 
 from atlas.inception import layers
 from atlas.inception.architecture import Size
 from atlas.inception.targets import Target
+from atlas.plan.config import Config
+from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 
 
@@ -17,3 +21,8 @@ def middle_of(layer: str, recipe: Recipe) -> Size:
     """(row, col) of the neuron in the middle of a layer's maps at a recipe's first size."""
     rows, cols = layers.grid(layer, recipe.first_size)
     return rows // 2, cols // 2
+
+
+def job_rows(config: Config, targets: Iterable[Target], recipes: Sequence[Recipe]) -> tuple[tuple[Job, ...], ...]:
+    """Each target whose layers the configuration has, by every recipe."""
+    return tuple(tuple(Job(target, recipe, config.seed) for recipe in recipes) for target in config.within(targets))
