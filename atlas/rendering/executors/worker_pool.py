@@ -97,29 +97,17 @@ class Workers:
         raise AtlasError(f"Ray: {first_line(error)}; run the same command again to resume")
 
 
+@dataclass
 class WorkerPool:
     """Workers and what each is doing; one that is lost is replaced, and its batch goes to another."""
 
-    def __init__(
-        self,
-        workers: Workers,
-        prepare: Callable[[Worker], Reference],
-        send: Callable[[Worker, Batch], Reference],
-    ) -> None:
-        """No worker is started yet.
-
-        Args:
-            workers: those that the cluster can hold.
-            prepare: has a new worker load the weights.
-            send: has a worker render a batch.
-        """
-        self._workers = workers
-        self._prepare = prepare
-        self._send = send
-        self._idle: list[Worker] = []
-        self._calls: dict[Reference, tuple[Worker, Batch | None]] = {}  # None: it is being prepared
-        self._tries = Counter[Batch]()  # that lost their worker
-        self._lost = 0  # workers since a batch was done
+    workers: Workers
+    prepare: Callable[[Worker], Reference]  # has a new worker load the weights
+    send: Callable[[Worker, Batch], Reference]  # has a worker render a batch
+    _idle: list[Worker] = field(default_factory=list)
+    _calls: dict[Reference, tuple[Worker, Batch | None]] = field(default_factory=dict)  # None: it is being prepared
+    _tries: Counter[Batch] = field(default_factory=Counter)  # that lost their worker
+    _lost: int = 0  # workers since a batch was done
 
     def render(self, batches: Sequence[Batch]) -> Iterator[list[Attempt]]:
         """Render batches, and yield the attempts at each as soon as they are there.
@@ -131,16 +119,16 @@ class WorkerPool:
         self._tries.clear()
         # batches of a run that was broken off are dropped when they are done
         self._calls = {call: (worker, None) for call, (worker, _) in self._calls.items()}
-        while len(self._calls) + len(self._idle) < min(self._workers.places, len(todo)):
+        while len(self._calls) + len(self._idle) < min(self.workers.places, len(todo)):
             self._start_one()
         while todo or self._is_rendering:
             while todo and self._idle:
                 worker, batch = self._idle.pop(), todo.popleft()
-                self._calls[self._send(worker, batch)] = worker, batch
-            for call in self._workers.wait(list(self._calls), None if self._is_rendering else STARTING):
+                self._calls[self.send(worker, batch)] = worker, batch
+            for call in self.workers.wait(list(self._calls), None if self._is_rendering else STARTING):
                 worker, done = self._calls.pop(call)
                 try:
-                    attempts = self._workers.result(call)
+                    attempts = self.workers.result(call)
                 except LostWorkerError as lost:
                     yield from self._replace(worker, done, lost, todo)
                     continue
@@ -154,17 +142,17 @@ class WorkerPool:
         return any(batch for _, batch in self._calls.values())
 
     def _start_one(self) -> None:
-        worker = self._workers.start()
-        self._calls[self._prepare(worker)] = worker, None
+        worker = self.workers.start()
+        self._calls[self.prepare(worker)] = worker, None
 
     def _replace(
         self, worker: Worker, batch: Batch | None, lost: LostWorkerError, todo: deque[Batch]
     ) -> Iterator[list[Attempt]]:
         """Start another worker for one that is lost, and put its batch back, or give it up."""
         self._lost += 1
-        if self._lost > HOPELESS * self._workers.places:
+        if self._lost > HOPELESS * self.workers.places:
             raise AtlasError(f"{self._lost} workers on Ray died, one after the other, and no batch was done: {lost}")
-        self._workers.ray.kill(worker)
+        self.workers.ray.kill(worker)
         self._start_one()
         if batch is None:
             return

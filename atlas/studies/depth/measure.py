@@ -12,16 +12,7 @@ from scipy.stats import rankdata, spearmanr
 
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.studies.depth.result import (
-    DEPTH,
-    MEASURES,
-    RULES,
-    Depth,
-    LayerDepth,
-    Quartiles,
-    Trend,
-    layer_depth_spec,
-)
+from atlas.studies.depth.result import DEPTH, MEASURES, RULES, Depth, LayerDepth, Quartiles, Trend, layer_depth_spec
 from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.image_metrics import colour_entropy, edge_density, luma, shrink, spectral_centroid
 

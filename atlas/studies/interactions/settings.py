@@ -1,5 +1,6 @@
 """Settings of pairs of targets, and of a layer's features shown each other's pictures: its table [interactions]."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,7 +21,7 @@ def _read_pairs(value: object, info: Info) -> tuple[TargetPair, ...]:
     """Pairs of targets that the recipe can render; those of an extended file that it cannot are left out."""
     recipe = info.context.recipes.get(info.data.get("recipe", ""))
     if isinstance(value, tuple):  # of an extended file
-        return tuple(pair for pair in value if not recipe or not any(_why_not(target, recipe) for target in pair))
+        return tuple(pair for pair in value if not recipe or all(_can_render(recipe, target) for target in pair))
     if not isinstance(value, list) or not all(_is_pair(item) for item in value):
         raise ConfigError('must be a list of pairs, such as [["Mixed_6a[199]", "Mixed_6b[201]"]]')
     return tuple(dict.fromkeys(_read_pair(texts, recipe) for texts in value))
@@ -35,20 +36,17 @@ def _read_pair(texts: list[str], recipe: Recipe | None) -> TargetPair:
     for target in (first, second):
         if len(target.terms) > 1 or target.terms[0].coefficient != 1:
             raise ConfigError(f'"{target}" is a sum or weighted; name one such as "Mixed_6b[201]"')
-        if recipe and (why := _why_not(target, recipe)):
-            raise ConfigError(why)
+        if recipe:
+            Job(target, recipe, DEFAULT_SEED)  # which says why it cannot be rendered
     if first == second:
         raise ConfigError(f'"{first}" is paired with itself; name two targets')
     return first, second
 
 
-def _why_not(target: Target, recipe: Recipe) -> str | None:
-    """Why a target cannot be rendered by a recipe; None if it can."""
-    try:
-        Job(target, recipe, DEFAULT_SEED)
-    except ConfigError as error:
-        return str(error)
-    return None
+def _can_render(recipe: Recipe, target: Target) -> bool:
+    with suppress(ConfigError):
+        return bool(Job(target, recipe, DEFAULT_SEED))
+    return False
 
 
 @dataclass(frozen=True)

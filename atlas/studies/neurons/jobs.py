@@ -1,5 +1,6 @@
 """Single neurons, and features beside one of their rows and neurons: `Config` → jobs."""
 
+from atlas.inception.architecture import Size
 from atlas.inception.targets import Neuron, Row, Target, Term
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
@@ -17,6 +18,13 @@ def neuron_jobs(config: Config) -> tuple[Job, ...]:
     """The single neurons that have a page."""
     recipe = config.get_recipe(config.study(Settings).recipe)
     return tuple(Job(target, recipe, config.seed) for target in config.within(config.study(Settings).targets))
+
+
+def place_of(job: Job) -> Size:
+    """(row, col) of the neuron that a job is for."""
+    position = job.target.terms[0].position
+    assert isinstance(position, Neuron)  # the configuration lists single neurons
+    return position.row, position.col
 
 
 def beside_jobs(config: Config) -> tuple[tuple[Job, ...], ...]:

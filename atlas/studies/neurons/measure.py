@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from atlas.inception.layers import receptive_field
-from atlas.inception.targets import Neuron
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.studies.neurons.jobs import neuron_jobs
+from atlas.studies.neurons.jobs import neuron_jobs, place_of
 from atlas.studies.neurons.result import NEURONS, NeuronChange, NeuronChanges
 from atlas.studies.shared.context import MeasureContext, Measurement
-from atlas.studies.shared.maps import Box, centre_of_mass, change, share_in_box, spread
+from atlas.studies.shared.maps import centre_of_mass, change, share_in_box, spread
+from atlas.studies.shared.places import feature_of
 
 
 def measurements(_: Config) -> Iterator[Measurement]:
@@ -26,11 +26,5 @@ def _measure(context: MeasureContext, job: Job) -> NeuronChange:
     changed = change(context.picture(job), context.untouched(job))
     centre = centre_of_mass(changed)
     distance = spread(changed, centre) if centre else None
-    return NeuronChange(str(job.target), centre, distance, share_in_box(changed, field_box(job)))
-
-
-def field_box(job: Job) -> Box:
-    """The theoretical receptive field of a single neuron's job, in pixels of the image."""
-    term = job.target.terms[0]
-    assert isinstance(term.position, Neuron)
-    return receptive_field(term.layer, term.feature).box(term.position.row, term.position.col)
+    box = receptive_field(*feature_of(job.target)).box(*place_of(job))
+    return NeuronChange(str(job.target), centre, distance, share_in_box(changed, box))

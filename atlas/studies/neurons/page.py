@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from atlas.inception import layers
 from atlas.inception.layers import receptive_field
-from atlas.inception.targets import Neuron
 from atlas.plan.jobs import Job
 from atlas.site import words
 from atlas.site.catalogue import PENDING, Atlas, PlannedRendering
@@ -21,7 +20,7 @@ from atlas.site.pages.parts import (
     shot_of,
 )
 from atlas.site.study_page import Mention, StudyCard, StudyPage
-from atlas.studies.neurons.jobs import beside_jobs, jobs, neuron_jobs
+from atlas.studies.neurons.jobs import beside_jobs, jobs, neuron_jobs, place_of
 from atlas.studies.neurons.result import NEURONS, NeuronChange
 from atlas.studies.neurons.settings import Settings
 
@@ -51,7 +50,7 @@ def neuron_pages(atlas: Atlas) -> Iterator[Page]:
 
 def neuron_page(rendering: PlannedRendering) -> str:
     """Path of a neuron's page: `<layer>/<feature>/<row>-<col>/index.html`."""
-    term, (row, col) = rendering.job.target.terms[0], _position(rendering)
+    term, (row, col) = rendering.job.target.terms[0], place_of(rendering.job)
     return f"{term.layer}/{term.feature}/{row}-{col}/{HOME}"
 
 
@@ -72,7 +71,7 @@ def _shot(atlas: Atlas, job: Job) -> Shot:
 
 
 def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange | None, around: Around) -> Page:
-    job, term, (row, col) = rendering.job, rendering.job.target.terms[0], _position(rendering)
+    job, term, (row, col) = rendering.job, rendering.job.target.terms[0], place_of(rendering.job)
     target, page = str(job.target), feature_page(term.layer, term.feature)
     return make_page(
         neuron_page(rendering),
@@ -96,7 +95,7 @@ def _neuron_page(atlas: Atlas, rendering: PlannedRendering, change: NeuronChange
 
 def _overlay(rendering: PlannedRendering, change: NeuronChange | None) -> dict[str, object]:
     """What is drawn over a neuron's picture, in its pixels."""
-    term, (row, col) = rendering.job.target.terms[0], _position(rendering)
+    term, (row, col) = rendering.job.target.terms[0], place_of(rendering.job)
     height, width = rendering.job.recipe.first_size
     field = receptive_field(term.layer, term.feature)
     top, left, bottom, right = field.box(row, col)
@@ -107,12 +106,6 @@ def _overlay(rendering: PlannedRendering, change: NeuronChange | None) -> dict[s
         "neuron": (field.centre + 0.5 + col * field.jump, field.centre + 0.5 + row * field.jump),  # middle of its field
         "centre": change.centre[::-1] if change and change.centre else None,  # x, y: centre of mass of what changed
     }
-
-
-def _position(rendering: PlannedRendering) -> tuple[int, int]:
-    position = rendering.job.target.terms[0].position
-    assert isinstance(position, Neuron)  # the configuration lists single neurons
-    return position.row, position.col
 
 
 PAGE = StudyPage(card=CARD, pages=neuron_pages, mentions=neuron_mentions, jobs=jobs)
