@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from atlas.studies.influence.page import LIKE, LITTLE
 from atlas.studies.influence.result import ClipInfluence, FrameChange, PairInfluence, Sensitivity, TargetInfluence
 from macros import render_macro
 
@@ -17,7 +16,7 @@ def frames_summary(found):
 
 
 def reach_summary(found):
-    return render_macro(WORDS, "reach", found, LIKE, LITTLE)
+    return render_macro(WORDS, "reach", found)
 
 
 def pair_summary(found):

@@ -12,7 +12,7 @@ from atlas.site.build import build_site
 from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.metrics.jobs import metric_rows
-from atlas.studies.metrics.page import FEWEST, SAME, compare_with_l1, count_least_noisy, is_judged
+from atlas.studies.metrics.page import SAME, compare_with_l1, count_least_noisy, is_judged
 from atlas.studies.metrics.result import METRICS, MetricPicture, Metrics, MetricTarget
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import fine_share, likeness, luma
@@ -35,7 +35,7 @@ def same_summary(found):
 
 
 def noise_summary(found):
-    return render_macro(WORDS, "noise", *count_least_noisy(found), FEWEST)
+    return render_macro(WORDS, "noise", *count_least_noisy(found))
 
 
 def words_of(path):

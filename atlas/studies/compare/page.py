@@ -19,7 +19,6 @@ CARD = StudyCard(
     "Raw against octaves",
     "How much of a picture is the feature’s, and how much the recipe’s? Recipes side by side.",
 )
-LINKS_A_LAYER = 8  # to features that are shown raw
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,6 @@ def compare_pages(atlas: Atlas) -> Iterator[Page]:
         targets=[_target_part(atlas, row, one) for row, one in pairs],
         own=atlas.recipe.name,
         layers=[(name, list(members), middle_of(members.values())) for name, members in raws.items() if members],
-        links=LINKS_A_LAYER,
         raw=(len(likenesses), middle_of(likenesses), unraised),
     )
 

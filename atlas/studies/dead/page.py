@@ -12,7 +12,6 @@ from atlas.studies.dead.settings import Settings
 CARD = StudyCard(
     "dead", "Features without a gradient", "Some pictures stay grey, since their gradient is 0. How many do?"
 )
-LINKS_A_LAYER = 16  # to features without a gradient
 
 
 def dead_pages(atlas: Atlas) -> Iterator[Page]:
@@ -24,7 +23,6 @@ def dead_pages(atlas: Atlas) -> Iterator[Page]:
     yield CARD.page(
         "How many features of InceptionV3 have no gradient at a grey start, by layer, and what a rescue changes.",
         rendered=rendered,
-        links=LINKS_A_LAYER,
         recipe=atlas.recipe.name,
         seed=atlas.config.seed,
         rescued=[feature for feature in atlas.features if feature.rescue],

@@ -32,7 +32,6 @@ CARD = StudyCard(
     "Does the optimised picture activate its feature more than any picture of a collection does?",
 )
 CROP = 96  # pixels up to which a small crop is enlarged, by a whole number
-MOST_LINKS = 8  # to features of a layer whose own picture is beaten
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,6 @@ def example_pages(atlas: Atlas) -> Iterator[Page]:
         found=shown.found,
         own_size=atlas.recipe.octaves[-1].size,
         rows=[_layer_row(entry, pairs) for entry in atlas.layers if (pairs := _pairs(shown, entry))],
-        most_links=MOST_LINKS,
     )
 
 

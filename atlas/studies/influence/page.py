@@ -9,7 +9,7 @@ from atlas.plan.clips import Clip
 from atlas.site.catalogue import Atlas
 from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import Page
-from atlas.site.pages.parts import feature_page, shot_of
+from atlas.site.pages.parts import shot_of
 from atlas.site.study_page import StudyCard, StudyPage
 from atlas.studies.influence.jobs import Pair, influence_pairs, jobs
 from atlas.studies.influence.result import (
@@ -27,8 +27,6 @@ from atlas.studies.raster.jobs import config_clips
 CARD = StudyCard(
     "influence", "Influence from afar", "Adding a neuron in one corner changes the picture in another. Why?"
 )
-LIKE = 0.5  # a change counts as of the size of another if it is at least half of it
-LITTLE = 0.1  # and as little beside it if it is less than a tenth
 FLOOR = 1e-8  # of changes on a logarithmic axis
 BINS = 10  # shades of a heat map
 
@@ -44,8 +42,6 @@ def influence_pages(atlas: Atlas) -> Iterator[Page]:
     yield CARD.page(
         "How far adding one neuron reaches, in InceptionV3: measured frame by frame, and by experiments.",
         targets=[_target_part(atlas, one, pairs) for one in experiments.targets] if experiments else [],
-        like=LIKE,
-        little=LITTLE,
         clips=parts,
         strided=[f"{clip.layer}[{clip.feature}]" for clip in config_clips(atlas.config) if clip.stride > 1],
     )
@@ -65,7 +61,6 @@ def _clip_part(clip: Clip, found: ClipInfluence) -> dict[str, object]:
     alt = f"Change of the picture with each added neuron of {name}, in all and outside of its effective field."
     return {
         "found": found,
-        "page": feature_page(clip.layer, clip.feature),
         # whether the theoretical field of the middle neuron covers the picture
         "covers": top <= 0 and left <= 0 and bottom >= found.size and right >= found.size,
         "cells": list(zip((frame.cell for frame in clip.frames), found.frames, shades, strict=True)),
@@ -87,7 +82,6 @@ def _target_part(atlas: Atlas, found: TargetInfluence, pairs: tuple[Pair, ...]) 
     apart = [Series(pair.variant, tuple(zip(pair.bins, pair.profile, strict=True))) for pair in raised]
     return {
         "found": found,
-        "page": feature_page(found.layer, found.feature),
         "steps": _steps_chart(found, name, "fp32"),
         "steps64": _steps_chart(found, name, "fp64"),
         "distance": make_chart(

@@ -1,6 +1,5 @@
 """Settings of pairs of targets, and of a layer's features shown each other's pictures: its table [interactions]."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -44,9 +43,11 @@ def _read_pair(texts: list[str], recipe: Recipe | None) -> TargetPair:
 
 
 def _can_render(recipe: Recipe, target: Target) -> bool:
-    with suppress(ConfigError):
-        return bool(Job(target, recipe, DEFAULT_SEED))
-    return False
+    try:
+        Job(target, recipe, DEFAULT_SEED)
+    except ConfigError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

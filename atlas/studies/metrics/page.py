@@ -16,7 +16,6 @@ from atlas.studies.metrics.settings import Settings
 CARD = StudyCard("metrics", "L1, L2 and L∞", "Do three metrics make the same picture, and is L1’s the least noisy?")
 SAME = 0.8  # two pictures count as the same from this correlation on
 GREY = 2.0  # a picture counts as grey while its luma varies less than so many times as much as the start noise
-FEWEST = 4  # features that it takes to say which metric is the least noisy: by chance L1's are, of four, once in 16
 
 
 def metrics_pages(atlas: Atlas) -> Iterator[Page]:
@@ -24,16 +23,13 @@ def metrics_pages(atlas: Atlas) -> Iterator[Page]:
     found = atlas.result(METRICS)
     if not found:
         return
-    least, judged = count_least_noisy(found)
     yield CARD.page(
         "Features of InceptionV3 by the metrics L1, L2 and L∞: their pictures, scores and fine detail.",
         recipe=atlas.config.get_recipe(atlas.config.study(Settings).recipe),
         targets=[_target_part(atlas, *pair) for pair in zip(metric_rows(atlas.config), found.targets, strict=True)],
-        comparisons=compare_with_l1(found),
+        comparisons=list(compare_with_l1(found)),
         same_from=SAME,
-        least_noisy=least,
-        judged=judged,
-        fewest=FEWEST,
+        noise=count_least_noisy(found),
         grey_below=GREY,
     )
 
@@ -55,14 +51,13 @@ class Comparison:
     highest: int  # of these, the ones whose own L1 picture has the highest correlation
 
 
-def compare_with_l1(found: Metrics) -> list[Comparison]:
+def compare_with_l1(found: Metrics) -> Iterator[Comparison]:
     """Whether the other metrics make the same pictures as L1."""
     judged = [_judged(target) for target in found.targets]
-    comparisons = []
     for metric in (picture.metric for picture in found.targets[0].pictures[1:]):
         pictures = [one[metric] for one in judged if "l1" in one and metric in one]
         with_others = [picture for picture in pictures if picture.others]
-        comparison = Comparison(
+        yield Comparison(
             metric=metric,
             compared=len(pictures),
             left_out=len(judged) - len(pictures),
@@ -70,8 +65,6 @@ def compare_with_l1(found: Metrics) -> list[Comparison]:
             with_others=len(with_others),
             highest=sum(one.to_l1.exceeds(one.others) for one in with_others if one.to_l1),
         )
-        comparisons.append(comparison)
-    return comparisons
 
 
 def count_least_noisy(found: Metrics) -> tuple[int, int]:
