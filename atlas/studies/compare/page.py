@@ -39,12 +39,12 @@ def compare_pages(atlas: Atlas) -> Iterator[Page]:
     found = atlas.result(COMPARE)
     if not found and not any(raws.values()):
         return
-    wanted = atlas.config.study(Settings)
     pairs = zip(comparisons(atlas.config), found.targets, strict=True) if found else ()
     likenesses = [one for members in raws.values() for one in members.values()]
     yield CARD.page(
         "The same features of InceptionV3 by plain gradient descent and by octaves, and how alike they are.",
-        recipes=[atlas.config.get_recipe(name) for name in wanted.recipes],  # the last is the base
+        # the last is the base
+        recipes=[atlas.config.get_recipe(name) for name in atlas.config.study(Settings).recipes],
         summaries=compare_summaries(found) if found else (),
         targets=[_target_part(atlas, row, one) for row, one in pairs],
         own=atlas.recipe.name,

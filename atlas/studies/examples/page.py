@@ -111,11 +111,6 @@ def crop_pictures(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
         yield make_work(partial(_draw_crop, shown.folder / file), file, copies, f"{CROP} {THUMB}")
 
 
-def crop_faults(atlas: Atlas) -> tuple[str, ...]:
-    """What is wrong with crops that should be shown and cannot be."""
-    return atlas.once(shown_examples).faults
-
-
 def count_wins(features: Collection[FeatureExamples]) -> dict[str, int]:
     """How the pictures of features, all of them raised, compare with crops."""
     active = [one for one in features if one.crops]
@@ -173,6 +168,6 @@ PAGE = StudyPage(
     pages=example_pages,
     section=Section("studies/examples_section.html", crops_of),
     pictures=crop_pictures,
-    faults=crop_faults,
+    faults=lambda atlas: atlas.once(shown_examples).faults,
     store_faults=store_faults,
 )

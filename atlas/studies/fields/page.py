@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import median
+from typing import get_args
 
 from atlas.inception.layers import get_layer, receptive_field
 from atlas.site.catalogue import Atlas
@@ -25,8 +26,7 @@ ERRORS = 2  # standard errors from which two sides count as different
 
 def field_pages(atlas: Atlas) -> Iterator[Page]:
     """The page, if something is measured."""
-    wanted = atlas.config.study(Settings).layers
-    found = [one for one in (atlas.result(fields_spec(layer)) for layer in wanted) if one]
+    found = [one for layer in atlas.config.study(Settings).layers if (one := atlas.result(fields_spec(layer)))]
     if not found:
         return
     description = (
@@ -100,13 +100,12 @@ def compare_sides(found: Fields) -> list[Comparison]:
 def _layer(found: Fields, atlas: Atlas) -> dict[str, object]:
     """What was measured of a layer; no chart if there is nothing to show yet."""
     planned = atlas.layer(found.layer).by_number
-    discs: tuple[DiscName, ...] = ("start", "end", "change")
     return {
         "found": found,
         "comparisons": compare_sides(found),
         "chart": _chart(found) if any(point.end or point.change for point in found.points) else None,
         "branches": [
-            (branch, *(radii(found, disc, (branch.name,)) for disc in discs))
+            (branch, *(radii(found, disc, (branch.name,)) for disc in get_args(DiscName)))
             for branch in get_layer(found.layer).branches
         ],
         "named": [(planned[point.feature], point) for point in found.points if point.is_named],

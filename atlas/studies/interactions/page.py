@@ -9,7 +9,7 @@ from atlas.site.charts import Chart, Series, make_chart
 from atlas.site.models import HOME, Link, Page
 from atlas.site.pages.parts import layer_page, make_page, shot_of
 from atlas.site.study_page import StudyCard, StudyPage
-from atlas.studies.interactions.jobs import Interaction, interactions, jobs, matrix_jobs
+from atlas.studies.interactions.jobs import Interaction, interactions, jobs
 from atlas.studies.interactions.result import INTERACTIONS, Matrix, PairInteraction, matrix_spec
 from atlas.studies.interactions.settings import Settings
 
@@ -24,7 +24,7 @@ def interaction_pages(atlas: Atlas) -> Iterator[Page]:
     """The page of pairs and one for each matrix, as far as they are measured."""
     wanted = atlas.config.study(Settings)
     found = atlas.result(INTERACTIONS)
-    matrices = [one for one in (atlas.result(matrix_spec(layer)) for layer in wanted.layers) if one]
+    matrices = [one for layer in wanted.layers if (one := atlas.result(matrix_spec(layer)))]
     if not found and not matrices:
         return
     measured = zip(interactions(atlas.config), found.pairs, strict=True) if found else ()
@@ -120,19 +120,17 @@ def _matrix_page(layer: str) -> str:
 
 
 def _layer_page(atlas: Atlas, found: Matrix) -> Page:
-    features = {feature.job: feature for feature in atlas.features}
-    planned = [features[job] for job in matrix_jobs(atlas.config, found.layer)]
-    kept = judged(found)
-    heads = [head for head, number in zip(planned, found.features, strict=True) if number in kept.features]
+    kept, planned = judged(found), atlas.layer(found.layer).by_number
+    heads = [planned[number] for number in kept.features]
     return make_page(
         _matrix_page(found.layer),
         "studies/interactions_matrix.html",
         f"{CARD.title} in {found.layer}",
-        f"How much the picture for one feature of {found.layer} activates another, for {len(planned)} features.",
+        f"How much the picture for one feature of {found.layer} activates another, for {len(found.features)} features.",
         Link(CARD.title, CARD.path),
         last=found.layer,
         layer=Link(found.layer, layer_page(found.layer)),
-        features=len(planned),  # that were asked
+        features=len(found.features),  # that were asked
         heads=heads,  # of those whose pictures were raised
         # a picture and all features' scores on it; without a head it is the noise that every picture started from
         rows=list(zip((*heads, None), (*kept.scores, kept.noise), strict=True)),

@@ -23,8 +23,7 @@ BAR = 12  # width of the bar of dominant colours, in the units of its drawing
 
 def palette_pages(atlas: Atlas) -> Iterator[Page]:
     """The page, if something is measured."""
-    names = atlas.config.study(Settings).recipes
-    found = [one for one in (atlas.result(palette_spec(name)) for name in names) if one]
+    found = [one for name in atlas.config.study(Settings).recipes if (one := atlas.result(palette_spec(name)))]
     if not found:
         return
     yield CARD.page(
