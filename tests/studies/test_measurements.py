@@ -137,7 +137,7 @@ def test_gradients_lie_inside_the_theoretical_fields(rendered, results):
     assert sum(gradient.any() for gradient in gradients) >= 4
     for probe, gradient, point in zip(probes, gradients, measure_fields(context, "Mixed_5b").points, strict=True):
         assert point.end == smallest_disc(gradient)
-        box = receptive_field(probe.layer, probe.feature).box(*probe.neuron)
+        box = receptive_field("Mixed_5b", probe.feature).box(*probe.neuron)
         if gradient.any():
             assert share_in_box(gradient, box) >= 0.999
 
