@@ -9,7 +9,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, assert_never
 
 from atlas.common.errors import TargetError, shorten
 from atlas.inception import layers
@@ -248,3 +248,7 @@ def _check_position(term: Term, size: Size) -> None:
             raise TargetError(f"target {_quote(str(term))}: no column {col}; {where}, so columns are 0 to {cols - 1}")
         case Prefix(count) if not 1 <= count <= rows * cols:
             raise TargetError(f"target {_quote(str(term))}: {where}, so a prefix is :1 to :{rows * cols}")
+        case Whole() | Row() | Neuron() | Prefix():
+            return
+        case _:
+            assert_never(term.position)
