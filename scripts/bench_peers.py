@@ -27,10 +27,11 @@ from atlas.plan.jobs import batch_size
 from atlas.plan.recipes import Octave, Recipe
 from atlas.rendering import numerics as arithmetic
 from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.descent import descend
 from atlas.rendering.memory import keep_freed_memory
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import hardware_of
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.weights import Weights, expected_shapes
 from atlas.store.records import WeightsId
 

@@ -20,8 +20,9 @@ from atlas.plan import jobs as planning
 from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.rendering import numerics as arithmetic
-from atlas.rendering.descent import gradient_at, start_noise
+from atlas.rendering.descent import gradient_at
 from atlas.rendering.objectives import compile_objective
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer, Rendering
 from atlas.rendering.weights import load_weights
 from atlas.studies import load_config

@@ -38,13 +38,14 @@ from atlas.rendering import bench
 from atlas.rendering import numerics as arithmetic
 from atlas.rendering.batches import Attempt
 from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.rendering.descent import descend, gradient_at, start_noise
+from atlas.rendering.descent import descend, gradient_at
 from atlas.rendering.executors.local import LocalExecutor
 from atlas.rendering.memory import may_be_out_of_memory
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import hardware_of
 from atlas.rendering.objectives import compile_objective
 from atlas.rendering.outcomes import Report, keep_attempts
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer, no_photos
 from atlas.rendering.weights import Weights, load_weights
 from atlas.store.records import Numerics, WeightsId

@@ -5,9 +5,10 @@ import torch
 
 from atlas.inception import layers, targets
 from atlas.inception.layers import LAYERS
-from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.descent import descend
 from atlas.rendering.model import subset_of
 from atlas.rendering.objectives import compile_objective
+from atlas.rendering.parameterization import start_noise
 
 CPU = torch.device("cpu")
 IMAGES = torch.rand(3, 3, 80, 93, generator=torch.Generator().manual_seed(5)).double()

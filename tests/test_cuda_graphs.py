@@ -12,7 +12,8 @@ import torch
 
 from atlas.inception import targets
 from atlas.rendering.cuda_graphs import MOST, CaptureRefusedError, CudaGraphs, cuda_capture, reason_of
-from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.descent import descend
+from atlas.rendering.parameterization import start_noise
 
 
 class CountingCapture:

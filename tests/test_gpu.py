@@ -9,9 +9,10 @@ from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.rendering.batches import BatchLimits, render_batches
 from atlas.rendering.cuda_graphs import CaptureRefusedError, CudaGraphs, cuda_capture
-from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.descent import descend
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import applied, resolve_numerics
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 
 pytestmark = pytest.mark.gpu

@@ -16,9 +16,10 @@ from atlas.inception.targets import parse
 from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.descent import descend
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import DEMO_FILE, Weights
 from atlas.site.check import check_store

@@ -11,10 +11,11 @@ from atlas.inception import targets
 from atlas.inception.layers import REGIONS
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import METRICS
-from atlas.rendering.descent import descend, start_noise, to_pixels
+from atlas.rendering.descent import descend, to_pixels
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import resolve_numerics
 from atlas.rendering.objectives import compile_objective, losses
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights
 from atlas.studies import load_config

@@ -11,9 +11,11 @@ from atlas.inception import targets
 from atlas.plan import jobs as planning
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.rendering.descent import descend, resample, start_noise
+from atlas.rendering.descent import descend
 from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
+from atlas.rendering.transforms import resample
 from atlas.studies import load_config
 
 CPU = torch.device("cpu")

@@ -12,9 +12,9 @@ from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Octave, Recipe
 from atlas.plan.starts import Photo
-from atlas.rendering.descent import start_noise
 from atlas.rendering.numerics import resolve_numerics
 from atlas.rendering.outcomes import Report
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 from atlas.site.check import check_store
 from atlas.store.masters import master_path, open_master, read_record, write_master

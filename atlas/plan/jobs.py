@@ -213,7 +213,7 @@ def rounds(
     groups: dict[tuple[Recipe, str, Size | None, int | None, int], list[Job]] = {}
     for job in jobs:
         photo_size = job.start.size if job.start else None
-        drawn_from = job.seed if job.recipe.resize else None  # all rows of a batch are seen at one random size
+        drawn_from = job.seed if job.recipe.is_random else None  # what is drawn at a step is drawn for a whole batch
         rows = size.get(job) if isinstance(size, Mapping) else size
         rows = rows or (1 if photo_size else batch_size(job.target.deepest, device, memory))
         groups.setdefault((job.recipe, job.target.deepest, photo_size, drawn_from, rows), []).append(job)

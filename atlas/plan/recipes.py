@@ -12,16 +12,20 @@ from pydantic import BeforeValidator
 from atlas.common.errors import ConfigError
 from atlas.inception.architecture import Size
 from atlas.inception.layers import MIN_SIZE
-from atlas.plan.settings import Number, Pair, PositivePair, Table, Whole
+from atlas.plan.settings import Number, Pair, PositiveNumber, PositivePair, Table, Whole
 
 Metric = Literal["l1", "l2", "linf"]
 Gradient = Literal["sum", "per_feature", "rms"]
 Input = Literal["raw", "trained"]
 InputMap = Literal["x", "2x-1"]  # what the network is given for a picture x in [0, 1]
+Kind = Literal["pixels", "fourier", "phase"]
+Color = Literal["rgb", "decorrelated"]
+Optimizer = Literal["sgd", "adam"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 LARGEST_SIZE = 4096  # pixels; a larger rendering would take hundreds of gigabytes
 MOST_STEPS = 1_000_000  # of an octave
+LARGEST_JITTER = 1024  # pixels
 
 
 def _read_octaves(value: object) -> object:
@@ -57,6 +61,30 @@ class Octave(Table):
 
 
 @dataclass(frozen=True)
+class Transform(Table):
+    """A random change of what the network sees, drawn anew at each step: one of these keys."""
+
+    jitter: Annotated[int, Whole(1, LARGEST_JITTER)] | None = None  # move by up to so many pixels in each direction
+    scale: PositivePair | None = None  # enlarge by a factor between these two
+    rotate: PositiveNumber | None = None  # turn by up to so many degrees either way
+    crop: PositivePair | None = None  # show a part, enlarged: its share of each side lies between these two
+    noise: PositiveNumber | None = None  # add normal noise of this standard deviation
+
+    @property
+    def is_motion(self) -> bool:
+        """Whether it moves pixels a little, as an affine map near identity."""
+        return self.crop is None and self.noise is None
+
+
+def _read_transforms(value: object) -> object:
+    if isinstance(value, tuple):
+        return value
+    if not isinstance(value, list) or not all(isinstance(item, dict) and len(item) == 1 for item in value):
+        raise ConfigError("must be a list of tables of one key each, such as [{ jitter = 8 }, { rotate = 5 }]")
+    return value
+
+
+@dataclass(frozen=True)
 class Recipe(Table):
     """A list of octaves, and what the descent follows."""
 
@@ -70,6 +98,10 @@ class Recipe(Table):
         None  # steps at the start in which a row without a gradient is rescued; None: none
     )
     input: Input = "raw"  # give the network pixels as they are (the article), or mapped as in its training
+    parameterization: Kind = "pixels"  # what the image is made of, and so what moves
+    color: Color = "rgb"  # or channels that are independent of one another in photographs
+    optimizer: Optimizer = "sgd"
+    transforms: Annotated[tuple[Transform, ...], BeforeValidator(_read_transforms)] = ()  # of what the network sees
 
     @cached_property
     def digest(self) -> str:
@@ -87,6 +119,11 @@ class Recipe(Table):
         """Whether the network ever sees a smaller image than before or than the octave's own."""
         sizes = [octave.size for octave in self.octaves]
         return sizes != sorted(sizes) or (self.resize is not None and self.resize[0] < 1)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether something is drawn at each step, for all rows of a batch together."""
+        return self.resize is not None or bool(self.transforms)
 
     @property
     def is_sharp(self) -> bool:
@@ -135,9 +172,11 @@ class Recipe(Table):
         data = asdict(self)
         del data["name"]
         data["octaves"] = [_without_none(octave) for octave in data["octaves"]]
-        if self.input == "raw":
-            del data["input"]
-        return _without_none(data)  # so that recipes from before a field came keep their digests
+        data["transforms"] = [_without_none(transform) for transform in data["transforms"]]
+        for key, usual in _USUAL.items():  # so that recipes from before a field came keep their digests
+            if getattr(self, key) == usual:
+                del data[key]
+        return _without_none(data)
 
     def input_map(self, trained: InputMap) -> InputMap:
         """What the network is given for a picture x.
@@ -162,6 +201,9 @@ class Recipe(Table):
     def without_blur(self) -> Self:
         """The same recipe with the update alone."""
         return replace(self, octaves=tuple(replace(octave, sigma=None) for octave in self.octaves))
+
+
+_USUAL = {"input": "raw", "parameterization": "pixels", "color": "rgb", "optimizer": "sgd", "transforms": ()}
 
 
 def octave_size(first_size: Size, octave: Octave) -> Size:

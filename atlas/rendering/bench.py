@@ -15,11 +15,12 @@ from atlas.plan import jobs as planning
 from atlas.plan.recipes import Octave, Recipe
 from atlas.rendering import numerics as arithmetic
 from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.rendering.descent import Rows, descend, make_schedule, start_noise, take_step
+from atlas.rendering.descent import Rows, descend, make_schedule, take_step
 from atlas.rendering.executors.local import LocalExecutor
 from atlas.rendering.memory import free_memory, is_out_of_memory, may_be_out_of_memory
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import hardware_of, seconds_of
+from atlas.rendering.parameterization import make_parameterization, start_noise
 from atlas.rendering.renderer import Renderer
 
 _FEW, _MANY = 4, 10  # steps of two descents; the six between them are measured, in a CUDA graph as in rendering
@@ -197,9 +198,11 @@ def measure_feature(
         descend_for(many)
     # the difference of a long and a short descent: what is done once is no part of a step
     steps = [descend_for(many) - descend_for(_FEW) for _ in range(repeats)]
-    images = Rows.first(start)
-    schedule = make_schedule(_recipe(size, 1).octaves[0], 0, wanted, "sum", images.images)
-    update = _times(lambda: take_step(images, images.images, schedule), device, repeats)
+    one = _recipe(size, 1)
+    form = make_parameterization(one, (size, size), 0, start)
+    state = Rows.first(form.params(start))
+    schedule = make_schedule(one.octaves[0], 0, wanted, one, form, (), start)
+    update = _times(lambda: take_step(state, state.params, state.params, schedule), device, repeats)
     return statistics.median(steps) / (many - _FEW) / rows, statistics.median(update) / rows
 
 

@@ -1,29 +1,32 @@
 """Gradient descent on the input: a batch of targets, a recipe and a start → images. No files, no global state.
 
-From top to bottom: the octaves of a recipe (`descend`), one step of all rows (`step`), its gradient, its update and
-blur, and the ways to resize an image. The state of a batch lies on the device, the number of the step included, so that
-no step waits for the host and a step can be captured as a CUDA graph.
+From top to bottom: the octaves of a recipe (`descend`), one step of all rows (`step`), its gradient, and its update.
+What moves are the parameters of the images (`parameterization`). The state of a batch lies on the device, the number of
+the step included, so that no step waits for the host and a step can be captured as a CUDA graph.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from atlas.inception.architecture import Size
 from atlas.inception.targets import Target
-from atlas.plan.recipes import Gradient, Octave, Recipe, octave_size
+from atlas.plan.recipes import Octave, Optimizer, Recipe, octave_size
 from atlas.rendering.cuda_graphs import CudaGraphs
 from atlas.rendering.model import Network
 from atlas.rendering.objectives import Objective, compile_objective, losses, scores
+from atlas.rendering.parameterization import Parameterization, make_parameterization
+from atlas.rendering.transforms import View, make_views, resample, see
 from atlas.store.records import FailedStep, OctaveScores, Status, finite
 
 Watch = Callable[[Tensor], None]
+ADAM_MEANS = (0.9, 0.999)  # share of the old mean of the gradient, and of its square (Kingma and Ba, 2015, Algorithm 1)
+ADAM_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Descent:
 
     image: Tensor  # [3, H, W] on the CPU; not clipped
     octaves: tuple[OctaveScores, ...]
-    gradient_norm: float | None  # L2 norm of the first step's gradient, the one that was followed
+    gradient_norm: float | None  # L2 norm of the first step's gradient by the image, the one that was followed
     had_gradient: bool  # whether any step of any octave followed a gradient other than exactly 0
     failed_at: FailedStep | None
 
@@ -57,7 +60,8 @@ class Descent:
 class Rows:
     """The state of a batch."""
 
-    images: Tensor  # [B, 3, H, W]
+    params: Tensor  # [B, 3, …]: parameters of the images, or the images themselves
+    moments: tuple[Tensor, ...]  # Adam's means of the gradient and of its square, shapes as of `params`; else none
     alive: Tensor  # [B] bool: not yet non-finite
     failed_octave: Tensor  # [B] int64, -1 while alive
     failed_step: Tensor  # [B] int64, -1 while alive
@@ -66,44 +70,39 @@ class Rows:
     step: Tensor  # [] int64: of the octave, from 0
 
     @classmethod
-    def first(cls, start: Tensor) -> Self:
-        """The state before the first step; `start` is [B, 3, H, W]."""
-        batch, device = len(start), start.device
+    def first(cls, params: Tensor) -> Self:
+        """The state before the first step of the first octave; `params` is [B, 3, …]."""
+        batch, device = len(params), params.device
         none = torch.full((batch,), -1, device=device)
         return cls(
-            images=start.contiguous(memory_format=torch.channels_last),  # as the convolutions want and return them
+            params=params,
+            moments=(),
             alive=torch.ones(batch, dtype=torch.bool, device=device),
             failed_octave=none,
             failed_step=none,
             had_gradient=torch.zeros(batch, dtype=torch.bool, device=device),
-            gradient_norm=torch.zeros(batch, dtype=start.dtype, device=device),
+            gradient_norm=torch.zeros(batch, dtype=params.dtype, device=device),
             step=torch.zeros((), dtype=torch.int64, device=device),
         )
+
+    def at_octave(self, params: Tensor, optimizer: Optimizer) -> Self:
+        """The state before the first step of an octave, whose images have these parameters."""
+        moments = (torch.zeros_like(params),) * 2 if optimizer == "adam" else ()
+        return replace(self, params=params, moments=moments, step=self.step * 0)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """An octave's rates and blurs as tensors."""
+    """What an octave does at its steps, as tensors."""
 
     octave: Tensor  # [] int64: its number, from 0
     is_first: bool  # whether it is octave 0
+    form: Parameterization  # at the octave's size
+    views: tuple[View, ...]  # what the network sees of the images
     rates: Tensor  # [steps, B, 1, 1, 1]: learning rate, over what each row's gradient is divided by
+    roots: Tensor | None  # [steps]: what Adam's root of the mean square is divided by; None: no Adam
     kernels: Tensor | None  # [steps, 2]: the blur's centre and side; None: no blur
     is_rms: bool  # divide by each row's root mean square
-
-
-def start_noise(seed: int, size: Size) -> Tensor:
-    """The article's first image: grey with faint uniform noise.
-
-    Args:
-        seed: of a generator of its own, so that every rendering starts from the same noise.
-        size: (height, width) in pixels.
-
-    Returns:
-        [3, height, width] float32 in [0.5, 0.6), drawn on the CPU whatever device follows.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(1, 3, *size, generator=generator)[0] / 10 + 0.5
 
 
 def descend(
@@ -125,9 +124,9 @@ def descend(
     Args:
         network: frozen network.
         targets: one a row, B of them; positions belong to the feature maps at the size of `start`.
-        recipe: octaves, metric and gradient scaling.
+        recipe: what moves, and how.
         start: first images, [B, 3, H, W] in the type of the descent.
-        seed: of all rows, from which a recipe with `resize` draws the sizes that the network sees; others need none.
+        seed: of all rows, from which a recipe that is random at each step draws; others need none.
         graphs: replays steps that are alike; None: the kernels of each are launched one by one. The bits are equal.
         after_step: called after each step with its images [B, 3, H, W]; no step is replayed then.
         after_octave: called after each octave with its images, which must be copied to be kept.
@@ -136,35 +135,43 @@ def descend(
         One result a row.
 
     Raises:
-        ValueError: the recipe has `resize`, and there is no seed.
+        ValueError: the recipe is random, and there is no seed.
     """
-    if recipe.resize and seed is None:
-        raise ValueError(f'recipe "{recipe.name}" resizes at random and needs the seed of its rows')
-    first_size, rows = _size(start), Rows.first(start.to(network.device))
+    if recipe.is_random and seed is None:
+        raise ValueError(f'recipe "{recipe.name}" is random at each step and needs the seed of its rows')
+    drawn_from = seed or 0
+    start = start.to(network.device)
+    size = first_size = _size(start)
+    form = make_parameterization(recipe, size, drawn_from, start)
+    rows = Rows.first(form.params(start))
     ends = []  # scores at the start and at the end of each octave, [B] each
     for number, octave in enumerate(recipe.octaves):
+        params = rows.params
         if number:
-            images = resize(rows.images, octave_size(first_size, octave)).contiguous(memory_format=torch.channels_last)
-            rows = replace(rows, images=images, step=rows.step * 0)
+            size = octave_size(first_size, octave)
+            larger = make_parameterization(recipe, size, drawn_from, start)
+            params, form = form.enlarge(params, larger), larger
+        rows = rows.at_octave(params, recipe.optimizer)
         objective_at = cache(partial(compile_objective, targets, first_size, device=network.device, dtype=start.dtype))
-        size = _size(rows.images)
         objective = objective_at(size)
-        schedule = make_schedule(octave, number, targets, recipe.gradient, rows.images)
+        views = make_views(recipe, number, drawn_from, size, start)
+        schedule = make_schedule(octave, number, targets, recipe, form, views, start)
         rescues = (recipe.rescue_steps or 0) if schedule.is_first else 0
-        ends.append(_scores(network, objective, rows.images))
+        ends.append(_scores(network, objective, form.images(rows.params)))
         if graphs and not recipe.resize and not rescues and not after_step:
             one = partial(step, network, recipe)
             rows = graphs.repeat(one, rows, (objective, schedule), octave.steps, key=(network, recipe))
         else:
             for at in range(octave.steps):
-                seen = objective_at(recipe.size_seen(size, seed or 0, number, at))
+                seen = objective_at(recipe.size_seen(size, drawn_from, number, at))
                 rows = step(network, recipe, rows, (seen, schedule), rescues_rows=at < rescues)
                 if after_step:
-                    after_step(rows.images)
-        ends.append(_scores(network, objective, rows.images))
+                    after_step(form.images(rows.params))
+        images = form.images(rows.params)
+        ends.append(_scores(network, objective, images))
         if after_octave:
-            after_octave(rows.images)
-    return _results(rows, recipe, ends)
+            after_octave(images)
+    return _results(rows, images, recipe, ends)
 
 
 def step(
@@ -185,14 +192,24 @@ def step(
         rescues_rows: replace gradients that are 0 everywhere; see `rescue`.
     """
     objective, schedule = inputs
-    gradient = gradient_at(network, objective, recipe, rows.images)
+    params = rows.params.detach().requires_grad_()
+    images = schedule.form.images(params)
+    look = partial(see, views=schedule.views, step=rows.step)
+    gradient = gradient_at(network, objective, recipe, images, look)
     if rescues_rows:
-        gradient = rescue(network, objective, recipe, rows.images, gradient)
-    return take_step(rows, gradient, schedule)
+        gradient = rescue(network, objective, recipe, images, look, gradient)
+    (by_params,) = torch.autograd.grad(images, params, gradient)
+    return take_step(rows, gradient, by_params, schedule)
 
 
 def gradient_at(
-    network: Network, objective: Objective, recipe: Recipe, images: Tensor, *, straight: bool = False
+    network: Network,
+    objective: Objective,
+    recipe: Recipe,
+    images: Tensor,
+    look: Callable[[Tensor], Tensor] = lambda images: images,
+    *,
+    straight: bool = False,
 ) -> Tensor:
     """Gradient of each row's loss at its image.
 
@@ -201,13 +218,14 @@ def gradient_at(
         objective: the targets, at the size that the network sees.
         recipe: its metric and constant.
         images: [B, 3, H, W], of that or another size.
+        look: what the network sees of images, in place of them; differentiable.
         straight: let the last ReLU of each target pass the gradient as if it were linear.
 
     Returns:
         [B, 3, H, W].
     """
     leaf = images.detach().requires_grad_()
-    seen = resample(leaf, objective.size)
+    seen = resample(look(leaf), objective.size)
     run = network.straight_activations if straight else network.activations
     activations = run(seen, objective.taps, objective.wanted)
     loss = losses(objective, activations, recipe.metric, recipe.constant)
@@ -215,7 +233,14 @@ def gradient_at(
     return gradient
 
 
-def rescue(network: Network, objective: Objective, recipe: Recipe, images: Tensor, gradient: Tensor) -> Tensor:
+def rescue(
+    network: Network,
+    objective: Objective,
+    recipe: Recipe,
+    images: Tensor,
+    look: Callable[[Tensor], Tensor],
+    gradient: Tensor,
+) -> Tensor:
     """The gradient with those rows replaced in which it is 0 everywhere; arguments and shapes as of `gradient_at`.
 
     Where every neuron of a target has its ReLU closed, no gradient reaches the image, though the image could open it.
@@ -227,44 +252,64 @@ def rescue(network: Network, objective: Objective, recipe: Recipe, images: Tenso
     is_dead = (gradient == 0).flatten(1).all(1)  # [B, 3, H, W] -> [B]
     if not is_dead.any():
         return gradient
-    passed = gradient_at(network, objective, recipe, images, straight=True)
+    passed = gradient_at(network, objective, recipe, images, look, straight=True)
     return torch.where(is_dead[:, None, None, None], passed, gradient)
 
 
 def make_schedule(
-    octave: Octave, number: int, targets: Sequence[Target], scaling: Gradient, images: Tensor
+    octave: Octave,
+    number: int,
+    targets: Sequence[Target],
+    recipe: Recipe,
+    form: Parameterization,
+    views: tuple[View, ...],
+    like: Tensor,
 ) -> Schedule:
-    """Put an octave into tensors of the type and on the device of the images [B, 3, H, W]."""
-    counts = [target.features_summed if scaling == "per_feature" else 1 for target in targets]
-    rates = [[octave.lr_at(step) / count for count in counts] for step in range(octave.steps)]
-    sigmas = [octave.sigma_at(step) for step in range(octave.steps)]
+    """Put an octave into tensors of the type and on the device of another tensor."""
+    steps = range(octave.steps)
+    counts = [target.features_summed if recipe.gradient == "per_feature" else 1 for target in targets]
+    rates = [[octave.lr_at(step) / count for count in counts] for step in steps]
+    roots = None
+    if recipe.optimizer == "adam":  # whose means begin at 0 and are divided by what they have seen so far
+        first, second = ADAM_MEANS
+        rates = [[rate / (1 - first ** (step + 1)) for rate in row] for step, row in enumerate(rates)]
+        roots = like.new_tensor([math.sqrt(1 - second ** (step + 1)) for step in steps])
+    sigmas = [octave.sigma_at(step) for step in steps]
     kernels = [blur_kernel(sigma) for sigma in sigmas if sigma is not None]
-    dtype, device = images.dtype, images.device
     return Schedule(
-        octave=torch.tensor(number, device=device),
+        octave=torch.tensor(number, device=like.device),
         is_first=number == 0,
-        rates=torch.tensor(rates, dtype=dtype, device=device)[:, :, None, None, None],
-        kernels=torch.tensor(kernels, dtype=dtype, device=device) if kernels else None,
-        is_rms=scaling == "rms",
+        form=form,
+        views=views,
+        rates=like.new_tensor(rates)[:, :, None, None, None],
+        roots=roots,
+        kernels=like.new_tensor(kernels) if kernels else None,
+        is_rms=recipe.gradient == "rms",
     )
 
 
-def take_step(rows: Rows, gradient: Tensor, schedule: Schedule) -> Rows:
+def take_step(rows: Rows, gradient: Tensor, by_params: Tensor, schedule: Schedule) -> Rows:
     """Update, blur, and keep what is finite.
 
     Args:
         rows: the state.
-        gradient: of each row's loss, [B, 3, H, W].
+        gradient: of each row's loss by its image, [B, 3, H, W].
+        by_params: the same by the parameters; the shape of these.
         schedule: of the octave.
     """
     norm, had_gradient = rows.gradient_norm, rows.had_gradient | (_largest(gradient) != 0)
     if schedule.is_first:
         norm = torch.where(rows.step == 0, torch.linalg.vector_norm(gradient, dim=(1, 2, 3)), norm)
     if schedule.is_rms:
-        rms = gradient.square().mean((1, 2, 3), keepdim=True).sqrt()  # [B, 1, 1, 1]
-        gradient = gradient / (rms + (rms == 0))
+        rms = by_params.square().mean((1, 2, 3), keepdim=True).sqrt()  # [B, 1, 1, 1]
+        by_params = by_params / (rms + (rms == 0))
     at = rows.step[None]
-    moved = torch.addcmul(rows.images, gradient, schedule.rates.index_select(0, at)[0], value=-1)
+    rate, moments = schedule.rates.index_select(0, at)[0], rows.moments
+    if schedule.roots is None:
+        moved = torch.addcmul(rows.params, by_params, rate, value=-1)
+    else:
+        direction, moments = adam(moments, by_params, schedule.roots.index_select(0, at))
+        moved = torch.addcmul(rows.params, direction, rate, value=-1)
     if schedule.kernels is not None:
         centre, side = schedule.kernels.index_select(0, at)[0].unbind()
         moved = blur_by(moved, centre, side)
@@ -272,7 +317,8 @@ def take_step(rows: Rows, gradient: Tensor, schedule: Schedule) -> Rows:
     fails = rows.alive & ~is_finite
     alive = rows.alive & is_finite
     return Rows(
-        images=torch.where(alive[:, None, None, None], moved, rows.images),
+        params=torch.where(alive[:, None, None, None], moved, rows.params),
+        moments=moments,  # those of a row that failed are read no more
         alive=alive,
         failed_octave=torch.where(fails, schedule.octave, rows.failed_octave),
         failed_step=torch.where(fails, rows.step, rows.failed_step),
@@ -280,6 +326,22 @@ def take_step(rows: Rows, gradient: Tensor, schedule: Schedule) -> Rows:
         gradient_norm=norm,
         step=rows.step + 1,
     )
+
+
+def adam(moments: tuple[Tensor, ...], gradient: Tensor, root: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """The direction of Adam (Kingma and Ba, 2015, Algorithm 1), and its new moments.
+
+    The first moment's correction is a part of the rate.
+
+    Args:
+        moments: means of the gradient and of its square so far.
+        gradient: of this step; all four have one shape.
+        root: square root of the second moment's correction, [1].
+    """
+    first, second = moments
+    mean = torch.lerp(first, gradient, 1 - ADAM_MEANS[0])
+    square = (second * ADAM_MEANS[1]).addcmul_(gradient, gradient, value=1 - ADAM_MEANS[1])
+    return mean / (square.sqrt().div_(root).add_(ADAM_EPSILON)), (mean, square)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
@@ -312,42 +374,6 @@ def _blur_along(images: Tensor, centre: Tensor, side: Tensor, dim: int) -> Tenso
     return (before + after).mul_(side).addcmul_(images, centre)
 
 
-def resize(images: Tensor, size: Size) -> Tensor:
-    """Bilinear, antialiased, as torchvision's `Resize` does it: [B, 3, H, W] -> [B, 3, *size]."""
-    return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
-
-
-def resample(images: Tensor, size: Size) -> Tensor:
-    """`resize` with a gradient, equal but for rounding.
-
-    A product with two matrices, because the backward pass of antialiased `F.interpolate` adds atomically on CUDA and
-    so refuses to run among deterministic algorithms. One product for each row and channel: that of all rows at once
-    might round a row by its place in the batch.
-
-    Args:
-        images: [B, 3, H, W]; the gradient flows back to them.
-        size: (height, width) in pixels; that of the images gives them back.
-
-    Returns:
-        [B, 3, *size].
-    """
-    if images.shape[-2:] == size:
-        return images
-    tall, wide = (
-        _resizing(old, new).to(images.dtype).to(images.device).expand(images.shape[0] * images.shape[1], -1, -1)
-        for old, new in zip(images.shape[-2:], size, strict=True)
-    )  # [B·3, height, H] and [B·3, width, W]
-    flat = torch.bmm(tall, torch.bmm(images.flatten(0, 1), wide.transpose(1, 2)))  # [B·3, height, width]
-    return flat.reshape(*images.shape[:2], *size)
-
-
-@lru_cache(maxsize=256)  # a recipe sees some 60 sizes over and over
-def _resizing(old: int, new: int) -> Tensor:
-    """What each of `new` pixels takes from each of `old`, [new, old] float64: pictures of single pixels, resized."""
-    single = torch.eye(old, dtype=torch.float64)[None, None]  # [1, 1, old, old]
-    return resize(single, (new, old))[0, 0]
-
-
 def to_pixels(images: Tensor) -> Tensor:
     """Clip to [0, 1] and round to 8 bits: float [..., 3, H, W] -> uint8 of the same shape."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
@@ -375,15 +401,16 @@ def _scores(network: Network, objective: Objective, images: Tensor) -> Tensor:
         return scores(objective, network.activations(images, objective.taps, objective.wanted))
 
 
-def _results(rows: Rows, recipe: Recipe, ends: list[Tensor]) -> list[Descent]:
+def _results(rows: Rows, images: Tensor, recipe: Recipe, ends: list[Tensor]) -> list[Descent]:
     """The result of each row; images leave the device in one copy, and all numbers in another.
 
     Args:
         rows: the state after the last octave.
+        images: of that state, [B, 3, H, W].
         recipe: its octaves.
         ends: scores at the start and at the end of each octave, [B] each.
     """
-    images = rows.images.contiguous().cpu()
+    images = images.contiguous().cpu()
     numbers = [rows.failed_octave, rows.failed_step, rows.had_gradient, rows.gradient_norm, *ends]
     # n tensors of [B] -> [n, B] -> [B, n]; the type of the images holds all step numbers exactly
     table = torch.stack([one.to(images.dtype) for one in numbers]).T.tolist()

@@ -14,9 +14,11 @@ from atlas.common.errors import ConfigError
 from atlas.inception import targets
 from atlas.inception.targets import Target
 from atlas.plan.recipes import Octave, Recipe
-from atlas.rendering.descent import gradient_at, resize, start_noise
+from atlas.rendering.descent import gradient_at
 from atlas.rendering.model import Network
 from atlas.rendering.objectives import compile_objective
+from atlas.rendering.parameterization import start_noise
+from atlas.rendering.transforms import resize
 
 SIZES = (107, 128)  # pixels, in this order; the second image is the first one, resized as an octave does it
 LEAST_COSINE = 0.999  # of the two gradients of a row

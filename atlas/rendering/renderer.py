@@ -11,15 +11,17 @@ from torch import Tensor
 
 from atlas.inception.architecture import Size
 from atlas.plan.jobs import Job
-from atlas.plan.recipes import Input, InputMap
+from atlas.plan.recipes import Input, InputMap, Recipe
 from atlas.plan.starts import Photo
 from atlas.rendering import numerics as arithmetic
 from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.rendering.descent import Descent, descend, judge, resize, start_noise, to_pixels
+from atlas.rendering.descent import Descent, descend, judge, to_pixels
 from atlas.rendering.device_check import check_network
 from atlas.rendering.memory import free_memory, keep_freed_memory, may_be_out_of_memory
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import hardware_of
+from atlas.rendering.parameterization import start_image
+from atlas.rendering.transforms import resize
 from atlas.rendering.weights import Weights
 from atlas.store.masters import pixels_sha256
 from atlas.store.media import encoded
@@ -164,7 +166,7 @@ class Renderer:
         """
         if job.start:
             return resize(_to_tensor(self._open_photo(job.start))[None], size)[0]
-        return _noise(job.seed, job.recipe.first_size, size)
+        return _noise(job.recipe, job.seed, size)
 
     def _record(
         self, job: Job, numerics: Numerics, descent: Descent, pixels: bytes, size: Size, before: float, shown: float
@@ -194,10 +196,10 @@ class Renderer:
 
 
 @lru_cache(maxsize=16)  # nearly all renderings start from the same noise
-def _noise(seed: int, first_size: Size, size: Size) -> Tensor:
-    """The start noise of a seed, drawn at one size and seen at another, [3, H, W]; not to be written to."""
-    noise = start_noise(seed, first_size)
-    return noise if size == first_size else resize(noise[None], size)[0]
+def _noise(recipe: Recipe, seed: int, size: Size) -> Tensor:
+    """The start noise of a seed, drawn at the recipe's first size, [3, H, W]; not to be written to."""
+    noise = start_image(recipe, seed, recipe.first_size)
+    return noise if size == recipe.first_size else resize(noise[None], size)[0]
 
 
 def _to_tensor(picture: Image.Image) -> Tensor:

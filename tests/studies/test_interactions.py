@@ -13,10 +13,12 @@ from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.plan.config import override
 from atlas.plan.jobs import rounds
-from atlas.rendering.descent import descend, resize, start_noise, to_pixels
+from atlas.rendering.descent import descend, to_pixels
 from atlas.rendering.numerics import resolve_numerics
 from atlas.rendering.outcomes import Report
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
+from atlas.rendering.transforms import resize
 from atlas.site.build import build_site
 from atlas.site.check import check_site
 from atlas.site.templates import NO_BREAK

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from atlas.inception.layers import receptive_field
-from atlas.rendering.descent import blur, start_noise
+from atlas.rendering.descent import blur
+from atlas.rendering.parameterization import start_noise
 from atlas.store.masters import master_path, open_master
 from atlas.store.results import Results
 from atlas.studies.fields.jobs import field_probes

@@ -8,9 +8,10 @@ import torch
 from atlas.inception import targets
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.rendering.descent import descend, start_noise
+from atlas.rendering.descent import descend
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import resolve_numerics
+from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights
 from seeded import closed

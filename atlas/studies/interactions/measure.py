@@ -16,7 +16,8 @@ from torch import Tensor
 from atlas.inception.targets import Target
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
-from atlas.rendering.descent import judge, resize
+from atlas.rendering.descent import judge
+from atlas.rendering.transforms import resize
 from atlas.studies.interactions.jobs import Interaction, interactions, matrix_jobs
 from atlas.studies.interactions.result import INTERACTIONS, Interactions, Matrix, Mixed, PairInteraction, matrix_spec
 from atlas.studies.interactions.settings import Settings
