@@ -1,4 +1,4 @@
-"""Recipes with a parameterization, transforms and Adam, written a second time: the judge of what `oracle` does not know.
+"""Parameterizations, transforms and Adam, written a second time: the judge of what `oracle` does not know.
 
 Fourier transforms are sums of cosines, interpolation is the trigonometric polynomial, the resampling is torch's
 `grid_sample`, the gradient is `loss.backward()` through all of it, and the steps are those of `torch.optim.Adam`.

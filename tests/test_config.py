@@ -90,6 +90,7 @@ def test_whether_the_recipe_was_chosen(load):
     assert override(load_config(), recipe="raw").recipe_is_chosen
 
 
+ONE = "octaves = [{ size = 75, steps = 1, lr = [1, 1] }]"
 MISTAKES = {
     "[atlas]\ntitel = 'x'": ("atlas.titel", 'did you mean "title"?'),
     "[atlsa]\n": ("atlsa", 'did you mean "atlas"?'),
@@ -110,6 +111,21 @@ MISTAKES = {
     "[features]\nlayers = []": ("features.layers", '"all" or a list'),
     "[features]\nlayers = ['Mixed_6z']": ("features.layers", "did you mean"),
     "[features]\nrecipe = 'octave'": ("features.recipe", 'did you mean "octaves"?'),
+    f"[recipes.raw]\n{ONE}\ntransforms = [{{ jitter = 3, rotate = 5 }}]": ("recipes.raw.transforms", "one key each"),
+    f"[recipes.raw]\n{ONE}\ntransforms = [{{ jiter = 3 }}]": ("transforms[0].jiter", 'did you mean "jitter"?'),
+    f"[recipes.raw]\n{ONE}\ntransforms = [{{ jitter = 0.5 }}]": ("transforms[0].jitter", "whole number from 1"),
+    f"[recipes.raw]\n{ONE}\ntransforms = [{{ scale = [1.1, 0.9] }}]": ("recipes.raw.transforms", "the least first"),
+    f"[recipes.raw]\n{ONE}\ntransforms = [{{ scale = [0.3, 0.9] }}]": ("recipes.raw.transforms", "at least 0.5"),
+    f"[recipes.raw]\n{ONE}\ntransforms = [{{ crop = [0.3, 1.9] }}]": ("recipes.raw.transforms", "at most 1"),
+    f"[recipes.raw]\n{ONE}\nparameterization = 'fouriér'": ("recipes.raw.parameterization", '"fourier"'),
+    f"[recipes.raw]\n{ONE}\nparameterization = 'phase'": ("recipes.raw.color", '"decorrelated"'),
+    f"[recipes.raw]\n{ONE}\noptimizer = 'adam'\ngradient = 'rms'": ("recipes.raw.gradient", '"sum"'),
+    "[recipes.raw]\nparameterization = 'fourier'\noctaves = [{ size = 75, steps = 1, lr = [1, 1], sigma = [1, 1] }]": (
+        "recipes.raw.octaves",
+        "sigma blurs pixels",
+    ),
+    "[recipes.raw]\nparameterization = 'fourier'\noctaves = [{ size = 80, steps = 1, lr = [1, 1] }, "
+    "{ size = 75, steps = 1, lr = [1, 1] }]": ("recipes.raw.octaves", "must not decrease"),
     "[recipes.raw]\noctaves = []": ("recipes.raw.octaves", "at least one table"),
     "[recipes.raw]": ("recipes.raw.octaves: missing",),
     "[recipes.raw]\noctave = []": (

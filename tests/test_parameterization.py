@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 import crisp_oracle as oracle
 from atlas.inception import targets
@@ -71,6 +72,13 @@ def test_rows_keep_their_bits_whatever_their_neighbours(name, network32, trained
     assert torch.equal(turned[1].image, first.image)
     assert torch.equal(turned[2].image, first.image)
     assert not torch.equal(first.image, second.image)
+
+
+def test_a_recipe_is_the_same_read_from_its_own_data():
+    for recipe in RECIPES.values():
+        read = TypeAdapter(Recipe).validate_python({"name": "trial", **recipe.as_dict()})
+        assert (read, read.digest) == (recipe, recipe.digest)
+    assert len({recipe.digest for recipe in RECIPES.values()}) == len(RECIPES)
 
 
 @pytest.mark.parametrize("name", ["crisp", "phase", "all transforms"])

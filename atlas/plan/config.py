@@ -292,11 +292,9 @@ def _read_recipe(reader: Reader, name: str, table: object) -> Recipe | None:
     if isinstance(table, dict) and "name" in table:
         reader.fail((*place, "name"), "no such key; the table's header names the recipe", table["name"])
     recipe = reader.table(Recipe, table, place, {"name": name})
-    if recipe and recipe.resize:
-        is_ordered = recipe.resize[0] <= recipe.resize[1]
-        why = recipe.size_fault if is_ordered else "must be two factors [least, largest], the least first"
-        if why:
-            reader.fail((*place, "resize"), why, list(recipe.resize))
+    if recipe:
+        for key, why in recipe.faults():
+            reader.fail((*place, key), why, recipe.as_dict().get(key))
     return recipe
 
 

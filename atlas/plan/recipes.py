@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from random import Random
@@ -26,6 +27,7 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 LARGEST_SIZE = 4096  # pixels; a larger rendering would take hundreds of gigabytes
 MOST_STEPS = 1_000_000  # of an octave
 LARGEST_JITTER = 1024  # pixels
+LEAST_SCALE = 0.5  # so that a turned image is continued at most once beyond each border
 
 
 def _read_octaves(value: object) -> object:
@@ -74,6 +76,15 @@ class Transform(Table):
     def is_motion(self) -> bool:
         """Whether it moves pixels a little, as an affine map near identity."""
         return self.crop is None and self.noise is None
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be; "" if it can."""
+        if self.scale and not LEAST_SCALE <= self.scale[0] <= self.scale[1]:
+            return f"scale must be two factors [least, largest], the least first and at least {LEAST_SCALE}"
+        if self.crop and not self.crop[0] <= self.crop[1] <= 1:
+            return "crop must be two shares of the image [least, largest], the least first and the largest at most 1"
+        return ""
 
 
 def _read_transforms(value: object) -> object:
@@ -136,6 +147,31 @@ class Recipe(Table):
         least, largest = self.resize or (1.0, 1.0)
         sizes = [octave.size for octave in self.octaves]
         return round(min(sizes) * least), round(max(sizes) * largest)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What keys contradict each other or hold what cannot be: each key, and why."""
+        if self.resize and self.resize[0] > self.resize[1]:
+            yield "resize", "must be two factors [least, largest], the least first"
+        elif self.resize and self.size_fault:
+            yield "resize", self.size_fault
+        if self.parameterization != "pixels":
+            if any(octave.sigma for octave in self.octaves):
+                yield (
+                    "octaves",
+                    f'sigma blurs pixels, and the parameterization is "{self.parameterization}"; leave it out',
+                )
+            if self.shrinks:
+                yield "octaves", f'sizes must not decrease where the parameterization is "{self.parameterization}"'
+        if self.parameterization == "phase" and self.color != "decorrelated":
+            yield "color", 'must be "decorrelated" where the parameterization is "phase", as its magnitudes are'
+        if self.optimizer == "adam" and self.gradient != "sum":
+            yield (
+                "gradient",
+                'must be "sum" where the optimizer is "adam", which divides by the gradient\'s size itself',
+            )
+        for transform in self.transforms:
+            if fault := transform.fault:
+                yield "transforms", fault
 
     @property
     def size_fault(self) -> str:
