@@ -119,7 +119,7 @@ MISTAKES = {
     f"[recipes.raw]\n{ONE}\ntransforms = [{{ crop = [0.3, 1.9] }}]": ("recipes.raw.transforms", "at most 1"),
     f"[recipes.raw]\n{ONE}\nparameterization = 'fouriér'": ("recipes.raw.parameterization", '"fourier"'),
     f"[recipes.raw]\n{ONE}\nparameterization = 'phase'": ("recipes.raw.color", '"decorrelated"'),
-    f"[recipes.raw]\n{ONE}\noptimizer = 'adam'\ngradient = 'rms'": ("recipes.raw.gradient", '"sum"'),
+    f"[recipes.raw]\n{ONE}\nepsilon = 0.1": ("recipes.raw.epsilon", 'the optimizer is "sgd"'),
     "[recipes.raw]\nparameterization = 'fourier'\noctaves = [{ size = 75, steps = 1, lr = [1, 1], sigma = [1, 1] }]": (
         "recipes.raw.octaves",
         "sigma blurs pixels",

@@ -30,6 +30,8 @@ ONE = replace(CRISP, octaves=CRISP.octaves[:1])
 RECIPES = {
     "crisp": CRISP,
     "no transforms": replace(CRISP, transforms=()),
+    "linear": replace(CRISP, linear_steps=2),
+    "epsilon": replace(CRISP, epsilon=0.5, gradient="rms"),
     "rgb": replace(CRISP, color="rgb", input="raw"),
     "plain descent": replace(CRISP, optimizer="sgd", octaves=tuple(replace(o, lr=(0.2, 0.1)) for o in CRISP.octaves)),
     "pixels, adam": replace(ONE, parameterization="pixels"),
@@ -81,13 +83,16 @@ def test_a_recipe_is_the_same_read_from_its_own_data():
     assert len({recipe.digest for recipe in RECIPES.values()}) == len(RECIPES)
 
 
-@pytest.mark.parametrize("name", ["crisp", "phase", "all transforms"])
+@pytest.mark.parametrize("name", ["crisp", "linear", "phase", "all transforms"])
 def test_captured_steps_have_the_bits_of_plain_ones(name, trained32):
     def capture(body):
         return body
 
     recipe = RECIPES[name]
-    recipe = replace(recipe, octaves=tuple(replace(octave, steps=5) for octave in recipe.octaves))
+    linear_steps = 4 if recipe.linear_steps else None
+    recipe = replace(
+        recipe, linear_steps=linear_steps, octaves=tuple(replace(octave, steps=9) for octave in recipe.octaves)
+    )
     plain = rendered(trained32, recipe, TEXTS)
     replayed = rendered(trained32, recipe, TEXTS, graphs=CudaGraphs(capture))
     assert all(torch.equal(one.image, other.image) for one, other in zip(plain, replayed, strict=True))

@@ -26,6 +26,7 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 LARGEST_SIZE = 4096  # pixels; a larger rendering would take hundreds of gigabytes
 MOST_STEPS = 1_000_000  # of an octave
+ADAM_EPSILON = 1e-8  # as in the paper and in torch
 LARGEST_JITTER = 1024  # pixels
 LEAST_SCALE = 0.5  # so that a turned image is continued at most once beyond each border
 
@@ -112,6 +113,10 @@ class Recipe(Table):
     parameterization: Kind = "pixels"  # what the image is made of, and so what moves
     color: Color = "rgb"  # or channels that are independent of one another in photographs
     optimizer: Optimizer = "sgd"
+    epsilon: PositiveNumber = ADAM_EPSILON  # of Adam: parameters whose gradient is far below it hardly move
+    linear_steps: Annotated[int, Whole(1, MOST_STEPS)] | None = (
+        None  # steps at the start in which the last ReLU passes every neuron's gradient; None: none
+    )
     transforms: Annotated[tuple[Transform, ...], BeforeValidator(_read_transforms)] = ()  # of what the network sees
 
     @cached_property
@@ -164,8 +169,8 @@ class Recipe(Table):
                 yield "octaves", f'sizes must not decrease where the parameterization is "{self.parameterization}"'
         if self.parameterization == "phase" and self.color != "decorrelated":
             yield "color", 'must be "decorrelated" where the parameterization is "phase", as its magnitudes are'
-        if self.optimizer == "adam" and self.gradient != "sum":
-            yield (
+        if self.optimizer != "adam" and self.epsilon != ADAM_EPSILON:
+            yield "epsilon", f'is of "adam", and the optimizer is "{self.optimizer}"'
                 "gradient",
                 'must be "sum" where the optimizer is "adam", which divides by the gradient\'s size itself',
             )
@@ -239,7 +244,14 @@ class Recipe(Table):
         return replace(self, octaves=tuple(replace(octave, sigma=None) for octave in self.octaves))
 
 
-_USUAL = {"input": "raw", "parameterization": "pixels", "color": "rgb", "optimizer": "sgd", "transforms": ()}
+_USUAL = {
+    "input": "raw",
+    "parameterization": "pixels",
+    "color": "rgb",
+    "optimizer": "sgd",
+    "epsilon": ADAM_EPSILON,
+    "transforms": (),
+}
 
 
 def octave_size(first_size: Size, octave: Octave) -> Size:

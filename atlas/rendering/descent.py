@@ -26,7 +26,6 @@ from atlas.store.records import FailedStep, OctaveScores, Status, finite
 
 Watch = Callable[[Tensor], None]
 ADAM_MEANS = (0.9, 0.999)  # share of the old mean of the gradient, and of its square (Kingma and Ba, 2015, Algorithm 1)
-ADAM_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
@@ -102,6 +101,7 @@ class Schedule:
     rates: Tensor  # [steps, B, 1, 1, 1]: learning rate, over what each row's gradient is divided by
     roots: Tensor | None  # [steps]: what Adam's root of the mean square is divided by; None: no Adam
     kernels: Tensor | None  # [steps, 2]: the blur's centre and side; None: no blur
+    epsilon: float  # of Adam
     is_rms: bool  # divide by each row's root mean square
 
 
@@ -156,15 +156,18 @@ def descend(
         objective = objective_at(size)
         views = make_views(recipe, number, drawn_from, size, start)
         schedule = make_schedule(octave, number, targets, recipe, form, views, start)
-        rescues = (recipe.rescue_steps or 0) if schedule.is_first else 0
+        rescues, linear = (recipe.rescue_steps or 0, recipe.linear_steps or 0) if schedule.is_first else (0, 0)
         ends.append(_scores(network, objective, form.images(rows.params)))
         if graphs and not recipe.resize and not rescues and not after_step:
-            one = partial(step, network, recipe)
-            rows = graphs.repeat(one, rows, (objective, schedule), octave.steps, key=(network, recipe))
+            first = min(linear, octave.steps)
+            for is_linear, times in ((True, first), (False, octave.steps - first)):
+                one = partial(step, network, recipe, is_linear=is_linear)
+                key = (network, recipe, is_linear)
+                rows = graphs.repeat(one, rows, (objective, schedule), times, key=key)
         else:
             for at in range(octave.steps):
                 seen = objective_at(recipe.size_seen(size, drawn_from, number, at))
-                rows = step(network, recipe, rows, (seen, schedule), rescues_rows=at < rescues)
+                rows = step(network, recipe, rows, (seen, schedule), rescues_rows=at < rescues, is_linear=at < linear)
                 if after_step:
                     after_step(form.images(rows.params))
         images = form.images(rows.params)
@@ -181,6 +184,7 @@ def step(
     inputs: tuple[Objective, Schedule],
     *,
     rescues_rows: bool = False,
+    is_linear: bool = False,
 ) -> Rows:
     """One step of all rows: the gradient of each row's loss, and the update.
 
@@ -190,12 +194,13 @@ def step(
         rows: the state.
         inputs: the targets at the size that the network sees, and the schedule of the octave.
         rescues_rows: replace gradients that are 0 everywhere; see `rescue`.
+        is_linear: let the last ReLU of each target pass the gradient as if it were linear.
     """
     objective, schedule = inputs
     params = rows.params.detach().requires_grad_()
     images = schedule.form.images(params)
     look = partial(see, views=schedule.views, step=rows.step)
-    gradient = gradient_at(network, objective, recipe, images, look)
+    gradient = gradient_at(network, objective, recipe, images, look, straight=is_linear)
     if rescues_rows:
         gradient = rescue(network, objective, recipe, images, look, gradient)
     (by_params,) = torch.autograd.grad(images, params, gradient)
@@ -284,6 +289,7 @@ def make_schedule(
         rates=like.new_tensor(rates)[:, :, None, None, None],
         roots=roots,
         kernels=like.new_tensor(kernels) if kernels else None,
+        epsilon=recipe.epsilon,
         is_rms=recipe.gradient == "rms",
     )
 
@@ -308,7 +314,7 @@ def take_step(rows: Rows, gradient: Tensor, by_params: Tensor, schedule: Schedul
     if schedule.roots is None:
         moved = torch.addcmul(rows.params, by_params, rate, value=-1)
     else:
-        direction, moments = adam(moments, by_params, schedule.roots.index_select(0, at))
+        direction, moments = adam(moments, by_params, schedule.roots.index_select(0, at), schedule.epsilon)
         moved = torch.addcmul(rows.params, direction, rate, value=-1)
     if schedule.kernels is not None:
         centre, side = schedule.kernels.index_select(0, at)[0].unbind()
@@ -328,7 +334,9 @@ def take_step(rows: Rows, gradient: Tensor, by_params: Tensor, schedule: Schedul
     )
 
 
-def adam(moments: tuple[Tensor, ...], gradient: Tensor, root: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+def adam(
+    moments: tuple[Tensor, ...], gradient: Tensor, root: Tensor, epsilon: float
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """The direction of Adam (Kingma and Ba, 2015, Algorithm 1), and its new moments.
 
     The first moment's correction is a part of the rate.
@@ -337,11 +345,12 @@ def adam(moments: tuple[Tensor, ...], gradient: Tensor, root: Tensor) -> tuple[T
         moments: means of the gradient and of its square so far.
         gradient: of this step; all four have one shape.
         root: square root of the second moment's correction, [1].
+        epsilon: is added to the root of the mean square.
     """
     first, second = moments
     mean = torch.lerp(first, gradient, 1 - ADAM_MEANS[0])
     square = (second * ADAM_MEANS[1]).addcmul_(gradient, gradient, value=1 - ADAM_MEANS[1])
-    return mean / (square.sqrt().div_(root).add_(ADAM_EPSILON)), (mean, square)
+    return mean / (square.sqrt().div_(root).add_(epsilon)), (mean, square)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
