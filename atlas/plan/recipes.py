@@ -171,9 +171,6 @@ class Recipe(Table):
             yield "color", 'must be "decorrelated" where the parameterization is "phase", as its magnitudes are'
         if self.optimizer != "adam" and self.epsilon != ADAM_EPSILON:
             yield "epsilon", f'is of "adam", and the optimizer is "{self.optimizer}"'
-                "gradient",
-                'must be "sum" where the optimizer is "adam", which divides by the gradient\'s size itself',
-            )
         for transform in self.transforms:
             if fault := transform.fault:
                 yield "transforms", fault
