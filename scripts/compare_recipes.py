@@ -1,0 +1,210 @@
+"""Do the pictures of one recipe show more than those of another? Two recipes held against each other.
+
+For each feature: whether the picture was raised, its score, how much of it survives small shifts, scales and rotations,
+and how far its colours are from those of photographs. The baseline is rendered a second time with the input of
+training, so that both scores are of one network.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from rich.progress import track
+from torch import Tensor
+
+from atlas.inception import layers
+from atlas.inception.targets import feature_target
+from atlas.plan import jobs as planning
+from atlas.plan.jobs import Job
+from atlas.plan.recipes import Recipe
+from atlas.rendering import numerics as arithmetic
+from atlas.rendering.descent import judge
+from atlas.rendering.renderer import Renderer, Rendering
+from atlas.rendering.weights import load_weights
+from atlas.studies import load_config
+
+LAYERS = tuple(layer.name for layer in layers.LAYERS if "Conv2d_4a" <= layer.name < "Mixed_7b")
+SHIFT, SCALE, ROTATION = 0.05, 0.08, 6.0  # shares of a side, share, degrees: the most, either way
+PHOTO_SIZE = 380  # pixels: photographs are compared at the size of the pictures
+
+
+@dataclass(frozen=True)
+class Found:
+    """A feature by one recipe."""
+
+    target: str
+    is_raised: bool
+    score: float
+    robust: float | None  # mean score of the moved picture over that of the picture; None: it has none
+    colour_distance: float
+
+
+def pick_features(count: int) -> list[tuple[str, int]]:
+    """So many features, spread over layers and over the branches of each."""
+    picked = []
+    for number in range(count):
+        layer = layers.get_layer(LAYERS[number % len(LAYERS)])
+        turn, turns = number // len(LAYERS), math.ceil(count / len(LAYERS))
+        picked.append((layer.name, turn * layer.features // turns))
+    return picked
+
+
+def render(renderer: Renderer, recipe: Recipe, features: Sequence[tuple[str, int]]) -> dict[Job, Rendering]:
+    """The pictures; prints how long they took."""
+    jobs = [Job(feature_target(layer, feature), recipe, planning.DEFAULT_SEED) for layer, feature in features]
+    sizes = planning.fitted_sizes(jobs, renderer.device.type)
+    batches = [batch for part in planning.rounds(jobs, renderer.device.type, sizes) for batch in part]
+    made: dict[Job, Rendering] = {}
+    began = time.monotonic()
+    for batch in track(batches, f"{recipe.name} ({recipe.input})"):
+        made.update((one.job, one) for one in renderer.render(batch.jobs, batch.size))
+    print(f"{recipe.name} ({recipe.input}): {time.monotonic() - began:.0f} s")
+    return {job: made[job] for job in jobs}
+
+
+def moves(count: int) -> Tensor:
+    """Small affine maps as `affine_grid` takes them, [count, 2, 3]; always the same ones."""
+    generator = torch.Generator().manual_seed(planning.DEFAULT_SEED)
+    maps = []
+    for right, down, size, turn in (torch.rand(count, 4, generator=generator) * 2 - 1).tolist():
+        step, angle = 1 / (1 + SCALE * size), math.radians(ROTATION * turn)
+        cos, sin = step * math.cos(angle), step * math.sin(angle)
+        maps.append([[cos, -sin, 2 * SHIFT * right], [sin, cos, 2 * SHIFT * down]])
+    return torch.tensor(maps)
+
+
+def tensor_of(image: Image.Image) -> Tensor:
+    """[3, H, W] float32 in [0, 1]."""
+    data = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return data.view(image.height, image.width, 3).permute(2, 0, 1).float() / 255
+
+
+def scores_of(renderer: Renderer, job: Job, images: Tensor) -> Tensor:
+    """Scores of images [n, 3, H, W] by the input of the job's recipe, [n]."""
+    network = renderer.network("fp32", job.recipe.input)
+    parts = [judge(network, [job.target] * len(part), part, job.first_size) for part in images.split(8)]
+    return torch.cat(parts).cpu()
+
+
+def robustness(renderer: Renderer, rendering: Rendering, count: int) -> float | None:
+    image = tensor_of(rendering.image)[None]
+    score = scores_of(renderer, rendering.job, image).item()
+    if score <= 0:
+        return None
+    images = image.expand(count, -1, -1, -1)
+    grid = F.affine_grid(moves(count), list(images.shape), align_corners=False)
+    moved = F.grid_sample(images, grid, align_corners=False, padding_mode="reflection")
+    return scores_of(renderer, rendering.job, moved).mean().item() / score
+
+
+def colours(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean [3] and covariance [3, 3] of an image's colours, as logarithms of their odds."""
+    odds = torch.logit(image.double().flatten(1), eps=0.02)
+    return odds.mean(1), torch.cov(odds)
+
+
+def colour_distance(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
+    """Fréchet's distance of two normal distributions of colours."""
+    (mean, covariance), (other_mean, other_covariance) = one, other
+    values = torch.linalg.eigvals(covariance @ other_covariance).real.clamp(min=0)
+    trace = covariance.trace() + other_covariance.trace() - 2 * values.sqrt().sum()
+    return math.sqrt(max(0.0, (mean - other_mean).square().sum().item() + trace.item()))
+
+
+def photo_colours(folder: Path) -> tuple[Tensor, Tensor]:
+    """The mean over photographs of their means and covariances."""
+    found = []
+    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")):
+        image = Image.open(path).convert("RGB")
+        image.thumbnail((PHOTO_SIZE, PHOTO_SIZE))
+        found.append(colours(tensor_of(image)))
+    means, covariances = (torch.stack(part) for part in zip(*found, strict=True))
+    return means.mean(0), covariances.mean(0) + torch.cov(means.T)
+
+
+def measure(renderer: Renderer, rendering: Rendering, photos: tuple[Tensor, Tensor], count: int) -> Found:
+    record = rendering.record
+    return Found(
+        target=record.target,
+        is_raised=record.status == "ok",
+        score=max(0.0, record.score_shown or 0.0) if record.status == "ok" else 0.0,
+        robust=robustness(renderer, rendering, count),
+        colour_distance=colour_distance(colours(tensor_of(rendering.image)), photos),
+    )
+
+
+def summary(base: Sequence[Found], trained: Sequence[Found], found: Sequence[Found]) -> dict[str, float]:
+    """The figures; features that the recipe did not raise count as 0."""
+    pairs = list(zip(base, found, strict=True))
+    robust = [(one.robust or 0.0, other.robust or 0.0) for one, other in pairs]
+    ratios: dict[bool, list[float]] = {False: [], True: []}
+    for one, other in zip(trained, found, strict=True):
+        is_late = other.target.startswith(("Mixed_6", "Mixed_7"))
+        ratios[is_late].append(other.score / one.score if one.score else math.inf if other.score else 1.0)
+    return {
+        "raised": statistics.mean(one.is_raised for one in found),
+        "raised_base": statistics.mean(one.is_raised for one in base),
+        "robust": statistics.median(other for _, other in robust),
+        "robust_base": statistics.median(one for one, _ in robust),
+        "more_robust": statistics.mean(other > one for one, other in robust),
+        "score_ratio_late": statistics.median(ratios[True]),
+        "score_ratio_early": statistics.median(ratios[False]),
+        "nearer_colours": statistics.mean(other.colour_distance < one.colour_distance for one, other in pairs),
+    }
+
+
+def sheet(columns: Sequence[Sequence[Rendering]], tile: int) -> Image.Image:
+    """A row for each feature and a column for each recipe, two features side by side."""
+    width, half = len(columns), math.ceil(len(columns[0]) / 2)
+    image = Image.new("RGB", (2 * width * tile, half * tile), "white")
+    for col, renderings in enumerate(columns):
+        for row, rendering in enumerate(renderings):
+            x = (col + (row // half) * width) * tile
+            image.paste(rendering.image.resize((tile - 4, tile - 4), Image.Resampling.LANCZOS), (x, row % half * tile))
+    return image
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, help="folder of photographs")
+    parser.add_argument("out", type=Path, help="folder for results")
+    parser.add_argument("--weights", default="demo")
+    parser.add_argument("--recipe", default="crisp")
+    parser.add_argument("--baseline", default="octaves")
+    parser.add_argument("--config", help="with the recipes; default: the article's")
+    parser.add_argument("--features", type=int, default=64, help="from Conv2d_4a to Mixed_7a")
+    parser.add_argument("--moves", type=int, default=32, help="of each picture")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+    options = parser.parse_args()
+    device = arithmetic.resolve_device(options.device)
+    numerics = arithmetic.resolve_numerics(device, "fp32", options.threads)
+    renderer = Renderer(load_weights(options.weights), device, numerics)
+    config = load_config(*([options.config] if options.config else []))
+    recipe, baseline = config.get_recipe(options.recipe), config.get_recipe(options.baseline)
+    features, photos = pick_features(options.features), photo_colours(options.photos)
+    options.out.mkdir(parents=True, exist_ok=True)
+    found, pictures = [], []
+    for one in (baseline, replace(baseline, input="trained"), recipe):
+        made = list(render(renderer, one, features).values())
+        with arithmetic.applied(replace(numerics, batch_size=8)):
+            found.append([measure(renderer, rendering, photos, options.moves) for rendering in track(made, "measure")])
+        pictures.append(made)
+        sheet(pictures, 200).save(options.out / "sheet.png")
+        text = json.dumps([[asdict(row) for row in rows] for rows in found], indent=1)
+        (options.out / "features.json").write_text(text + "\n")
+    figures = json.dumps(summary(*found), indent=1)
+    (options.out / "summary.json").write_text(figures + "\n")
+    print(figures)
+
+
+if __name__ == "__main__":
+    main()
