@@ -26,7 +26,7 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 LARGEST_SIZE = 4096  # pixels; a larger rendering would take hundreds of gigabytes
 MOST_STEPS = 1_000_000  # of an octave
-ADAM_EPSILON = 1e-8  # as in the paper and in torch
+EPSILON = 1e-8
 LARGEST_JITTER = 1024  # pixels
 LEAST_SCALE = 0.5  # so that a turned image is continued at most once beyond each border
 
@@ -113,7 +113,9 @@ class Recipe(Table):
     parameterization: Kind = "pixels"  # what the image is made of, and so what moves
     color: Color = "rgb"  # or channels that are independent of one another in photographs
     optimizer: Optimizer = "sgd"
-    epsilon: PositiveNumber = ADAM_EPSILON  # of Adam: parameters whose gradient is far below it hardly move
+    epsilon: PositiveNumber = (
+        EPSILON  # of Adam: a parameter whose gradient is less than this share of the largest slows
+    )
     linear_steps: Annotated[int, Whole(1, MOST_STEPS)] | None = (
         None  # steps at the start in which the last ReLU passes every neuron's gradient; None: none
     )
@@ -169,7 +171,7 @@ class Recipe(Table):
                 yield "octaves", f'sizes must not decrease where the parameterization is "{self.parameterization}"'
         if self.parameterization == "phase" and self.color != "decorrelated":
             yield "color", 'must be "decorrelated" where the parameterization is "phase", as its magnitudes are'
-        if self.optimizer != "adam" and self.epsilon != ADAM_EPSILON:
+        if self.optimizer != "adam" and self.epsilon != EPSILON:
             yield "epsilon", f'is of "adam", and the optimizer is "{self.optimizer}"'
         for transform in self.transforms:
             if fault := transform.fault:
@@ -246,7 +248,7 @@ _USUAL = {
     "parameterization": "pixels",
     "color": "rgb",
     "optimizer": "sgd",
-    "epsilon": ADAM_EPSILON,
+    "epsilon": EPSILON,
     "transforms": (),
 }
 

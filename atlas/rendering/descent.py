@@ -339,18 +339,23 @@ def adam(
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """The direction of Adam (Kingma and Ba, 2015, Algorithm 1), and its new moments.
 
-    The first moment's correction is a part of the rate.
+    The first moment's correction is a part of the rate. Epsilon is relative to each row's largest root mean square, so
+    that it means the same in every layer: where one frequency has nearly all of the gradient, as for plain colours,
+    those that hold only noise must not move as fast.
 
     Args:
-        moments: means of the gradient and of its square so far.
-        gradient: of this step; all four have one shape.
+        moments: means of the gradient and of its square so far, [B, 3, …].
+        gradient: of this step, [B, 3, …].
         root: square root of the second moment's correction, [1].
-        epsilon: is added to the root of the mean square.
+        epsilon: share of the largest root mean square that is added to each.
     """
     first, second = moments
     mean = torch.lerp(first, gradient, 1 - ADAM_MEANS[0])
     square = (second * ADAM_MEANS[1]).addcmul_(gradient, gradient, value=1 - ADAM_MEANS[1])
-    return mean / (square.sqrt().div_(root).add_(epsilon)), (mean, square)
+    size = square.sqrt().div_(root)
+    floor = size.amax((1, 2, 3), keepdim=True) * epsilon  # [B, 1, 1, 1]
+    tiny = torch.finfo(size.dtype).tiny  # of a row without a gradient
+    return mean / size.add_(floor).clamp_(min=tiny), (mean, square)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:

@@ -19,12 +19,17 @@ from atlas.inception.architecture import Size
 from atlas.plan.recipes import Recipe
 from atlas.rendering.transforms import resize
 
-# Square root of the covariance of the colours in ImageNet's photographs, from lucid (`lucid/optvis/param/color.py`).
-_LUCID_COLORS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+# Square root of the covariance of the colours in ImageNet's photographs, from lucid (`lucid/optvis/param/color.py`),
+# over the length of its longest column.
+COLORS = tuple(
+    tuple(value / math.hypot(0.26, 0.27, 0.27) for value in row)
+    for row in ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+)
 _SPECTRUM_SCALE = 0.25  # of all frequencies, so that rates of some hundredths suit
 _SPECTRUM_NOISE = 0.01  # standard deviation of the parameters of a start
-# Amplitude and exponent of the mean spectrum of photographs, in channels of decorrelated colours: a / f^p
-_PHOTO_SPECTRA = ((0.25, 1.2), (0.05, 1.2), (0.02, 1.2))
+# Amplitude a and exponent p of the mean spectrum of photographs, a / f^p, in channels of decorrelated colours. Measured
+# by `scripts/measure_spectra.py` on 17 photographs: those of Debian's mate-backgrounds and of scikit-image.
+_PHOTO_SPECTRA = ((0.057, 1.37), (0.077, 1.39), (0.106, 1.33))
 _MARGIN = 1e-3  # between a pixel and 0 or 1 before the logarithm of its odds is taken
 
 
@@ -131,8 +136,7 @@ def make_parameterization(recipe: Recipe, size: Size, seed: int, like: Tensor) -
         seed: of phases that no smaller image gives.
         like: a tensor of the type and on the device of the images.
     """
-    colors = torch.tensor(_LUCID_COLORS, dtype=torch.float64)
-    colors = (colors / colors.norm(dim=0).max()).to(like.dtype).to(like.device)  # no GPU of Apple takes float64
+    colors = like.new_tensor(COLORS)
     mixing = colors if recipe.color == "decorrelated" else None
     if recipe.parameterization == "pixels":
         return Pixels(size, mixing)
