@@ -15,6 +15,7 @@ from atlas.rendering.model import Network
 from atlas.rendering.parameterization import make_parameterization, pad_spectrum, start_image
 from atlas.rendering.transforms import make_views, see
 from atlas.studies import load_config
+from macros import render_macro
 
 SEED = 7
 MOTIONS = (Transform(jitter=3), Transform(scale=(0.8, 1.25)), Transform(rotate=15.0), Transform(jitter=2))
@@ -87,6 +88,14 @@ def test_a_recipe_is_the_same_read_from_its_own_data():
     assert len({recipe.digest for recipe in RECIPES.values()}) == len(RECIPES)
 
 
+def test_pages_say_what_a_recipe_does():
+    said = render_macro("sentences.html", "recipe_notes", RECIPES["preset"])
+    assert "the coefficients of its Fourier transform, scaled by 1/f. Its colours are those of photographs" in said
+    assert "the image moved by up to 24 pixels, scaled by 0.9 to 1.1, turned by up to 5°, at random." in said
+    said = render_macro("sentences.html", "recipe_notes", RECIPES["phase"])
+    assert "cropped to 0.3 to 0.9 of its side, with noise of standard deviation 0.1, at random." in said
+
+
 @pytest.mark.parametrize("name", ["crisp", "linear", "phase", "all transforms"])
 def test_captured_steps_have_the_bits_of_plain_ones(name, trained32):
     def capture(body):
@@ -155,10 +164,8 @@ def test_images_become_parameters_and_return(kind, size):
 
 
 @pytest.mark.parametrize("old", [(6, 6), (7, 7), (6, 7)])
-@pytest.mark.parametrize("new", [(6, 7), (7, 8), (12, 14), (13, 13)])
+@pytest.mark.parametrize("new", [(7, 7), (7, 8), (12, 14), (13, 13)])
 def test_a_padded_spectrum_interpolates(old, new):
-    if new[0] < old[0] or new[1] < old[1]:
-        pytest.skip("no smaller images")
     maps = torch.randn(3, *old, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     padded = pad_spectrum(torch.fft.rfft2(maps, norm="ortho")[None], old, new)
     found = torch.fft.irfft2(padded, s=new, norm="ortho")[0]
