@@ -10,7 +10,7 @@ import random
 import torch
 from torch import Tensor, nn
 
-from oracle import Cut, article_loss, linear_maps
+from oracle import Cut, article_loss
 
 COLORS = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], dtype=torch.float64)
 COLORS = COLORS / COLORS.norm(dim=0).max()
@@ -141,9 +141,7 @@ def render(model: nn.Module, layer: str, feature: int, recipe, start: Tensor, se
         mean, square = torch.zeros_like(params), torch.zeros_like(params)
         for step in range(octave.steps):
             seen = seen_of(image_of(decode(params), recipe), recipe, seed, number, step)
-            is_linear = number == 0 and step < (recipe.linear_steps or 0)
-            found = maps_before_relu if is_linear else maps_after_relu
-            activations = found(model, layer, 2 * seen[None] - 1 if recipe.input == "trained" else seen[None])
+            activations = Cut(model, [layer])(2 * seen[None] - 1 if recipe.input == "trained" else seen[None])[layer]
             loss = article_loss(activations[0, feature], recipe.metric, recipe.constant)
             (gradient,) = torch.autograd.grad(loss, params)
             rate = octave.lr[0] + (octave.lr[1] - octave.lr[0]) * step / octave.steps
@@ -156,23 +154,6 @@ def render(model: nn.Module, layer: str, feature: int, recipe, start: Tensor, se
             params = (params - rate * gradient).detach().requires_grad_()
         maps = decode(params).detach()
     return image_of(maps, recipe)
-
-
-def maps_after_relu(model: nn.Module, layer: str, seen: Tensor) -> Tensor:
-    return Cut(model, [layer])(seen)[layer]
-
-
-def maps_before_relu(model: nn.Module, layer: str, seen: Tensor) -> Tensor:
-    before = {}
-    hooks = [
-        module.register_forward_hook(lambda _m, _i, out, name=name: before.__setitem__(name, out.clone()))
-        for name, module in model.named_modules()
-        if name.endswith(".bn")
-    ]
-    Cut(model, [layer])(seen)
-    for hook in hooks:
-        hook.remove()
-    return linear_maps(model, layer, before)
 
 
 def _pixels(maps: Tensor, height: int, width: int):

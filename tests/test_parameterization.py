@@ -33,7 +33,6 @@ RECIPES = {
     "crisp": CRISP,
     "preset": load_config().recipes["crisp"].scaled(75, 3),
     "no transforms": replace(CRISP, transforms=()),
-    "linear": replace(CRISP, linear_steps=2),
     "epsilon": replace(CRISP, epsilon=0.5),
     "rgb": replace(CRISP, color="rgb", input="raw"),
     "plain descent": replace(CRISP, optimizer="sgd", octaves=tuple(replace(o, lr=(0.2, 0.1)) for o in CRISP.octaves)),
@@ -96,16 +95,13 @@ def test_pages_say_what_a_recipe_does():
     assert "cropped to 0.3 to 0.9 of its side, with noise of standard deviation 0.1, at random." in said
 
 
-@pytest.mark.parametrize("name", ["crisp", "linear", "phase", "all transforms"])
+@pytest.mark.parametrize("name", ["crisp", "phase", "all transforms"])
 def test_captured_steps_have_the_bits_of_plain_ones(name, trained32):
     def capture(body):
         return body
 
     recipe = RECIPES[name]
-    linear_steps = 4 if recipe.linear_steps else None
-    recipe = replace(
-        recipe, linear_steps=linear_steps, octaves=tuple(replace(octave, steps=9) for octave in recipe.octaves)
-    )
+    recipe = replace(recipe, octaves=tuple(replace(octave, steps=9) for octave in recipe.octaves))
     plain = rendered(trained32, recipe, TEXTS)
     replayed = rendered(trained32, recipe, TEXTS, graphs=CudaGraphs(capture))
     assert all(torch.equal(one.image, other.image) for one, other in zip(plain, replayed, strict=True))

@@ -116,9 +116,6 @@ class Recipe(Table):
     epsilon: PositiveNumber = (
         EPSILON  # of Adam: a parameter whose gradient is less than this share of the largest slows
     )
-    linear_steps: Annotated[int, Whole(1, MOST_STEPS)] | None = (
-        None  # steps at the start in which the last ReLU passes every neuron's gradient; None: none
-    )
     transforms: Annotated[tuple[Transform, ...], BeforeValidator(_read_transforms)] = ()  # of what the network sees
 
     @cached_property

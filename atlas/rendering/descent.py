@@ -156,18 +156,15 @@ def descend(
         objective = objective_at(size)
         views = make_views(recipe, number, drawn_from, size, start)
         schedule = make_schedule(octave, number, targets, recipe, form, views, start)
-        rescues, linear = (recipe.rescue_steps or 0, recipe.linear_steps or 0) if schedule.is_first else (0, 0)
+        rescues = (recipe.rescue_steps or 0) if schedule.is_first else 0
         ends.append(_scores(network, objective, form.images(rows.params)))
         if graphs and not recipe.resize and not rescues and not after_step:
-            first = min(linear, octave.steps)
-            for is_linear, times in ((True, first), (False, octave.steps - first)):
-                one = partial(step, network, recipe, is_linear=is_linear)
-                key = (network, recipe, is_linear)
-                rows = graphs.repeat(one, rows, (objective, schedule), times, key=key)
+            one = partial(step, network, recipe)
+            rows = graphs.repeat(one, rows, (objective, schedule), octave.steps, key=(network, recipe))
         else:
             for at in range(octave.steps):
                 seen = objective_at(recipe.size_seen(size, drawn_from, number, at))
-                rows = step(network, recipe, rows, (seen, schedule), rescues_rows=at < rescues, is_linear=at < linear)
+                rows = step(network, recipe, rows, (seen, schedule), rescues_rows=at < rescues)
                 if after_step:
                     after_step(form.images(rows.params))
         images = form.images(rows.params)
@@ -184,7 +181,6 @@ def step(
     inputs: tuple[Objective, Schedule],
     *,
     rescues_rows: bool = False,
-    is_linear: bool = False,
 ) -> Rows:
     """One step of all rows: the gradient of each row's loss, and the update.
 
@@ -194,13 +190,12 @@ def step(
         rows: the state.
         inputs: the targets at the size that the network sees, and the schedule of the octave.
         rescues_rows: replace gradients that are 0 everywhere; see `rescue`.
-        is_linear: let the last ReLU of each target pass the gradient as if it were linear.
     """
     objective, schedule = inputs
     params = rows.params.detach().requires_grad_()
     images = schedule.form.images(params)
     look = partial(see, views=schedule.views, step=rows.step)
-    gradient = gradient_at(network, objective, recipe, images, look, straight=is_linear)
+    gradient = gradient_at(network, objective, recipe, images, look)
     if rescues_rows:
         gradient = rescue(network, objective, recipe, images, look, gradient)
     (by_params,) = torch.autograd.grad(images, params, gradient)
