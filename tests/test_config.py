@@ -159,6 +159,12 @@ def test_mistakes_are_named(text, load):
         assert words in message
 
 
+def test_names_of_any_length_are_shortened_in_messages(load):
+    with pytest.raises(ConfigError) as caught:
+        load(f"[features]\nrecipe = 'xyz'\n[recipes.{'a' * 5000}]\n{ONE}\n")
+    assert len(str(caught.value)) < 1000
+
+
 def test_all_mistakes_of_a_file_are_named_at_once(load):
     text = """[atlas]
 seed = -1

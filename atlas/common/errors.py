@@ -63,7 +63,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     Returns:
         `did you mean "…"?` where something is close, else `allowed: …`.
     """
-    by_lower = {choice.lower(): choice for choice in choices}
+    by_lower = {choice.lower(): shorten(choice) for choice in choices}
     if close := get_close_matches(word.lower(), by_lower, n=1):
         return f'did you mean "{by_lower[close[0]]}"?'
     return f"allowed: {', '.join(by_lower.values())}"
