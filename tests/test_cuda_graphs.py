@@ -5,6 +5,7 @@ that a replay reads and writes nothing but the tensors that were captured.
 """
 
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -73,6 +74,15 @@ def test_positions_and_failures_are_inputs_and_state(network32, recipes, capture
     failed = made_by(network32, wild, ["Mixed_5b[3]"], graphs)
     assert failed[0].failed_at is not None
     assert_equal(failed, made_by(network32, wild, ["Mixed_5b[3]"]))
+
+
+def test_steps_that_may_rescue_are_plain_and_the_others_replayed(network32, recipes, capture):
+    recipe = replace(recipes["rescued"].scaled(75, 9), rescue_steps=3)
+    texts = ["Mixed_5b[3]", "Mixed_5b[9]"]
+    found = made_by(network32, recipe, texts, CudaGraphs(capture))
+    assert_equal(found, made_by(network32, recipe, texts))
+    octaves = len(recipe.octaves)
+    assert capture.replayed == 9 * octaves - 3 + capture.captured  # one more to compare each graph with a plain step
 
 
 def test_octaves_whose_steps_differ_are_not_captured(network32, recipes, capture):

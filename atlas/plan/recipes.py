@@ -137,8 +137,8 @@ class Recipe(Table):
 
     @property
     def is_random(self) -> bool:
-        """Whether something is drawn at each step, for all rows of a batch together."""
-        return self.resize is not None or bool(self.transforms)
+        """Whether something beside the start is drawn from the seed, for all rows of a batch together."""
+        return self.resize is not None or bool(self.transforms) or self.parameterization == "phase"
 
     @property
     def is_sharp(self) -> bool:

@@ -126,7 +126,7 @@ def descend(
         targets: one a row, B of them; positions belong to the feature maps at the size of `start`.
         recipe: what moves, and how.
         start: first images, [B, 3, H, W] in the type of the descent.
-        seed: of all rows, from which a recipe that is random at each step draws; others need none.
+        seed: of all rows, from which a recipe that `is_random` draws; others need none.
         graphs: replays steps that are alike; None: the kernels of each are launched one by one. The bits are equal.
         after_step: called after each step with its images [B, 3, H, W]; no step is replayed then.
         after_octave: called after each octave with its images, which must be copied to be kept.
@@ -138,7 +138,7 @@ def descend(
         ValueError: the recipe is random, and there is no seed.
     """
     if recipe.is_random and seed is None:
-        raise ValueError(f'recipe "{recipe.name}" is random at each step and needs the seed of its rows')
+        raise ValueError(f'recipe "{recipe.name}" is random, and needs the seed of its rows')
     drawn_from = seed or 0
     start = start.to(network.device)
     size = first_size = _size(start)
@@ -158,15 +158,15 @@ def descend(
         schedule = make_schedule(octave, number, targets, recipe, form, views, start)
         rescues = (recipe.rescue_steps or 0) if schedule.is_first else 0
         ends.append(_scores(network, objective, form.images(rows.params)))
-        if graphs and not recipe.resize and not rescues and not after_step:
+        replayed = max(0, octave.steps - rescues) if graphs and not recipe.resize and not after_step else 0
+        for at in range(octave.steps - replayed):
+            seen = objective_at(recipe.size_seen(size, drawn_from, number, at))
+            rows = step(network, recipe, rows, (seen, schedule), rescues_rows=at < rescues)
+            if after_step:
+                after_step(form.images(rows.params))
+        if graphs and replayed:
             one = partial(step, network, recipe)
-            rows = graphs.repeat(one, rows, (objective, schedule), octave.steps, key=(network, recipe))
-        else:
-            for at in range(octave.steps):
-                seen = objective_at(recipe.size_seen(size, drawn_from, number, at))
-                rows = step(network, recipe, rows, (seen, schedule), rescues_rows=at < rescues)
-                if after_step:
-                    after_step(form.images(rows.params))
+            rows = graphs.repeat(one, rows, (objective, schedule), replayed, key=(network, recipe))
         images = form.images(rows.params)
         ends.append(_scores(network, objective, images))
         if after_octave:

@@ -36,6 +36,10 @@ _MARGIN = 1e-3  # between a pixel and 0 or 1 before the logarithm of its odds is
 class Parameterization(Protocol):
     """Images of one size as parameters; both are [B, 3, …] and of the same type, on one device."""
 
+    @property
+    def size(self) -> Size:
+        """(height, width) of the images in pixels."""
+
     def images(self, params: Tensor) -> Tensor:
         """Parameters -> images [B, 3, H, W] in the range of pixels; differentiable."""
 
@@ -117,9 +121,7 @@ class Phases:
         """Keep the phases; frequencies that only the larger images have get those of a start."""
         known = _as_of_real(self._coefficients(params), self.size)
         padded = by_row(torch.angle, pad_spectrum(known, self.size, larger.size))  # [B, 3, H', W' // 2 + 1]
-        height, width = self.size
-        rows, cols = _cycles(larger.size, params.device)
-        is_known = (rows.abs() < (height + 1) // 2)[:, None] & (cols < (width + 1) // 2)
+        is_known = _is_below(self.size, larger.size).to(params.device)
         return torch.where(is_known, padded, larger.noise)
 
     def _coefficients(self, params: Tensor) -> Tensor:
@@ -251,11 +253,12 @@ def _as_of_real(coefficients: Tensor, size: Size) -> Tensor:
     return _analyze(_synthesize(coefficients, size))
 
 
-def _cycles(size: Size, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cycles per image of each row and column of a spectrum, [H] and [W // 2 + 1]."""
-    height, width = size
-    rows = torch.fft.fftfreq(height, 1 / height, dtype=torch.float64, device=device)
-    return rows, torch.arange(width // 2 + 1, device=device)
+def _is_below(size: Size, larger: Size) -> Tensor:
+    """Which frequencies of a larger image one of a size has, but for its highest, [H', W' // 2 + 1] bool."""
+    height, width = larger
+    rows: Tensor = (torch.fft.fftfreq(height) * height).round().abs()  # cycles per image
+    cols = torch.arange(width // 2 + 1)
+    return (rows < (size[0] + 1) // 2)[:, None] & (cols < (size[1] + 1) // 2)
 
 
 def _frequencies(size: Size) -> Tensor:

@@ -133,8 +133,8 @@ def _make_motion(members: Sequence[tuple[Transform, list[Random]]], size: Size, 
     farthest = inverses[:, :2, :2].abs().sum(2).max().item()  # pixels seen, of a pixel's neighbourhood of 1
     return Motion(
         shifts.flip(1).long().to(like.device),
-        maps[:, :2].to(like),
-        inverses[:, :2].to(like),
+        like.new_tensor(maps[:, :2].tolist()),
+        like.new_tensor(inverses[:, :2].tolist()),
         margin,
         reach=math.ceil(farthest + 0.5) - 1,
     )

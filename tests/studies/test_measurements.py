@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from atlas.inception.layers import receptive_field
+from atlas.inception.targets import parse
+from atlas.plan.recipes import Octave, Recipe
 from atlas.rendering.descent import blur
-from atlas.rendering.parameterization import start_noise
+from atlas.rendering.parameterization import start_image, start_noise
 from atlas.store.masters import master_path, open_master
 from atlas.store.results import Results
 from atlas.studies.fields.jobs import field_probes
@@ -21,7 +23,7 @@ from atlas.studies.interactions.settings import Settings as InteractionsSettings
 from atlas.studies.neurons.result import NEURONS
 from atlas.studies.raster.jobs import config_clips
 from atlas.studies.run import measurements, run_studies
-from atlas.studies.shared.context import MeasureContext
+from atlas.studies.shared.context import MeasureContext, to_array
 from atlas.studies.shared.maps import share_in_box, share_in_disc, smallest_disc
 
 CPU = torch.device("cpu")
@@ -103,6 +105,19 @@ def test_untouched_noise_is_the_noise_blurred_step_by_step(rendered, results):
     # and a rendering of a neuron is exactly that where the neuron cannot see and blur did not carry
     picture, _ = open_master(master_path(config.store, renderer.weights.id, job))
     assert np.array_equal(np.asarray(picture)[50:], np.round(expected * 255)[50:])
+
+
+@pytest.mark.parametrize("kind", ["fourier", "phase"])
+def test_what_a_recipe_leaves_untouched_is_its_start_without_steps_of_any_size(kind, rendered, results):
+    config, renderer, _ = rendered
+    still = (Octave(75, 1, (0.0, 0.0)), Octave(96, 1, (0.0, 0.0)))
+    recipe = Recipe("still", still, parameterization=kind, color="decorrelated")
+    job = replace(NEURONS.jobs(config)[0], target=parse("Mixed_5b[3]"), recipe=recipe)
+    (rendering,) = renderer.render([job], 1)
+    context = MeasureContext(results, renderer)
+    assert np.abs(context.untouched(job) * 255 - np.asarray(rendering.image)).max() <= 1
+    assert context.start(job).std() > 1e-3
+    assert np.array_equal(context.start(job), to_array(start_image(recipe, job.seed, (75, 75))))
 
 
 def test_effective_fields_are_of_each_branch_and_of_what_lists_name(results):

@@ -21,9 +21,8 @@ from atlas.rendering import numerics as arithmetic
 from atlas.rendering.descent import blur, to_pixels
 from atlas.rendering.memory import may_be_out_of_memory
 from atlas.rendering.objectives import compile_objective, scores
-from atlas.rendering.parameterization import start_noise
+from atlas.rendering.parameterization import make_parameterization, start_image
 from atlas.rendering.renderer import Renderer
-from atlas.rendering.transforms import resize
 from atlas.store.masters import master_path, open_master
 from atlas.store.records import Numerics
 from atlas.store.results import Results, ResultSpec
@@ -77,21 +76,24 @@ class MeasureContext:
 
     def start(self, job: Job) -> Array:
         """The noise that a job starts from, [H, W, 3] in [0, 1]."""
-        return to_array(start_noise(job.seed, job.recipe.first_size))
+        return to_array(start_image(job.recipe, job.seed, job.recipe.first_size))
 
     def untouched(self, job: Job) -> Array:
         """What a recipe leaves of the noise where no gradient arrives, [H, W, 3] in 256 steps.
 
         Blur and octaves alone change the noise everywhere. What differs from this is the change that a target made.
         """
-        image = start_noise(job.seed, job.recipe.first_size)[None]  # [1, 3, H, W]
-        for octave in job.recipe.octaves:
-            size = octave_size(job.recipe.first_size, octave)
-            image = image if image.shape[-2:] == size else resize(image, size)
+        recipe, size = job.recipe, job.recipe.first_size
+        image = start_image(recipe, job.seed, size)[None]  # [1, 3, H, W]
+        form = make_parameterization(recipe, size, job.seed, image)
+        params = form.params(image)
+        for octave in recipe.octaves:
+            larger = make_parameterization(recipe, octave_size(size, octave), job.seed, image)
+            params, form = params if larger.size == form.size else form.enlarge(params, larger), larger
             for step in range(octave.steps):
-                sigma = octave.sigma_at(step)
-                image = image if sigma is None else blur(image, sigma)
-        return to_array(to_pixels(image[0])) / 255
+                sigma = octave.sigma_at(step)  # of pixels alone
+                params = params if sigma is None else blur(params, sigma)
+        return to_array(to_pixels(form.images(params)[0])) / 255
 
     def float32(self, rows: int) -> AbstractContextManager[None]:
         """Inside, torch computes by `float32_numerics`."""
