@@ -159,6 +159,20 @@ def test_images_become_parameters_and_return(kind, size):
     )
 
 
+@pytest.mark.parametrize("kind", ["fourier", "phase"])
+@pytest.mark.parametrize("size", [(75, 75), (81, 81)])
+def test_an_image_has_the_same_bits_in_any_row(kind, size):
+    """An odd number of pixels, so that the last row of a batch ends in numbers that fill no vector."""
+    recipe = Recipe("trial", CRISP.octaves, parameterization=kind, color="decorrelated")
+    form = make_parameterization(recipe, size, SEED, torch.empty(0))
+    one = start_image(recipe, SEED, size)
+    for batch in range(2, 9):
+        params = form.params(torch.stack([one] * batch))
+        images = form.images(params * 300)
+        assert all(torch.equal(row, params[0]) for row in params)
+        assert all(torch.equal(row, images[0]) for row in images)
+
+
 @pytest.mark.parametrize("old", [(6, 6), (7, 7), (6, 7)])
 @pytest.mark.parametrize("new", [(7, 7), (7, 8), (12, 14), (13, 13)])
 def test_a_padded_spectrum_interpolates(old, new):
