@@ -14,6 +14,7 @@ from atlas.rendering.descent import adam, descend
 from atlas.rendering.model import Network
 from atlas.rendering.parameterization import make_parameterization, pad_spectrum, start_image
 from atlas.rendering.transforms import make_views, see
+from atlas.site.words import own_toml
 from atlas.studies import load_config
 from macros import render_macro
 
@@ -85,6 +86,13 @@ def test_a_recipe_is_the_same_read_from_its_own_data():
         read = TypeAdapter(Recipe).validate_python({"name": recipe.name, **recipe.as_dict()})
         assert (read, read.digest) == (recipe, recipe.digest)
     assert len({recipe.digest for recipe in RECIPES.values()}) == len(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_table_that_a_page_shows_can_be_pasted(name, tmp_path):
+    recipe = replace(RECIPES[name], name="mine")
+    (tmp_path / "mine.toml").write_text(own_toml(recipe))
+    assert load_config(tmp_path / "mine.toml").recipes["mine"] == recipe
 
 
 def test_pages_say_what_a_recipe_does():

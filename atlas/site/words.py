@@ -119,7 +119,16 @@ def own_toml(recipe: Recipe) -> str | None:
     if is_preset(recipe):
         return None
     values = recipe.as_dict()
-    octaves = [", ".join(f"{key} = {json.dumps(value)}" for key, value in one.items()) for one in values.pop("octaves")]
-    settings = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-    rows = [f"  {{ {octave} }}," for octave in octaves]
+    octaves = values.pop("octaves")
+    settings = [f"{key} = {_toml(value)}" for key, value in values.items()]
+    rows = [f"  {_toml(octave)}," for octave in octaves]
     return "\n".join([f"[recipes.{recipe.name}]", *settings, "octaves = [", *rows, "]"]) + "\n"
+
+
+def _toml(value: object) -> str:
+    """A value of a recipe; JSON writes numbers and strings as TOML does, and tables otherwise."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
