@@ -186,8 +186,9 @@ def test_no_request_leaves_the_site_and_the_policy_refuses_nothing(browser: Any,
         page = context.new_page()
         requests: list[str] = []
         faults: list[str] = []
+        failed: list[tuple[str, str]] = []
         page.on("request", lambda request: requests.append(request.url))
-        page.on("requestfailed", lambda request: faults.append(request.url))
+        page.on("requestfailed", lambda request: failed.append((request.url, request.failure)))
         page.on(
             "console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None
         )
@@ -199,6 +200,8 @@ def test_no_request_leaves_the_site_and_the_policy_refuses_nothing(browser: Any,
             page.wait_for_timeout(100)
         context.close()
         assert faults == []
+        # on a busy machine the browser may still be loading a page's icon when it leaves the page
+        assert [one for one in failed if one[1] != "net::ERR_ABORTED"] == []
         assert all(url.startswith(home) for url in requests)
         kinds = {url.rsplit(".", 1)[-1] for url in requests}
         assert {"html", "css", "js", "avif"} <= kinds
