@@ -58,14 +58,13 @@ def pick_features(count: int) -> list[tuple[str, int]]:
 
 
 def render(renderer: Renderer, recipe: Recipe, features: Sequence[tuple[str, int]]) -> dict[Job, Rendering]:
-    """The pictures; prints how long they took."""
+    """The pictures, a batch for each layer; prints how long they took."""
     jobs = [Job(feature_target(layer, feature), recipe, planning.DEFAULT_SEED) for layer, feature in features]
-    sizes = planning.fitted_sizes(jobs, renderer.device.type)
-    batches = [batch for part in planning.rounds(jobs, renderer.device.type, sizes) for batch in part]
     made: dict[Job, Rendering] = {}
     began = time.monotonic()
-    for batch in track(batches, f"{recipe.name} ({recipe.input})"):
-        made.update((one.job, one) for one in renderer.render(batch.jobs, batch.size))
+    for layer in track(LAYERS, f"{recipe.name} ({recipe.input})"):
+        batch = [job for job in jobs if job.target.deepest == layer]
+        made.update((one.job, one) for one in renderer.render(batch, len(batch)))
     print(f"{recipe.name} ({recipe.input}): {time.monotonic() - began:.0f} s")
     return {job: made[job] for job in jobs}
 
@@ -91,7 +90,7 @@ def scores_of(renderer: Renderer, job: Job, images: Tensor) -> Tensor:
     """Scores of images [n, 3, H, W] by the input of the job's recipe, [n]."""
     network = renderer.network("fp32", job.recipe.input)
     parts = [judge(network, [job.target] * len(part), part, job.first_size) for part in images.split(8)]
-    return torch.cat(parts).cpu()
+    return torch.cat(parts)
 
 
 def robustness(renderer: Renderer, rendering: Rendering, count: int) -> float | None:
@@ -99,8 +98,8 @@ def robustness(renderer: Renderer, rendering: Rendering, count: int) -> float | 
     score = scores_of(renderer, rendering.job, image).item()
     if score <= 0:
         return None
-    images = image.expand(count, -1, -1, -1)
-    grid = F.affine_grid(moves(count), list(images.shape), align_corners=False)
+    images = image.to(renderer.device).expand(count, -1, -1, -1)
+    grid = F.affine_grid(moves(count).to(images.device), list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, align_corners=False, padding_mode="reflection")
     return scores_of(renderer, rendering.job, moved).mean().item() / score
 
@@ -183,10 +182,11 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=64, help="from Conv2d_4a to Mixed_7a")
     parser.add_argument("--moves", type=int, default=32, help="of each picture")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     device = arithmetic.resolve_device(options.device)
-    numerics = arithmetic.resolve_numerics(device, "fp32", options.threads)
+    numerics = arithmetic.resolve_numerics(device, options.precision, options.threads)
     renderer = Renderer(load_weights(options.weights), device, numerics)
     config = load_config(*([options.config] if options.config else []))
     recipe, baseline = config.get_recipe(options.recipe), config.get_recipe(options.baseline)
@@ -195,7 +195,7 @@ def main() -> None:
     found, pictures = [], []
     for one in (baseline, replace(baseline, input="trained"), recipe):
         made = list(render(renderer, one, features).values())
-        with arithmetic.applied(replace(numerics, batch_size=8)):
+        with arithmetic.applied(arithmetic.in_float32(numerics)):
             found.append([measure(renderer, rendering, photos, options.moves) for rendering in track(made, "measure")])
         pictures.append(made)
         sheet(pictures, 200).save(options.out / "sheet.png")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from atlas.rendering.model import Network
 from atlas.rendering.numerics import hardware_of
 from atlas.rendering.objectives import compile_objective
 from atlas.rendering.outcomes import Report, keep_attempts
-from atlas.rendering.parameterization import start_noise
+from atlas.rendering.parameterization import start_image, start_noise
 from atlas.rendering.renderer import Renderer, no_photos
 from atlas.rendering.weights import Weights, load_weights
 from atlas.store.records import Numerics, WeightsId
@@ -296,24 +296,29 @@ def gpu_tests(setting: Setting) -> Iterator[Found]:
 
 def same_bytes(setting: Setting) -> Iterator[Found]:
     """A picture made twice, beside other neighbours, and by CUDA graphs against plain steps."""
-    differ = []
     names = ("Mixed_5b",) if setting.small else ("Conv2d_2b_3x3", "Mixed_5d", "Mixed_6b", "Mixed_7a")
-    for precision in setting.fast if setting.is_cuda else ("fp32",):
-        renderer = Renderer(setting.weights, setting.device, setting.numerics(precision))
-        for layer in names:
-            rows = setting.batch_size(layer)
-            job, *others = setting.jobs(layer, 2 * rows, setting.recipe("octaves", 12))
-            once, again = (renderer.render([job, *others[: rows - 1]], rows)[0] for _ in range(2))
-            alone = renderer.render([job], rows)[0]
-            elsewhere = renderer.render([*others[rows - 1 :][: rows - 1], job], rows)[-1]
-            checks = {
-                "twice": once.pixels == again.pixels,
-                "alone": once.pixels == alone.pixels,
-                "other neighbours": once.pixels == elsewhere.pixels,
-                "graph and plain": not setting.is_cuda or is_replayed_alike(setting, precision, job, rows),
-            }
-            yield {"compared": [{"layer": layer, "precision": precision, **checks}]}
-            differ += [f"{layer} in {precision}: {name}" for name, is_same in checks.items() if not is_same]
+    recipe = setting.recipe("octaves", 12)
+    yield from compare_bytes(setting, setting.fast if setting.is_cuda else ("fp32",), names, recipe)
+
+
+def compare_bytes(setting: Setting, precisions: Sequence[str], names: Sequence[str], recipe: Recipe) -> Iterator[Found]:
+    """The checks of `same_bytes` for some layers."""
+    renderers = {name: Renderer(setting.weights, setting.device, setting.numerics(name)) for name in precisions}
+    differ = []
+    for (precision, renderer), layer in product(renderers.items(), names):
+        rows = setting.batch_size(layer)
+        job, *others = setting.jobs(layer, 2 * rows, recipe)
+        once, again = (renderer.render([job, *others[: rows - 1]], rows)[0] for _ in range(2))
+        alone = renderer.render([job], rows)[0]
+        elsewhere = renderer.render([*others[rows:], job], rows)[-1]
+        checks = {
+            "twice": once.pixels == again.pixels,
+            "alone": once.pixels == alone.pixels,
+            "other neighbours": once.pixels == elsewhere.pixels,
+            "graph and plain": not setting.is_cuda or is_replayed_alike(setting, precision, job, rows),
+        }
+        yield {"compared": [{"layer": layer, "precision": precision, **checks}]}
+        differ += [f"{layer} in {precision}: {name}" for name, is_same in checks.items() if not is_same]
     if differ:
         raise AssertionError("bytes differ: " + "; ".join(differ))
 
@@ -321,8 +326,8 @@ def same_bytes(setting: Setting) -> Iterator[Found]:
 def is_replayed_alike(setting: Setting, precision: str, job: Job, rows: int) -> bool:
     """Whether a descent by CUDA graphs, none of which was refused, ends at the same images as a plain one."""
     network = setting.network(precision)
-    start = torch.stack([start_noise(job.seed, job.first_size)] * rows)
-    go = partial(descend, network, [job.target] * rows, job.recipe, start)
+    start = torch.stack([start_image(job.recipe, job.seed, job.first_size)] * rows)
+    go = partial(descend, network, [job.target] * rows, job.recipe, start, seed=job.seed)
     with arithmetic.applied(setting.numerics(precision, rows)), warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*CUDA graph")  # that is refused, or differs
         replayed = go(graphs=CudaGraphs(cuda_capture(setting.device)))
@@ -486,7 +491,50 @@ def hottest(profile: cProfile.Profile, count: int) -> list[dict[str, Any]]:
     ]
 
 
-# 7: a raster video
+# 7: spectra, transforms and Adam
+
+
+def crisp(setting: Setting) -> Iterator[Found]:
+    """Recipe crisp: its bytes, its steps beside those of pixels of the same size, and where a GPU's time goes."""
+    names = ("Mixed_5b",) if setting.small else ("Mixed_5b", "Mixed_6b", "Mixed_7a")
+    yield from compare_bytes(setting, setting.fast[:1] or ("fp32",), names, setting.recipe("crisp", 24))
+    usual = setting.recipe("crisp", 40)
+    plain = replace(
+        usual, parameterization="pixels", color="rgb", optimizer="sgd", transforms=(), rescue_steps=None, name="plain"
+    )
+    with running(setting) as run:
+        run.warm_up(setting)
+        for layer in names:
+            rows = setting.batch_size(layer)
+            seconds = {}
+            for recipe in (usual, plain):
+                batches = [Batch(tuple(setting.jobs(layer, rows, recipe)), rows)]
+                batches.append(Batch(tuple(replace(job, seed=1) for job in batches[0].jobs), rows))
+                _, seconds[recipe.name] = run.render([*batches, replace(batches[0], jobs=batches[0].jobs[:1])])[:2]
+            yield {"steps": [{"layer": layer, "rows": rows, "crisp": seconds["crisp"], "plain": seconds["plain"]}]}
+        jobs = setting.jobs("Mixed_6b", setting.batch_size("Mixed_6b"), setting.recipe("crisp"))
+        batch = Batch(tuple(jobs), len(jobs))
+        _, second = run.render([batch, replace(batch, jobs=tuple(replace(job, seed=1) for job in jobs))])
+        yield {"whole": {"layer": "Mixed_6b", "rows": len(jobs), "seconds": second}}
+        if setting.is_cuda:
+            run.render([Batch(tuple(setting.jobs("Mixed_5b", 16, usual)), 16)])
+            batch = Batch(tuple(replace(job, seed=1) for job in setting.jobs("Mixed_5b", 16, usual)), 16)
+            yield {"kernels": gpu_kernels(run, batch, 25)}
+
+
+def gpu_kernels(run: Run, batch: Batch, count: int) -> list[dict[str, Any]]:
+    """The kernels in which the device spends most of the time of a batch, by torch's profiler."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
+        run.render([batch])
+    events = sorted(profiler.key_averages(), key=lambda event: -event.self_device_time_total)
+    total = sum(event.self_device_time_total for event in events) or 1
+    return [
+        {"kernel": event.key[:110], "share": event.self_device_time_total / total, "calls": event.count}
+        for event in events[:count]
+    ]
+
+
+# 8: a raster video
 
 
 def video(setting: Setting) -> Iterator[Found]:
@@ -512,7 +560,7 @@ def video(setting: Setting) -> Iterator[Found]:
             yield {"encoding": time.perf_counter() - began}
 
 
-# 8: memory
+# 9: memory
 
 
 def little_memory(setting: Setting) -> Iterator[Found]:
@@ -543,7 +591,7 @@ def little_memory(setting: Setting) -> Iterator[Found]:
         hog.wait()
 
 
-# 9: the article's loop
+# 10: the article's loop
 
 
 def article_loop(setting: Setting) -> Iterator[Found]:
@@ -570,6 +618,7 @@ PHASES = (
     Phase("bytes", 40, same_bytes),
     Phase("speed", 75, step_speed),
     Phase("whole", 60, whole_way),
+    Phase("crisp", 60, crisp),
     Phase("scores", 60, score_ratios),
     Phase("video", 25, video),
     Phase("memory", 25, little_memory),

@@ -1,6 +1,8 @@
 """What only a CUDA GPU can show: captures that are refused, memory that runs out, and numerics of a device."""
 
+import gc
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,9 +12,10 @@ from atlas.plan.jobs import Batch, Job
 from atlas.rendering.batches import BatchLimits, render_batches
 from atlas.rendering.cuda_graphs import CaptureRefusedError, CudaGraphs, cuda_capture
 from atlas.rendering.descent import descend
+from atlas.rendering.memory import free_memory
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import applied, resolve_numerics
-from atlas.rendering.parameterization import start_noise
+from atlas.rendering.parameterization import start_image
 from atlas.rendering.renderer import Renderer
 
 pytestmark = pytest.mark.gpu
@@ -38,16 +41,19 @@ def test_memory_that_runs_out_inside_a_capture_is_told_as_such(device):
 @pytest.mark.parametrize(
     "text", ["Conv2d_2b_3x3[5]", "Mixed_5d[70]", "Mixed_6a[500, :9]", "Mixed_6b[3] + Mixed_5b[1]", "Mixed_7a[:]"]
 )
-def test_every_kind_of_step_is_captured_and_has_the_bits_of_a_plain_one(text, precision, device, weights, recipes):
+@pytest.mark.parametrize("name", ["raster", "crisp"])
+def test_every_kind_of_step_is_captured_and_has_the_bits_of_a_plain_one(
+    name, text, precision, device, weights, recipes
+):
     numerics = resolve_numerics(device, precision, None)
     network = Network(weights, device, torch.bfloat16 if precision == "bf16" else torch.float32)
-    recipe = recipes["raster"].scaled(128, 8)
+    recipe = replace(recipes[name].scaled(128, 8), rescue_steps=None)
     wanted = [targets.parse(text)] * 4
-    start = torch.stack([start_noise(999, recipe.first_size)] * 4)
+    start = torch.stack([start_image(recipe, 999, recipe.first_size)] * 4)
     with applied(numerics), warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*CUDA graph")  # that is refused, or differs
-        replayed = descend(network, wanted, recipe, start, graphs=CudaGraphs(cuda_capture(device)))
-        plain = descend(network, wanted, recipe, start)
+        replayed = descend(network, wanted, recipe, start, graphs=CudaGraphs(cuda_capture(device)), seed=999)
+        plain = descend(network, wanted, recipe, start, seed=999)
     for one, other in zip(replayed, plain, strict=True):
         assert torch.equal(one.image, other.image)
 
@@ -57,13 +63,14 @@ def test_a_batch_that_does_not_fit_is_halved(device, weights, recipes):
     recipe = recipes["raster"].scaled(299, 5)
     jobs = tuple(Job(targets.parse(f"Mixed_5b[{feature}]"), recipe, 999) for feature in range(32))
     renderer = Renderer(weights, device, resolve_numerics(device, "fp32", None))
-    torch.cuda.empty_cache()
+    gc.collect()
+    free_memory()  # graphs of tests before, which hold some of their own
     torch.cuda.set_per_process_memory_fraction(1.5e9 / total, device)
     try:
         attempts = [one for part in render_batches([Batch(jobs, 32)], renderer, BatchLimits()) for one in part]
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, device)
-    assert all(one.rendering for one in attempts)
+    assert {one.failure for one in attempts} == {None}
     assert max(one.rendering.record.numerics.batch_size for one in attempts) < 32
 
 

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import reduce
 from pathlib import PurePosixPath
 
 from atlas.common.errors import ConfigError, TargetError
@@ -33,6 +34,7 @@ _CUDA_BATCH_SIZES = (
     (7.5 * 10**9, {"entry-convolutions": 16, "early-mixed": 16, "middle-mixed": 8, "late-mixed": 8}),  # 8 GB
     (0, {"entry-convolutions": 8, "early-mixed": 8, "middle-mixed": 4, "late-mixed": 4}),  # 4 GB
 )
+_SPREAD = 37  # odd and not near a power of two, so that neurons side by side and one below the other get other rows
 _USUAL_MEMORY = 16 * 10**9  # bytes of a card that is not known
 
 
@@ -89,6 +91,12 @@ class Job:
         feature = self.target.terms[0].feature if len(self.target.terms) == 1 else None
         octaves = zip(self.recipe.octaves, self.sizes, strict=True)
         return sum(octave.steps * layers.step_flops(self.target.deepest, size, feature) for octave, size in octaves)
+
+    @property
+    def slot(self) -> int:
+        """A number of the job's own, whose remainder by the rows of a batch is its row; alike for few jobs."""
+        fields = [one for term in self.target.terms for one in (term.feature or 0, *astuple(term.position))]
+        return reduce(lambda number, value: number * _SPREAD + value, fields, 0) + self.seed
 
     @property
     def branches(self) -> frozenset[tuple[str, str]] | None:
@@ -208,7 +216,7 @@ def rounds(
         Two rounds of batches: the first batch of each recipe, layer and image size; and the others, those of one kind
         together, since each uses what was prepared for the one before. A batch needs the same branches of the deepest
         layer, so that no other need run. Photographs are few and may be large, so that each has a batch of its own
-        unless `size` says otherwise.
+        unless `size` says otherwise. On CUDA no two jobs of a batch want the same row; see `rows_of`.
     """
     groups: dict[tuple[Recipe, str, Size | None, int | None, int], list[Job]] = {}
     for job in jobs:
@@ -219,7 +227,7 @@ def rounds(
         groups.setdefault((job.recipe, job.target.deepest, photo_size, drawn_from, rows), []).append(job)
     lanes = []
     for (*_, rows), members in groups.items():
-        lanes.append([Batch(tuple(chunk), rows) for chunk in _chunks(members, rows)])
+        lanes.append([Batch(tuple(chunk), rows) for chunk in _chunks(members, rows, has_own_rows=device == "cuda")])
     others = [batch for lane in lanes for batch in lane[1:]]
     return [part for part in ([lane[0] for lane in lanes], others) if part]
 
@@ -256,9 +264,35 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _chunks(jobs: Sequence[Job], size: int) -> Iterable[Sequence[Job]]:
+def rows_of(jobs: Sequence[Job], size: int) -> list[int]:
+    """The row of each job in a batch: its own one, or, where two jobs have the same, in their order.
+
+    Some convolutions of cuDNN in TF32 sum up the last rows of a batch in another order than the first ones. So a job
+    has a row of its own, that its bytes may not depend on which of its neighbours are rendered already.
+
+    Args:
+        jobs: at most `size` of them.
+        size: rows of the batch.
+    """
+    own = [job.slot % size for job in jobs]
+    return own if len(set(own)) == len(jobs) else list(range(len(jobs)))
+
+
+def _chunks(jobs: Sequence[Job], size: int, *, has_own_rows: bool) -> Iterable[Sequence[Job]]:
+    """Jobs that need the same branches, in parts of at most so many; with rows of their own, if they must have them."""
     by_branches: dict[object, list[Job]] = {}
     for job in jobs:
         by_branches.setdefault(job.branches, []).append(job)
     for alike in by_branches.values():
-        yield from (alike[start : start + size] for start in range(0, len(alike), size))
+        if not has_own_rows:
+            yield from (alike[start : start + size] for start in range(0, len(alike), size))
+            continue
+        chunks: list[list[Job]] = []
+        taken = [0] * size  # how many chunks have a job in this row
+        for job in alike:
+            row = job.slot % size
+            if taken[row] == len(chunks):
+                chunks.append([])
+            chunks[taken[row]].append(job)
+            taken[row] += 1
+        yield from chunks

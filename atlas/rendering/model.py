@@ -8,6 +8,7 @@ at Mixed_6b.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -160,7 +161,8 @@ class Network:
             return self._convolve(layer, op, maps).relu_()
         if op.kind == "max":
             return F.max_pool2d(maps, op.kernel, op.stride)
-        return F.avg_pool2d(maps, op.kernel, op.stride, op.padding)
+        averages: Tensor = _AveragePool.apply(maps) if maps.is_cuda else F.avg_pool2d(maps, 3, 1, 1)
+        return averages
 
     def _convolve(self, layer: Layer, op: Conv, maps: Tensor) -> Tensor:
         weight, bias = self._folded[layer.parameter(op)]
@@ -192,6 +194,22 @@ class Network:
             for some in torch.split(part.channels, len(maps))
         ]
         return torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
+
+
+class _AveragePool(torch.autograd.Function):
+    """`F.avg_pool2d(maps, 3, 1, 1)` with a right gradient on CUDA.
+
+    There torch's own is wrong for maps in the layout channels last, in all versions up to 2.13 (pytorch issue 188344).
+    The pool is a symmetric matrix, so that its transpose is the pool itself.
+    """
+
+    @staticmethod
+    def forward(_: Any, maps: Tensor) -> Tensor:
+        return F.avg_pool2d(maps, 3, 1, 1)
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        return F.avg_pool2d(gradient, 3, 1, 1)
 
 
 def walk(images: Tensor, count: int, apply: Apply) -> Iterator[tuple[Layer, Tensor]]:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from atlas.inception.architecture import Size
-from atlas.plan.jobs import Job
+from atlas.plan.jobs import Job, rows_of
 from atlas.plan.recipes import Input, InputMap, Recipe
 from atlas.plan.starts import Photo
 from atlas.rendering import numerics as arithmetic
@@ -106,7 +106,7 @@ class Renderer:
             jobs: at most `batch_size` of them, all of one recipe and first size, with any targets; seeds may differ
                 unless the recipe resizes at random, by a factor drawn from the seed for all rows together.
             batch_size: rows; those without a job repeat the last one, so that numerics do not depend on how many
-                jobs there are.
+                jobs there are. Which row is whose, `rows_of` says.
 
         Returns:
             One rendering a job, in their order.
@@ -121,7 +121,10 @@ class Renderer:
         return self._render(jobs, batch_size)
 
     def _render(self, jobs: Sequence[Job], batch_size: int) -> list[Rendering]:
-        padded = [*jobs, *[jobs[-1]] * (batch_size - len(jobs))]
+        rows = rows_of(jobs, batch_size)
+        padded = [jobs[-1]] * batch_size
+        for row, job in zip(rows, jobs, strict=True):
+            padded[row] = job
         targets = [job.target for job in padded]
         recipe, first_size = jobs[0].recipe, jobs[0].first_size
         numerics = replace(self.numerics, batch_size=batch_size)
@@ -132,7 +135,7 @@ class Renderer:
         def keep_stage(images: Tensor) -> None:
             stages.append(to_pixels(images.cpu()))
 
-        keeps_stages = [has_stages(job) for job in jobs]
+        keeps_stages = [has_stages(job) for job in padded]
         if any(keeps_stages):
             keep_stage(start)
         with arithmetic.applied(numerics):
@@ -152,7 +155,7 @@ class Renderer:
             last = torch.stack([self._start(job, size) for job in padded])  # [B, 3, H', W']
             before = judge(in_float32, targets, last, first_size).tolist()
         renderings = []
-        for b, job in enumerate(jobs):
+        for b, job in zip(rows, jobs, strict=True):
             kept = tuple(Image.fromarray(_rows_of(stage[b]).numpy()) for stage in stages) if keeps_stages[b] else ()
             data = _rows_of(pixels[b]).numpy().tobytes()
             record = self._record(job, numerics, descents[b], data, size, before[b], shown[b])
