@@ -62,7 +62,8 @@ def render(renderer: Renderer, recipe: Recipe, features: Sequence[tuple[str, int
     jobs = [Job(feature_target(layer, feature), recipe, planning.DEFAULT_SEED) for layer, feature in features]
     made: dict[Job, Rendering] = {}
     began = time.monotonic()
-    for layer in track(LAYERS, f"{recipe.name} ({recipe.input})"):
+    used = [layer for layer in LAYERS if any(job.target.deepest == layer for job in jobs)]
+    for layer in track(used, f"{recipe.name} ({recipe.input})"):
         batch = [job for job in jobs if job.target.deepest == layer]
         made.update((one.job, one) for one in renderer.render(batch, len(batch)))
     print(f"{recipe.name} ({recipe.input}): {time.monotonic() - began:.0f} s")
@@ -198,7 +199,7 @@ def main() -> None:
         with arithmetic.applied(arithmetic.in_float32(numerics)):
             found.append([measure(renderer, rendering, photos, options.moves) for rendering in track(made, "measure")])
         pictures.append(made)
-        sheet(pictures, 200).save(options.out / "sheet.png")
+        sheet(pictures, 200).save(options.out / "sheet.jpg", quality=90)
         text = json.dumps([[asdict(row) for row in rows] for rows in found], indent=1)
         (options.out / "features.json").write_text(text + "\n")
     figures = json.dumps(summary(*found), indent=1)

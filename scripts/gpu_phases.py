@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import cProfile
 import importlib
 import importlib.metadata
 import os
 import platform
-import pstats
 import subprocess
 import sys
 import tempfile
@@ -349,7 +347,7 @@ def step_speed(setting: Setting) -> Iterator[Found]:
     yield {"peak": peaks}
     networks = {precision: setting.network(precision) for precision in precisions}
     for layer in WHOLE_LAYERS[:1] if setting.small else names:
-        for rows in (1, 2) if setting.small else (16, 32, 64):
+        for rows in (1, 2) if setting.small else (16, 64):
             for precision, network in networks.items():
                 yield {"steps": [time_step(setting, network, precision, layer, rows, with_graphs=True)]}
     if setting.is_cuda:
@@ -427,11 +425,6 @@ def whole_way(setting: Setting) -> Iterator[Found]:
             batches = [Batch(tuple(replace(job, seed=seed) for job in jobs), rows) for seed in seeds]
             first, second, _ = run.render(batches)
             yield {"layers": [{"layer": layer, "rows": rows, "first": first, "second": second, "flops": jobs[0].flops}]}
-        profile = cProfile.Profile()
-        profile.runcall(run.render, batches[1:])  # of the last layer, whose steps are captured already
-        yield {"profile": hottest(profile, 12)}
-        if setting.is_cuda:
-            yield {"busy": {layer: gpu_share(run, batches[1])}}
 
 
 WHOLE_LAYERS = ("Mixed_5d", "Conv2d_2b_3x3", "Mixed_6b", "Mixed_6e", "Mixed_7c")
@@ -469,26 +462,6 @@ def running(setting: Setting, precision: str = "auto") -> Iterator[Run]:
     executor = LocalExecutor(setting.device, setting.numerics(precision))
     with tempfile.TemporaryDirectory() as folder:
         yield Run(executor.load(setting.weights, no_photos), setting.weights.id, Path(folder), Report())
-
-
-def gpu_share(run: Run, batch: Batch) -> float:
-    """Share of the time in which kernels run while a batch is rendered and written, by torch's profiler."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
-        began = time.perf_counter()
-        run.render([batch])
-        wall = time.perf_counter() - began
-    microseconds: float = sum(event.self_device_time_total for event in profiler.key_averages())
-    return microseconds / 1e6 / wall
-
-
-def hottest(profile: cProfile.Profile, count: int) -> list[dict[str, Any]]:
-    """The functions in which the main thread spent most time of its own, waiting for the device included."""
-    stats: Any = pstats.Stats(profile)
-    rows = sorted(stats.stats.items(), key=lambda item: -item[1][2])[:count]
-    return [
-        {"function": f"{Path(file).name}:{line} {name}", "own": own, "cumulative": cumulative, "calls": calls}
-        for (file, line, name), (_, calls, own, cumulative, _) in rows
-    ]
 
 
 # 7: spectra, transforms and Adam

@@ -121,8 +121,8 @@ def correctness_lines(results: Results) -> list[str]:
     return lines
 
 
-def bytes_lines(results: Results) -> list[str]:
-    compared = found_in(results, "bytes").get("compared", [])
+def bytes_lines(results: Results, phase: str = "bytes") -> list[str]:
+    compared = found_in(results, phase).get("compared", [])
     if not compared:
         return []
     checks = [key for key in compared[0] if key not in ("layer", "precision")]
@@ -208,20 +208,34 @@ def whole_lines(results: Results) -> list[str]:
         "Full batches by the article's recipe, masters written; the first batch records its steps:",
         table(("layer", "batch", "first, s", "second, s", "features a second", "TFLOP/s"), rows),
     ]
-    for layer, share in found.get("busy", {}).items():
-        lines.append(f"At {layer} kernels run {share:.0%} of the time in which a batch is rendered and written.")
     seconds = all_features_seconds(results)
     if seconds is not None and not found_in(results, "facts").get("small"):
         lines.append(f"All 10,448 features would take {seconds / 60:.1f} minutes.")
-    profile = found.get("profile", [])
-    if profile:
+    return lines
+
+
+def crisp_lines(results: Results) -> list[str]:
+    found = found_in(results, "crisp")
+    lines = bytes_lines(results, "crisp")
+    if steps := found.get("steps"):
+        ratios = (
+            (
+                one["layer"],
+                one["rows"],
+                *(f"{value:.2f}" for value in (one["crisp"], one["plain"], one["crisp"] / one["plain"])),
+            )
+            for one in steps
+        )
         lines += [
-            "Where the main thread spends its time (waiting for the GPU is in functions that read from it):",
-            table(
-                ("function", "own, s", "with what it calls, s", "calls"),
-                ((f"`{p['function']}`", f"{p['own']:.3f}", f"{p['cumulative']:.3f}", p["calls"]) for p in profile),
-            ),
+            "Seconds of a batch with 40 steps an octave, and of the same octaves with pixels and plain descent:",
+            table(("layer", "batch", "crisp", "pixels", "ratio"), ratios),
         ]
+    if whole := found.get("whole"):
+        speed = whole["rows"] / whole["seconds"]
+        lines.append(f"The whole recipe at {whole['layer']}: {speed:.1f} features a second, masters written.")
+    if kernels := found.get("kernels"):
+        rows = ((f"`{one['kernel'][:90]}`", f"{one['share']:.1%}", one["calls"]) for one in kernels[:12])
+        lines += ["Kernels at Mixed_5b, 40 steps an octave:", table(("kernel", "share", "calls"), rows)]
     return lines
 
 
@@ -269,6 +283,7 @@ SECTIONS = {
     "Speed of a step": speed_lines,
     "Scores": score_lines,
     "The whole way": whole_lines,
+    "Recipe crisp": crisp_lines,
     "A raster video": video_lines,
     "Little memory": memory_lines,
     "The article's loop": article_lines,

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from atlas.inception import layers, targets
+from atlas.inception.architecture import Conv
 from atlas.inception.layers import LAYERS
 from atlas.rendering.descent import descend
 from atlas.rendering.model import subset_of
@@ -30,13 +31,14 @@ def whole(network64):
 def ran(network64, monkeypatch):
     """Names of the convolutions that ran whole."""
     names = []
-    convolve = type(network64)._convolve
+    apply = type(network64)._apply
 
     def watched(self, layer, op, maps):
-        names.append(layer.parameter(op))
-        return convolve(self, layer, op, maps)
+        if isinstance(op, Conv):
+            names.append(layer.parameter(op))
+        return apply(self, layer, op, maps)
 
-    monkeypatch.setattr(type(network64), "_convolve", watched)
+    monkeypatch.setattr(type(network64), "_apply", watched)
     return names
 
 

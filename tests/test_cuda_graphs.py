@@ -178,7 +178,7 @@ class FakeCuda:
         return self.pools
 
     @contextmanager
-    def graph(self, graph, pool):
+    def graph(self, graph, pool, stream):
         self.stream = "torch's own"
         try:
             yield

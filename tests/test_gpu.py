@@ -1,6 +1,5 @@
 """What only a CUDA GPU can show: captures that are refused, memory that runs out, and numerics of a device."""
 
-import gc
 import warnings
 from dataclasses import replace
 
@@ -12,7 +11,6 @@ from atlas.plan.jobs import Batch, Job
 from atlas.rendering.batches import BatchLimits, render_batches
 from atlas.rendering.cuda_graphs import CaptureRefusedError, CudaGraphs, cuda_capture
 from atlas.rendering.descent import descend
-from atlas.rendering.memory import free_memory
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import applied, resolve_numerics
 from atlas.rendering.parameterization import start_image
@@ -24,6 +22,23 @@ pytestmark = pytest.mark.gpu
 @pytest.fixture(scope="module")
 def device():
     return torch.device("cuda", 0)
+
+
+# first: graphs of other tests hold memory
+
+
+def test_a_batch_that_does_not_fit_is_halved(device, weights, recipes):
+    total = torch.cuda.get_device_properties(device).total_memory
+    recipe = recipes["raster"].scaled(299, 5)
+    jobs = tuple(Job(targets.parse(f"Mixed_5b[{feature}]"), recipe, 999) for feature in range(32))
+    renderer = Renderer(weights, device, resolve_numerics(device, "fp32", None))
+    torch.cuda.set_per_process_memory_fraction(1.5e9 / total, device)
+    try:
+        attempts = [one for part in render_batches([Batch(jobs, 32)], renderer, BatchLimits()) for one in part]
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    assert {one.failure for one in attempts} == {None}
+    assert max(one.rendering.record.numerics.batch_size for one in attempts) < 32
 
 
 def test_memory_that_runs_out_inside_a_capture_is_told_as_such(device):
@@ -56,22 +71,6 @@ def test_every_kind_of_step_is_captured_and_has_the_bits_of_a_plain_one(
         plain = descend(network, wanted, recipe, start, seed=999)
     for one, other in zip(replayed, plain, strict=True):
         assert torch.equal(one.image, other.image)
-
-
-def test_a_batch_that_does_not_fit_is_halved(device, weights, recipes):
-    total = torch.cuda.get_device_properties(device).total_memory
-    recipe = recipes["raster"].scaled(299, 5)
-    jobs = tuple(Job(targets.parse(f"Mixed_5b[{feature}]"), recipe, 999) for feature in range(32))
-    renderer = Renderer(weights, device, resolve_numerics(device, "fp32", None))
-    gc.collect()
-    free_memory()  # graphs of tests before, which hold some of their own
-    torch.cuda.set_per_process_memory_fraction(1.5e9 / total, device)
-    try:
-        attempts = [one for part in render_batches([Batch(jobs, 32)], renderer, BatchLimits()) for one in part]
-    finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
-    assert {one.failure for one in attempts} == {None}
-    assert max(one.rendering.record.numerics.batch_size for one in attempts) < 32
 
 
 # refusals last: what they leave behind must not be what the other tests find

@@ -10,7 +10,8 @@ import oracle
 from atlas.inception import layers
 from atlas.inception.architecture import Pool
 from atlas.inception.layers import LAYERS
-from atlas.rendering.model import subset_of
+from atlas.rendering import model
+from atlas.rendering.model import Network, subset_of
 from atlas.rendering.weights import expected_shapes
 
 IMAGE = torch.rand(2, 3, 80, 107, generator=torch.Generator().manual_seed(3)).double()
@@ -150,3 +151,29 @@ def _opened(network):
 
     opened._apply = apply
     return opened
+
+
+@pytest.mark.parametrize("layer", ["Mixed_5b", "Mixed_6b", "Mixed_7c"])
+def test_the_forms_for_a_gpu_give_the_same_gradients(layer, weights, network64, monkeypatch):
+    """Average pools behind their convolutions, bias and ReLU in one kernel, a symmetric transpose: here without one."""
+
+    def convolution_relu(maps, weight, bias, stride, padding, dilation, groups):
+        return F.conv2d(maps, weight, bias, stride, padding, dilation, groups).relu()
+
+    monkeypatch.setattr(torch, "cudnn_convolution_relu", convolution_relu)
+    monkeypatch.setattr(model, "average_pool", model._AveragePool.apply)
+    for_gpu = Network(weights, network64.device, torch.float64)
+    for_gpu._pools_late = for_gpu._fuses = True
+    features = range(0, layers.get_layer(layer).features, 40)
+    images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = []
+    for network in (network64, for_gpu):
+        leaf = images.clone().requires_grad_()
+        wanted = subset_of(layer, features, {layer}, network.device)
+        for run in (network.activations, network.straight_activations):
+            maps = run(leaf, {layer}, wanted)[layer]
+            found.append((maps, torch.autograd.grad(maps.square().sum() + maps.sum(), leaf)[0]))
+    for one, two in zip(found[:2], found[2:], strict=True):
+        for ours, theirs in zip(one, two, strict=True):
+            assert theirs.abs().max() > 0
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)

@@ -110,18 +110,19 @@ class CudaGraphs:
 def cuda_capture(device: torch.device) -> Capture:
     """Captures CUDA graphs on a device; all of them share their memory, since one is replayed at a time."""
     pool = torch.cuda.graph_pool_handle()
+    side = torch.cuda.Stream(device)  # one for all: cuBLAS keeps memory of its own for each stream that it sees
 
     def capture(body: Callable[[], None]) -> Replay:
         nonlocal pool
         graph, errors = torch.cuda.CUDAGraph(), list[RuntimeError]()
         with torch.cuda.device(device):
-            current, side = torch.cuda.current_stream(), torch.cuda.Stream(device)
+            current = torch.cuda.current_stream()
             side.wait_stream(current)
             with torch.cuda.stream(side):  # libraries set themselves up on first use, which a capture must not see
                 body()
             current.wait_stream(side)
             try:
-                with torch.cuda.graph(graph, pool=pool):
+                with torch.cuda.graph(graph, pool=pool, stream=side):
                     try:
                         body()
                     except RuntimeError as error:  # which makes the end of the capture fail as well
