@@ -33,7 +33,9 @@ from atlas.studies import load_config
 
 LAYERS = tuple(layer.name for layer in layers.LAYERS if "Conv2d_4a" <= layer.name < "Mixed_7b")
 SHIFT, SCALE, ROTATION = 0.05, 0.08, 6.0  # shares of a side, share, degrees: the most, either way
-PHOTO_SIZE = 380  # pixels: photographs are compared at the size of the pictures
+# Of ImageNet's photographs: the mean that torchvision subtracts, and lucid's square root of the covariance of colours.
+PHOTO_MEAN = (0.485, 0.456, 0.406)
+PHOTO_COLOURS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
 
 @dataclass(frozen=True)
@@ -106,38 +108,27 @@ def robustness(renderer: Renderer, rendering: Rendering, count: int) -> float | 
 
 
 def colours(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [3] and covariance [3, 3] of an image's colours, as logarithms of their odds."""
-    odds = torch.logit(image.double().flatten(1), eps=0.02)
-    return odds.mean(1), torch.cov(odds)
+    """Mean [3] and covariance [3, 3] of an image's colours, where those of photographs are 0 and the identity."""
+    centred = image.double().flatten(1) - torch.tensor(PHOTO_MEAN, dtype=torch.float64)[:, None]
+    decorrelated = torch.linalg.inv(torch.tensor(PHOTO_COLOURS, dtype=torch.float64)) @ centred
+    return decorrelated.mean(1), torch.cov(decorrelated)
 
 
-def colour_distance(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
-    """Fréchet's distance of two normal distributions of colours."""
-    (mean, covariance), (other_mean, other_covariance) = one, other
-    values = torch.linalg.eigvals(covariance @ other_covariance).real.clamp(min=0)
-    trace = covariance.trace() + other_covariance.trace() - 2 * values.sqrt().sum()
-    return math.sqrt(max(0.0, (mean - other_mean).square().sum().item() + trace.item()))
+def colour_distance(image: Tensor) -> float:
+    """Fréchet's distance of an image's colours from those of photographs, both as normal distributions."""
+    mean, covariance = colours(image)
+    roots = torch.linalg.eigvalsh(covariance).clamp(min=0).sqrt()
+    return math.sqrt(mean.square().sum().item() + (roots - 1).square().sum().item())
 
 
-def photo_colours(folder: Path) -> tuple[Tensor, Tensor]:
-    """The mean over photographs of their means and covariances."""
-    found = []
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")):
-        image = Image.open(path).convert("RGB")
-        image.thumbnail((PHOTO_SIZE, PHOTO_SIZE))
-        found.append(colours(tensor_of(image)))
-    means, covariances = (torch.stack(part) for part in zip(*found, strict=True))
-    return means.mean(0), covariances.mean(0) + torch.cov(means.T)
-
-
-def measure(renderer: Renderer, rendering: Rendering, photos: tuple[Tensor, Tensor], count: int) -> Found:
+def measure(renderer: Renderer, rendering: Rendering, count: int) -> Found:
     record = rendering.record
     return Found(
         target=record.target,
         is_raised=record.status == "ok",
         score=max(0.0, record.score_shown or 0.0) if record.status == "ok" else 0.0,
         robust=robustness(renderer, rendering, count),
-        colour_distance=colour_distance(colours(tensor_of(rendering.image)), photos),
+        colour_distance=colour_distance(tensor_of(rendering.image)),
     )
 
 
@@ -174,7 +165,6 @@ def sheet(columns: Sequence[Sequence[Rendering]], tile: int) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, help="folder of photographs")
     parser.add_argument("out", type=Path, help="folder for results")
     parser.add_argument("--weights", default="demo")
     parser.add_argument("--recipe", default="crisp")
@@ -191,13 +181,13 @@ def main() -> None:
     renderer = Renderer(load_weights(options.weights), device, numerics)
     config = load_config(*([options.config] if options.config else []))
     recipe, baseline = config.get_recipe(options.recipe), config.get_recipe(options.baseline)
-    features, photos = pick_features(options.features), photo_colours(options.photos)
+    features = pick_features(options.features)
     options.out.mkdir(parents=True, exist_ok=True)
     found, pictures = [], []
     for one in (baseline, replace(baseline, input="trained"), recipe):
         made = list(render(renderer, one, features).values())
         with arithmetic.applied(arithmetic.in_float32(numerics)):
-            found.append([measure(renderer, rendering, photos, options.moves) for rendering in track(made, "measure")])
+            found.append([measure(renderer, rendering, options.moves) for rendering in track(made, "measure")])
         pictures.append(made)
         sheet(pictures, 200).save(options.out / "sheet.jpg", quality=90)
         text = json.dumps([[asdict(row) for row in rows] for rows in found], indent=1)

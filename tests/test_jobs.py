@@ -189,6 +189,40 @@ def test_a_batch_needs_one_set_of_branches():
     assert jobs[4].branches == {("Mixed_5d", "branch3x3dbl")}
 
 
+RASTER = load_config().get_recipe("raster")
+
+
+def some_jobs(notation, numbers):
+    return [Job(parse(notation.format(number)), RASTER, planning.DEFAULT_SEED) for number in numbers]
+
+
+def rows_in(batch):
+    return dict(zip(batch.jobs, planning.rows_of(batch.jobs, batch.size), strict=True))
+
+
+@pytest.mark.parametrize("left", [slice(None), slice(3, None), slice(None, None, 3), slice(16, 20)])
+def test_on_cuda_a_job_has_its_row_whatever_else_is_left_to_render(left):
+    jobs = some_jobs("Mixed_6b[{}]", range(64)) + some_jobs("Mixed_6b[654, :{}]", range(1, 40))
+    before = {
+        one: row for part in planning.rounds(jobs, "cuda") for batch in part for one, row in rows_in(batch).items()
+    }
+    batches = [batch for part in planning.rounds(jobs[left], "cuda") for batch in part]
+    after = {one: row for batch in batches for one, row in rows_in(batch).items()}
+    assert after == {one: before[one] for one in jobs[left]}
+    assert all(0 <= row < batches[0].size for row in after.values())
+
+
+def test_what_is_rendered_in_order_fills_its_batches():
+    for some in (some_jobs("Mixed_6b[{}]", range(64)), some_jobs("Mixed_6b[654, :{}]", range(1, 65))):
+        assert [len(batch.jobs) for part in planning.rounds(some, "cuda") for batch in part] == [16] * 4
+
+
+def test_rows_that_collide_are_given_in_order():
+    assert planning.rows_of(some_jobs("Mixed_6b[{}]", (3, 19)), 16) == [0, 1]
+    first, second = planning.rows_of(some_jobs("Mixed_6b[{}]", (3, 5)), 16)
+    assert (second - first) % 16 == 2
+
+
 @given(st.integers(1, 9), st.integers(1, 6))
 def test_shards_are_disjoint_whole_and_balanced(features, count):
     jobs = plan(features=str(features), layers="Mixed_5b,Mixed_6b,Mixed_7c")
