@@ -1,5 +1,7 @@
 """Plans: order, batches, rounds, shards, paths and cost."""
 
+from collections import Counter
+
 import pytest
 import torch
 from hypothesis import given
@@ -14,7 +16,7 @@ from atlas.plan import jobs as planning
 from atlas.plan.config import override
 from atlas.plan.jobs import Job
 from atlas.store.forecast import forecast
-from atlas.studies import load_config
+from atlas.studies import all_jobs, load_config
 
 
 def plan(**flags):
@@ -276,7 +278,7 @@ def test_positions_outside_the_map_and_shrinking_recipes_are_refused():
 
 
 def test_work_of_the_articles_atlas():
-    config = load_config()
+    config = override(load_config(), recipe="octaves")
     everything = planning.feature_jobs(override(config, features="all", features_only=True))
     whole = sum(
         octave.steps * layers.step_flops(job.target.deepest, size)
@@ -289,6 +291,30 @@ def test_work_of_the_articles_atlas():
     assert sum(job.flops for job in sixteen) / 1e15 == pytest.approx(0.94, abs=0.005)
     raster = Job(parse("Mixed_6b[654, :289]"), config.recipes["raster"], 999)
     assert 289 * raster.flops / 1e15 == pytest.approx(0.32, abs=0.005)
+
+
+def test_crisp_is_at_most_six_tenths_of_the_work_of_octaves():
+    octaves, crisp = (
+        sum(job.flops for job in planning.feature_jobs(override(load_config(), recipe=name, features_only=True)))
+        for name in ("octaves", "crisp")
+    )
+    assert crisp <= 0.6 * octaves
+
+
+def test_the_articles_atlas_has_a_face_of_its_own_and_whoever_names_a_recipe_has_one(tmp_path):
+    config = override(load_config(), layers="Mixed_6b,Mixed_7a", features="20")
+    jobs = all_jobs(config)
+    by_recipe = Counter(one.recipe.name for one in jobs if one.target.is_feature)
+    named = sum(feature >= 20 for layer in config.layers for feature in config.features_of(layer))
+    assert by_recipe["crisp"] == 2 * 20 + named
+    assert by_recipe["octaves"] == 2 * 16 + by_recipe["raw"] - 2 * 4
+    assert {one.recipe.name for one in planning.feature_jobs(override(config, recipe="raw"))} == {"raw"}
+    file = tmp_path / "own.toml"
+    file.write_text('[features]\nrecipe = "raw"\n')
+    assert load_config(str(file)).face_recipe.name == "raw"
+    assert load_config("demo").face_recipe.name == "quick"
+    file.write_text('[features]\nrecipe = "raw"\nface = "smooth"\n')
+    assert load_config(str(file)).face_recipe.name == "smooth"
 
 
 def test_frames_take_the_room_of_their_video_and_no_more(tmp_path):

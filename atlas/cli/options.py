@@ -78,7 +78,14 @@ Features = Annotated[
     str | None,
     config_option("--features", "N|all|LIST", "Features of each layer: the first N, all, or a list such as 0-15,654."),
 ]
-Recipe = Annotated[str | None, config_option("--recipe", "NAME", "Recipe of the descent, such as octaves or raw.")]
+Recipe = Annotated[
+    str | None,
+    config_option(
+        "--recipe",
+        "NAME",
+        "Recipe: octaves is the article's, crisp shows what holds when the image moves, raw is plain.",
+    ),
+]
 Device = Annotated[
     str, run_option("--device", "auto|cpu|cuda[:N]|mps", "Device to render on; auto takes a CUDA GPU, else the CPU.")
 ]

@@ -100,7 +100,8 @@ class FeaturesTable(Table):
 
     layers: Annotated[tuple[LayerName, ...], WrapValidator(_read_layers)]  # in the network's order
     count: Annotated[Features, PlainValidator(_read_count)]  # which of each layer
-    recipe: RecipeName  # of the features
+    recipe: RecipeName  # of the article's pages, and of all features if there is no `face`
+    face: RecipeName | None = None  # of the features, as mosaics and their pages show them first; None: `recipe`
     only: Flag = False  # whether what studies show is left out
 
 
@@ -140,6 +141,11 @@ class Config(AtlasTable, FeaturesTable):
             return ()
         named = {term.feature for term in self.terms if term.layer == layer and term.feature is not None}
         return tuple(sorted({*self.count.of(layer), *named}))
+
+    @property
+    def face_recipe(self) -> Recipe:
+        """The recipe of the features."""
+        return self.get_recipe(self.face or self.recipe)
 
     def get_recipe(self, name: str, where: str = "") -> Recipe:
         """A recipe by name.
@@ -205,7 +211,7 @@ def override(
     read = {key: reader.option(Config, key, option, value) for key, option, value in given if value is not None}
     reader.finish()
     if recipe is not None:
-        read["recipe_is_chosen"] = True
+        read |= {"recipe_is_chosen": True, "face": None}
     if weights is not None:
         read = {"weights": weights, "weights_input": None, **read}  # a file's weights_input is that of its own weights
     config = replace(config, **read, store=store or config.store, site=site or config.site)
@@ -249,7 +255,10 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
     if isinstance(given["atlas"], dict) and "weights" in given["atlas"]:
         base_atlas.pop("weights_input", None)  # which is that of the base's weights
     atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), base_atlas)
-    features = reader.table(FeaturesTable, given["features"], ("features",), values_of(FeaturesTable, base))
+    base_features = values_of(FeaturesTable, base)
+    if isinstance(given["features"], dict) and "recipe" in given["features"]:
+        base_features.pop("face", None)  # whoever names one recipe gets one
+    features = reader.table(FeaturesTable, given["features"], ("features",), base_features)
     studies = {
         kind: reader.table(kind, given[table], (table,), values_of(kind, base and base.studies[kind]))
         for table, kind in tables.items()

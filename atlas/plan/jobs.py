@@ -150,7 +150,7 @@ def feature_jobs(config: Config) -> tuple[Job, ...]:
 
 def layer_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     """The features of one layer of an atlas, in the network's order."""
-    recipe, features = config.get_recipe(config.recipe), config.features_of(layer)
+    recipe, features = config.face_recipe, config.features_of(layer)
     return tuple(Job(targets.feature_target(layer, feature), recipe, config.seed) for feature in features)
 
 

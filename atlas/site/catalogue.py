@@ -152,7 +152,7 @@ class Atlas:
     """Everything that pages are made of."""
 
     config: Config
-    recipe: Recipe
+    recipe: Recipe  # of the features
     weights: WeightsId | None  # None: nothing is rendered with them yet
     regions: tuple[RegionEntry, ...]
     renderings: Mapping[Job, PlannedRendering]  # what studies show; a job that is a feature's is that feature
@@ -271,7 +271,7 @@ def gather_atlas(
     records = {job: one.record for job, one in {**renderings, **known}.items() if one.record}
     return Atlas(
         config=config,
-        recipe=config.get_recipe(config.recipe),
+        recipe=config.face_recipe,
         weights=weights,
         regions=tuple(RegionEntry(one, tuple(map(entry, one.layers))) for one in layers.REGIONS),
         renderings=MappingProxyType(renderings),

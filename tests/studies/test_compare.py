@@ -12,7 +12,7 @@ from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
 from atlas.store.results import Results
 from atlas.studies import all_jobs, load_config
-from atlas.studies.compare.jobs import comparisons, raw_pairs
+from atlas.studies.compare.jobs import article_jobs, comparisons, raw_pairs
 from atlas.studies.compare.measure import measure_compare, measure_raw
 from atlas.studies.compare.page import compare_summaries, middle_of
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
@@ -79,7 +79,7 @@ def test_the_article_compares_four_features_and_shows_four_of_each_layer_raw():
     config = load_config()
     listed = comparisons(config)
     assert [str(row[0].target) for row in listed] == ["Mixed_6b[654]", "Mixed_6b[415]", "Mixed_6b[354]", "Mixed_6b[0]"]
-    assert [job.recipe.name for job in listed[0]] == ["raw", "smooth", "octaves"]
+    assert [job.recipe.name for job in listed[0]] == ["raw", "smooth", "crisp", "octaves"]
     pairs = {layer: [pair.feature for pair in raw_pairs(config, layer)] for layer in config.layers}
     assert pairs.pop("Mixed_6b") == [0, 1, 2, 3, 354, 415, 654]
     assert len(pairs) == 15
@@ -160,17 +160,36 @@ def test_the_page_shows_what_was_found(studied, site):
     assert "80 px, 3 steps, no blur" in page
     html = (site / "compare/index.html").read_text()
     assert len(re.findall(r"<figure", html)) == 4
-    assert 'href="../Mixed_5b/0/index.html#raw"' in html
+    assert 'href="../Mixed_5b/0/index.html#recipes"' in html
 
 
 def test_feature_pages_show_raw_beside_their_own_picture(site):
     for feature in ("Conv2d_2a_3x3/0", "Conv2d_2a_3x3/7", "Mixed_5b/0", "Mixed_5b/3", "Mixed_6b/0"):
         page = words_of(site / feature / "index.html")
-        assert re.search(r"By plain and by small", page)
-        compared = re.search(r"at 76 px, the two correlate by −?[01]\.\d\d and have a structural", page)
+        assert "By other recipes" in page
+        compared = re.search(r"at 76 px, plain and small correlate by −?[01]\.\d\d and have a structural", page)
         assert bool(compared) == ("so they are not compared" not in page)
         assert compared or feature == "Mixed_6b/0"  # whose picture was not raised
-    assert "By plain" not in words_of(site / "Mixed_5b/7/index.html")
+    assert "By other recipes" not in words_of(site / "Mixed_5b/7/index.html")
+
+
+def test_a_face_stands_beside_the_articles_recipe_on_its_page_and_its_regions(tmp_path):
+    config = override(load_config("demo"), layers="Mixed_5b", features="3", store=tmp_path / "a", site=tmp_path / "b")
+    config = replace(config, face="smooth-demo").with_study(replace(config.study(CompareSettings), recipe_features=2))
+    fill(config)
+    for job in article_jobs(config, "Mixed_5b"):
+        put(config.store, job, seed="article")
+    build_site(config, WEIGHTS, studies.pages())
+    beside = [
+        re.findall(r"<figcaption>.*?<code>([\w-]+)</code>", (config.site / f"Mixed_5b/{number}/index.html").read_text())
+        for number in range(3)
+    ]
+    assert [[name for name in names if name in ("quick", "smooth-demo")] for names in beside] == [
+        ["quick", "smooth-demo"], ["quick", "smooth-demo"], [],
+    ]  # fmt: skip
+    region = (config.site / "region/early-mixed/index.html").read_text()
+    assert len(re.findall(r'class="tiles"', region)) == 2
+    assert "By the article’s recipe, <code>quick</code>" in region
 
 
 def test_a_page_without_a_measurement_says_so(tmp_path):

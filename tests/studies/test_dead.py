@@ -8,6 +8,7 @@ import pytest
 from atlas import pipeline, runs, studies
 from atlas.common.errors import ConfigError
 from atlas.inception.targets import feature_target, parse
+from atlas.plan.config import override
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.runs import RunOptions
 from atlas.site import words
@@ -84,7 +85,8 @@ def test_the_recipe_that_rescues_is_the_features_own_unless_one_is_named(load):
     own = load("features = 1\n", text=TEXT.replace("rescue_steps = 16", "rescue_steps = 17"))
     found = rescue_recipe(own)
     assert (found.name, found.rescue_steps, found.octaves) == ("grey-rescued", 16, own.get_recipe("grey").octaves)
-    article = load_config()
+    assert rescue_recipe(load_config()).name == "crisp"  # which rescues from the start
+    article = override(load_config(), recipe="octaves")
     assert rescue_recipe(article) == article.get_recipe("rescued")  # the same by another name
     assert rescue_recipe(load_config("demo")).name == "quick-rescued"
     rescuing = load("features = 1\n", text=TEXT.replace('recipe = "grey"', 'recipe = "back"'))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from atlas.common.text import count_of
 from atlas.inception import layers
@@ -31,7 +32,7 @@ def network_pages(atlas: Atlas, cards: Sequence[StudyCard]) -> list[Page]:
     pages = [_home(atlas, cards), method_page(atlas)]
     regions = [region for region in atlas.regions if region.planned]
     for at, region in enumerate(regions):
-        pages.append(_region_page(region, neighbours(regions, at, lambda r: region_link(r.region.slug))))
+        pages.append(_region_page(atlas, region, neighbours(regions, at, lambda r: region_link(r.region.slug))))
     return pages
 
 
@@ -88,7 +89,17 @@ def _statuses(features: Iterable[Feature]) -> list[tuple[str, int]]:
     return [(status, counts[status]) for status in STATES if counts[status]]
 
 
-def _region_page(region: RegionEntry, around: Around) -> Page:
+def _article_tiles(atlas: Atlas, entry: LayerEntry) -> list[Tile]:
+    """The features of a layer by the article's recipe, where that is not their own and the store has them."""
+    recipe, tiles = atlas.config.get_recipe(atlas.config.recipe), []
+    for feature in entry.features[:FEATURES_A_LAYER] if recipe != atlas.recipe else ():
+        other = atlas.renderings.get(replace(feature.job, recipe=recipe))
+        if other and other.record:
+            tiles.append(Tile(feature.page, feature.layer, feature.number, other.status, other.thumb))
+    return tiles
+
+
+def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
     title, slug = region.region.title, region.region.slug
     names = ", ".join(entry.layer.name for entry in region.planned)
     return make_page(
@@ -98,6 +109,7 @@ def _region_page(region: RegionEntry, around: Around) -> Page:
         f"{title} of InceptionV3: what the features of {names} respond to.",
         slug=slug,
         cards=[_card(entry, entry.features[:FEATURES_A_LAYER]) for entry in region.planned],
+        article=(atlas.config.recipe, {entry.layer.name: _article_tiles(atlas, entry) for entry in region.planned}),
         sheet=sheet_copy(region),
         around=around,
     )

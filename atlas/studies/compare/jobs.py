@@ -11,7 +11,7 @@ from atlas.studies.shared.places import feature_of, job_rows
 
 @dataclass(frozen=True)
 class RawPair:
-    """A feature's picture by the atlas's recipe, and by raw descent."""
+    """A feature's picture by the recipe of the article's pages, and by raw descent."""
 
     feature: int
     own: Job
@@ -19,8 +19,12 @@ class RawPair:
 
 
 def jobs(config: Config) -> tuple[Job, ...]:
-    """The listed features by every recipe, and the raw pictures of each layer."""
-    return (*compared_jobs(config), *(pair.raw for layer in config.layers for pair in raw_pairs(config, layer)))
+    """The listed features by every recipe, and each layer's features raw and by the article's recipe."""
+    found = list(compared_jobs(config))
+    for layer in config.layers:
+        found += (job for pair in raw_pairs(config, layer) for job in (pair.own, pair.raw))
+        found += article_jobs(config, layer)
+    return tuple(dict.fromkeys(found))
 
 
 def compared_jobs(config: Config) -> tuple[Job, ...]:
@@ -34,8 +38,27 @@ def comparisons(config: Config) -> tuple[tuple[Job, ...], ...]:
     return job_rows(config, wanted.targets, [config.get_recipe(name) for name in wanted.recipes])
 
 
+def jobs_beside(config: Config, layer: str) -> dict[int, list[Job]]:
+    """The jobs that a feature's page shows beside its own, by number: raw, and by the article's recipe."""
+    found: dict[int, list[Job]] = {}
+    for job in (*(pair.raw for pair in raw_pairs(config, layer)), *article_jobs(config, layer)):
+        _, number = feature_of(job.target)
+        found.setdefault(number, []).append(job)
+    return found
+
+
+def article_jobs(config: Config, layer: str) -> tuple[Job, ...]:
+    """The features of a layer by the recipe of the article's pages, ascending; none if all are by that anyway."""
+    recipe = config.get_recipe(config.recipe)
+    if recipe == config.face_recipe:
+        return ()
+    features = {*config.features_of(layer)[: config.study(Settings).recipe_features]}
+    features |= {pair.feature for pair in raw_pairs(config, layer)}
+    return tuple(Job(feature_target(layer, feature), recipe, config.seed) for feature in sorted(features))
+
+
 def raw_pairs(config: Config, layer: str) -> tuple[RawPair, ...]:
-    """The features of a layer that are rendered raw too, ascending; none if the atlas's own recipe is the raw one."""
+    """The features of a layer that are rendered raw too, ascending; none if the article's recipe is the raw one."""
     wanted = config.study(Settings)
     own, raw = config.get_recipe(config.recipe), config.get_recipe(wanted.raw)
     if own == raw:

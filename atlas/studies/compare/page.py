@@ -9,7 +9,7 @@ from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
 from atlas.site.models import Page
 from atlas.site.pages.parts import shot_of, target_page
 from atlas.site.study_page import Section, StudyCard, StudyPage
-from atlas.studies.compare.jobs import comparisons, jobs, raw_pairs
+from atlas.studies.compare.jobs import comparisons, jobs, jobs_beside, raw_pairs
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
 from atlas.studies.compare.settings import Settings
 from atlas.studies.shared.likeness import Likeness
@@ -23,12 +23,21 @@ CARD = StudyCard(
 
 @dataclass(frozen=True)
 class RawBeside:
-    """A feature's raw picture, to be shown beside its own."""
+    """A feature's picture by raw descent, and by the recipe of the article's pages."""
 
     rendering: PlannedRendering
+    own: PlannedRendering
     size: int  # pixels at which the two were compared
     is_raised: bool  # whether both pictures were: otherwise they are not compared
     likeness: Likeness | None  # None: not measured yet, or not compared
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a feature's page shows beside its own picture."""
+
+    renderings: tuple[PlannedRendering, ...]  # by other recipes
+    raw: RawBeside | None
 
 
 def compare_pages(atlas: Atlas) -> Iterator[Page]:
@@ -47,7 +56,7 @@ def compare_pages(atlas: Atlas) -> Iterator[Page]:
         recipes=[atlas.config.get_recipe(name) for name in atlas.config.study(Settings).recipes],
         summaries=compare_summaries(found) if found else (),
         targets=[_target_part(atlas, row, one) for row, one in pairs],
-        own=atlas.recipe.name,
+        own=atlas.config.recipe,
         layers=[(name, list(members), middle_of(members.values())) for name, members in raws.items() if members],
         raw=(len(likenesses), middle_of(likenesses), unraised),
     )
@@ -59,11 +68,22 @@ def raw_beside(atlas: Atlas, entry: LayerEntry) -> Mapping[int, RawBeside]:
     measured = {one.feature: one.likeness for one in result.features} if result else {}
     found = {}
     for pair in raw_pairs(atlas.config, entry.layer.name):
-        raw, own = atlas.renderings[pair.raw], entry.by_number.get(pair.feature)
-        if own and own.record and raw.record:
+        raw, own = atlas.renderings[pair.raw], atlas.renderings[pair.own]
+        if own.record and raw.record:
             size = min(job.recipe.octaves[-1].size for job in (pair.own, pair.raw))
             is_raised = raw.status == own.status == "ok"
-            found[pair.feature] = RawBeside(raw, size, is_raised, measured.get(pair.feature))
+            found[pair.feature] = RawBeside(raw, own, size, is_raised, measured.get(pair.feature))
+    return found
+
+
+def pictures_beside(atlas: Atlas, entry: LayerEntry) -> Mapping[int, Beside]:
+    """The features of a layer of which the store has pictures by other recipes, by number."""
+    raws, found = raw_beside(atlas, entry), {}
+    for number, others in jobs_beside(atlas.config, entry.layer.name).items():
+        renderings = tuple(one for one in map(atlas.renderings.__getitem__, others) if one.record)
+        own = entry.by_number.get(number)
+        if renderings and own and own.record:
+            found[number] = Beside(renderings, raws.get(number))
     return found
 
 
@@ -135,7 +155,7 @@ def _target_part(atlas: Atlas, jobs: Sequence[Job], found: ComparedTarget) -> di
 PAGE = StudyPage(
     card=CARD,
     pages=compare_pages,
-    section=Section("studies/compare_section.html", raw_beside, shows_renderings=True),
+    section=Section("studies/compare_section.html", pictures_beside, shows_renderings=True),
     mentions=CARD.mentions(Settings),
     jobs=jobs,
     comparison=raw_renderings,

@@ -20,12 +20,14 @@ def _check_recipes(names: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Features by several recipes side by side, and the first features of each layer raw beside their own picture."""
+    """Features by several recipes side by side, and the first features of each layer by others beside their own."""
 
     targets: FeatureTargets
     # Raw descent first, and last the one that the others are compared with.
     recipes: Annotated[RecipeNames, AfterValidator(_check_recipes)]
     raw_features: Annotated[int, Whole(0, MOST_FEATURES)]  # so many of each layer are rendered raw too
+    # So many of each layer are rendered by the `recipe` of [features] too, if its `face` is another.
+    recipe_features: Annotated[int, Whole(0, MOST_FEATURES)]
 
     @property
     def raw(self) -> str:
@@ -34,4 +36,4 @@ class Settings(StudySettings):
 
     def emptied(self) -> Self:
         """The same settings without features."""
-        return replace(self, targets=(), raw_features=0)
+        return replace(self, targets=(), raw_features=0, recipe_features=0)

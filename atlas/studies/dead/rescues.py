@@ -19,7 +19,7 @@ def rescue_recipe(config: Config) -> Recipe:
     """
     if (chosen := config.study(Settings).recipe) is not None:
         return config.get_recipe(chosen)
-    own = config.get_recipe(config.recipe)
+    own = config.face_recipe
     if own.rescue_steps:
         return own
     rescuing = replace(own, name=f"{own.name[:32]}-rescued", rescue_steps=RESCUE_STEPS)

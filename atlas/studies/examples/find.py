@@ -80,8 +80,8 @@ def find_examples(
     rendered = {job: pixels for job in feature_jobs(config) if (pixels := now.pixels(job))}
     if not rendered:
         raise ConfigError(
-            f"{config.store} has no rendering of the configuration's features by recipe {config.recipe} with weights "
-            f"{weights.name}: render first, with atlas render or atlas build"
+            f"{config.store} has no rendering of the configuration's features by recipe {config.face_recipe.name} with "
+            f"weights {weights.name}: render first, with atlas render or atlas build"
         )
     path, inputs = examples_path(config.store, weights), _inputs(context, source, rendered)
     fresh = None
