@@ -142,8 +142,8 @@ class Recipe(Table):
 
     @property
     def is_sharp(self) -> bool:
-        """Whether no octave blurs, so that details of one pixel stay."""
-        return all(octave.sigma is None for octave in self.octaves)
+        """Whether pixels are free and no octave blurs, so that details of one pixel stay."""
+        return self.parameterization == "pixels" and all(octave.sigma is None for octave in self.octaves)
 
     @property
     def sizes_seen(self) -> tuple[int, int]:
