@@ -189,7 +189,7 @@ def test_a_face_stands_beside_the_articles_recipe_on_its_page_and_its_regions(tm
     ]  # fmt: skip
     region = (config.site / "region/early-mixed/index.html").read_text()
     assert len(re.findall(r'class="tiles"', region)) == 2
-    assert "By the article’s recipe, <code>quick</code>" in region
+    assert "By recipe <code>quick</code>" in region
 
 
 def test_a_page_without_a_measurement_says_so(tmp_path):
