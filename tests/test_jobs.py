@@ -202,7 +202,7 @@ def rows_in(batch):
     return dict(zip(batch.jobs, planning.rows_of(batch.jobs, batch.size), strict=True))
 
 
-@pytest.mark.parametrize("left", [slice(None), slice(3, None), slice(None, None, 3), slice(16, 20)])
+@pytest.mark.parametrize("left", [slice(None), slice(3, None), slice(None, None, 4), slice(16, 20)])
 def test_on_cuda_a_job_has_its_row_whatever_else_is_left_to_render(left):
     jobs = some_jobs("Mixed_6b[{}]", range(64)) + some_jobs("Mixed_6b[654, :{}]", range(1, 40))
     before = {
