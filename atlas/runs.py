@@ -140,9 +140,12 @@ def render_jobs(
 
 
 def expect(ahead: Forecast, options: RunOptions, sizes: BatchSizes, executor: Executor) -> Expectation:
-    """Say what a run will take, from what is left to render and half a second of measurement."""
-    flops = sum(batch.flops for batches in _rounds(ahead.pending, sizes, executor) for batch in batches)
-    seconds = flops / executor.measure_speed() if flops else 0.0
+    """Say what a run will take, from what is left to render and some seconds of measurement."""
+    batches = list(chain.from_iterable(_rounds(ahead.pending, sizes, executor)))
+    flops, seconds = sum(batch.flops for batch in batches), 0.0
+    if batches:
+        pace = executor.measure_pace(batch.recipe for batch in batches)
+        seconds = sum(map(pace.seconds, batches))
     here = find_cores().source if options.executor == "plain" else ""  # a worker elsewhere has a number of its own
     threads_from = "--threads" if options.threads else here
     return Expectation(ahead, executor, flops, seconds, threads_from)

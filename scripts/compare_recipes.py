@@ -1,4 +1,4 @@
-"""Do the pictures of one recipe show more than those of another? Two recipes held against each other.
+"""Do the pictures of some recipes show more than those of another? Recipes held against a baseline.
 
 For each feature: whether the picture was raised, its score, how much of it survives small shifts, scales and rotations,
 and how far its colours are from those of photographs. The baseline is rendered a second time with the input of
@@ -96,15 +96,16 @@ def scores_of(renderer: Renderer, job: Job, images: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def robustness(renderer: Renderer, rendering: Rendering, count: int) -> float | None:
-    image = tensor_of(rendering.image)[None]
-    score = scores_of(renderer, rendering.job, image).item()
+def robustness(renderer: Renderer, job: Job, picture: Image.Image, count: int) -> float | None:
+    """Mean score of a picture moved so many times, over that of the picture; None if that is 0."""
+    image = tensor_of(picture)[None]
+    score = scores_of(renderer, job, image).item()
     if score <= 0:
         return None
     images = image.to(renderer.device).expand(count, -1, -1, -1)
     grid = F.affine_grid(moves(count).to(images.device), list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, align_corners=False, padding_mode="reflection")
-    return scores_of(renderer, rendering.job, moved).mean().item() / score
+    return scores_of(renderer, job, moved).mean().item() / score
 
 
 def colours(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,7 +128,7 @@ def measure(renderer: Renderer, rendering: Rendering, count: int) -> Found:
         target=record.target,
         is_raised=record.status == "ok",
         score=max(0.0, record.score_shown or 0.0) if record.status == "ok" else 0.0,
-        robust=robustness(renderer, rendering, count),
+        robust=robustness(renderer, rendering.job, rendering.image, count),
         colour_distance=colour_distance(tensor_of(rendering.image)),
     )
 
@@ -167,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="folder for results")
     parser.add_argument("--weights", default="demo")
-    parser.add_argument("--recipe", default="crisp")
+    parser.add_argument("--recipes", nargs="+", default=["crisp"])
     parser.add_argument("--baseline", default="octaves")
     parser.add_argument("--config", help="with the recipes; default: the article's")
     parser.add_argument("--features", type=int, default=64, help="from Conv2d_4a to Mixed_7a")
@@ -180,21 +181,25 @@ def main() -> None:
     numerics = arithmetic.resolve_numerics(device, options.precision, options.threads)
     renderer = Renderer(load_weights(options.weights), device, numerics)
     config = load_config(*([options.config] if options.config else []))
-    recipe, baseline = config.get_recipe(options.recipe), config.get_recipe(options.baseline)
+    baseline = config.get_recipe(options.baseline)
+    by_trained_input = replace(baseline, name=f"{baseline.name}, trained input", input="trained")
     features = pick_features(options.features)
     options.out.mkdir(parents=True, exist_ok=True)
-    found, pictures = [], []
-    for one in (baseline, replace(baseline, input="trained"), recipe):
-        made = list(render(renderer, one, features).values())
+    found: dict[str, list[Found]] = {}
+    pictures = []
+    for recipe in (baseline, by_trained_input, *map(config.get_recipe, options.recipes)):
+        made = list(render(renderer, recipe, features).values())
         with arithmetic.applied(arithmetic.in_float32(numerics)):
-            found.append([measure(renderer, rendering, options.moves) for rendering in track(made, "measure")])
-        pictures.append(made)
-        sheet(pictures, 200).save(options.out / "sheet.jpg", quality=90)
-        text = json.dumps([[asdict(row) for row in rows] for rows in found], indent=1)
+            found[recipe.name] = [measure(renderer, rendering, options.moves) for rendering in track(made, "measure")]
+        if recipe != by_trained_input:
+            pictures.append(made)
+            sheet(pictures, 200).save(options.out / "sheet.jpg", quality=90)
+        text = json.dumps({name: [asdict(row) for row in rows] for name, rows in found.items()}, indent=1)
         (options.out / "features.json").write_text(text + "\n")
-    figures = json.dumps(summary(*found), indent=1)
-    (options.out / "summary.json").write_text(figures + "\n")
-    print(figures)
+    base, trained, *others = found.values()
+    figures = {name: summary(base, trained, other) for name, other in zip(options.recipes, others, strict=True)}
+    (options.out / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -585,16 +585,16 @@ def article_loop(setting: Setting) -> Iterator[Found]:
 
 
 PHASES = (
-    Phase("facts", 20, facts),
-    Phase("correctness", 60, correctness),
+    Phase("facts", 5, facts),
+    Phase("correctness", 40, correctness),
     Phase("tests", 45, gpu_tests),
-    Phase("bytes", 40, same_bytes),
-    Phase("speed", 75, step_speed),
-    Phase("whole", 60, whole_way),
-    Phase("crisp", 60, crisp),
-    Phase("scores", 60, score_ratios),
+    Phase("bytes", 35, same_bytes),
+    Phase("speed", 60, step_speed),
+    Phase("whole", 45, whole_way),
+    Phase("crisp", 50, crisp),
+    Phase("scores", 50, score_ratios),
     Phase("video", 25, video),
-    Phase("memory", 25, little_memory),
+    Phase("memory", 20, little_memory),
     Phase("article", 15, article_loop),
 )
 

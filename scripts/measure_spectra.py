@@ -1,6 +1,6 @@
 """The mean spectrum of photographs, by channel of decorrelated colours: amplitude a and exponent p of a / f^p.
 
-What `_PHOTO_SPECTRA` in `atlas/rendering/parameterization.py` holds was measured by it.
+`_PHOTO_AMPLITUDE` and `_PHOTO_POWER` in `atlas/rendering/parameterization.py` are those of the first channel.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from oracle import Cut, article_loss
 
 COLORS = torch.tensor([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], dtype=torch.float64)
 COLORS = COLORS / COLORS.norm(dim=0).max()
-SPECTRA = ((0.057, 1.37), (0.077, 1.39), (0.106, 1.33))  # of photographs: amplitude and exponent of each channel
+AMPLITUDE, POWER = 0.057, 1.37  # of the spectrum of photographs
 
 
 def waves(points: Tensor, size: int) -> Tensor:
@@ -161,14 +161,14 @@ def _pixels(maps: Tensor, height: int, width: int):
 
 
 def _fourier(maps: Tensor, height: int, width: int):
-    scale = 0.25 / radius(height, width)
+    scale = 0.53 / radius(height, width) ** 0.75
     params = torch.view_as_real(analysis(maps) / scale).clone()
     return params, lambda params: synthesis(torch.view_as_complex(params) * scale, height, width)
 
 
 def _phase(maps: Tensor, height: int, width: int):
-    magnitudes = torch.stack([amplitude / radius(height, width) ** power for amplitude, power in SPECTRA])
-    magnitudes[:, 0, 0] = 0
+    magnitudes = AMPLITUDE / radius(height, width) ** POWER
+    magnitudes[0, 0] = 0
 
     def decode(params: Tensor) -> Tensor:
         return synthesis(torch.polar(magnitudes, params), height, width)

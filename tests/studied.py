@@ -52,6 +52,7 @@ octaves = [{ size = 80, steps = 3, lr = [0.5, 0.3] }]
 targets = ["Conv2d_2a_3x3[7]", "Mixed_5b[3]"]
 recipes = ["plain", "small"]
 raw_features = 1
+beside = []
 [metrics]
 targets = ["Conv2d_2a_3x3[7]", "Conv2d_2a_3x3[5]"]
 recipe = "small"

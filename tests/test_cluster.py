@@ -28,6 +28,7 @@ from atlas.rendering.executors.local import LocalExecutor
 from atlas.rendering.executors.ray_cluster import connect
 from atlas.rendering.numerics import Hardware, resolve_numerics
 from atlas.rendering.outcomes import Report, keep_attempts
+from atlas.rendering.pace import Pace
 from atlas.store.masters import list_masters, read_record
 from atlas.store.records import Numerics
 
@@ -89,7 +90,7 @@ def cards(monkeypatch):
         monkeypatch.setattr(cluster, "resolve_device", torch.device)
         monkeypatch.setattr(cluster, "hardware_of", lambda device: hardware)
         monkeypatch.setattr(numerics, "hardware_of", lambda device: hardware)
-        monkeypatch.setattr(cluster, "measure_speed", lambda device, numerics: 1e12)
+        monkeypatch.setattr(cluster, "measure_pace", lambda device, numerics, recipes: Pace(1e-12, 1e-12, 1, {}))
         return ray
 
     return put
@@ -103,7 +104,7 @@ def test_one_worker_says_what_the_gpus_are_and_stays(hardware, share, precision,
     ray = cards(hardware)
     with connect("there", "auto", "auto", None, share) as executor:
         assert (executor.numerics.precision, executor.memory) == (precision, memory)
-        assert executor.measure_speed() == 1e12 * 2 / (share or 1)
+        assert executor.measure_pace([]).workers == 2 / (share or 1)
     assert ray.hired == [{"num_cpus": 1, "num_gpus": share or 1, "max_restarts": 0}]
 
 

@@ -15,9 +15,11 @@ from atlas.plan.recipes import Octave, Recipe
 from atlas.rendering import numerics as arithmetic
 from atlas.rendering import renderer as rendering
 from atlas.rendering.device_check import LEAST_COSINE, least_cosine
+from atlas.rendering.executors import local
 from atlas.rendering.executors.local import LocalExecutor
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import Hardware, allowed_on, hardware_of, resolve_device, resolve_numerics
+from atlas.rendering.pace import Pace
 from atlas.rendering.renderer import Renderer
 from atlas.runs import RunOptions, expect
 from atlas.store.forecast import Forecast
@@ -91,7 +93,7 @@ def test_the_size_of_a_batch_follows_the_memory_of_the_card(card):
 @pytest.mark.parametrize(("memory", "rows"), [(8 * 10**9, 8), (85 * 10**9, 16)])
 def test_a_run_is_planned_for_the_card_it_runs_on(memory, rows, card, monkeypatch):
     card(replace(H100, memory=memory))
-    monkeypatch.setattr(arithmetic, "measure_speed", lambda device, numerics: 1e12)
+    monkeypatch.setattr(local, "measure_pace", lambda device, numerics, recipes: Pace(1e-12, 1e-12, 1, {TINY: 0.0}))
     executor = LocalExecutor(CUDA, resolve_numerics(CUDA, "auto", 1))
     jobs = (Job(targets.parse("Mixed_7c[0]"), TINY, 999),)
     assert [batch.size for batches in runs._rounds(jobs, None, executor) for batch in batches] == [rows]

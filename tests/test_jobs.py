@@ -306,15 +306,23 @@ def test_the_articles_atlas_has_a_face_of_its_own_and_whoever_names_a_recipe_has
     jobs = all_jobs(config)
     by_recipe = Counter(one.recipe.name for one in jobs if one.target.is_feature)
     named = sum(feature >= 20 for layer in config.layers for feature in config.features_of(layer))
-    assert by_recipe["crisp"] == 2 * 20 + named
+    own = Counter(one.recipe.name for one in planning.feature_jobs(config))
+    assert own == {"crisp-large": 2 * 4, "crisp": 2 * 16 + named}
+    assert by_recipe["natural"] == 2 * 4
     assert by_recipe["octaves"] == 2 * 16 + by_recipe["raw"] - 2 * 4
     assert {one.recipe.name for one in planning.feature_jobs(override(config, recipe="raw"))} == {"raw"}
     file = tmp_path / "own.toml"
     file.write_text('[features]\nrecipe = "raw"\n')
     assert load_config(str(file)).face_recipe.name == "raw"
-    assert load_config("demo").face_recipe.name == "quick"
+    assert load_config("demo").face_recipe.name == "small"
     file.write_text('[features]\nrecipe = "raw"\nface = "smooth"\n')
     assert load_config(str(file)).face_recipe.name == "smooth"
+    assert {one.recipe.name for one in planning.layer_jobs(load_config(str(file)), "Mixed_7a")} == {"smooth"}
+    file.write_text('[features]\nface = "smooth"\n')
+    assert {one.recipe.name for one in planning.layer_jobs(load_config(str(file)), "Mixed_7a")} == {"smooth"}
+    file.write_text("[features]\nlarge_features = 2\n")
+    recipes = [one.recipe.name for one in planning.layer_jobs(load_config(str(file)), "Mixed_7a")]
+    assert recipes == ["crisp-large"] * 2 + ["crisp"] * 14
 
 
 def test_frames_take_the_room_of_their_video_and_no_more(tmp_path):

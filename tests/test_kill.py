@@ -28,7 +28,7 @@ def test_kills_at_random_moments_lose_nothing(weights_file, tmp_path):
     moments = random.Random(5)
     kills = {"any moment": 0, "masters": 0, "videos and findings": 0, "site": 0}
     watched = {
-        "masters": lambda: {*store.rglob("*.png"), *store.rglob("*.stages.avif")},
+        "masters": lambda: {*store.rglob("*.png"), *store.rglob("*.avif")},
         "videos and findings": lambda: {*store.rglob("findings/*"), *store.rglob("*.mp4"), *store.rglob("clip.json")},
         "site": lambda: {*site.rglob("*.*")},
     }

@@ -97,7 +97,7 @@ def test_a_table_that_a_page_shows_can_be_pasted(name, tmp_path):
 
 def test_pages_say_what_a_recipe_does():
     said = render_macro("sentences.html", "recipe_notes", RECIPES["preset"])
-    assert "the coefficients of its Fourier transform, scaled by 1/f. Its colours are those of photographs" in said
+    assert "its Fourier transform, scaled by 1/f^0.75 at frequency f. Its colours are those of photographs" in said
     assert "the image moved by up to 24 pixels, scaled by 0.9 to 1.1, turned by up to 5°, at random." in said
     said = render_macro("sentences.html", "recipe_notes", RECIPES["phase"])
     assert "cropped to 0.3 to 0.9 of its side, with noise of standard deviation 0.1, at random." in said
@@ -190,14 +190,14 @@ def test_a_padded_spectrum_interpolates(old, new):
     assert torch.allclose(found, oracle.interpolated(maps, *new), atol=1e-12)
 
 
-def test_a_larger_spectrum_keeps_its_parameters_and_adds_zeros():
-    """Scaled by 1/f, a coefficient has the same parameter at every size."""
+def test_a_larger_spectrum_keeps_its_frequencies_and_adds_zeros():
+    """Of an orthonormal transform, a coefficient grows with the side; and its scale with the power 0.75 of it."""
     recipe = Recipe("trial", CRISP.octaves, parameterization="fourier", color="decorrelated")
     small, large = (make_parameterization(recipe, (side, side), SEED, torch.empty(0)) for side in (9, 15))
     images = start_image(recipe, SEED, (9, 9))[None]
     params = small.params(images)
     larger = small.enlarge(params, large)
-    assert torch.allclose(larger[:, :, :5, :10], params[:, :, :5], atol=1e-6)
+    assert torch.allclose(larger[:, :, :5, :10], params[:, :, :5] * (15 / 9) ** 0.25, atol=1e-6)
     assert not larger[:, :, 5:11].any()
     assert not larger[..., 10:].any()
 

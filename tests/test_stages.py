@@ -18,7 +18,8 @@ from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 from atlas.site.check import check_store
 from atlas.store.masters import master_path, open_master, read_record, write_master
-from atlas.store.stages import find_stages, has_stages, read_strip, stages_path, write_stages
+from atlas.store.sidecars import named_pixels
+from atlas.store.stages import find_stages, has_stages, stages_path, write_stages
 from atlas.store.weights_ids import write_weights_id
 from studied import run_batches
 
@@ -126,7 +127,7 @@ def test_a_strip_with_nothing_to_say_whose_it_is_is_not_found(rendered, renderer
     buffer = io.BytesIO()
     Image.new("RGB", (288, 96)).save(buffer, "AVIF")
     stages_path(master).write_bytes(buffer.getvalue())
-    assert read_strip(stages_path(master))[0] is None
+    assert named_pixels(stages_path(master)) is None
     assert find_stages(master, jobs[0], read_record(source)) is None
 
 

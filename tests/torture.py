@@ -59,6 +59,7 @@ features = 4
 targets = ["Mixed_5b[3]"]
 recipes = ["tiny", "flat"]
 raw_features = 0
+beside = []
 [metrics]
 targets = ["Mixed_5b[3]"]
 recipe = "flat"

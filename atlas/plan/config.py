@@ -42,6 +42,8 @@ BUILT_IN_WEIGHTS = ("imagenet", "demo")
 LARGEST_SEED = 2**63 - 1
 LARGEST_FILE = 2**20  # bytes; every feature of every layer named one by one takes a tenth
 _FOLDER = Path(__file__).parent / "presets"
+# Whoever names one recipe gets one: what a key of [features] takes from the preset no more.
+_ALONE = {"recipe": ("face", "large", "large_features"), "face": ("large", "large_features")}
 _NOT_IN_URLS = frozenset(' "<>\\^`{|}')
 _RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -102,6 +104,8 @@ class FeaturesTable(Table):
     count: Annotated[Features, PlainValidator(_read_count)]  # which of each layer
     recipe: RecipeName  # of the article's pages, and of all features if there is no `face`
     face: RecipeName | None = None  # of the features, as mosaics and their pages show them first; None: `recipe`
+    large: RecipeName | None = None  # in place of that for the first features of each layer; None: no other
+    large_features: Annotated[int, Whole(0, layers.MOST_FEATURES)] = 0  # how many of each layer
     only: Flag = False  # whether what studies show is left out
 
 
@@ -144,8 +148,15 @@ class Config(AtlasTable, FeaturesTable):
 
     @property
     def face_recipe(self) -> Recipe:
-        """The recipe of the features."""
+        """The recipe of the features, but for the first ones of each layer if `large` is set."""
         return self.get_recipe(self.face or self.recipe)
+
+    def recipes_of(self, layer: str) -> tuple[Recipe, ...]:
+        """The recipe of each of the features of a layer, as `features_of` lists them."""
+        count, face = len(self.features_of(layer)), self.face_recipe
+        large = self.get_recipe(self.large) if self.large else face
+        first = min(count, self.large_features)
+        return (large,) * first + (face,) * (count - first)
 
     def get_recipe(self, name: str, where: str = "") -> Recipe:
         """A recipe by name.
@@ -211,7 +222,7 @@ def override(
     read = {key: reader.option(Config, key, option, value) for key, option, value in given if value is not None}
     reader.finish()
     if recipe is not None:
-        read |= {"recipe_is_chosen": True, "face": None}
+        read |= {"recipe_is_chosen": True, "face": None, "large": None}
     if weights is not None:
         read = {"weights": weights, "weights_input": None, **read}  # a file's weights_input is that of its own weights
     config = replace(config, **read, store=store or config.store, site=site or config.site)
@@ -256,8 +267,9 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
         base_atlas.pop("weights_input", None)  # which is that of the base's weights
     atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), base_atlas)
     base_features = values_of(FeaturesTable, base)
-    if isinstance(given["features"], dict) and "recipe" in given["features"]:
-        base_features.pop("face", None)  # whoever names one recipe gets one
+    for key, others in _ALONE.items():
+        if isinstance(given["features"], dict) and key in given["features"]:
+            base_features = {name: value for name, value in base_features.items() if name not in others}
     features = reader.table(FeaturesTable, given["features"], ("features",), base_features)
     studies = {
         kind: reader.table(kind, given[table], (table,), values_of(kind, base and base.studies[kind]))

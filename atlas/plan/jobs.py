@@ -93,6 +93,12 @@ class Job:
         return sum(octave.steps * layers.step_flops(self.target.deepest, size, feature) for octave, size in octaves)
 
     @property
+    def pixels(self) -> int:
+        """Pixels of the image, summed over all steps."""
+        octaves = zip(self.recipe.octaves, self.sizes, strict=True)
+        return sum(octave.steps * height * width for octave, (height, width) in octaves)
+
+    @property
     def slot(self) -> int:
         """A number of the job's own, whose remainder by the rows of a batch is its row; alike for few jobs."""
         fields = [one for term in self.target.terms for one in (term.feature or 0, *astuple(term.position))]
@@ -150,8 +156,8 @@ def feature_jobs(config: Config) -> tuple[Job, ...]:
 
 def layer_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     """The features of one layer of an atlas, in the network's order."""
-    recipe, features = config.face_recipe, config.features_of(layer)
-    return tuple(Job(targets.feature_target(layer, feature), recipe, config.seed) for feature in features)
+    recipes = zip(config.features_of(layer), config.recipes_of(layer), strict=True)
+    return tuple(Job(targets.feature_target(layer, feature), recipe, config.seed) for feature, recipe in recipes)
 
 
 def target_jobs(config: Config, texts: Iterable[str]) -> tuple[Job, ...]:

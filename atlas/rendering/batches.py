@@ -9,7 +9,9 @@ import torch
 from atlas.common import log
 from atlas.inception.architecture import Size
 from atlas.plan.jobs import Batch, Job
+from atlas.plan.recipes import Recipe
 from atlas.rendering.memory import free_memory, is_out_of_memory, may_be_out_of_memory
+from atlas.rendering.pace import Pace
 from atlas.rendering.renderer import OpenPhoto, Renderer, Rendering
 from atlas.rendering.weights import Weights
 from atlas.store.records import Numerics
@@ -49,8 +51,8 @@ class Executor(Protocol):
     def memory(self) -> int | None:
         """Bytes of the GPU in all, on which the size of a batch depends too; None: unknown, or no GPU."""
 
-    def measure_speed(self) -> float:
-        """Floating-point operations a second that may be expected of all of it."""
+    def measure_pace(self, recipes: Iterable[Recipe]) -> Pace:
+        """How fast descents by these recipes may be expected to go on all of it."""
 
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Load weights.

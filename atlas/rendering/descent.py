@@ -20,7 +20,7 @@ from atlas.plan.recipes import Octave, Optimizer, Recipe, octave_size
 from atlas.rendering.cuda_graphs import CudaGraphs
 from atlas.rendering.model import Network
 from atlas.rendering.objectives import Objective, compile_objective, losses, scores
-from atlas.rendering.parameterization import Parameterization, make_parameterization
+from atlas.rendering.parameterization import Parameterization, Phases, make_parameterization
 from atlas.rendering.transforms import View, make_views, resample, see
 from atlas.store.records import FailedStep, OctaveScores, Status, finite
 
@@ -40,6 +40,7 @@ class Descent:
     gradient_norm: float | None  # L2 norm of the first step's gradient by the image, the one that was followed
     had_gradient: bool  # whether any step of any octave followed a gradient other than exactly 0
     failed_at: FailedStep | None
+    importance: Tensor | None = None  # [H, W] on the CPU: sum of the gradient's magnitudes by pixel; of phases alone
 
     def status(self, score_start: float, score_shown: float) -> Status:
         """The status of a rendering.
@@ -66,6 +67,7 @@ class Rows:
     failed_step: Tensor  # [B] int64, -1 while alive
     had_gradient: Tensor  # [B] bool: at any step of any octave so far
     gradient_norm: Tensor  # [B]: L2 norm at the very first step
+    importance: tuple[Tensor, ...]  # [B, H, W]: sum of the gradient's magnitudes in this octave; none but of phases
     step: Tensor  # [] int64: of the octave, from 0
 
     @classmethod
@@ -81,13 +83,15 @@ class Rows:
             failed_step=none,
             had_gradient=torch.zeros(batch, dtype=torch.bool, device=device),
             gradient_norm=torch.zeros(batch, dtype=params.dtype, device=device),
+            importance=(),
             step=torch.zeros((), dtype=torch.int64, device=device),
         )
 
-    def at_octave(self, params: Tensor, optimizer: Optimizer) -> Self:
+    def at_octave(self, params: Tensor, form: Parameterization, optimizer: Optimizer) -> Self:
         """The state before the first step of an octave, whose images have these parameters."""
         moments = (torch.zeros_like(params),) * 2 if optimizer == "adam" else ()
-        return replace(self, params=params, moments=moments, step=self.step * 0)
+        importance = (params.new_zeros(len(params), *form.size),) if isinstance(form, Phases) else ()
+        return replace(self, params=params, moments=moments, importance=importance, step=self.step * 0)
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def descend(
             size = octave_size(first_size, octave)
             larger = make_parameterization(recipe, size, drawn_from, start)
             params, form = form.enlarge(params, larger), larger
-        rows = rows.at_octave(params, recipe.optimizer)
+        rows = rows.at_octave(params, form, recipe.optimizer)
         objective_at = cache(partial(compile_objective, targets, first_size, device=network.device, dtype=start.dtype))
         objective = objective_at(size)
         views = make_views(recipe, number, drawn_from, size, start)
@@ -325,6 +329,7 @@ def take_step(rows: Rows, gradient: Tensor, by_params: Tensor, schedule: Schedul
         failed_step=torch.where(fails, rows.step, rows.failed_step),
         had_gradient=had_gradient,
         gradient_norm=norm,
+        importance=tuple(one + gradient.abs().sum(1) for one in rows.importance),  # [B, 3, H, W] -> [B, H, W]
         step=rows.step + 1,
     )
 
@@ -388,6 +393,12 @@ def to_pixels(images: Tensor) -> Tensor:
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
+def to_grey(importance: Tensor) -> Tensor:
+    """An importance map [H, W] as a grey picture, uint8: white from its 99th percentile on, and black at 0."""
+    white = importance.flatten().quantile(0.99)
+    return to_pixels(importance / (white + (white == 0)))
+
+
 def judge(network: Network, targets: Sequence[Target], images: Tensor, first_size: Size) -> Tensor:
     """Scores of finished pictures.
 
@@ -420,17 +431,18 @@ def _results(rows: Rows, images: Tensor, recipe: Recipe, ends: list[Tensor]) -> 
         ends: scores at the start and at the end of each octave, [B] each.
     """
     images = images.contiguous().cpu()
+    importance = rows.importance[0].cpu() if rows.importance else [None] * len(images)
     numbers = [rows.failed_octave, rows.failed_step, rows.had_gradient, rows.gradient_norm, *ends]
     # n tensors of [B] -> [n, B] -> [B, n]; the type of the images holds all step numbers exactly
     table = torch.stack([one.to(images.dtype) for one in numbers]).T.tolist()
     results = []
-    for image, (octave, at, had_gradient, gradient_norm, *found) in zip(images, table, strict=True):
+    for image, counts, (octave, at, had_gradient, gradient_norm, *found) in zip(images, importance, table, strict=True):
         octaves = tuple(
             OctaveScores(settings.size, finite(first), finite(last))
             for settings, first, last in zip(recipe.octaves, found[::2], found[1::2], strict=True)
         )
         failed_at = FailedStep(int(octave), int(at)) if octave >= 0 else None
-        results.append(Descent(image, octaves, finite(gradient_norm), bool(had_gradient), failed_at))
+        results.append(Descent(image, octaves, finite(gradient_norm), bool(had_gradient), failed_at, counts))
     return results
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from atlas.common.cores import count_cores
 from atlas.common.errors import ConfigError
@@ -25,8 +24,6 @@ _CUDA_ERRORS = {  # parts of torch's messages, and what to tell the user
     "no NVIDIA driver": "this machine has no NVIDIA GPU, or no driver for it: then install one",
     "No CUDA GPUs": _NO_GPU,
 }
-_NETWORK_SHARE = 0.6  # of the speed of one good convolution that a whole step reaches
-_SLOWEST_CORE = 30e9  # FLOP/s: a core that measures slower is busy with something else just now
 
 
 @dataclass(frozen=True)
@@ -171,25 +168,6 @@ def in_float32(numerics: Numerics) -> Numerics:
 def dtype_of(precision: str) -> torch.dtype:
     """Type of the network's weights and activations; the image is never below float32."""
     return {"fp64": torch.float64, "bf16": torch.bfloat16}.get(precision, torch.float32)
-
-
-def measure_speed(device: torch.device, numerics: Numerics) -> float:
-    """Floating-point operations a second that a descent may expect here, from half a second of one convolution.
-
-    It only tells a person how long a run will take; nothing that is rendered depends on it.
-    """
-    dtype = dtype_of(numerics.precision)
-    rows = 64 if device.type == "cuda" else 4
-    maps = torch.ones(rows, 96, 35, 35, device=device, dtype=dtype, requires_grad=True)
-    kernel = torch.ones(96, 96, 3, 3, device=device, dtype=dtype)
-    flops = 4 * rows * 35 * 35 * 96 * 96 * 9
-
-    def work() -> object:
-        return torch.autograd.grad(F.conv2d(maps, kernel, padding=1).sum(), maps)
-
-    with applied(numerics):
-        measured = _NETWORK_SHARE * flops / min(seconds_of(work, device) for _ in range(6))
-    return max(measured, _SLOWEST_CORE * min(numerics.threads, count_cores())) if device.type == "cpu" else measured
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:

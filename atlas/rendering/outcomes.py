@@ -13,6 +13,7 @@ from atlas.common.errors import StoreError
 from atlas.plan.jobs import Job
 from atlas.rendering.batches import OUT_OF_MEMORY, Attempt
 from atlas.store.files import check_same_folder, make_folder
+from atlas.store.importance import write_importance
 from atlas.store.masters import find_record, master_path, write_master
 from atlas.store.records import Record, WeightsId
 from atlas.store.stages import write_stages
@@ -152,13 +153,15 @@ def _keep(attempt: Attempt, weights: WeightsId, store: Path) -> Outcome:
     path = master_path(store, weights, attempt.job)
     if attempt.rendering is None:
         return Outcome(attempt.job, path, None, lost=attempt.failure)
-    with suppress(*CANNOT_ENCODE):  # a picture without its stages is whole
-        write_stages(path, attempt.rendering.stages, attempt.rendering.record)  # first: who has a master has its stages
+    made, record = attempt.rendering, attempt.rendering.record
+    with suppress(*CANNOT_ENCODE):  # a picture without them is whole
+        write_stages(path, made.stages, record)  # first: who has a master has its stages
+        write_importance(path, made.importance, record)
     try:
-        write_master(path, attempt.rendering.pixels, attempt.rendering.record)
+        write_master(path, made.pixels, record)
     except CANNOT_ENCODE:
         return Outcome(attempt.job, path, None, lost=OUT_OF_MEMORY)
-    return Outcome(attempt.job, path, attempt.rendering.record)
+    return Outcome(attempt.job, path, record)
 
 
 def _is_due(waiting: deque[list[Future[Outcome]]]) -> bool:

@@ -1,16 +1,16 @@
 """What an image is made of: pixels, a spectrum, or the phases of a spectrum. Parameters ↔ images, as pure functions.
 
 The descent moves parameters. Where they are pixels, high frequencies come up first, since nothing ties a pixel to its
-neighbours. Coefficients of a spectrum, scaled by 1/f, give large and small shapes the same say, as photographs have
-them (Olah et al., "Feature Visualization", Distill 2017, and its library lucid). With the magnitudes held at those of
-photographs and only the phases free, no frequency can be exaggerated at all (Fel et al., "Unlocking Feature
-Visualization for Deeper Networks with MAgnitude Constrained Optimization", NeurIPS 2023).
+neighbours. Coefficients of a spectrum that are scaled down with their frequency give large and small shapes the same
+say, as photographs have them (Olah et al., "Feature Visualization", Distill 2017, and its library lucid). With the
+magnitudes held at those of photographs and only the phases free, no frequency can be exaggerated at all (Fel et al.,
+"Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization", NeurIPS 2023).
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -25,11 +25,14 @@ COLORS = tuple(
     tuple(value / math.hypot(0.26, 0.27, 0.27) for value in row)
     for row in ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 )
-_SPECTRUM_SCALE = 0.25  # of all frequencies, so that rates of some hundredths suit
+# A parameter of 1 contributes a / f^p. With lucid's p of 1 pictures are pale: the mean of the image moves too fast for
+# its shapes. At 0.75 their contrast is that of photographs, and a smaller one gives noise.
+_SPECTRUM_SCALE, _SPECTRUM_POWER = 0.53, 0.75
 _SPECTRUM_NOISE = 0.01  # standard deviation of the parameters of a start
-# Amplitude a and exponent p of the mean spectrum of photographs, a / f^p, in channels of decorrelated colours. Measured
-# by `scripts/measure_spectra.py` on 17 photographs: those of Debian's mate-backgrounds and of scikit-image.
-_PHOTO_SPECTRA = ((0.057, 1.37), (0.077, 1.39), (0.106, 1.33))
+# Amplitude a and exponent p of the mean spectrum of photographs, a / f^p. Measured by `scripts/measure_spectra.py` in
+# the first channel, which is brightness, of 17 photographs: those of Debian's mate-backgrounds and of scikit-image. The
+# others have the same magnitude, as in ImageNet, by whose covariance of colours all are scaled.
+_PHOTO_AMPLITUDE, _PHOTO_POWER = 0.057, 1.37
 _MARGIN = 1e-3  # between a pixel and 0 or 1 before the logarithm of its odds is taken
 
 
@@ -86,8 +89,7 @@ class Spectrum:
 
     def images(self, params: Tensor) -> Tensor:
         """[B, 3, H, 2·(W // 2 + 1)], real and imaginary parts in turn -> [B, 3, H, W] in (0, 1)."""
-        coefficients = torch.view_as_complex(params.unflatten(3, (-1, 2)) * self.scale[..., None])
-        return _to_pixels(_synthesize(coefficients, self.size), self.colors)
+        return _to_pixels(_Synthesis.apply(params, self.scale, self.size), self.colors)
 
     def params(self, images: Tensor) -> Tensor:
         """[B, 3, H, W] -> [B, 3, H, 2·(W // 2 + 1)]."""
@@ -95,8 +97,7 @@ class Spectrum:
 
     def enlarge(self, params: Tensor, larger: Self) -> Tensor:
         """Pad with frequencies of 0: the larger image is the trigonometric interpolation of the smaller one."""
-        coefficients = torch.view_as_complex(params.unflatten(3, (-1, 2)) * self.scale[..., None])
-        padded = pad_spectrum(_as_of_real(coefficients, self.size), self.size, larger.size)
+        padded = pad_spectrum(_as_of_real(_scaled(params, self.scale), self.size), self.size, larger.size)
         return torch.view_as_real(padded / larger.scale).flatten(3)
 
 
@@ -105,7 +106,7 @@ class Phases:
     """Parameters that are the phases of a spectrum whose magnitudes are held at those of photographs."""
 
     size: Size
-    magnitudes: Tensor  # [3, H, W // 2 + 1]
+    magnitudes: Tensor  # [H, W // 2 + 1]
     noise: Tensor  # [3, H, W // 2 + 1]: the phases of a start
     colors: Tensor  # [3, 3], from channels to the odds of red, green and blue
 
@@ -144,9 +145,10 @@ def make_parameterization(recipe: Recipe, size: Size, seed: int, like: Tensor) -
         return Pixels(size, mixing)
     frequencies = _frequencies(size)
     if recipe.parameterization == "fourier":
-        return Spectrum(size, (_SPECTRUM_SCALE / frequencies).to(colors.dtype).to(colors.device), mixing)
-    magnitudes = torch.stack([amplitude / frequencies**power for amplitude, power in _PHOTO_SPECTRA])
-    magnitudes[:, 0, 0] = 0  # the mean is grey
+        scale = _SPECTRUM_SCALE / frequencies**_SPECTRUM_POWER
+        return Spectrum(size, scale.to(colors.dtype).to(colors.device), mixing)
+    magnitudes = _PHOTO_AMPLITUDE / frequencies**_PHOTO_POWER
+    magnitudes[0, 0] = 0  # the mean is grey
     generator = torch.Generator().manual_seed(seed)
     noise = torch.angle(_analyze(torch.randn(3, *size, generator=generator)))
     return Phases(size, magnitudes.to(colors.dtype).to(colors.device), noise.to(like), colors)
@@ -223,10 +225,51 @@ def by_row(function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
     return torch.stack([function(row) for row in values])
 
 
+def _scaled(params: Tensor, scale: Tensor) -> Tensor:
+    """Coefficients of parameters, [B, 3, H, 2·(W // 2 + 1)] -> [B, 3, H, W // 2 + 1] complex."""
+    return torch.view_as_complex(params.unflatten(3, (-1, 2))) * scale
+
+
+class _Synthesis(torch.autograd.Function):
+    """Parameters of a spectrum -> maps, [B, 3, H, 2·(W // 2 + 1)] -> [B, 3, H, W].
+
+    torch's own gradient is the same; this one takes a product less for scaling.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, params: Tensor, scale: Tensor, size: Size) -> Tensor:
+        ctx.save_for_backward(scale)
+        return _synthesize(_scaled(params, scale), size)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (scale,) = ctx.saved_tensors
+        scale, width = scale.clone(), gradients[0].shape[3]
+        scale[:, 1 : (width + 1) // 2] *= 2  # each of these stands for its negative too
+        return torch.view_as_real(_analyze(gradients[0]) * scale).flatten(3), None, None
+
+
+class _Sigmoid(torch.autograd.Function):
+    """The logistic function, row by row on a CPU as in `by_row`, with a gradient of all rows together."""
+
+    @staticmethod
+    def forward(ctx: Any, odds: Tensor) -> Tensor:
+        pixels = by_row(torch.sigmoid, odds)
+        ctx.save_for_backward(pixels)
+        return pixels
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (pixels,) = ctx.saved_tensors
+        gradient: Tensor = torch.ops.aten.sigmoid_backward(gradients[0], pixels)
+        return gradient
+
+
 def _to_pixels(maps: Tensor, colors: Tensor | None) -> Tensor:
     """Channels -> red, green and blue in (0, 1); [B, 3, H, W] both."""
     odds = maps if colors is None else _mix(colors, maps)
-    return by_row(torch.sigmoid, odds)
+    pixels: Tensor = _Sigmoid.apply(odds)
+    return pixels
 
 
 def _from_pixels(images: Tensor, colors: Tensor | None) -> Tensor:

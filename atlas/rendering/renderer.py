@@ -15,7 +15,7 @@ from atlas.plan.recipes import Input, InputMap, Recipe
 from atlas.plan.starts import Photo
 from atlas.rendering import numerics as arithmetic
 from atlas.rendering.cuda_graphs import CudaGraphs, cuda_capture
-from atlas.rendering.descent import Descent, descend, judge, to_pixels
+from atlas.rendering.descent import Descent, descend, judge, to_grey, to_pixels
 from atlas.rendering.device_check import check_network
 from atlas.rendering.memory import free_memory, keep_freed_memory, may_be_out_of_memory
 from atlas.rendering.model import Network
@@ -23,6 +23,7 @@ from atlas.rendering.numerics import hardware_of
 from atlas.rendering.parameterization import start_image
 from atlas.rendering.transforms import resize
 from atlas.rendering.weights import Weights
+from atlas.store.importance import has_importance
 from atlas.store.masters import pixels_sha256
 from atlas.store.media import encoded
 from atlas.store.records import NOISE, Numerics, Record, finite
@@ -44,6 +45,7 @@ class Rendering:
     pixels: bytes  # RGB, row by row
     record: Record
     stages: tuple[Image.Image, ...] = ()  # at the start and after each octave; none if they are not kept
+    importance: Image.Image | None = None  # how much each pixel counted, grey; None: not kept, or not measured
 
     @property
     def image(self) -> Image.Image:
@@ -159,7 +161,7 @@ class Renderer:
             kept = tuple(Image.fromarray(_rows_of(stage[b]).numpy()) for stage in stages) if keeps_stages[b] else ()
             data = _rows_of(pixels[b]).numpy().tobytes()
             record = self._record(job, numerics, descents[b], data, size, before[b], shown[b])
-            renderings.append(Rendering(job, data, record, kept))
+            renderings.append(Rendering(job, data, record, kept, _importance_of(job, descents[b])))
         return renderings
 
     def _start(self, job: Job, size: Size) -> Tensor:
@@ -209,6 +211,12 @@ def _to_tensor(picture: Image.Image) -> Tensor:
     """An RGB picture as [3, H, W] float32 in [0, 1]."""
     data = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
     return data.view(picture.height, picture.width, 3).permute(2, 0, 1).float() / 255  # [H, W, 3] -> [3, H, W]
+
+
+def _importance_of(job: Job, descent: Descent) -> Image.Image | None:
+    if descent.importance is None or not has_importance(job):
+        return None
+    return Image.fromarray(to_grey(descent.importance).numpy())
 
 
 def _rows_of(pixels: Tensor) -> Tensor:

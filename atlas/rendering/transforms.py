@@ -43,17 +43,18 @@ class Motion:
     shifts: Tensor  # [steps, 2] int64: whole pixels down and right from the middle of the image to what is seen
     maps: Tensor  # [steps, 2, 3]: from a pixel seen (x, y, 1) to its place in the shifted image, both from the centre
     inverses: Tensor  # [steps, 2, 3]: from a place in the shifted image to the pixel seen
-    margin: int  # pixels that are seen beyond any border of the shifted image
+    margins: tuple[int, ...]  # by step: pixels that are seen beyond any border of the shifted image
     reach: int  # pixels seen, on either side of its own place, that a pixel of the image gives to
 
     def see(self, images: Tensor, step: Tensor) -> Tensor:
         """Bilinear; [B, 3, H, W] -> [B, 3, H, W]."""
         size = images.shape[-2], images.shape[-1]
         shift, at, inverse = (one.index_select(0, step)[0] for one in (self.shifts, self.maps, self.inverses))
-        canvas: Tensor = _Wrapping.apply(images, shift, self.margin)  # [B, 3, H', W']
-        canvas_size = canvas.shape[-2], canvas.shape[-1]
-        taken, given = _taken(at, size, canvas_size), _given(at, inverse, size, canvas_size, self.reach)
-        seen: Tensor = _Resampling.apply(canvas, taken, given)
+        # on a GPU steps are replayed, so that all need one size; most see little beyond the border
+        margin = self.margins[int(step)] if images.device.type == "cpu" else max(self.margins)
+        canvas = size[0] + 2 * margin, size[1] + 2 * margin
+        taken, given = _taken(at, size, canvas), _given(at, inverse, size, canvas, self.reach)
+        seen: Tensor = _Resampling.apply(images, shift, margin, taken, given)
         return seen.contiguous(memory_format=torch.channels_last)
 
 
@@ -129,13 +130,13 @@ def _make_motion(members: Sequence[tuple[Transform, list[Random]]], size: Size, 
     height, width = size
     half = torch.tensor([width / 2, height / 2], dtype=torch.float64)
     corners = maps[:, :2, :2].abs() @ half - half  # [steps, 2]: how far beyond the border the farthest pixel seen lies
-    margin = max(0, math.ceil(corners.max().item())) + 2  # for the neighbours of that pixel, and the rest of the shift
+    beyond = corners.amax(1).clamp(min=0).ceil() + 2  # for the neighbours of that pixel, and the rest of the shift
     farthest = inverses[:, :2, :2].abs().sum(2).max().item()  # pixels seen, of a pixel's neighbourhood of 1
     return Motion(
         shifts.flip(1).long().to(like.device),
         like.new_tensor(maps[:, :2].tolist()),
         like.new_tensor(inverses[:, :2].tolist()),
-        margin,
+        tuple(int(margin) for margin in beyond),
         reach=math.ceil(farthest + 0.5) - 1,
     )
 
@@ -210,30 +211,55 @@ def _resizing(old: int, new: int) -> Tensor:
     return resize(single, (new, old))[0, 0]
 
 
-class _Wrapping(torch.autograd.Function):
-    """Images moved by whole pixels and continued around, and its transpose as the gradient."""
+class _Resampling(torch.autograd.Function):
+    """Images continued around and resampled, with the transpose of that as the gradient.
+
+    Between, all values of a pixel lie side by side, so that they are copied and summed together.
+    """
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, shift: Tensor, margin: int) -> Tensor:
+    def forward(ctx: Any, images: Tensor, shift: Tensor, margin: int, taken: "_Sums", given: "_Sums") -> Tensor:
         ctx.save_for_backward(shift)
-        ctx.margin = margin
-        for dim in (2, 3):
-            side = images.shape[dim]
-            places = torch.arange(-margin, side + margin, device=images.device) + shift[dim - 2]
-            images = images.index_select(dim, places % side)
-        return images
+        ctx.margin, ctx.given = margin, given
+        seen: Tensor = taken.of(_wrapped(_to_table(images), shift, margin))
+        return _to_images(seen, len(images))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (shift,), margin, gradient = ctx.saved_tensors, ctx.margin, gradients[0]
-        for dim in (2, 3):
-            side = gradient.shape[dim] - 2 * margin
-            folded = gradient.narrow(dim, margin, side).clone()
-            folded.narrow(dim, 0, margin).add_(gradient.narrow(dim, margin + side, margin))
-            folded.narrow(dim, side - margin, margin).add_(gradient.narrow(dim, 0, margin))
-            places = torch.arange(side, device=gradient.device) - shift[dim - 2]
-            gradient = folded.index_select(dim, places % side)
-        return gradient, None, None
+        (shift,), gradient = ctx.saved_tensors, gradients[0]
+        folded = _folded(ctx.given.of(_to_table(gradient)), shift, ctx.margin)
+        return _to_images(folded, len(gradient)).contiguous(), None, None, None, None
+
+
+def _to_table(images: Tensor) -> Tensor:
+    """[B, 3, H, W] -> [H, W, B·3]."""
+    return images.permute(2, 3, 0, 1).flatten(2)
+
+
+def _to_images(table: Tensor, batch: int) -> Tensor:
+    """[H, W, B·3] -> [B, 3, H, W]."""
+    return table.view(*table.shape[:2], batch, 3).permute(2, 3, 0, 1)
+
+
+def _wrapped(table: Tensor, shift: Tensor, margin: int) -> Tensor:
+    """Pixels moved by whole ones and continued around: [H, W, n] -> [H + 2·margin, W + 2·margin, n]."""
+    for dim in (0, 1):
+        side = table.shape[dim]
+        places = torch.arange(-margin, side + margin, device=table.device) + shift[dim]
+        table = table.index_select(dim, places % side)
+    return table
+
+
+def _folded(table: Tensor, shift: Tensor, margin: int) -> Tensor:
+    """The transpose of `_wrapped`: [H + 2·margin, W + 2·margin, n] -> [H, W, n]."""
+    for dim in (0, 1):
+        side = table.shape[dim] - 2 * margin
+        folded = table.narrow(dim, margin, side).clone()
+        folded.narrow(dim, 0, margin).add_(table.narrow(dim, margin + side, margin))
+        folded.narrow(dim, side - margin, margin).add_(table.narrow(dim, 0, margin))
+        places = torch.arange(side, device=table.device) - shift[dim]
+        table = folded.index_select(dim, places % side)
+    return table
 
 
 @dataclass(frozen=True)
@@ -241,31 +267,16 @@ class _Sums:
     """For each of some pixels a weighted sum of others, which may lie up to `margin` pixels outside of their image."""
 
     size: Size  # (height, width) of the sums
-    places: Tensor  # [H·W, n] int64: of the pixels that are summed, in reading order, the margin included
+    places: Tensor  # [H·W, n] int32: of the pixels that are summed, in reading order, the margin included
     weights: Tensor  # [H·W, n]
     margin: int
 
-    def of(self, images: Tensor) -> Tensor:
-        """The sums, [B, 3, H', W'] -> [B, 3, H, W], where pixels outside of the image are 0."""
-        batch, channels, height, width = images.shape
+    def of(self, table: Tensor) -> Tensor:
+        """The sums of pixels [H', W', n], where those outside are 0: [H, W, n]."""
         margin = self.margin
-        table = images.new_zeros((height + 2 * margin, width + 2 * margin, batch * channels))
-        table[margin:-margin, margin:-margin] = images.flatten(0, 1).permute(1, 2, 0)
-        sums = F.embedding_bag(self.places, table.flatten(0, 1), per_sample_weights=self.weights, mode="sum")
-        return sums.view(*self.size, batch, channels).permute(2, 3, 0, 1)  # [H·W, B·3] -> [B, 3, H, W]
-
-
-class _Resampling(torch.autograd.Function):
-    """Weighted sums of pixels, with their transpose as the gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, taken: _Sums, given: _Sums) -> Tensor:
-        ctx.given = given
-        return taken.of(images)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return ctx.given.of(gradients[0]), None, None
+        padded = F.pad(table, (0, 0, margin, margin, margin, margin)).flatten(0, 1)
+        sums = F.embedding_bag(self.places, padded, per_sample_weights=self.weights, mode="sum")  # [H·W, n]
+        return sums.view(*self.size, -1)
 
 
 def _taken(at: Tensor, size: Size, canvas: Size) -> _Sums:
@@ -319,7 +330,7 @@ def _square(first: int, last: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 def _closeness(x: Tensor, y: Tensor) -> Tensor:
     """The bilinear weight of a pixel at a distance: 1 at 0, and 0 from 1 on; writes to its arguments."""
-    wide, tall = (side.abs_().neg_().add_(1).clamp_(min=0) for side in (x, y))
+    wide, tall = ((1 - side.abs_()).relu_() for side in (x, y))
     return wide.mul_(tall)
 
 
@@ -337,7 +348,7 @@ def _sums(size: Size, col: Tensor, row: Tensor, ends: tuple[int, int], weights: 
     first, last = ends
     margin = 1 + last - first
     # a square that misses the image is moved to where it just misses it, so that the margin holds all squares
-    row, col = (at.clamp(-1 - last, side - first).long() + margin for at, side in zip((row, col), source, strict=True))
+    row, col = (at.clamp(-1 - last, side - first).int() + margin for at, side in zip((row, col), source, strict=True))
     right, down = _square(first, last, col)
     stride = source[1] + 2 * margin
     places = (row * stride + col) + (down * stride + right)  # [n, H·W]

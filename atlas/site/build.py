@@ -27,6 +27,7 @@ from atlas.site.study_page import StudyPage
 from atlas.site.templates import Templates, templates_folder
 from atlas.store.clips import VIDEO
 from atlas.store.files import locked_folder
+from atlas.store.importance import importance_path
 from atlas.store.masters import unknown_folders
 from atlas.store.media import MOST_BYTES
 from atlas.store.records import Record, WeightsId
@@ -85,6 +86,9 @@ def build_site(
         pages = make_pages(atlas)
         copies = [copy for study in atlas.studies for copy in study.files(atlas)]
         copies += [(stages_copy(one), stages_path(atlas.master(one))) for one in atlas.features if one.has_stages]
+        copies += [
+            (one.importance, importance_path(atlas.master(one))) for one in atlas.shown_or_pending if one.importance
+        ]
         files = _files(atlas, pages, copies)
         stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
         output.claim(stale)

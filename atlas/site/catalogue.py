@@ -15,6 +15,7 @@ from atlas.plan.jobs import Job, layer_jobs
 from atlas.plan.recipes import Recipe
 from atlas.site.models import HOME, THUMB, Picture, fit
 from atlas.site.study_page import StudyPage
+from atlas.store.importance import find_importance
 from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.records import STATUSES, Record, WeightsId
 from atlas.store.results import Results, ResultSpec
@@ -38,6 +39,7 @@ class PlannedRendering:
     folder: str  # where its files lie in the site; never changes
     record: Record | None = None  # None: pending
     has_stages: bool = False  # whether the store has a strip of its octaves, of this very picture
+    has_importance: bool = False  # whether the store has a map of how much each pixel of this very picture counted
 
     @property
     def recipe(self) -> str:
@@ -73,6 +75,11 @@ class PlannedRendering:
     def thumb(self) -> Picture | None:
         """The small web copy; None while it is pending."""
         return self._copy("thumb.avif", THUMB)
+
+    @property
+    def importance(self) -> str | None:
+        """Where a map of how much each of its pixels counted lies in the site; None if the store has none."""
+        return f"{self.folder}/importance.avif" if self.has_importance else None
 
     def _copy(self, name: str, largest: int) -> Picture | None:
         if self.record is None:
@@ -242,7 +249,12 @@ def gather_atlas(
             return planned
         record = find_record(path, job, weights)
         if record:
-            return replace(planned, record=record, has_stages=find_stages(path, job, record) is not None)
+            return replace(
+                planned,
+                record=record,
+                has_stages=find_stages(path, job, record) is not None,
+                has_importance=find_importance(path, job, record) is not None,
+            )
         if path.exists():  # damaged, or of another provenance, which is no fault
             try:
                 read_record(path)

@@ -25,7 +25,7 @@ from atlas.store.masters import list_masters, open_master, read_record
 from atlas.store.media import MEDIA, media_fault
 from atlas.store.photos import list_photos, open_kept
 from atlas.store.records import NOISE, Record
-from atlas.store.stages import list_stages, master_of, read_strip
+from atlas.store.sidecars import list_sidecars, master_of, named_pixels
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
 LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
@@ -64,7 +64,7 @@ def check_store(store: Path, studies: Iterable[StudyPage] = ()) -> list[str]:
     checks: tuple[tuple[Callable[[Path], object], Iterable[Path]], ...] = (
         (_check_weights, sorted({master.parent.parent for master in masters})),
         (_check_master, masters),
-        (_check_stages, list_stages(store)),
+        (_check_sidecar, list_sidecars(store)),
         (open_kept, list_photos(store)),
         (open_crop, list_crops(store)),
     )
@@ -189,10 +189,10 @@ def _check_master(path: Path) -> None:
         raise StoreError(f"{path}: its record belongs to {path.parents[2] / expected}: move it there, or remove it")
 
 
-def _check_stages(path: Path) -> None:
-    """A strip that belongs to no picture is not shown, and takes space."""
+def _check_sidecar(path: Path) -> None:
+    """One that belongs to no picture is not shown, and takes space."""
     with suppress(StoreError):
-        if read_strip(path)[0] == read_record(master_of(path)).pixels_sha256:
+        if named_pixels(path) == read_record(master_of(path)).pixels_sha256:
             return
     why = "belongs to no master, so it is not shown"
     raise StoreError(f"{path}: {why}: remove it, or render {master_of(path).name} again")

@@ -4,15 +4,19 @@ import re
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from atlas import studies
 from atlas.common.errors import ConfigError
 from atlas.plan.config import override
 from atlas.plan.jobs import feature_jobs
 from atlas.site.build import build_site
+from atlas.site.check import check_site
+from atlas.store.importance import importance_path, write_importance
+from atlas.store.masters import read_record
 from atlas.store.results import Results
 from atlas.studies import all_jobs, load_config
-from atlas.studies.compare.jobs import article_jobs, comparisons, raw_pairs
+from atlas.studies.compare.jobs import article_jobs, comparisons, other_jobs, raw_pairs
 from atlas.studies.compare.measure import measure_compare, measure_raw
 from atlas.studies.compare.page import compare_summaries, middle_of
 from atlas.studies.compare.result import COMPARE, Compare, Compared, ComparedTarget, raw_spec
@@ -190,6 +194,27 @@ def test_a_face_stands_beside_the_articles_recipe_on_its_page_and_its_regions(tm
     region = (config.site / "region/early-mixed/index.html").read_text()
     assert len(re.findall(r'class="tiles"', region)) == 2
     assert "By recipe <code>quick</code>" in region
+
+
+def test_the_first_features_stand_beside_other_recipes_with_a_map_of_what_counted(tmp_path):
+    config = override(load_config("demo"), layers="Mixed_5b", features="3", store=tmp_path / "a", site=tmp_path / "b")
+    config = config.with_study(replace(config.study(CompareSettings), beside=("natural", "quick"), raw_features=2))
+    fill(config)
+    others = other_jobs(config, "Mixed_5b")
+    assert [(one.recipe.name, str(one.target)) for one in others] == [
+        ("natural", "Mixed_5b[0]"), ("natural", "Mixed_5b[1]"),
+    ]  # fmt: skip
+    masters = [put(config.store, job, seed="natural") for job in others]
+    record = read_record(masters[0])
+    write_importance(masters[0], Image.new("L", (record.width, record.height), 200), record)
+    build_site(config, WEIGHTS, studies.pages())
+    pages = [(config.site / f"Mixed_5b/{number}/index.html").read_text() for number in range(3)]
+    shown = re.search(r'<img src="([^"]*/importance.avif)"', pages[0])
+    assert shown
+    assert (config.site / "Mixed_5b/0" / shown[1]).read_bytes() == importance_path(masters[0]).read_bytes()
+    assert ["<code>natural</code>" in page for page in pages] == [True, True, False]
+    assert "importance" not in pages[1]
+    assert check_site(config.site).faults == ()
 
 
 def test_a_page_without_a_measurement_says_so(tmp_path):

@@ -1,12 +1,15 @@
 """This machine as executor: batches → attempts on one device, one batch after the other."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 
+from atlas.plan.recipes import Recipe
 from atlas.rendering import numerics as arithmetic
 from atlas.rendering.batches import BatchLimits, RenderBatches, render_batches
+from atlas.rendering.pace import Pace, measure_pace
 from atlas.rendering.renderer import OpenPhoto, Renderer
 from atlas.rendering.weights import Weights
 from atlas.store.records import Numerics
@@ -31,9 +34,9 @@ class LocalExecutor:
         """Bytes of the GPU in all; None: no GPU."""
         return arithmetic.hardware_of(self.device).memory
 
-    def measure_speed(self) -> float:
-        """Floating-point operations a second, from half a second of measurement."""
-        return arithmetic.measure_speed(self.device, self.numerics)
+    def measure_pace(self, recipes: Iterable[Recipe]) -> Pace:
+        """How fast descents go, from some seconds of measurement."""
+        return measure_pace(self.device, self.numerics, recipes)
 
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Load weights, and fold them."""

@@ -6,9 +6,9 @@ runs one task after the other would have to start CUDA anew whenever it is given
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -20,10 +20,12 @@ from atlas import __version__
 from atlas.common.errors import ConfigError
 from atlas.common.text import count_of
 from atlas.plan.jobs import Batch
+from atlas.plan.recipes import Recipe
 from atlas.plan.starts import Photo
 from atlas.rendering.batches import Attempt, BatchLimits, RenderBatches, render_batches
 from atlas.rendering.executors.worker_pool import Ray, Reference, Worker, WorkerPool, Workers, first_line
-from atlas.rendering.numerics import Hardware, hardware_of, measure_speed, resolve_device, resolve_numerics
+from atlas.rendering.numerics import Hardware, hardware_of, resolve_device, resolve_numerics
+from atlas.rendering.pace import Pace, measure_pace
 from atlas.rendering.renderer import OpenPhoto, Renderer
 from atlas.rendering.weights import Weights
 from atlas.store.records import Numerics
@@ -89,10 +91,11 @@ class RayExecutor:
         share = f"{self.workers.gpus:g} GPU" if self.workers.gpus else "CPU"
         return f"Ray, {count_of(self.workers.places, 'worker')} with {share} each"
 
-    def measure_speed(self) -> float:
-        """Floating-point operations a second of all workers, measured by one of them."""
-        speed = self.workers.ask(lambda worker: worker.measure.remote(self.device.type, self.numerics))
-        return self.workers.places * float(speed)
+    def measure_pace(self, recipes: Iterable[Recipe]) -> Pace:
+        """How fast descents go, measured by one of the workers, for all of them."""
+        wanted = tuple(recipes)
+        pace: Pace = self.workers.ask(lambda worker: worker.measure.remote(self.device.type, self.numerics, wanted))
+        return replace(pace, workers=self.workers.places)
 
     def load(self, weights: Weights, open_photo: OpenPhoto) -> RenderBatches:
         """Put weights into the cluster, once for all workers; they are folded when the first batches come."""
@@ -120,8 +123,8 @@ class _Worker:
     def describe(self, device: str) -> Hardware:
         return hardware_of(resolve_device(device))
 
-    def measure(self, device: str, numerics: Numerics) -> float:
-        return measure_speed(resolve_device(device), numerics)
+    def measure(self, device: str, numerics: Numerics, recipes: tuple[Recipe, ...]) -> Pace:
+        return measure_pace(resolve_device(device), numerics, recipes)
 
     def prepare(self, version: str, weights: Weights, device: str, numerics: Numerics, share: float) -> None:
         if version != __version__:

@@ -23,7 +23,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
     found = list(compared_jobs(config))
     for layer in config.layers:
         found += (job for pair in raw_pairs(config, layer) for job in (pair.own, pair.raw))
-        found += article_jobs(config, layer)
+        found += (*article_jobs(config, layer), *other_jobs(config, layer))
     return tuple(dict.fromkeys(found))
 
 
@@ -39,9 +39,10 @@ def comparisons(config: Config) -> tuple[tuple[Job, ...], ...]:
 
 
 def jobs_beside(config: Config, layer: str) -> dict[int, list[Job]]:
-    """The jobs that a feature's page shows beside its own, by number: raw, and by the article's recipe."""
+    """The jobs that a feature's page shows beside its own, by number: raw, by the article's recipe, and by others."""
     found: dict[int, list[Job]] = {}
-    for job in (*(pair.raw for pair in raw_pairs(config, layer)), *article_jobs(config, layer)):
+    raw = (pair.raw for pair in raw_pairs(config, layer))
+    for job in (*raw, *article_jobs(config, layer), *other_jobs(config, layer)):
         _, number = feature_of(job.target)
         found.setdefault(number, []).append(job)
     return found
@@ -55,6 +56,15 @@ def article_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     features = {*config.features_of(layer)[: config.study(Settings).recipe_features]}
     features |= {pair.feature for pair in raw_pairs(config, layer)}
     return tuple(Job(feature_target(layer, feature), recipe, config.seed) for feature in sorted(features))
+
+
+def other_jobs(config: Config, layer: str) -> tuple[Job, ...]:
+    """The first features of a layer by the recipes that are listed to be shown beside their own picture."""
+    wanted = config.study(Settings)
+    shown = {config.face_recipe, *map(config.get_recipe, (config.recipe, wanted.raw))}
+    others = [recipe for recipe in map(config.get_recipe, wanted.beside) if recipe not in shown]
+    features = config.features_of(layer)[: wanted.raw_features]
+    return tuple(Job(feature_target(layer, number), recipe, config.seed) for number in features for recipe in others)
 
 
 def raw_pairs(config: Config, layer: str) -> tuple[RawPair, ...]:

@@ -25,7 +25,8 @@ class Settings(StudySettings):
     targets: FeatureTargets
     # Raw descent first, and last the one that the others are compared with.
     recipes: Annotated[RecipeNames, AfterValidator(_check_recipes)]
-    raw_features: Annotated[int, Whole(0, MOST_FEATURES)]  # so many of each layer are rendered raw too
+    beside: RecipeNames  # recipes that are shown beside a feature's own picture, as the raw one is
+    raw_features: Annotated[int, Whole(0, MOST_FEATURES)]  # so many of each layer are rendered by these, and raw
     # So many of each layer are rendered by the `recipe` of [features] too, if its `face` is another.
     recipe_features: Annotated[int, Whole(0, MOST_FEATURES)]
 
