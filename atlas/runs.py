@@ -14,6 +14,7 @@ from atlas.common.text import format_seconds
 from atlas.plan import jobs as planning
 from atlas.plan.config import Config
 from atlas.plan.jobs import Batch, Job
+from atlas.plan.recipes import Recipe
 from atlas.rendering.batches import Executor, RenderBatches
 from atlas.rendering.executors import ray_cluster as cluster
 from atlas.rendering.executors.local import LocalExecutor
@@ -50,14 +51,33 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What the pending renderings of one recipe take."""
+
+    recipe: str
+    renderings: int
+    flops: int  # of their batches, padding included
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Expectation:
     """What a run will take, known before it starts."""
 
     forecast: Forecast
     executor: Executor
-    flops: int  # of the pending batches, padding included
-    seconds: float
+    costs: tuple[Cost, ...]  # by recipe, the longest first; none where nothing is pending
     threads_from: str = ""  # what says how many threads there are; "" where nothing does
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the pending batches, padding included."""
+        return sum(cost.flops for cost in self.costs)
+
+    @property
+    def seconds(self) -> float:
+        """Of rendering."""
+        return sum(cost.seconds for cost in self.costs)
 
 
 class Watcher(ScanWatcher, Protocol):
@@ -141,14 +161,19 @@ def render_jobs(
 
 def expect(ahead: Forecast, options: RunOptions, sizes: BatchSizes, executor: Executor) -> Expectation:
     """Say what a run will take, from what is left to render and some seconds of measurement."""
-    batches = list(chain.from_iterable(_rounds(ahead.pending, sizes, executor)))
-    flops, seconds = sum(batch.flops for batch in batches), 0.0
-    if batches:
-        pace = executor.measure_pace(batch.recipe for batch in batches)
-        seconds = sum(map(pace.seconds, batches))
+    by_recipe: dict[Recipe, list[Batch]] = {}
+    for batch in chain.from_iterable(_rounds(ahead.pending, sizes, executor)):
+        by_recipe.setdefault(batch.recipe, []).append(batch)
+    costs: list[Cost] = []
+    if by_recipe:
+        pace = executor.measure_pace(by_recipe)
+        for recipe, batches in by_recipe.items():
+            count, flops = sum(len(batch.jobs) for batch in batches), sum(batch.flops for batch in batches)
+            costs.append(Cost(recipe.name, count, flops, sum(map(pace.seconds, batches))))
+    costs.sort(key=lambda cost: -cost.seconds)
     here = find_cores().source if options.executor == "plain" else ""  # a worker elsewhere has a number of its own
     threads_from = "--threads" if options.threads else here
-    return Expectation(ahead, executor, flops, seconds, threads_from)
+    return Expectation(ahead, executor, tuple(costs), threads_from)
 
 
 def refuse_long_cpu_run(expectation: Expectation, options: RunOptions) -> None:

@@ -109,6 +109,8 @@ def test_plan_counts_without_loading_weights(tmp_path):
     assert re.search(r"Mixed_6b\s+17\s+0\s+17", output)
     assert re.search(r"Conv2d_1a_3x3\s+16\s+0\s+16", output)
     assert re.search(r"all\s+264\s+0\s+264\s+\d\.\d\d PFLOP", output)
+    assert re.search(r"crisp\s+200\s+\d\.\d\d PFLOP\s+[\d.]+ \w+\ncrisp-large\s+64 ", output)
+    assert re.search(r"all\s+264\s+\d\.\d\d PFLOP\s+[\d.]+ \w+\ndevice +\w+", output)
 
 
 USAGE = [

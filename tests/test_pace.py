@@ -8,8 +8,11 @@ import torch
 from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Octave, Recipe, Transform
+from atlas.rendering.executors import local
 from atlas.rendering.numerics import resolve_numerics
 from atlas.rendering.pace import Pace, measure_pace
+from atlas.runs import RunOptions, expect
+from atlas.store.forecast import Forecast
 
 CPU = torch.device("cpu")
 PLAIN = Recipe("plain", (Octave(76, 10, (0.1, 0.1)), Octave(100, 5, (0.1, 0.1))))
@@ -38,6 +41,21 @@ def test_a_batch_takes_seconds_for_its_pixels_and_for_its_operations_at_two_rate
     assert pace.seconds(deep) == pytest.approx(network + 1e-6 * pixels)
     assert pace.seconds(batch("Mixed_6b", CRISP)) == pytest.approx(network + 3e-6 * pixels)
     assert replace(pace, workers=4).seconds(deep) == pytest.approx(pace.seconds(deep) / 4)
+
+
+def test_what_is_left_is_priced_by_recipe_the_longest_first(monkeypatch) -> None:
+    pace = Pace(first=2e-9, deep=1e-9, bend=10_000, beside={PLAIN: 1e-6, CRISP: 3e-6})
+    monkeypatch.setattr(local, "measure_pace", lambda device, numerics, recipes: pace)
+    executor = local.LocalExecutor(CPU, resolve_numerics(CPU, "fp32", 1))
+    jobs = tuple(
+        Job(targets.feature_target("Mixed_6b", number), recipe, 999) for number in (0, 1) for recipe in (PLAIN, CRISP)
+    )
+    found = expect(Forecast(jobs, jobs[1:]), RunOptions(), 2, executor)
+    assert [(cost.recipe, cost.renderings) for cost in found.costs] == [("crisp", 2), ("plain", 1)]
+    crisp, plain = batch("Mixed_6b", CRISP, 2), batch("Mixed_6b", PLAIN, 2)  # one row of which is padding
+    assert found.seconds == pytest.approx(pace.seconds(crisp) + pace.seconds(plain))
+    assert found.flops == crisp.flops + plain.flops
+    assert expect(Forecast(jobs, ()), RunOptions(), 2, executor).costs == ()
 
 
 def test_each_recipe_is_measured_and_the_network_no_slower_than_a_busy_core_may_seem() -> None:

@@ -25,12 +25,13 @@ from atlas.store.forecast import Forecast, free_bytes
 if TYPE_CHECKING:  # these need torch, and a site is written without it
     from atlas.plan.config import Config
     from atlas.rendering.outcomes import Outcome, Report
-    from atlas.runs import Expectation
+    from atlas.runs import Cost, Expectation
     from atlas.site.build import SiteReport
     from atlas.store.video import Encoding
     from atlas.studies.examples.find import FoundExamples
 
 SECONDS_BETWEEN_LINES = 10
+MOST_COSTS = 5  # recipes whose cost is said before a run; `atlas plan` lists all
 LOST_BASE_URL = (
     "this site had a base URL, and is written without one: no sitemap, no 404 page, no link previews; "
     "add --base-url, or base_url in the configuration"
@@ -168,18 +169,48 @@ def finish(lines: Sequence[str], *, failed: bool, videos: Sequence[Encoding] = (
 
 def expectation_lines(expectation: Expectation) -> list[str]:
     """What a run will take."""
-    ahead, executor = expectation.forecast, expectation.executor
-    source = f" (from {expectation.threads_from})" if expectation.threads_from else ""
-    threads = count_of(executor.numerics.threads, "thread")
+    ahead = expectation.forecast
     lines = [
-        f"device     {executor.device_name}, {executor.numerics.precision}, {threads}{source}",
+        device_line(expectation),
         f"renderings {len(ahead.pending):,} to make, {ahead.fresh:,} up to date",
         f"work       {format_flops(expectation.flops)}, about {format_seconds(expectation.seconds)}",
         space_line(ahead),
     ]
+    if len(expectation.costs) > 1:
+        lines[3:3] = map(_cost_line, expectation.costs[:MOST_COSTS])
     if expectation.flops > 1.5 * ahead.flops:
         lines.append("           much of it pads batches that are not full; for a few pictures add --batch-size 1")
     return lines
+
+
+def device_line(expectation: Expectation) -> str:
+    """The device of a run, and how it computes."""
+    executor = expectation.executor
+    source = f" (from {expectation.threads_from})" if expectation.threads_from else ""
+    threads = count_of(executor.numerics.threads, "thread")
+    return f"device     {executor.device_name}, {executor.numerics.precision}, {threads}{source}"
+
+
+def _cost_line(cost: Cost) -> str:
+    """What the renderings of one recipe take."""
+    renderings = count_of(cost.renderings, "rendering")
+    return f"           {cost.recipe}: {renderings}, {format_flops(cost.flops)}, about {format_seconds(cost.seconds)}"
+
+
+def cost_table(expectation: Expectation) -> Table:
+    """What is left to render by recipe, and the time that it takes."""
+    table = Table("recipe", box=None, pad_edge=False)
+    for heading in ("to render", "work", "time"):
+        table.add_column(heading, justify="right")
+
+    def add(name: str, renderings: int, flops: int, seconds: float, style: str | None = None) -> None:
+        table.add_row(name, f"{renderings:,}", format_flops(flops), format_seconds(seconds), style=style)
+
+    for cost in expectation.costs:
+        add(cost.recipe, cost.renderings, cost.flops, cost.seconds)
+    table.add_section()
+    add("all", len(expectation.forecast.pending), expectation.flops, expectation.seconds, "bold")
+    return table
 
 
 def space_line(ahead: Forecast, store: Path | None = None) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from atlas.cli import options as opt
 from atlas.cli.app import command
-from atlas.cli.console import plan_table, space_line
+from atlas.cli.console import cost_table, device_line, plan_table, space_line
 from atlas.cli.options import Choice, Source, option
 from atlas.cli.settings import read_settings, with_photos
 from atlas.inception import layers as network
@@ -50,16 +50,32 @@ def layers_command(
 
 
 @command("plan")
-def plan_command(source: Source, choice: Choice, precision: opt.Precision = "auto") -> None:
-    """Print what a build would render: counts, work, disk space, and what is up to date.
+def plan_command(
+    source: Source,
+    choice: Choice,
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+    threads: opt.Threads = None,
+) -> None:
+    """Print what a build would render: counts, work, disk space, what is up to date, and how long the rest would take.
 
-    With --precision, only renderings in that precision count as up to date.
+    The time is that of this machine, by some seconds of measurement. With --precision, only renderings in that
+    precision count as up to date.
     """
+    from atlas.runs import RunOptions, connect_executor, expect
+
     settings = with_photos(read_settings(source, choice))
     ahead = forecast(all_jobs(settings), settings, None if precision == "auto" else precision)
-    typer.echo(f"weights {settings.weights}, recipe {settings.recipe}, seed {settings.seed}, store {settings.store}")
+    typer.echo(
+        f"weights {settings.weights}, recipe {settings.face_recipe.name}, seed {settings.seed}, store {settings.store}"
+    )
     Console().print(plan_table(ahead))
     typer.echo(space_line(ahead, settings.store))
+    if ahead.pending:
+        with connect_executor(options := RunOptions(device, precision, threads=threads)) as executor:
+            expectation = expect(ahead, options, None, executor)
+        Console().print(cost_table(expectation))
+        typer.echo(device_line(expectation))
     if settings.study(DeadSettings).features:
         typer.echo("not counted: features that turn out to have no gradient, or not to be raised, are rendered again")
 
