@@ -27,6 +27,7 @@ class Tile:
     number: int
     status: str
     thumb: Picture | None  # None: pending
+    picture: Picture | None = None  # the large web copy, where a grid has large tiles
     facts: tuple[str, ...] = ()  # words by which a layer's page is filtered
     is_rescued: bool = False  # whether the picture is the rescued one
 

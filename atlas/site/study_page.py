@@ -1,6 +1,6 @@
 """What a study gives to the site: each study's `page.py` ends with a `StudyPage`."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -86,6 +86,8 @@ class StudyPage:
         jobs: the renderings that its pages show.
         recipes: recipes of what it shows that is no rendering, for the method page.
         rescues: for jobs of features whose rendering shows nothing, the job of the rendering that is shown instead.
+        versions: by number, renderings of features of a layer by other recipes, which their pages show in exchange for
+            their own.
         comparison: by number, another rendering of features of a layer, for the method page to show beside their own.
         pictures: web copies that its pages show beside those of renderings; given the encoder of AVIF files.
         files: files that its pages link to, copied as they are: path in the site, and in the store.
@@ -101,6 +103,7 @@ class StudyPage:
     jobs: Callable[[Config], Iterable[Job]] = nothing
     recipes: Callable[[Config], Iterable[Recipe]] = nothing
     rescues: Callable[[Config, Collection[Job]], Iterable[tuple[Job, Job]]] = nothing
+    versions: Callable[["Atlas", "LayerEntry"], Mapping[int, Sequence["PlannedRendering"]]] | None = None
     comparison: Callable[["Atlas", "LayerEntry"], Mapping[int, "PlannedRendering"]] | None = None
     pictures: Callable[["Atlas", "Encoder"], Iterable["Work"]] = nothing
     files: Callable[["Atlas"], Iterable[tuple[str, Path]]] = nothing

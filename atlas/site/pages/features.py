@@ -1,10 +1,10 @@
 """The page of a feature: its picture, its numbers, and how to make it again."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from atlas.site import words
 from atlas.site.blocks import draw_block
-from atlas.site.catalogue import Atlas, LayerEntry
+from atlas.site.catalogue import Atlas, Feature, LayerEntry, PlannedRendering
 from atlas.site.models import Link, Page
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
@@ -14,8 +14,11 @@ from atlas.site.pages.parts import (
     neighbours,
     octave_rows,
     region_link,
+    tile_of,
 )
 from atlas.site.pages.progress import score_chart, stages_of
+
+ROW = 9  # features in the row of the layer
 
 Mentions = Mapping[tuple[str, int | None], tuple[Link, ...]]  # links by layer and feature; None: all of its features
 
@@ -40,6 +43,7 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
     of_studies = [study.section for study in atlas.studies if study.section]
     of_studies.sort(key=lambda section: not section.shows_renderings)
     by_study = [(section, section.make(atlas, entry)) for section in of_studies]
+    others = [study.versions(atlas, entry) for study in atlas.studies if study.versions]
     pages = []
     for position, feature in enumerate(entry.features):
         name, number, record = feature.layer, feature.number, feature.record
@@ -53,6 +57,8 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
             Link(name, layer_page(name, position // FEATURES_A_PAGE + 1)),
             last=str(number),
             feature=feature,
+            versions=_versions(feature, [one for by_number in others for one in by_number.get(number, ())]),
+            row=[tile_of(one) for one in _row(entry.features, position)],
             octaves=octave_rows(feature.job, record),
             branch=entry.layer.branch_of(number),
             block=draw_block(name, number),
@@ -66,3 +72,15 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
         )
         pages.append(page)
     return pages
+
+
+def _versions(feature: Feature, others: Iterable[PlannedRendering]) -> list[PlannedRendering]:
+    """The renderings of a feature that are there: the one that is shown first, its own, and those by other recipes."""
+    found = [feature.face, feature, *others]
+    return [one for at, one in enumerate(found) if one.record and one not in found[:at]]
+
+
+def _row(features: Sequence[Feature], at: int) -> Sequence[Feature]:
+    """The features around one, in the order of the layer: itself and up to 8 others."""
+    first = max(0, min(at - ROW // 2, len(features) - ROW))
+    return features[first : first + ROW]

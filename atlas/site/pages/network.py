@@ -23,6 +23,7 @@ from atlas.site.pictures import layer_sheet_path, sheet_copy
 from atlas.site.region_map import map_region
 from atlas.site.study_page import StudyCard
 
+MOST_LARGE_TILES = 24  # of a page whose pictures are large at first; more are of medium size
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures
 GRID_SIZE = (299, 299)  # pixels at which a layer's grid is stated
 
@@ -62,6 +63,7 @@ def _region_card(region: RegionEntry) -> dict[str, object]:
         "region": region.region,
         "page": region_link(region.region.slug).page if region.planned else None,
         "map": map_region(region.region.slug),
+        "sheet": sheet_copy(region),  # a row for each planned layer
         # the picture that stands for a layer is the first of status `ok`, if there is one
         "cards": [
             _card(entry, sorted(entry.shown, key=lambda feature: feature.face.status != "ok")[:1])
@@ -135,6 +137,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             tiles=tiles,
             choices=list(_choices(tiles)),
             strong=STRONG if any(len(tile.facts) > 1 for tile in tiles) else None,  # None: no picture has a colour
+            size="m" if len(tiles) > MOST_LARGE_TILES else "l",
             sheet=layer_sheet_path(entry) if entry.shown else None,
             at=at + 1,
             pages=paths,

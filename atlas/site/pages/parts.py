@@ -62,8 +62,16 @@ def target_page(target: Target) -> str:
 
 def tile_of(feature: Feature, facts: tuple[str, ...] = ()) -> Tile:
     """A feature in a grid."""
-    is_rescued = feature.rescued is not None
-    return Tile(feature.page, feature.layer, feature.number, feature.status, feature.face.thumb, facts, is_rescued)
+    return Tile(
+        page=feature.page,
+        layer=feature.layer,
+        number=feature.number,
+        status=feature.status,
+        thumb=feature.face.thumb,
+        picture=feature.face.picture,
+        facts=facts,
+        is_rescued=feature.rescued is not None,
+    )
 
 
 def tiles(atlas: Atlas) -> dict[tuple[str, int], Tile]:

@@ -32,14 +32,6 @@ class RawBeside:
     likeness: Likeness | None  # None: not measured yet, or not compared
 
 
-@dataclass(frozen=True)
-class Beside:
-    """What a feature's page shows beside its own picture."""
-
-    renderings: tuple[PlannedRendering, ...]  # by other recipes
-    raw: RawBeside | None
-
-
 def compare_pages(atlas: Atlas) -> Iterator[Page]:
     """The page, if something is measured."""
     beside = [(entry.layer.name, raw_beside(atlas, entry)) for entry in atlas.layers]
@@ -76,15 +68,10 @@ def raw_beside(atlas: Atlas, entry: LayerEntry) -> Mapping[int, RawBeside]:
     return found
 
 
-def pictures_beside(atlas: Atlas, entry: LayerEntry) -> Mapping[int, Beside]:
-    """The features of a layer of which the store has pictures by other recipes, by number."""
-    raws, found = raw_beside(atlas, entry), {}
-    for number, others in jobs_beside(atlas.config, entry.layer.name).items():
-        renderings = tuple(one for one in map(atlas.renderings.__getitem__, others) if one.record)
-        own = entry.by_number.get(number)
-        if renderings and own and own.record:
-            found[number] = Beside(renderings, raws.get(number))
-    return found
+def versions(atlas: Atlas, entry: LayerEntry) -> dict[int, list[PlannedRendering]]:
+    """The renderings of a layer's features by other recipes, by number."""
+    beside = jobs_beside(atlas.config, entry.layer.name)
+    return {number: [atlas.renderings[job] for job in jobs] for number, jobs in beside.items()}
 
 
 def raw_renderings(atlas: Atlas, entry: LayerEntry) -> dict[int, PlannedRendering]:
@@ -155,8 +142,9 @@ def _target_part(atlas: Atlas, jobs: Sequence[Job], found: ComparedTarget) -> di
 PAGE = StudyPage(
     card=CARD,
     pages=compare_pages,
-    section=Section("studies/compare_section.html", pictures_beside, shows_renderings=True),
+    section=Section("studies/compare_section.html", raw_beside, shows_renderings=True),
     mentions=CARD.mentions(Settings),
     jobs=jobs,
+    versions=versions,
     comparison=raw_renderings,
 )
