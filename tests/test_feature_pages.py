@@ -43,6 +43,7 @@ site = "site"
 base_url = ""
 [features]
 layers = ["Mixed_5b", "Mixed_6b"]
+recipe = "quick"
 count = 3
 only = false
 [raster]

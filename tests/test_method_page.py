@@ -34,7 +34,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Features by a recipe of two octaves, the first of them raw as well: a recipe that does not blur."""
     folder = tmp_path_factory.mktemp("method")
     config = override(
-        load_config("demo"), layers="Mixed_5b,Mixed_6b", features="2", store=folder / "a", site=folder / "b"
+        load_config("demo"),
+        layers="Mixed_5b,Mixed_6b",
+        features="2",
+        recipe="quick",
+        store=folder / "a",
+        site=folder / "b",
     )
     config = config.only_features().with_study(config.study(CompareSettings))
     config = config.with_study(replace(config.study(CompareSettings), targets=()))

@@ -42,7 +42,10 @@ def small(folder: Path, **changes: str) -> Config:
     """Two features of three layers in two regions."""
     flags = {"layers": LAYERS, "features": "2", **changes}
     return override(
-        load_config("demo"), store=folder / "store", site=folder / "site", **{"features_only": True, **flags}
+        load_config("demo"),
+        store=folder / "store",
+        site=folder / "site",
+        **{"features_only": True, "recipe": "quick", **flags},
     )
 
 

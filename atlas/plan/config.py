@@ -88,6 +88,7 @@ class AtlasTable(Table):
     """The table [atlas] of a configuration."""
 
     title: Title
+    license: Title | None = None  # of the pictures, as a text; None: none is stated
     weights: Annotated[str, PlainValidator(_read_weights)]  # "imagenet", "demo" or the path of a file
     weights_input: InputMap | None = None  # the map that they were trained with; None: as is known of them
     seed: Annotated[int, Whole(0, LARGEST_SEED)]

@@ -16,6 +16,7 @@ from atlas.common.errors import ConfigError, StoreError
 from atlas.common.paths import read_file
 from atlas.plan.config import Config
 from atlas.site.catalogue import Atlas, gather_atlas
+from atlas.site.exports import CSV, JSON, features_csv, features_json
 from atlas.site.finder import index_script
 from atlas.site.models import HOME, Link, Page
 from atlas.site.output import Output
@@ -163,6 +164,8 @@ def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> d
     for static in sorted((templates_folder() / "static").iterdir()):
         files[f"static/{static.name}"] = _File(static.read_bytes)
     files["static/index.js"] = _File(index_script(atlas, pages).encode)
+    files[CSV] = _File(partial(features_csv, atlas))
+    files[JSON] = _File(partial(features_json, atlas))
     files[".nojekyll"] = _File(bytes)
     files["robots.txt"] = _File(partial(templates.file, "robots.txt"))
     if base_url := atlas.config.base_url:
@@ -181,6 +184,7 @@ def _facts(atlas: Atlas) -> dict[str, object]:
     return {
         "title": atlas.config.title,
         "base_url": atlas.config.base_url,
+        "license": atlas.config.license,
         "weights": atlas.weights,
         "weights_name": atlas.weights.name if atlas.weights else weights_name(atlas.config.weights),
         "menu": (*regions, Link("Method", METHOD)),

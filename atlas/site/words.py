@@ -13,6 +13,12 @@ from atlas.plan.recipes import Recipe
 from atlas.store.clips import clip_target
 from atlas.store.records import Record
 
+_TEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"{": r"\textbraceleft{}", "}": r"\textbraceright{}"}  # \{ would still count as a brace for BibTeX
+)
+
 
 def number(value: float | None) -> str:
     """A score in four significant digits, with a true minus sign; what is not finite is said so."""
@@ -38,6 +44,11 @@ def whole_percent(share: float) -> str:
 def fixed(value: float) -> str:
     """A number in two decimals, with a true minus sign, and none before zero."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def tex(text: str) -> str:
+    """A text for a field of BibTeX, with the characters that TeX reads as commands replaced."""
+    return text.translate(_TEX)
 
 
 def field_of(layer: str, feature: int | None = None) -> str:

@@ -88,7 +88,7 @@ def test_the_recipe_that_rescues_is_the_features_own_unless_one_is_named(load):
     assert rescue_recipe(load_config()).name == "crisp"  # which rescues from the start
     article = override(load_config(), recipe="octaves")
     assert rescue_recipe(article) == article.get_recipe("rescued")  # the same by another name
-    assert rescue_recipe(load_config("demo")).name == "quick-rescued"
+    assert rescue_recipe(override(load_config("demo"), recipe="quick")).name == "quick-rescued"
     rescuing = load("features = 1\n", text=TEXT.replace('recipe = "grey"', 'recipe = "back"'))
     assert rescue_recipe(rescuing).name == "back"
 
