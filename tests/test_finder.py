@@ -391,16 +391,16 @@ def test_arrows_go_to_the_feature_before_and_after(browser: Any, config: Config)
 
 def test_a_layers_page_is_filtered_by_status_and_colour(browser: Any, config: Config) -> None:
     with opened(browser, config.site / "Mixed_6b/index.html") as page:
-        everything = page.locator(".tiles li:visible").count()
+        everything = page.locator(".mosaic li:visible").count()
         assert everything == 11
         page.get_by_role("combobox", name="Status").select_option("no_gradient")
-        assert page.locator(".tiles li:visible").count() == 2
+        assert page.locator(".mosaic li:visible").count() == 2
         assert page.get_by_text("2 of 11 on this page").is_visible()
         page.get_by_role("combobox", name="Status").select_option("")
         for option in page.get_by_role("combobox", name="Colour").locator("option").all()[1:]:
             name, count = option.inner_text().removesuffix(")").split(" (")
             page.get_by_role("combobox", name="Colour").select_option(name)
-            assert page.locator(".tiles li:visible").count() == int(count)
+            assert page.locator(".mosaic li:visible").count() == int(count)
 
 
 def test_a_layer_of_many_pages_is_searched_as_a_whole(browser: Any, tmp_path: Path) -> None:
@@ -409,7 +409,7 @@ def test_a_layer_of_many_pages_is_searched_as_a_whole(browser: Any, tmp_path: Pa
     build_site(config, WEIGHTS, studies.pages())
     with opened(browser, config.site / "Mixed_7c/index.html") as page:
         page.get_by_role("combobox", name="Status").select_option("ok")
-        assert page.locator(".tiles li:visible").count() == 1
+        assert page.locator(".mosaic li:visible").count() == 1
         page.get_by_role("button", name="In all of Mixed_7c").click()
         page.get_by_role("status").filter(has_text="2 found").wait_for()
         assert page.locator(".finder b").all_inner_texts() == ["Mixed_7c 0", "Mixed_7c 66"]
@@ -421,7 +421,7 @@ def test_a_layer_of_many_pages_is_searched_as_a_whole(browser: Any, tmp_path: Pa
 
 def test_without_scripts_everything_is_shown_and_nothing_is_offered(browser: Any, config: Config) -> None:
     with opened(browser, config.site / "Mixed_6b/index.html", java_script_enabled=False) as page:
-        assert page.locator(".tiles li:visible").count() == 11
+        assert page.locator(".mosaic li:visible").count() == 11
         assert page.locator("button:visible, select:visible, input:visible").count() == 0
         page.goto((config.site / "index.html").as_uri())
         with page.expect_navigation():

@@ -652,14 +652,14 @@ def test_numbers_read_well() -> None:
 
 def test_the_stylesheet_is_small_and_neutral() -> None:
     style = (Path(__file__).parent.parent / "templates/static/style.css").read_bytes()
-    assert len(style) < 20_000
+    assert len(style) <= 30_000
     assert b"url(" not in style
     assert b"@import" not in style
 
 
 def test_the_scripts_are_small_together() -> None:
     scripts = (Path(__file__).parent.parent / "templates/static").glob("*.js")
-    assert sum(len(script.read_bytes()) for script in scripts) < 15_000
+    assert sum(len(script.read_bytes()) for script in scripts) <= 35_000
 
 
 def test_masters_lie_where_the_catalogue_looks(tmp_path: Path) -> None:
