@@ -349,7 +349,11 @@ def test_good_fragments_pass(config: Config) -> None:
         (' alt=""', "", "lacks width, height or alt"),
         ("thumb.avif", "none.avif", "leads to no file"),
         ("</html>", "", "cut off"),
-        ('class="mosaic" data-size="l">', 'class="mosaic" data-size="l">' + '<li><a class="tile" href="#main">0</a></li>' * 63, "65 features"),
+        (
+            'class="mosaic" data-size="l">',
+            'class="mosaic" data-size="l">' + '<li><a class="tile" href="#main">0</a></li>' * 63,
+            "65 features",
+        ),
     ],
 )
 def test_bad_markup_is_found(config: Config, old: str, new: str, fault: str) -> None:

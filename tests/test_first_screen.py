@@ -133,7 +133,11 @@ def test_a_picture_is_exchanged_for_that_by_another_recipe_without_scripts(brows
     fill(override(config, recipe="quick"))
     build_site(config, WEIGHTS, studies.pages())
     with opened(browser, config.site / "Mixed_5b/0/index.html", java_script_enabled=False) as tab:
-        shown = lambda: [one.get_attribute("alt").split("recipe ")[1].split(",")[0] for one in tab.locator(".version img:visible").all()]  # noqa: E731, E501
+
+        def shown() -> list[str]:
+            alts = (one.get_attribute("alt") for one in tab.locator(".version img:visible").all())
+            return [alt.split("recipe ")[1].split(",")[0] for alt in alts]
+
         assert shown() == ["small"]
         tab.get_by_role("radio", name="quick").check(force=True)
         assert shown() == ["quick"]
