@@ -20,6 +20,7 @@ from atlas.rendering.executors import ray_cluster as cluster
 from atlas.rendering.executors.local import LocalExecutor
 from atlas.rendering.numerics import resolve_device, resolve_numerics, why_no_gpu
 from atlas.rendering.outcomes import Outcome, Report, keep_attempts, split_fresh
+from atlas.rendering.pace import rough_pace
 from atlas.rendering.weights import Weights, load_weights, with_input
 from atlas.store.files import sweep_temporaries
 from atlas.store.forecast import Forecast, forecast, require_space
@@ -30,6 +31,7 @@ from atlas.studies.dead.rescues import rescues
 from atlas.studies.dreams.starts import keep_photos
 from atlas.studies.examples.scan import Watcher as ScanWatcher
 
+WORTH_MEASURING = 5 * 10**11  # operations, which take seconds even on a slow core: less is not measured before
 LONGEST_UNASKED = 30 * 60  # seconds that a run may take on a CPU unless --device cpu was given
 
 
@@ -160,13 +162,14 @@ def render_jobs(
 
 
 def expect(ahead: Forecast, options: RunOptions, sizes: BatchSizes, executor: Executor) -> Expectation:
-    """Say what a run will take, from what is left to render and some seconds of measurement."""
+    """Say what a run will take, from what is left to render and, unless that is little, seconds of measurement."""
     by_recipe: dict[Recipe, list[Batch]] = {}
     for batch in chain.from_iterable(_rounds(ahead.pending, sizes, executor)):
         by_recipe.setdefault(batch.recipe, []).append(batch)
     costs: list[Cost] = []
     if by_recipe:
-        pace = executor.measure_pace(by_recipe)
+        work = sum(batch.flops for batches in by_recipe.values() for batch in batches)
+        pace = executor.measure_pace(by_recipe) if work > WORTH_MEASURING else rough_pace(by_recipe)
         for recipe, batches in by_recipe.items():
             count, flops = sum(len(batch.jobs) for batch in batches), sum(batch.flops for batch in batches)
             costs.append(Cost(recipe.name, count, flops, sum(map(pace.seconds, batches))))

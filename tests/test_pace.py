@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from atlas import runs
 from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Octave, Recipe, Transform
@@ -46,6 +47,7 @@ def test_a_batch_takes_seconds_for_its_pixels_and_for_its_operations_at_two_rate
 def test_what_is_left_is_priced_by_recipe_the_longest_first(monkeypatch) -> None:
     pace = Pace(first=2e-9, deep=1e-9, bend=10_000, beside={PLAIN: 1e-6, CRISP: 3e-6})
     monkeypatch.setattr(local, "measure_pace", lambda device, numerics, recipes: pace)
+    monkeypatch.setattr(runs, "WORTH_MEASURING", 0)
     executor = local.LocalExecutor(CPU, resolve_numerics(CPU, "fp32", 1))
     jobs = tuple(
         Job(targets.feature_target("Mixed_6b", number), recipe, 999) for number in (0, 1) for recipe in (PLAIN, CRISP)
@@ -56,6 +58,8 @@ def test_what_is_left_is_priced_by_recipe_the_longest_first(monkeypatch) -> None
     assert found.seconds == pytest.approx(pace.seconds(crisp) + pace.seconds(plain))
     assert found.flops == crisp.flops + plain.flops
     assert expect(Forecast(jobs, ()), RunOptions(), 2, executor).costs == ()
+    monkeypatch.setattr(runs, "WORTH_MEASURING", found.flops)
+    assert expect(Forecast(jobs, jobs[1:]), RunOptions(), 2, executor).seconds == pytest.approx(found.flops / 30e9)
 
 
 def test_each_recipe_is_measured_and_the_network_no_slower_than_a_busy_core_may_seem() -> None:

@@ -50,6 +50,11 @@ class Pace:
         return batch.size * job.pixels * (network + self.beside[job.recipe]) / self.workers
 
 
+def rough_pace(recipes: Iterable[Recipe]) -> Pace:
+    """That of a slow core, without any measurement."""
+    return Pace(first=1 / _SLOWEST_CORE, deep=1 / _SLOWEST_CORE, bend=0.0, beside=dict.fromkeys(recipes, 0.0))
+
+
 def measure_pace(device: torch.device, numerics: Numerics, recipes: Iterable[Recipe]) -> Pace:
     """Measure the network by descents to an early and a late layer, and each recipe by one to the very first.
 
