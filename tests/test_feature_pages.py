@@ -273,6 +273,7 @@ def test_a_button_copies_the_command(built: Config, browser: Any, kind: str) -> 
     if kind == "http":
         context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(home + "Mixed_5b/0/index.html")
+    page.locator(".fold > summary").click()
     command = page.locator("#again + pre code").inner_text()
     assert command.startswith('atlas render "Mixed_5b[0]"')
     button = page.locator("#again + pre").get_by_role("button", name="Copy")
@@ -290,6 +291,7 @@ def test_where_there_is_no_clipboard_the_command_is_selected(built: Config, brow
     context.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     page = context.new_page()
     page.goto(built.site.as_uri() + "/Mixed_5b/0/index.html")
+    page.locator(".fold > summary").click()
     page.locator("#again + pre").get_by_role("button", name="Copy").click()
     assert page.locator("#again + pre button").inner_text() == "Selected"
     assert page.evaluate("getSelection().toString()") == page.locator("#again + pre code").inner_text()

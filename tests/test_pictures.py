@@ -48,7 +48,12 @@ def test_equal_pictures_give_equal_bytes(encoder: Encoder) -> None:
 
 def test_sizes_in_the_site_are_those_of_the_pages(tmp_path: Path) -> None:
     config = override(
-        load_config("article"), layers="Conv2d_1a_3x3,Mixed_5b", features="1", weights="demo", features_only=True
+        load_config("article"),
+        layers="Conv2d_1a_3x3,Mixed_5b",
+        features="1",
+        recipe="octaves",
+        weights="demo",
+        features_only=True,
     )
     config = replace(config, store=tmp_path / "store", site=tmp_path / "site")
     fill(config)
@@ -91,7 +96,7 @@ def test_what_is_rendered_without_blur_is_encoded_finer(
 
 
 def small(folder: Path) -> Config:
-    config = override(load_config("demo"), layers="Mixed_5b,Mixed_5c", features="3", features_only=True)
+    config = override(load_config("demo"), layers="Mixed_5b,Mixed_5c", features="3", recipe="quick", features_only=True)
     return replace(config, store=folder / "store", site=folder / "site")
 
 

@@ -123,7 +123,8 @@
     const tiles = [...document.querySelectorAll("[data-facts]")];
     const has = ({ dataset }) => chosen().every((word) => dataset.facts.split(" ").includes(word));
     for (const tile of tiles) tile.hidden = !has(tile);
-    filter.querySelector("output").textContent = `${tiles.filter(has).length} of ${tiles.length} on this page`;
+    const output = filter.querySelector("output"); // none where there is nothing to choose from
+    if (output) output.textContent = `${tiles.filter(has).length} of ${tiles.length} on this page`;
   };
   filter.onchange(); // a browser may bring back what was chosen
 })();

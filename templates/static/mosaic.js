@@ -85,8 +85,10 @@
   after.onclick = () => walk(1);
   close.onclick = () => dialog.close();
   dialog.onclose = () => current.focus();
-  dialog.onkeydown = ({ key }) => {
+  dialog.onkeydown = (event) => {
+    const { key } = event;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    event.stopPropagation(); // as above
     if (step) walk(step);
     else if (key === " " && document.activeElement.tagName !== "BUTTON") dialog.close();
   };

@@ -135,7 +135,7 @@ def test_a_feature_that_two_lists_name_is_kept_once(studied, site):
 
 
 def test_raw_pictures_are_measured_where_both_are_there(tmp_path):
-    config = override(load_config("demo"), layers="Mixed_5b", features="3", store=tmp_path)
+    config = override(load_config("demo"), layers="Mixed_5b", features="3", recipe="quick", store=tmp_path)
     config = config.with_study(replace(config.study(CompareSettings), raw_features=3))
     fill(config, statuses=("ok", None, "ok"))
     pairs = raw_pairs(config, "Mixed_5b")
@@ -170,11 +170,11 @@ def test_the_page_shows_what_was_found(studied, site):
 def test_feature_pages_show_raw_beside_their_own_picture(site):
     for feature in ("Conv2d_2a_3x3/0", "Conv2d_2a_3x3/7", "Mixed_5b/0", "Mixed_5b/3", "Mixed_6b/0"):
         page = words_of(site / feature / "index.html")
-        assert "By other recipes" in page
-        compared = re.search(r"at 76 px, plain and small correlate by −?[01]\.\d\d and have a structural", page)
+        assert "Raw, and by small" in page
+        compared = re.search(r"at 76 px, the pictures by plain and small correlate by −?[01]\.\d\d and have a structural", page)
         assert bool(compared) == ("so they are not compared" not in page)
         assert compared or feature == "Mixed_6b/0"  # whose picture was not raised
-    assert "By other recipes" not in words_of(site / "Mixed_5b/7/index.html")
+    assert "Raw, and by small" not in words_of(site / "Mixed_5b/7/index.html")
 
 
 def test_a_face_stands_beside_the_articles_recipe_on_its_page_and_its_regions(tmp_path):
@@ -189,7 +189,7 @@ def test_a_face_stands_beside_the_articles_recipe_on_its_page_and_its_regions(tm
         for number in range(3)
     ]
     assert [[name for name in names if name in ("quick", "smooth-demo")] for names in beside] == [
-        ["quick", "smooth-demo"], ["quick", "smooth-demo"], [],
+        ["smooth-demo", "quick"], ["smooth-demo", "quick"], ["smooth-demo"],
     ]  # fmt: skip
     region = (config.site / "region/early-mixed/index.html").read_text()
     assert len(re.findall(r'class="tiles"', region)) == 2
@@ -218,7 +218,8 @@ def test_the_first_features_stand_beside_other_recipes_with_a_map_of_what_counte
 
 
 def test_a_page_without_a_measurement_says_so(tmp_path):
-    config = override(load_config("demo"), layers="Mixed_5b", features="1", store=tmp_path / "a", site=tmp_path / "b")
+    config = override(load_config("demo"), layers="Mixed_5b", features="1", recipe="quick", store=tmp_path / "a")
+    config = replace(config, site=tmp_path / "b")
     fill(config)
     put(config.store, raw_pairs(config, "Mixed_5b")[0].raw, seed="raw")
     build_site(config, WEIGHTS, studies.pages())
