@@ -152,7 +152,7 @@ def test_without_a_gpu_hours_are_refused_unless_meant(tmp_path):
     folders = ["--store", tmp_path / "store", "--out", tmp_path / "site"]
     result = run("build", "--features", "all", "--features-only", *folders)
     assert result.exit_code == 2
-    assert "36.19 PFLOP" in result.output
+    assert "38.31 PFLOP" in result.output
     assert "no GPU can be used" in result.output
     assert "--device cpu" in result.output
     assert not (tmp_path / "site").exists()

@@ -171,7 +171,9 @@ def test_feature_pages_show_raw_beside_their_own_picture(site):
     for feature in ("Conv2d_2a_3x3/0", "Conv2d_2a_3x3/7", "Mixed_5b/0", "Mixed_5b/3", "Mixed_6b/0"):
         page = words_of(site / feature / "index.html")
         assert "Raw, and by small" in page
-        compared = re.search(r"at 76 px, the pictures by plain and small correlate by −?[01]\.\d\d and have a structural", page)
+        compared = re.search(
+            r"at 76 px, the pictures by plain and small correlate by −?[01]\.\d\d and have a structural", page
+        )
         assert bool(compared) == ("so they are not compared" not in page)
         assert compared or feature == "Mixed_6b/0"  # whose picture was not raised
     assert "Raw, and by small" not in words_of(site / "Mixed_5b/7/index.html")

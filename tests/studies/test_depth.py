@@ -223,7 +223,7 @@ def test_the_page(config):
     build_site(config, WEIGHTS, studies.pages())
     html = (config.site / "depth/index.html").read_text()
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
-    assert "3 pictures of features by recipe quick" in page
+    assert "3 pictures of features by recipe small" in page
     assert "12 more are left out, since they had no gradient or were not raised." in page
     assert "Fineness: too few layers to speak of a trend, 3 of the 5 needed." in page
     assert "rank correlation over" not in page
