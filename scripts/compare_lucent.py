@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from rich.progress import track
 from torch import nn
@@ -21,19 +20,12 @@ from atlas.inception.targets import feature_target
 from atlas.plan.jobs import DEFAULT_SEED, Job
 from atlas.rendering import numerics as arithmetic
 from atlas.rendering.renderer import Renderer
-from atlas.rendering.weights import Weights, load_weights
+from atlas.rendering.weights import load_weights
 from atlas.studies import load_config
+from bench_peers import article_model
 from compare_recipes import pick_features, robustness, scores_of, tensor_of
 
 TILE = 224  # pixels of a picture in the sheet
-
-
-def lucent_model(weights: Weights) -> nn.Module:
-    """Torchvision's model, frozen."""
-    model = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=True, transform_input=False)
-    model.load_state_dict(dict(weights.tensors), strict=False)
-    frozen: nn.Module = model.eval().requires_grad_(requires_grad=False)
-    return frozen
 
 
 def lucent_picture(model: nn.Module, layer: str, feature: int, size: int, steps: int) -> Image.Image:
@@ -71,7 +63,8 @@ def main() -> None:
     numerics = arithmetic.resolve_numerics(device, "fp32", options.threads)
     torch.set_num_threads(numerics.threads)
     weights = load_weights(options.weights)
-    model, renderer = lucent_model(weights), Renderer(weights, device, numerics)
+    model = article_model(weights.tensors, device).requires_grad_(requires_grad=False)
+    renderer = Renderer(weights, device, numerics)
     recipe = load_config().get_recipe("crisp").scaled(options.size, octave=-1)
     steps = sum(octave.steps for octave in recipe.octaves)
     rows: list[dict[str, float | str]] = []

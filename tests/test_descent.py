@@ -10,12 +10,13 @@ from torchvision.transforms import functional as TF
 from atlas.inception import targets
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Octave, Recipe
-from atlas.rendering.descent import blur, descend, to_pixels
+from atlas.rendering.descent import descend, to_pixels
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import applied, resolve_numerics
 from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.transforms import resize
+from atlas.rendering.updates import blur
 from atlas.rendering.weights import Weights
 
 CPU = torch.device("cpu")

@@ -93,7 +93,10 @@ def test_a_row_of_the_home_page_leads_to_its_layer(browser: Any, config: Config)
 
 def test_the_size_of_the_pictures_is_chosen_and_remembered(browser: Any, config: Config) -> None:
     with opened(browser, config.site / "Mixed_6b/index.html") as tab:
-        width = lambda: tab.locator(".mosaic img").first.bounding_box()["width"]  # noqa: E731
+
+        def width() -> float:
+            return float(tab.locator(".mosaic img").first.bounding_box()["width"])
+
         assert tab.get_by_role("button", name="Large").get_attribute("aria-pressed") == "true"
         large = width()
         tab.get_by_role("button", name="Small").click()
@@ -105,7 +108,10 @@ def test_the_size_of_the_pictures_is_chosen_and_remembered(browser: Any, config:
 
 def test_arrows_walk_the_pictures_and_space_shows_one_large(browser: Any, config: Config) -> None:
     with opened(browser, config.site / "Mixed_6b/index.html") as tab:
-        focused = lambda: tab.evaluate("document.activeElement.textContent.trim()")  # noqa: E731
+
+        def focused() -> str:
+            return str(tab.evaluate("document.activeElement.textContent.trim()"))
+
         tab.locator(".mosaic .tile").first.focus()
         tab.keyboard.press("ArrowRight")
         assert focused() == "Mixed_6b feature 1"
@@ -121,7 +127,7 @@ def test_arrows_walk_the_pictures_and_space_shows_one_large(browser: Any, config
         assert box.get_by_role("img").get_attribute("alt") == "Mixed_6b feature 5"
         tab.keyboard.press("Escape")
         assert not box.is_visible()
-        assert focused() == "Mixed_6b feature 5"
+        tab.wait_for_function("document.activeElement.textContent.trim() === 'Mixed_6b feature 5'")
         with tab.expect_navigation():
             tab.keyboard.press("Enter")
         assert tab.url.endswith("/Mixed_6b/5/index.html")

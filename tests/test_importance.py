@@ -1,5 +1,6 @@
 """The importance map of a rendering by phases: how much each pixel counted, beside the master."""
 
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,11 @@ from PIL import Image
 from atlas.inception import targets
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Octave, Recipe, Transform
-from atlas.rendering.descent import descend, gradient_at, to_grey
+from atlas.rendering.descent import Rows, descend, gradient_at, make_schedule, take_step, to_grey
 from atlas.rendering.numerics import resolve_numerics
 from atlas.rendering.objectives import compile_objective
 from atlas.rendering.outcomes import Report
-from atlas.rendering.parameterization import start_image
+from atlas.rendering.parameterization import make_parameterization, start_image
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.transforms import make_views, see
 from atlas.site.check import check_store
@@ -85,6 +86,21 @@ def test_the_part_that_a_crop_never_shows_does_not_count(renderer) -> None:
     assert found.importance is not None
     share = (found.importance > 0).float().mean().item()
     assert 0.15 < share < 0.3  # half of each side, and the neighbours between which it looks up
+
+
+def test_a_row_that_fails_keeps_its_map_and_the_others_go_on(renderer) -> None:
+    start = start_image(PHASES, 999, (76, 76))[None].repeat(2, 1, 1, 1)
+    form = make_parameterization(PHASES, (76, 76), 999, start)
+    rows = Rows.first(form.params(start)).at_octave(form.params(start), form, "adam")
+    schedule = make_schedule(PHASES.octaves[0], 0, TARGETS, PHASES, form, (), start)
+    gradient = torch.ones(2, 3, 76, 76)
+    gradient[0, 0, 0, 0] = math.nan
+    by_params = torch.ones_like(rows.params)
+    by_params[0, 0, 0, 0] = math.nan
+    found = take_step(rows, gradient, by_params, schedule)
+    assert found.alive.tolist() == [False, True]
+    assert not found.importance[0][0].any()
+    assert torch.equal(found.importance[0][1], torch.full((76, 76), 3.0))
 
 
 def test_a_grey_picture_of_it_is_white_where_it_is_largest_and_of_nothing_black() -> None:

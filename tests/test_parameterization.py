@@ -10,10 +10,11 @@ import crisp_oracle as oracle
 from atlas.inception import targets
 from atlas.plan.recipes import Octave, Recipe, Transform
 from atlas.rendering.cuda_graphs import CudaGraphs
-from atlas.rendering.descent import adam, descend
+from atlas.rendering.descent import descend
 from atlas.rendering.model import Network
 from atlas.rendering.parameterization import make_parameterization, pad_spectrum, start_image
 from atlas.rendering.transforms import make_views, see
+from atlas.rendering.updates import adam
 from atlas.site.words import own_toml
 from atlas.studies import load_config
 from macros import render_macro

@@ -9,8 +9,8 @@ import torch
 from atlas.inception.layers import receptive_field
 from atlas.inception.targets import parse
 from atlas.plan.recipes import Octave, Recipe
-from atlas.rendering.descent import blur
 from atlas.rendering.parameterization import start_image, start_noise
+from atlas.rendering.updates import blur
 from atlas.store.masters import master_path, open_master
 from atlas.store.results import Results
 from atlas.studies.fields.jobs import field_probes

@@ -18,11 +18,12 @@ from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Input, octave_size
 from atlas.rendering import numerics as arithmetic
-from atlas.rendering.descent import blur, to_pixels
+from atlas.rendering.descent import to_pixels
 from atlas.rendering.memory import may_be_out_of_memory
 from atlas.rendering.objectives import compile_objective, scores
 from atlas.rendering.parameterization import make_parameterization, start_image
 from atlas.rendering.renderer import Renderer
+from atlas.rendering.updates import blur
 from atlas.store.masters import master_path, open_master
 from atlas.store.records import Numerics
 from atlas.store.results import Results, ResultSpec
