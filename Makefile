@@ -18,6 +18,8 @@ TOOLS := $(VENV)-tools
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 READY_CLUSTER := $(VENV)/.ready-cluster
+READY_SITE := $(VENV)-site/.ready
+SAMPLE := tests/data/sample-store.toml
 
 # another PYTHON than the one that the environment was made with makes it anew
 ifdef PYTHON
@@ -32,7 +34,7 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(call option,--device,DEVICE) $(call option,--out,
 	$(call option,--base-url,BASE_URL) $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo site serve check publish cluster demo-weights demo-store test gpu-check torture check-site check-pages lint types hashes \
+.PHONY: help atlas demo sample site serve check publish cluster demo-weights demo-store test gpu-check torture check-site check-pages lint types hashes \
 	audit clean
 
 help: ## List the targets
@@ -41,8 +43,15 @@ help: ## List the targets
 atlas: $(READY) ## Render the article's atlas with ImageNet weights and write site/
 	$(BIN)/atlas build $(call option,--config,CONFIG) $(BUILD_FLAGS)
 
-demo: $(READY) ## Render a small atlas with the demo weights and write site/; minutes on a laptop
-	$(BIN)/atlas build --config $(if $(CONFIG),$(call quoted,$(CONFIG)),demo) $(BUILD_FLAGS)
+demo: $(READY) ## Render a small atlas and write site/; minutes on a laptop. ImageNet weights, or the demo's without a network
+	preset=$(if $(CONFIG),$(call quoted,$(CONFIG)),$$($(BIN)/python scripts/demo_preset.py \
+		$(call option,--weights,WEIGHTS))) && $(BIN)/atlas build --config "$$preset" $(BUILD_FLAGS)
+
+sample: ## Write build/sample/ from the pictures that ship with the project; a minute, and no torch
+	$(MAKE) $(if $(wildcard $(READY)),$(READY),$(READY_SITE))
+	python=$(if $(wildcard $(READY)),$(BIN),$(VENV)-site/bin)/python && \
+	$$python -m atlas site --config $(SAMPLE) $(call option,--out,SITE) $(call option,--base-url,BASE_URL) && \
+	$$python -m atlas check --config $(SAMPLE) $(call option,--site,SITE)
 
 site: $(READY) ## Write site/ from what the store has, without rendering
 	$(BIN)/atlas site $(call option,--config,CONFIG) $(PLAN_FLAGS) $(call option,--out,SITE) \
@@ -104,7 +113,7 @@ $(TOOLS):
 
 clean: ## Remove the environment and what tools left; the store and the site stay
 	test ! -e '$(VENV)/.made-by-atlas' || rm -rf '$(VENV)'
-	rm -rf '$(TOOLS)' build dist scripts/check-site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf '$(TOOLS)' '$(VENV)-site' build dist scripts/check-site/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 	find atlas scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -116,6 +125,13 @@ $(READY): pyproject.toml constraints.txt scripts/make_venv.py
 
 $(READY_DEV): $(READY)
 	$(BIN)/python scripts/make_venv.py '$(VENV)' --extra dev $(call option,--hashes,HASHES)
+	@touch $@
+
+# what `atlas site` needs of the packages
+$(READY_SITE): constraints.txt
+	$(or $(PYTHON),python3) -m venv '$(VENV)-site'
+	$(VENV)-site/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		jinja2 msgspec pillow pydantic rich typer
 	@touch $@
 
 $(READY_CLUSTER): $(READY)

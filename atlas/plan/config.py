@@ -37,7 +37,7 @@ from atlas.plan.settings import (
     values_of,
 )
 
-PRESETS = ("article", "demo")
+PRESETS = ("article", "demo", "demo-imagenet")
 BUILT_IN_WEIGHTS = ("imagenet", "demo")
 LARGEST_SEED = 2**63 - 1
 LARGEST_FILE = 2**20  # bytes; every feature of every layer named one by one takes a tenth
@@ -178,7 +178,7 @@ def load_config(name: str, tables: Tables) -> Config:
     """Read a configuration.
 
     Args:
-        name: a preset ("article", "demo") or the path of a TOML file.
+        name: a preset, one of `PRESETS`, or the path of a TOML file.
         tables: the settings of studies.
 
     Raises:

@@ -57,13 +57,13 @@ class Section:
     Attributes:
         template: included with `section`, the feature's entry of what `make` returns.
         make: by number, what the section shows of each feature of a layer; features without an entry have no section.
-        shows_renderings: whether it shows renderings of the feature itself; such sections come first.
+        comes_last: whether it follows the other sections, since it is large or few readers need it.
         script: a file of `static/` that a page with this section needs.
     """
 
     template: str
     make: Callable[["Atlas", "LayerEntry"], Mapping[int, object]]
-    shows_renderings: bool = False
+    comes_last: bool = False
     script: str = ""
 
 

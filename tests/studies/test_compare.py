@@ -194,7 +194,7 @@ def test_a_face_stands_beside_the_articles_recipe_on_its_page_and_its_regions(tm
         ["smooth-demo", "quick"], ["smooth-demo", "quick"], ["smooth-demo"],
     ]  # fmt: skip
     region = (config.site / "region/early-mixed/index.html").read_text()
-    assert len(re.findall(r'class="tiles"', region)) == 2
+    assert len(re.findall(r'class="mosaic"', region)) == 2
     assert "By recipe <code>quick</code>" in region
 
 

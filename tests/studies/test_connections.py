@@ -188,11 +188,12 @@ def test_a_page_links_to_the_features_before_and_after(walked, weights):
         assert re.search(rf"\b{number}(</a>)? \({re.escape(words.percent(share))}\)", section)
     tiles = re.findall(r'class="tile" href="\.\./\.\./Conv2d_4a_3x3/(\d+)/index\.html"', section)
     assert tiles == [str(number) for number, _ in found.fed_by_planned[255]]
+    assert section.count("<path ") == section.count('<a class="tile"')  # a line to each
     assert "Of the 288 features of Mixed_5c, it has the largest share in" in section
     first = (config.site / "Conv2d_4a_3x3/0/index.html").read_text(encoding="utf-8")
     first = first[first.index('id="connections"') :].split("</section>")[0]
     assert "Of the 80 features of Conv2d_3b_1x1, fed most by" in first  # none of them is in this atlas
-    assert 'class="tile"' not in first
+    assert 'href="../../Conv2d_3b_1x1' not in first
 
 
 def test_shares_in_words():

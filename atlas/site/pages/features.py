@@ -41,7 +41,7 @@ def mentions_of(atlas: Atlas, paths: Collection[str]) -> Mentions:
 def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[Page]:
     """A page for each feature of a layer, in its order."""
     of_studies = [study.section for study in atlas.studies if study.section]
-    of_studies.sort(key=lambda section: not section.shows_renderings)
+    of_studies.sort(key=lambda section: section.comes_last)
     by_study = [(section, section.make(atlas, entry)) for section in of_studies]
     others = [study.versions(atlas, entry) for study in atlas.studies if study.versions]
     pages = []

@@ -97,7 +97,7 @@ def _article_tiles(atlas: Atlas, entry: LayerEntry) -> list[Tile]:
     for feature in entry.features[:FEATURES_A_LAYER] if recipe != atlas.recipe else ():
         other = atlas.renderings.get(replace(feature.job, recipe=recipe))
         if other and other.record:
-            tiles.append(Tile(feature.page, feature.layer, feature.number, other.status, other.thumb))
+            tiles.append(Tile(feature.page, feature.layer, feature.number, other.status, other.thumb, other.picture))
     return tiles
 
 

@@ -142,7 +142,7 @@ def _target_part(atlas: Atlas, jobs: Sequence[Job], found: ComparedTarget) -> di
 PAGE = StudyPage(
     card=CARD,
     pages=compare_pages,
-    section=Section("studies/compare_section.html", raw_beside, shows_renderings=True),
+    section=Section("studies/compare_section.html", raw_beside, comes_last=True),
     mentions=CARD.mentions(Settings),
     jobs=jobs,
     versions=versions,

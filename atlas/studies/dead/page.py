@@ -39,6 +39,6 @@ def rescued_of(_: Atlas, entry: LayerEntry) -> dict[int, Feature]:
 PAGE = StudyPage(
     card=CARD,
     pages=dead_pages,
-    section=Section("studies/dead_section.html", rescued_of, shows_renderings=True),
+    section=Section("studies/dead_section.html", rescued_of),
     rescues=rescues,
 )

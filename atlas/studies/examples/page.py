@@ -83,6 +83,7 @@ def example_pages(atlas: Atlas) -> Iterator[Page]:
     yield CARD.page(
         "The top crops of a collection of pictures for each feature, compared with the feature's own picture.",
         collection=atlas.config.study(Settings).title,
+        credits=atlas.config.study(Settings).credits,
         found=shown.found,
         own_size=atlas.recipe.octaves[-1].size,
         rows=[_layer_row(entry, pairs) for entry in atlas.layers if (pairs := _pairs(shown, entry))],
@@ -160,6 +161,8 @@ def _layer_row(entry: LayerEntry, pairs: Collection[tuple[Feature, FeatureExampl
         "ratio": median(ratios) if ratios else None,
         "beaten": [Link(str(feature.number), feature.page) for feature, one in active if not one.wins],
         "left_out": len(pairs) - len(raised),
+        "first": active[0][0] if active else None,  # a feature to show beside its crops
+        "crops": [_crop_picture(crop) for crop in active[0][1].crops] if active else [],
     }
 
 

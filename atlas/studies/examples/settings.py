@@ -34,6 +34,7 @@ class Settings(StudySettings):
     size: Annotated[int, Whole(layers.MIN_SIZE, LARGEST_SIZE)]  # pixels of the square that the network sees of each
     show: Flag  # whether crops enter the site
     title: Title  # where the pictures come from, in words for pages
+    credits: tuple[Title, ...] = ()  # who made them and their licences, a line each, for the page
 
     def emptied(self) -> Self:
         """The same settings without pictures."""

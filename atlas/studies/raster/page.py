@@ -102,7 +102,7 @@ def _player(video: Video, record: ClipRecord, weights_option: str) -> dict[str, 
 
 PAGE = StudyPage(
     pages=video_pages,
-    section=Section("studies/raster_section.html", players, shows_renderings=True, script="raster.js"),
+    section=Section("studies/raster_section.html", players, comes_last=True, script="raster.js"),
     home=("studies/raster_home.html", lambda atlas: atlas.once(videos)),
     recipes=lambda config: (clip.recipe for clip in config_clips(config)),
     files=video_files,
