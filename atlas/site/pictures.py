@@ -106,8 +106,9 @@ class Sheet:
 
 
 def region_sheet(region: RegionEntry) -> Sheet:
-    """The first features of each layer, a row for each, as the article's figures show them: grey ones stay grey."""
-    return Sheet(tuple(entry.features[:REGION_COLUMNS] for entry in region.planned), tile=REGION_TILE, gap=4)
+    """The first features of each layer, a row for each, by the pictures that stand for them, as on their tiles."""
+    rows = (entry.features[:REGION_COLUMNS] for entry in region.planned)
+    return Sheet(tuple(tuple(feature.face for feature in row) for row in rows), tile=REGION_TILE, gap=4)
 
 
 def layer_sheet(entry: LayerEntry) -> Sheet:
