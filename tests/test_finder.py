@@ -66,7 +66,7 @@ def test_the_index_has_each_feature_with_its_status_and_colours(config: Config) 
     assert one["branches"] == [["branch1x1", 0], ["branch7x7", 192], ["branch7x7dbl", 384], ["branch_pool", 576]]
     assert [index["states"][int(letter)] for letter in one["state"]] == [feature.status for feature in features]
     for feature, letter in zip(features, one["colour"], strict=True):
-        measured = pictures.picture_colours(config.site / feature.folder / "thumb.jpg") if feature.record else ()
+        measured = pictures.picture_colours(config.site / feature.folder / "thumb.jpg")[0] if feature.record else ()
         assert index["colours"][ord(letter) - ord("0")].split() == list(measured)
 
 
@@ -137,7 +137,9 @@ def test_a_stored_picture_is_measured(tmp_path: Path) -> None:
     picture = Image.new("RGB", (160, 160), (128, 128, 128))
     picture.paste((20, 60, 230), (0, 0, 160, 60))
     picture.save(tmp_path / "thumb.jpg", quality=90)
-    assert pictures.picture_colours(tmp_path / "thumb.jpg") == ("blue",)
+    names, hue = pictures.picture_colours(tmp_path / "thumb.jpg")
+    assert names == ("blue",)
+    assert hue == pytest.approx(oklch((20 / 255, 60 / 255, 230 / 255)).hue, abs=2)
 
 
 def test_an_unchanged_picture_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +281,7 @@ def test_words_find_layers_features_branches_statuses_and_colours(home: Any, con
     assert results(home, "6b no_gradient") == ["Mixed_6b 2", "Mixed_6b 74"]
     assert results(home, "6b pending") == ["Mixed_6b 70", "Mixed_6b 200"]
     features = [f for f in gather_atlas(config, WEIGHTS, studies.pages()).features if f.record]
-    colours = {f.folder: pictures.picture_colours(config.site / f.folder / "thumb.jpg") for f in features}
+    colours = {f.folder: pictures.picture_colours(config.site / f.folder / "thumb.jpg")[0] for f in features}
     for name in {name for names in colours.values() for name in names}:
         expected = [folder.replace("/", " ") for folder, names in colours.items() if name in names]
         assert results(home, name) == expected

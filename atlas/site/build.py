@@ -21,6 +21,7 @@ from atlas.site.finder import index_script
 from atlas.site.models import HOME, Link, Page
 from atlas.site.output import Output
 from atlas.site.pages import make_pages
+from atlas.site.pages.orders import make_orders, orders_path, orders_script
 from atlas.site.pages.parts import METHOD, MISSING, region_link
 from atlas.site.pages.progress import stages_copy
 from atlas.site.pictures import Encoded, Progress, encode_all, measure_colours, sheet_copy
@@ -83,7 +84,8 @@ def build_site(
         output = Output(config.site)
         encode = partial(encode_all, output=output, fine=fine, on_progress=on_progress)
         atlas, encoded = _encode(partial(gather_atlas, config, weights, studies), encode)
-        atlas = replace(atlas, colours=measure_colours(atlas, config.site, output))
+        colours, hues = measure_colours(atlas, config.site, output)
+        atlas = replace(atlas, colours=colours, hues=hues)
         pages = make_pages(atlas)
         copies = [copy for study in atlas.studies for copy in study.files(atlas)]
         copies += [(stages_copy(one), stages_path(atlas.master(one))) for one in atlas.features if one.has_stages]
@@ -164,6 +166,9 @@ def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> d
     for static in sorted((templates_folder() / "static").iterdir()):
         files[f"static/{static.name}"] = _File(static.read_bytes)
     files["static/index.js"] = _File(index_script(atlas, pages).encode)
+    for layer, orders in atlas.once(make_orders).items():
+        if orders:
+            files[orders_path(layer)] = _File(partial(orders_script, atlas, layer))
     files[CSV] = _File(partial(features_csv, atlas))
     files[JSON] = _File(partial(features_json, atlas))
     files[".nojekyll"] = _File(bytes)

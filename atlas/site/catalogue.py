@@ -168,6 +168,7 @@ class Atlas:
     damaged: tuple[str, ...]  # one message for each master that cannot be read
     spoilt: Mapping[Path, str]  # files of the store whose pixels turned out to be damaged, and what is wrong with them
     colours: Colours = field(default_factory=dict)  # measured on web copies, so known when those are made
+    hues: Mapping[str, int] = field(default_factory=dict)  # likewise, the main ones in degrees; none of a grey picture
     _made: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property

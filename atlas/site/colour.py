@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 
 Rgb = tuple[float, float, float]  # in [0, 1]
 
@@ -35,6 +36,7 @@ HUES = (  # names of hues, and where in OKLCH each begins, in degrees
 GREYS = (("black", 0.0), ("grey", 0.2), ("white", 0.9))  # and the mean lightness at which each begins
 COLOUR_NAMES = (*(name for name, _ in HUES), *(name for name, _ in GREYS))
 COLOURFUL = 0.03  # mean chroma from which a picture is more than grey
+ARC = 30  # degrees to either side of a hue that count as near it
 STRONG = 0.3  # share of a picture's chroma from which a hue is named; eight even shares would be 0.125 each
 _TO_LMS = (
     (0.4122214708, 0.5363325363, 0.0514459929),
@@ -104,6 +106,29 @@ def strong_colours(counts: Iterable[tuple[Rgb, int]]) -> tuple[str, ...]:
     if total < COLOURFUL * pixels:
         return (_name_at(light / pixels, GREYS),)
     return tuple(sorted((name for name in shares if shares[name] >= STRONG * total), key=lambda name: -shares[name]))
+
+
+def main_hue(counts: Iterable[tuple[Rgb, int]]) -> int | None:
+    """The mean hue of the arc, `ARC` to either side of its middle, that holds most of a picture's chroma.
+
+    Args:
+        counts: colours in [0, 1], and how many pixels have each; at least one pixel.
+
+    Returns:
+        Whole degrees, 0 ≤ hue < 360; None where there is little chroma.
+    """
+    chroma, pixels = [0.0] * 360, 0  # by whole degrees
+    for colour, count in counts:
+        seen = oklch(colour)
+        chroma[int(seen.hue) % 360] += count * seen.chroma
+        pixels += count
+    if sum(chroma) < COLOURFUL * pixels:
+        return None
+    sums = [0.0, *accumulate(chroma * 3)]
+    near = [sums[360 + hue + ARC + 1] - sums[360 + hue - ARC] for hue in range(360)]
+    middle = near.index(max(near))
+    arc = range(middle - ARC, middle + ARC + 1)
+    return round(sum(hue * chroma[hue % 360] for hue in arc) / near[middle]) % 360
 
 
 def _name_at(value: float, scale: Sequence[tuple[str, float]]) -> str:

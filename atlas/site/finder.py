@@ -38,8 +38,8 @@ def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]]) -> d
         "region": layers.get_region(entry.layer.region).title,
         "branches": [[branch.name, branch.first] for branch in entry.layer.branches],
         "numbers": ranges(feature.number for feature in entry.features),
-        "state": _letters(STATES.index(feature.status) for feature in entry.features),
-        "colour": _letters(colours.index(atlas.colours.get(feature.face.folder, ())) for feature in entry.features),
+        "state": letters(STATES.index(feature.status) for feature in entry.features),
+        "colour": letters(colours.index(atlas.colours.get(feature.face.folder, ())) for feature in entry.features),
         "faces": {feature.number: f"{feature.face.folder}/" for feature in entry.features if feature.rescued},
     }
 
@@ -51,7 +51,8 @@ def ranges(numbers: Iterable[int]) -> str:
     return ",".join(f"{run[0]}-{run[-1]}" if run[1:] else str(run[0]) for run in runs)
 
 
-def _letters(places: Iterable[int]) -> str:
+def letters(places: Iterable[int]) -> str:
+    """Positions in a list, a character for each."""
     return "".join(chr(ord(_FIRST) + at) for at in places)
 
 

@@ -4,7 +4,7 @@ Of thumbnails the dominant colours are measured, and noted in the site's manifes
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from atlas.site.catalogue import Atlas, Colours, LayerEntry, PlannedRendering, RegionEntry
-from atlas.site.colour import strong_colours
+from atlas.site.colour import main_hue, strong_colours
 from atlas.site.copies import (
     FINE_QUALITY,
     JPEG,
@@ -38,7 +38,7 @@ REGION_COLUMNS, REGION_TILE = 16, 96
 LAYER_TILES = ((64, 96), (256, 64), (768, 48), (2048, 32))  # up to so many features, pixels of each one's picture
 NARROW, WIDE, MANY = 16, 32, 256  # pictures in a row, and features from which a row is wide
 
-COLOUR_METHOD = "1"  # another one measures the dominant colours of all pictures again
+COLOUR_METHOD = "2"  # another one measures the dominant colours of all pictures again
 _SIDE = 40  # pixels of the side at which a picture is measured
 _LEVELS = 0xFC  # the bits of a channel that count, so that few colours are measured, and each once
 
@@ -106,8 +106,9 @@ class Sheet:
 
 
 def region_sheet(region: RegionEntry) -> Sheet:
-    """The first features of each layer, a row for each, as the article's figures show them: grey ones stay grey."""
-    return Sheet(tuple(entry.features[:REGION_COLUMNS] for entry in region.planned), tile=REGION_TILE, gap=4)
+    """The first features of each layer, a row for each, by the pictures that stand for them, as on their tiles."""
+    rows = (entry.features[:REGION_COLUMNS] for entry in region.planned)
+    return Sheet(tuple(tuple(feature.face for feature in row) for row in rows), tile=REGION_TILE, gap=4)
 
 
 def layer_sheet(entry: LayerEntry) -> Sheet:
@@ -174,25 +175,29 @@ def _only_stale(work: Work, output: Output) -> Work:
     return replace(work, copies=tuple(copy for copy in work.copies if not output.has_copy(copy.path, copy.source)))
 
 
-def measure_colours(atlas: Atlas, site: Path, output: Output) -> Colours:
-    """The colours of the pictures that stand for features, from the thumbnails in the site."""
+def measure_colours(atlas: Atlas, site: Path, output: Output) -> tuple[Colours, Mapping[str, int]]:
+    """The colours of the pictures that stand for features, and their main hues, from the thumbnails in the site."""
     folders = (feature.face.folder for feature in atlas.features if feature.record)
-    return {folder: _colours_of(folder, site, output) for folder in folders}
+    found = {folder: _colours_of(folder, site, output) for folder in folders}
+    hues = {folder: hue for folder, (_, hue) in found.items() if hue is not None}
+    return {folder: names for folder, (names, _) in found.items()}, hues
 
 
-def _colours_of(folder: str, site: Path, output: Output) -> tuple[str, ...]:
+def _colours_of(folder: str, site: Path, output: Output) -> tuple[tuple[str, ...], int | None]:
     path = f"{folder}/thumb.jpg"
-    noted = (output.seen(path) or "").split()
-    if noted[:1] != [COLOUR_METHOD]:
-        noted = [COLOUR_METHOD, *picture_colours(site / path)]
-        output.note_seen(path, " ".join(noted))
-    return tuple(noted[1:])
+    method, *noted = (output.seen(path) or "none").split()
+    if method != COLOUR_METHOD:
+        names, hue = picture_colours(site / path)
+        noted = ["-" if hue is None else str(hue), *names]
+        output.note_seen(path, " ".join((COLOUR_METHOD, *noted)))
+    return tuple(noted[1:]), None if noted[0] == "-" else int(noted[0])
 
 
-def picture_colours(file: Path) -> tuple[str, ...]:
-    """Names of the strong colours of a picture."""
+def picture_colours(file: Path) -> tuple[tuple[str, ...], int | None]:
+    """Names of the strong colours of a picture, and its main hue in degrees; None of a grey one."""
     with Image.open(file) as image:
         small = image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX).point(lambda value: value & _LEVELS)
     data = small.tobytes()
     counts = Counter(zip(data[::3], data[1::3], data[2::3], strict=True))
-    return strong_colours(((r / _LEVELS, g / _LEVELS, b / _LEVELS), count) for (r, g, b), count in counts.items())
+    scaled = [((r / _LEVELS, g / _LEVELS, b / _LEVELS), count) for (r, g, b), count in counts.items()]
+    return strong_colours(scaled), main_hue(scaled)

@@ -80,6 +80,7 @@ class StudyPage:
         card: on the home page, where the study has pages.
         pages: its pages, the one of its card first; none where there is nothing to show.
         section: on the pages of features.
+        order: a way to sort the pages of layers: its name, and the numbers of the features that have a place in it.
         home: a template of a section on the home page, and what it shows; None where there is nothing to show.
         mentions: which pages show which features, for the list "Elsewhere in this atlas"; the words of a page that is
             not written are left out.
@@ -98,6 +99,7 @@ class StudyPage:
     card: StudyCard | None = None
     pages: Callable[["Atlas"], Iterable[Page]] = nothing
     section: Section | None = None
+    order: tuple[str, Callable[["Atlas", "LayerEntry"], Sequence[int]]] | None = None
     home: tuple[str, Callable[["Atlas"], object | None]] | None = None
     mentions: Callable[["Atlas"], Iterable[Mention]] = nothing
     jobs: Callable[[Config], Iterable[Job]] = nothing

@@ -111,7 +111,8 @@
 
   /* What is hidden where there are no scripts. */
   const filter = document.querySelector(".filter");
-  const chosen = () => Array.from(document.querySelectorAll(".filter select"), (box) => box.value).filter(Boolean);
+  const filters = document.querySelectorAll(".filter select:not([data-orders])");
+  const chosen = () => Array.from(filters, (box) => box.value).filter(Boolean);
   for (const tool of document.querySelectorAll("[data-find]")) {
     const { find } = tool.dataset;
     tool.hidden = false;
@@ -121,10 +122,13 @@
   filter.hidden = false;
   filter.onchange = () => {
     const tiles = [...document.querySelectorAll("[data-facts]")];
-    const has = ({ dataset }) => chosen().every((word) => dataset.facts.split(" ").includes(word));
+    const words = chosen();
+    const has = ({ dataset }) => words.every((word) => dataset.facts.split(" ").includes(word));
     for (const tile of tiles) tile.hidden = !has(tile);
     const output = filter.querySelector("output"); // none where there is nothing to choose from
-    if (output) output.textContent = `${tiles.filter(has).length} of ${tiles.length} on this page`;
+    const [some, all] = [tiles.filter(has), tiles].map(({ length }) => length.toLocaleString("en"));
+    const where = document.querySelector(".mosaic").dataset.order ? "" : " on this page";
+    if (output) output.textContent = `${some} of ${all}${where}`;
   };
   filter.onchange(); // a browser may bring back what was chosen
 })();

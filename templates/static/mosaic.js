@@ -20,6 +20,8 @@
     };
   }
 
+  document.querySelector(".filter").addEventListener("change", () => resize(grid.dataset.size)); // of new tiles
+
   /* A browser may refuse to remember. */
   function keep(size) {
     try {

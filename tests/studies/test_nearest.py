@@ -1,5 +1,6 @@
 """Nearest features: what two pictures must share to be near, who is nearest, and wiring against autograd."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,8 +20,9 @@ from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.connections.measure import kernel_cosines, measure_wiring
 from atlas.studies.connections.result import wired_layers, wiring_spec
+from atlas.studies.nearest.chain import chain
 from atlas.studies.nearest.measure import describe, measure_described, measure_nearest, nearest
-from atlas.studies.nearest.result import NEAREST, described_spec
+from atlas.studies.nearest.result import COLOURS, NEAREST, described_spec
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import DIRECTIONS, SCALES, colour_shares, direction_shares
 from stores import WEIGHTS, fill, record
@@ -97,6 +99,33 @@ def test_rows_are_held_against_all_others_in_parts(monkeypatch: pytest.MonkeyPat
     whole = nearest(described, 4)
     monkeypatch.setattr("atlas.studies.nearest.measure.ROWS", 3)
     assert nearest(described, 4) == whole
+
+
+def test_a_description_begins_with_its_colours() -> None:
+    assert len(colour_shares(np.zeros((2, 2, 3)))) == COLOURS
+
+
+def test_a_chain_finds_the_row_that_pictures_were_drawn_in() -> None:
+    described = [describe(stripes(10 * at, 16)) for at in range(9)]
+    shuffled = (4, 0, 7, 2, 8, 1, 5, 3, 6)
+    assert chain({at: described[at] for at in shuffled}) == list(range(9))
+
+
+def test_neighbours_in_a_chain_are_more_alike_than_in_the_order_of_numbers() -> None:
+    draw = np.random.default_rng(7)
+    described = {at: describe(stripes(draw.uniform(0, 180), draw.uniform(8, 60))) for at in range(40)}
+    pairs = nearest(list(described.values()), 39)
+    likeness = [dict(row) for row in pairs]
+
+    def mean(order: list[int]) -> float:
+        return float(np.mean([likeness[one][other] for one, other in pairwise(order)]))
+
+    order = chain(described)
+    assert sorted(order) == list(described)
+    assert mean(order) > mean(list(described)) + 0.1
+    assert chain(dict(described)) == order
+    assert chain({}) == []
+    assert chain({7: described[0]}) == [7]
 
 
 @pytest.fixture

@@ -10,10 +10,12 @@ from atlas.site.catalogue import STATES, Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.colour import COLOUR_NAMES, STRONG
 from atlas.site.models import HOME, Page, Tile
 from atlas.site.pages.method import method_page
+from atlas.site.pages.orders import make_orders, orders_path
 from atlas.site.pages.parts import (
     FEATURES_A_PAGE,
     Around,
     layer_page,
+    layer_tile,
     make_page,
     neighbours,
     region_link,
@@ -122,10 +124,10 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
     name = entry.layer.name
     total = -(-len(entry.features) // FEATURES_A_PAGE)
     paths = [layer_page(name, at + 1) for at in range(total)]
+    everything = tuple(layer_tile(atlas, feature) for feature in entry.features)
     pages = []
     for at, path in enumerate(paths):
-        chunk = entry.features[at * FEATURES_A_PAGE : (at + 1) * FEATURES_A_PAGE]
-        tiles = tuple(tile_of(f, facts=(f.status, *atlas.colours.get(f.face.folder, ()))) for f in chunk)
+        tiles = everything[at * FEATURES_A_PAGE : (at + 1) * FEATURES_A_PAGE]
         page = make_page(
             path,
             "layer.html",
@@ -135,7 +137,9 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             last=name,
             card=_card(entry, ()),
             tiles=tiles,
-            choices=list(_choices(tiles)),
+            choices=list(_choices(tiles, everything)),
+            orders=list(atlas.once(make_orders)[name]),
+            orders_path=orders_path(name),
             strong=STRONG if any(len(tile.facts) > 1 for tile in tiles) else None,  # None: no picture has a colour
             size="m" if len(tiles) > MOST_LARGE_TILES else "l",
             sheet=layer_sheet_path(entry) if entry.shown else None,
@@ -157,10 +161,10 @@ def _layer_words(entry: LayerEntry) -> str:
     return f"{part} {features} {place}, as pictures made by gradient descent on the input."
 
 
-def _choices(tiles: Sequence[Tile]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    """What a page's tiles can be filtered by, where they differ: its name, and how many tiles have each word."""
-    counts = Counter(fact for tile in tiles for fact in tile.facts)
+def _choices(tiles: Sequence[Tile], everything: Sequence[Tile]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    """What a layer's tiles can be filtered by, where they differ: its name, and how many of a page have each word."""
+    counts, known = (Counter(fact for tile in some for fact in tile.facts) for some in (tiles, everything))
     for label, order in (("Status", STATES), ("Colour", COLOUR_NAMES)):
-        options = [(word, counts[word]) for word in order if counts[word]]
+        options = [(word, counts[word]) for word in order if known[word]]
         if len(options) > 1:
             yield label, options

@@ -74,6 +74,11 @@ def tile_of(feature: Feature, facts: tuple[str, ...] = ()) -> Tile:
     )
 
 
+def layer_tile(atlas: Atlas, feature: Feature) -> Tile:
+    """A feature on its layer's page, with the words by which that is filtered."""
+    return tile_of(feature, facts=(feature.status, *atlas.colours.get(feature.face.folder, ())))
+
+
 def tiles(atlas: Atlas) -> dict[tuple[str, int], Tile]:
     """All planned features as tiles, by layer and number; call it by `atlas.once`."""
     return {(feature.layer, feature.number): tile_of(feature) for feature in atlas.features}

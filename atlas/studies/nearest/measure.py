@@ -12,10 +12,10 @@ from PIL import Image, ImageOps
 from skimage.color import rgb2lab
 
 from atlas.plan.config import Config
+from atlas.studies.nearest.chain import unit
 from atlas.studies.nearest.result import MOST, NEAREST, Described, Near, Nearest, described_spec
 from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.image_metrics import colour_shares, direction_shares
-from atlas.studies.shared.maps import Array
 from atlas.studies.shared.places import feature_of
 
 SIZE = 128  # pixels of the longer side at which pictures are described
@@ -69,7 +69,7 @@ def nearest(described: Sequence[bytes], count: int) -> list[list[tuple[int, floa
     """
     if not described:
         return []
-    vectors = _unit(np.stack([np.frombuffer(one, dtype=np.uint8) for one in described]).astype(np.float32))
+    vectors = unit(np.stack([np.frombuffer(one, dtype=np.uint8) for one in described]).astype(np.float32))
     found = []
     for start in range(0, len(vectors), ROWS):
         likeness = (vectors[start : start + ROWS] @ vectors.T).astype(np.float64).round(DIGITS)  # [rows, n]
@@ -78,11 +78,3 @@ def nearest(described: Sequence[bytes], count: int) -> list[list[tuple[int, floa
             order = np.argsort(-others, kind="stable")[: min(count, len(vectors) - 1)]
             found.append([(int(at), min(1.0, float(others[at]))) for at in order])
     return found
-
-
-def _unit(roots: Array) -> Array:
-    """[n, d] square roots -> the same, so scaled that a dot product is the mean of the two histograms' overlaps."""
-    colours = len(colour_shares(np.zeros((2, 2, 3))))
-    parts = (roots[:, :colours], roots[:, colours:])
-    scaled = (part / np.linalg.norm(part, axis=1, keepdims=True) / np.sqrt(2) for part in parts)
-    return np.concatenate(list(scaled), axis=1)

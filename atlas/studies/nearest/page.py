@@ -1,4 +1,7 @@
-"""Nearest features, on the pages of features: those with the most similar pictures, and the most similar kernels."""
+"""Nearest features, on the pages of features: those with the most similar pictures, and the most similar kernels.
+
+A layer's page is sorted by likeness.
+"""
 
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.models import Tile
@@ -6,7 +9,8 @@ from atlas.site.pages.parts import tiles
 from atlas.site.study_page import Section, StudyPage
 from atlas.site.words import fixed
 from atlas.studies.connections.result import wired_layers, wiring_spec
-from atlas.studies.nearest.result import NEAREST, Nearest
+from atlas.studies.nearest.chain import chain
+from atlas.studies.nearest.result import NEAREST, Nearest, described_spec
 
 
 def neighbours_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, list[tuple[Tile, str]]]]:
@@ -32,4 +36,10 @@ def _nearest(atlas: Atlas) -> Nearest | None:
     return atlas.result(NEAREST)
 
 
-PAGE = StudyPage(section=Section("studies/nearest_section.html", neighbours_of))
+def order_of(atlas: Atlas, entry: LayerEntry) -> list[int]:
+    """The features of a layer whose pictures are described, so that neighbours are alike."""
+    described = atlas.result(described_spec(entry.layer.name))
+    return chain(described.features) if described else []
+
+
+PAGE = StudyPage(order=("likeness", order_of), section=Section("studies/nearest_section.html", neighbours_of))
