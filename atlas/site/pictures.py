@@ -107,7 +107,9 @@ class Sheet:
 
 def region_sheet(region: RegionEntry) -> Sheet:
     """The first features of each layer, a row for each, by the pictures that stand for them, as on their tiles."""
-    rows = (entry.features[:REGION_COLUMNS] for entry in region.planned)
+    counts = [len(entry.features) for entry in region.planned]
+    columns = min(REGION_COLUMNS, max(min(counts), max(counts) // 2))  # full rows, unless one layer has very few
+    rows = (entry.features[:columns] for entry in region.planned)
     return Sheet(tuple(tuple(feature.face for feature in row) for row in rows), tile=REGION_TILE, gap=4)
 
 

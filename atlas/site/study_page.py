@@ -57,12 +57,14 @@ class Section:
     Attributes:
         template: included with `section`, the feature's entry of what `make` returns.
         make: by number, what the section shows of each feature of a layer; features without an entry have no section.
+        stands_beside: whether it may stand beside the large picture, where the first such section does.
         comes_last: whether it follows the other sections, since it is large or few readers need it.
         script: a file of `static/` that a page with this section needs.
     """
 
     template: str
     make: Callable[["Atlas", "LayerEntry"], Mapping[int, object]]
+    stands_beside: bool = False
     comes_last: bool = False
     script: str = ""
 

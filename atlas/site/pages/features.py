@@ -48,6 +48,7 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
     for position, feature in enumerate(entry.features):
         name, number, record = feature.layer, feature.number, feature.record
         sections = [(section, bodies[number]) for section, bodies in by_study if number in bodies]
+        beside = next((one for one in sections if one[0].stands_beside), None)
         page = make_page(
             feature.page,
             "feature.html",
@@ -64,7 +65,8 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
             block=draw_block(name, number),
             stages=stages_of(feature),  # None: the store keeps none
             progress=score_chart(feature),  # None: pending, or no score is finite
-            sections=[(section.template, one) for section, one in sections],
+            beside=beside and (beside[0].template, beside[1]),
+            sections=[(section.template, one) for section, one in sections if not beside or section is not beside[0]],
             scripts=[section.script for section, _ in sections if section.script],
             mentions=mentions.get((name, number), ()) + mentions.get((name, None), ()),
             again=again_of(feature, feature.job.recipe, words.command(feature.job, record, atlas.weights_option)),

@@ -169,7 +169,7 @@ def _layer_row(entry: LayerEntry, pairs: Collection[tuple[Feature, FeatureExampl
 PAGE = StudyPage(
     card=CARD,
     pages=example_pages,
-    section=Section("studies/examples_section.html", crops_of),
+    section=Section("studies/examples_section.html", crops_of, stands_beside=True),
     pictures=crop_pictures,
     faults=lambda atlas: atlas.once(shown_examples).faults,
     store_faults=store_faults,

@@ -42,4 +42,6 @@ def order_of(atlas: Atlas, entry: LayerEntry) -> list[int]:
     return chain(described.features) if described else []
 
 
-PAGE = StudyPage(order=("likeness", order_of), section=Section("studies/nearest_section.html", neighbours_of))
+PAGE = StudyPage(
+    order=("likeness", order_of), section=Section("studies/nearest_section.html", neighbours_of, stands_beside=True)
+)
