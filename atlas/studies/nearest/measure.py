@@ -69,7 +69,7 @@ def nearest(described: Sequence[bytes], count: int) -> list[list[tuple[int, floa
     """
     if not described:
         return []
-    vectors = _unit(np.stack([np.frombuffer(one, dtype=np.uint8) for one in described]).astype(np.float32))
+    vectors = unit_vectors(described)
     found = []
     for start in range(0, len(vectors), ROWS):
         likeness = (vectors[start : start + ROWS] @ vectors.T).astype(np.float64).round(DIGITS)  # [rows, n]
@@ -80,8 +80,9 @@ def nearest(described: Sequence[bytes], count: int) -> list[list[tuple[int, floa
     return found
 
 
-def _unit(roots: Array) -> Array:
-    """[n, d] square roots -> the same, so scaled that a dot product is the mean of the two histograms' overlaps."""
+def unit_vectors(described: Sequence[bytes]) -> Array:
+    """Descriptions, n of them -> [n, d], of which a dot product is a likeness: the two histograms' mean overlap."""
+    roots = np.stack([np.frombuffer(one, dtype=np.uint8) for one in described]).astype(np.float32)
     colours = len(colour_shares(np.zeros((2, 2, 3))))
     parts = (roots[:, :colours], roots[:, colours:])
     scaled = (part / np.linalg.norm(part, axis=1, keepdims=True) / np.sqrt(2) for part in parts)
