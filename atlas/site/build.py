@@ -163,6 +163,7 @@ def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> d
             files[rendering.json] = _File(partial(_json, rendering.record))
     for static in sorted((templates_folder() / "static").iterdir()):
         files[f"static/{static.name}"] = _File(static.read_bytes)
+    files.update((path, _File(text.encode)) for study in atlas.studies for path, text in study.scripts(atlas))
     files["static/index.js"] = _File(index_script(atlas, pages).encode)
     files[CSV] = _File(partial(features_csv, atlas))
     files[JSON] = _File(partial(features_json, atlas))
