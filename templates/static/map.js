@@ -186,8 +186,8 @@
     if (feature === marked) return;
     marked = feature;
     canvas.style.cursor = feature ? "pointer" : "";
-    output.hidden = !feature;
-    if (feature) Object.assign(output.firstChild, { textContent: feature.title, href: feature.page });
+    const { title = "", page = "" } = feature ?? {};
+    Object.assign(output.firstChild, { hidden: !feature, textContent: title, href: page });
     ask();
   }
 
