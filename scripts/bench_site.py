@@ -1,10 +1,10 @@
 """How long does the site of a whole atlas take? Times `atlas site` over synthetic masters, and weighs what it writes.
 
 Makes a store of one master for each of the 10,448 features, with its strip of stages (kept and used again, if they are
-there), and of the results that every feature's page shows: connections, and nearest features. The article's other
-lists stay pending. Runs the command in a process of its own: a first build, a build in which nothing changed, and one
-after a single master changed. For each it reports the seconds, those of the CPU, the largest memory of all processes
-together, and what the site weighs.
+there), and of the results that every feature's page shows: connections, nearest features, and the map. The article's
+other lists stay pending. Runs the command in a process of its own: a first build, a build in which nothing changed, and
+one after a single master changed. For each it reports the seconds, those of the CPU, the largest memory of all
+processes together, and what the site weighs.
 
 The pictures are the project's own drawings, four to a picture, enlarged, with grain, so that a master weighs what a
 real one does. A few hundred are drawn; turning them and swapping their channels makes as many as there are features.
@@ -12,6 +12,7 @@ real one does. A few hundred are drawn; turning them and swapping their channels
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -52,6 +53,7 @@ from atlas.studies.connections.result import (
     wiring_spec,
 )
 from atlas.studies.connections.settings import Settings as ConnectionsSettings
+from atlas.studies.map.result import FEATURE_MAP, FeatureMap
 from atlas.studies.nearest.result import MOST, NEAREST, Near, Nearest
 
 WEIGHTS = WeightsId("imagenet", "b" * 64, "No weights: synthetic pictures, to time the site")
@@ -126,7 +128,7 @@ def make_store(config: Config, jobs: Sequence[Job], pictures: int) -> None:
 
 
 def make_results(config: Config) -> None:
-    """Connections of each feature, and its nearest: as many as the article's, which ones by chance."""
+    """Connections and nearest of each feature, as many as the article's, and its place on the map: all by chance."""
     results = Results(config, WEIGHTS)
     chance = Random("nearest")
     numbers = {layer: config.features_of(layer) for layer in config.layers}
@@ -136,7 +138,11 @@ def make_results(config: Config) -> None:
         return tuple(Near(layer, number, chance.random()) for layer, number in chance.sample(everyone, MOST))
 
     nearest = {layer: {number: near() for number in members} for layer, members in numbers.items()}
-    results.write(NEAREST, Nearest(nearest))
+    results.write(NEAREST, Nearest(nearest, {layer: tuple(members) for layer, members in numbers.items()}))
+    rows = math.ceil(math.sqrt(len(everyone)))
+    cells = chance.sample([(column, row) for row in range(rows) for column in range(2 * rows)], len(everyone))
+    placed = {layer: {number: cells.pop() for number in members} for layer, members in numbers.items()}
+    results.write(FEATURE_MAP, FeatureMap(2 * rows, rows, placed))
     for layer, members in numbers.items():
         count = min(config.study(ConnectionsSettings).strongest, len(members))
         alike = {n: tuple((one, chance.random()) for one in chance.sample(members, count)) for n in members}
@@ -221,7 +227,7 @@ def put(store: Path, job: Job, picture: NDArray[np.uint8]) -> None:
         start="noise",
         seed=job.seed,
         weights=WEIGHTS,
-        input="x",
+        input=job.recipe.input_map(WEIGHTS.trained_input),
         torch="2.15.0+cu130",
         torchvision="0.30.0+cu130",
         numerics=Numerics("cuda", "bf16", 16, 16),

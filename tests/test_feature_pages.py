@@ -71,7 +71,7 @@ def make(folder: Path) -> Config:
     stages_path(second).write_bytes(stages_path(first).read_bytes())
     source = Results(config, WEIGHTS)
     near = (Near("Mixed_6b", 1, 0.987), Near("Mixed_5b", 1, 0.5))
-    source.write(NEAREST, Nearest({"Mixed_5b": {0: near}}))
+    source.write(NEAREST, Nearest({"Mixed_5b": {0: near}}, {}))
     source.write(wiring_spec("Mixed_5b"), Wiring("Mixed_5b", {0: ((1, 0.25), (2, 0.125))}))
     return config
 

@@ -24,8 +24,8 @@ from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import load_config
 from atlas.studies.dead.rescues import rescues
-from atlas.studies.nearest.measure import measure_described
-from atlas.studies.nearest.result import described_spec
+from atlas.studies.nearest.measure import measure_described, measure_nearest
+from atlas.studies.nearest.result import NEAREST, described_spec
 from atlas.studies.shared.context import MeasureContext
 from browser import chromium
 from stores import WEIGHTS, picture, put, record
@@ -57,7 +57,9 @@ def fill_layer(config: Config) -> None:
 
 def describe_layer(config: Config) -> Results:
     results = Results(config, WEIGHTS)
-    results.write(described_spec(LAYER), measure_described(MeasureContext(results, None), LAYER))
+    context = MeasureContext(results, None)
+    results.write(described_spec(LAYER), measure_described(context, LAYER))
+    results.write(NEAREST, measure_nearest(context))
     return results
 
 

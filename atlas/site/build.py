@@ -165,6 +165,7 @@ def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> d
             files[rendering.json] = _File(partial(_json, rendering.record))
     for static in sorted((templates_folder() / "static").iterdir()):
         files[f"static/{static.name}"] = _File(static.read_bytes)
+    files.update((path, _File(text.encode)) for study in atlas.studies for path, text in study.scripts(atlas))
     files["static/index.js"] = _File(index_script(atlas, pages).encode)
     for layer, orders in atlas.once(make_orders).items():
         if orders:

@@ -24,8 +24,8 @@ FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid o
 _SPEED = 9
 _FINE_SPEED = 6  # takes ten times as long, and files are a seventh smaller
 _AHEAD = 32  # works for each core that are begun together
-_GROUND, _PENDING_GROUND = (20, 20, 20), (72, 72, 72)
-SHEET_GREYS = f"{_GROUND} {_PENDING_GROUND}"  # what the pixels of a sheet depend on beside its pictures and its layout
+GROUND, _PENDING_GROUND = (20, 20, 20), (72, 72, 72)
+SHEET_GREYS = f"{GROUND} {_PENDING_GROUND}"  # what the pixels of a sheet depend on beside its pictures and its layout
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def draw_sheet(rows: Sequence[Sequence[Path | None]], tile: int, gap: int, size:
         gap: pixels between two.
         size: (width, height) of the sheet in pixels.
     """
-    sheet = Image.new("RGB", size, _GROUND)
+    sheet = Image.new("RGB", size, GROUND)
     pending = Image.new("RGB", (tile, tile), _PENDING_GROUND)
     for row, files in enumerate(rows):
         for column, file in enumerate(files):

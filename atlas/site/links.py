@@ -9,14 +9,16 @@ from pathlib import Path
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 
-from atlas.common.errors import StoreError, shorten
+from atlas.common.errors import AtlasError, StoreError, shorten
 from atlas.common.paths import read_file
+from atlas.plan.features import parse_features
 from atlas.store.records import Record, read_json
 
 FEATURES_IN_A_GRID = 64
 INDEX = "index.html"
 MISSING = "404.html"  # served at any depth, so its links are absolute
 SITEMAP = "sitemap.xml"
+MAP_DATA = "data.js"  # beside a page that draws a map of features: what lies where
 PENDING = "pending"
 REBUILD = "build the site again"
 MOST_BYTES = 2**26  # of a page or a record; the largest page has a hundredth
@@ -100,6 +102,7 @@ class _PageChecker:
         self._folders = {join(*path.split("/")[:n]) for path in files for n in range(1, path.count("/") + 1)}
         self._ids: dict[str, set[str]] = {}
         self._neurons: dict[str, list[tuple[int, int]]] = {}
+        self._maps: dict[str, set[str]] = {}  # page → features on its map
         self._anchored: list[tuple[str, str, str, str]] = []  # page, address, path, fragment
         self._base = ""  # where the site will be published, as its home page says
         self._leads: dict[str, set[str]] = {}  # page → what it links to
@@ -141,7 +144,8 @@ class _PageChecker:
         self._check_sitemap()
         self._check_ways()
         for page, address, path, fragment in self._anchored:
-            if fragment not in self._ids.get(path, ()) and not self._is_neuron(path, fragment):
+            is_known = fragment in self._ids.get(path, ()) or fragment in self._on_map(path)
+            if not is_known and not self._is_neuron(path, fragment):
                 self._note(page, f'the link "{address}" leads to a place that {path} does not have')
         return self._faults
 
@@ -151,6 +155,18 @@ class _PageChecker:
         return found is not None and any(
             int(found[1]) < rows and int(found[2]) < cols for rows, cols in self._neurons.get(path, ())
         )
+
+    def _on_map(self, page: str) -> set[str]:
+        """The features that a page's map has, such as Mixed_6b-654."""
+        data, found = join(dirname(page), MAP_DATA), self._maps.setdefault(page, set())
+        if found or data not in self._files:
+            return found
+        with suppress(ValueError, LookupError, TypeError, AtlasError, RecursionError):  # of what is no such script
+            for layer in json.loads(self._read(data).split("=", 1)[1].rstrip(";\n"))["layers"]:
+                numbers = parse_features(f"{layer['numbers']},").of(layer["name"])
+                for number, cell in zip(numbers, layer["cells"], strict=True):
+                    found.update([f"{layer['name']}-{number}"] if cell >= 0 else [])
+        return found
 
     def _note(self, page: str, what: str) -> None:
         self._faults.append(f"{self._site / page}: {what}: {REBUILD}")

@@ -4,10 +4,11 @@ Of thumbnails the dominant colours are measured, and noted in the site's manifes
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from PIL import Image
@@ -66,13 +67,14 @@ def encode_all(atlas: Atlas, output: Output, on_progress: Progress | None, *, fi
     Raises:
         StoreError: a copy cannot be encoded or written. What was made before is kept, also after an interruption.
     """
-    works = list(_works(atlas, fine))
-    todo = [work for work in (_only_stale(work, output) for work in works) if work.copies]
+    works = list(_works(atlas, fine)), list(_study_works(atlas, fine))
+    turns = [[work for work in (_only_stale(work, output) for work in turn) if work.copies] for turn in works]
+    todo = list(chain(*turns))
     total = sum(len(work.copies) for work in todo)
     output.claim(copy.path for work in todo for copy in work.copies)
     count = 0
     spoilt: dict[Path, str] = {}
-    with closing(make_all(todo)) as results:
+    with closing(_make_in_turn(turns)) as results:
         try:
             for at, (work, result) in enumerate(zip(todo, results, strict=True), 1):
                 if isinstance(result, SpoiltError):
@@ -87,7 +89,7 @@ def encode_all(atlas: Atlas, output: Output, on_progress: Progress | None, *, fi
                     output.save()
         finally:
             output.save()
-    return Encoded(tuple(copy.path for work in works for copy in work.copies), count, spoilt)
+    return Encoded(tuple(copy.path for work in chain(*works) for copy in work.copies), count, spoilt)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def layer_sheet_path(entry: LayerEntry) -> str:
 
 
 def _works(atlas: Atlas, fine: bool) -> Iterator[Work]:
-    """All copies of the site, whether they are there or not."""
+    """All copies of renderings and their sheets, whether they are there or not."""
     for rendering in atlas.shown_or_pending:
         if rendering.record:
             yield _rendering_work(atlas, rendering, fine)
@@ -147,8 +149,17 @@ def _works(atlas: Atlas, fine: bool) -> Iterator[Work]:
     for entry in atlas.layers:
         if entry.shown:
             yield _sheet_work(atlas, layer_sheet(entry), [(layer_sheet_path(entry), small)])
-    for study in atlas.studies:
-        yield from study.pictures(atlas, avif_encoder(fine))
+
+
+def _study_works(atlas: Atlas, fine: bool) -> Iterator[Work]:
+    """All copies of pictures of studies."""
+    return (work for study in atlas.studies for work in study.pictures(atlas, avif_encoder(fine)))
+
+
+def _make_in_turn(turns: Iterable[Sequence[Work]]) -> Generator[Sequence[bytes] | SpoiltError, None, None]:
+    """As `make_all`, but what is of a later turn may be drawn from files of earlier ones."""
+    for turn in turns:
+        yield from make_all(turn)
 
 
 def _rendering_work(atlas: Atlas, rendering: PlannedRendering, fine: bool) -> Work:

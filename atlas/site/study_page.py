@@ -92,7 +92,9 @@ class StudyPage:
         versions: by number, renderings of features of a layer by other recipes, which their pages show in exchange for
             their own.
         comparison: by number, another rendering of features of a layer, for the method page to show beside their own.
-        pictures: web copies that its pages show beside those of renderings; given the encoder of AVIF files.
+        pictures: web copies that its pages show beside those of renderings, drawn when those are in the site; given the
+            encoder of AVIF files.
+        scripts: scripts with the data of its pages: path in the site, and text.
         files: files that its pages link to, copied as they are: path in the site, and in the store.
         faults: one message for each file in the store that should be shown and cannot.
         store_faults: the same for `atlas check`, of any store.
@@ -110,6 +112,7 @@ class StudyPage:
     versions: Callable[["Atlas", "LayerEntry"], Mapping[int, Sequence["PlannedRendering"]]] | None = None
     comparison: Callable[["Atlas", "LayerEntry"], Mapping[int, "PlannedRendering"]] | None = None
     pictures: Callable[["Atlas", "Encoder"], Iterable["Work"]] = nothing
+    scripts: Callable[["Atlas"], Iterable[tuple[str, str]]] = nothing
     files: Callable[["Atlas"], Iterable[tuple[str, Path]]] = nothing
     faults: Callable[["Atlas"], Iterable[str]] = nothing
     store_faults: Callable[[Path], Iterable[str]] = nothing

@@ -64,6 +64,7 @@ STUDIES = (  # in the order of the home page
     Study("dead"),
     Study("connections"),
     Study("nearest"),
+    Study("map"),
 )
 
 

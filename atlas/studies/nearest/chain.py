@@ -1,17 +1,18 @@
 """Descriptions of pictures as vectors, and an order of pictures in which neighbours are alike. Pure functions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from atlas.studies.nearest.result import COLOURS
+from atlas.studies.shared.maps import Array
 
 DIGITS = 6  # of a likeness, so that an order does not depend on the last bits of a sum
 
 
-def unit(roots: NDArray[np.floating]) -> NDArray[np.floating]:
-    """[n, d] square roots -> the same, so scaled that a dot product is the mean of the two histograms' overlaps."""
+def unit_vectors(described: Iterable[bytes]) -> Array:
+    """Descriptions, n of them -> [n, d], of which a dot product is a likeness: the two histograms' mean overlap."""
+    roots = np.stack([np.frombuffer(one, dtype=np.uint8) for one in described]).astype(np.float64)
     parts = (roots[:, :COLOURS], roots[:, COLOURS:])
     scaled = (part / np.linalg.norm(part, axis=1, keepdims=True) / np.sqrt(2) for part in parts)
     return np.concatenate(list(scaled), axis=1)
@@ -32,7 +33,7 @@ def chain(described: Mapping[int, bytes]) -> list[int]:
     if len(described) < 2:
         return list(described)
     numbers = list(described)
-    vectors = unit(np.stack([np.frombuffer(one, dtype=np.uint8) for one in described.values()]).astype(np.float64))
+    vectors = unit_vectors(described.values())
     likeness = (vectors @ vectors.T).round(DIGITS)  # [n, n]
     np.fill_diagonal(likeness, -1)
     first, second = divmod(int(likeness.argmax()), len(numbers))

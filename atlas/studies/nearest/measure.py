@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from skimage.color import rgb2lab
 
 from atlas.plan.config import Config
-from atlas.studies.nearest.chain import unit
+from atlas.studies.nearest.chain import chain, unit_vectors
 from atlas.studies.nearest.result import MOST, NEAREST, Described, Near, Nearest, described_spec
 from atlas.studies.shared.context import MeasureContext, Measurement
 from atlas.studies.shared.image_metrics import colour_shares, direction_shares
@@ -46,7 +46,7 @@ def measure_nearest(context: MeasureContext) -> Nearest:
     neighbours = nearest([data for one in layers for data in one.features.values()], MOST)
     for (layer, feature), row in zip(names, neighbours, strict=True):
         found[layer][feature] = tuple(Near(*names[at], likeness) for at, likeness in row)
-    return Nearest(found)
+    return Nearest(found, {one.layer: tuple(chain(one.features)) for one in layers})
 
 
 def describe(picture: Image.Image) -> bytes:
@@ -69,10 +69,10 @@ def nearest(described: Sequence[bytes], count: int) -> list[list[tuple[int, floa
     """
     if not described:
         return []
-    vectors = unit(np.stack([np.frombuffer(one, dtype=np.uint8) for one in described]).astype(np.float32))
+    vectors = unit_vectors(described)
     found = []
     for start in range(0, len(vectors), ROWS):
-        likeness = (vectors[start : start + ROWS] @ vectors.T).astype(np.float64).round(DIGITS)  # [rows, n]
+        likeness = (vectors[start : start + ROWS] @ vectors.T).round(DIGITS)  # [rows, n]
         for row, others in enumerate(likeness, start=start):
             others[row] = -1  # a picture is no neighbour of its own
             order = np.argsort(-others, kind="stable")[: min(count, len(vectors) - 1)]

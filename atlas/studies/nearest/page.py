@@ -9,8 +9,7 @@ from atlas.site.pages.parts import tiles
 from atlas.site.study_page import Section, StudyPage
 from atlas.site.words import fixed
 from atlas.studies.connections.result import wired_layers, wiring_spec
-from atlas.studies.nearest.chain import chain
-from atlas.studies.nearest.result import NEAREST, Nearest, described_spec
+from atlas.studies.nearest.result import NEAREST, Nearest
 
 
 def neighbours_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, list[tuple[Tile, str]]]]:
@@ -38,8 +37,8 @@ def _nearest(atlas: Atlas) -> Nearest | None:
 
 def order_of(atlas: Atlas, entry: LayerEntry) -> list[int]:
     """The features of a layer whose pictures are described, so that neighbours are alike."""
-    described = atlas.result(described_spec(entry.layer.name))
-    return chain(described.features) if described else []
+    nearest = atlas.once(_nearest)
+    return list(nearest.orders.get(entry.layer.name, ())) if nearest else []
 
 
 PAGE = StudyPage(

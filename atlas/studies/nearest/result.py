@@ -32,6 +32,7 @@ class Nearest:
     """All features with a picture that shows something."""
 
     layers: dict[str, dict[int, tuple[Near, ...]]]  # by layer and feature, the nearest first
+    orders: dict[str, tuple[int, ...]]  # by layer, its features so ordered that neighbours are alike
 
 
 def described_spec(layer: str) -> ResultSpec[Described]:
@@ -39,4 +40,4 @@ def described_spec(layer: str) -> ResultSpec[Described]:
     return ResultSpec(f"described-{layer}", 1, Described, partial(layer_jobs, layer=layer), needs_all=False)
 
 
-NEAREST = ResultSpec("nearest", 1, Nearest, feature_jobs, needs_all=False)
+NEAREST = ResultSpec("nearest", 2, Nearest, feature_jobs, needs_all=False)
