@@ -35,7 +35,7 @@ from atlas.studies import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "scripts" / "check-site"
-SAMPLE = ROOT / "tests" / "data" / "demo-store.toml"
+SAMPLE = ROOT / "tests" / "data" / "sample-store.toml"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NODE = (20, 19)
 FOUR = ("home.html", "layer.html", "feature.html", "method.html")

@@ -1,20 +1,26 @@
-"""What a visitor sees first: pictures, on a desktop and on a phone; a layer's mosaic and its pictures, large."""
+"""What a visitor of the sample sees first: pictures, on a desktop and on a phone; a mosaic and its pictures, large."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from atlas import studies
-from atlas.inception.layers import LAYERS
+from atlas.cli.settings import with_photos
 from atlas.plan.config import Config, override
 from atlas.site.build import build_site
-from atlas.studies import load_config
-from browser import chromium
+from atlas.site.check import check_store
+from atlas.store.masters import master_path
+from atlas.store.weights_ids import resolve_weights
+from atlas.studies import all_jobs, load_config
+from browser import chromium, served
 from stores import WEIGHTS, fill
 
+DATA = Path(__file__).parent / "data"
+LARGEST_SAMPLE = 24_000_000  # bytes of its store and its photographs
 DESKTOP, PHONE = (1440, 900), (390, 844)
 SHARE = """() => {
   const shown = new Uint8Array(innerWidth * innerHeight);
@@ -37,19 +43,18 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    folder = tmp_path_factory.mktemp("pictures")
-    config = override(
-        load_config("demo"),
-        recipe="quick",
-        layers=",".join(layer.name for layer in LAYERS[4:12]),
-        features="12",
-        features_only=True,
-        store=folder / "store",
-        site=folder / "site",
-    )
-    fill(config)
-    build_site(config, WEIGHTS, studies.pages())
+    config = with_photos(load_config(str(DATA / "sample-store.toml")))
+    config = replace(config, site=tmp_path_factory.mktemp("sample") / "site")
+    build_site(config, resolve_weights(config.store, config.weights), studies.pages())
     return config
+
+
+def test_the_sample_is_whole_and_small(config: Config) -> None:
+    files = (path for name in ("sample-store", "photographs") for path in (DATA / name).rglob("*") if path.is_file())
+    assert sum(path.stat().st_size for path in files) <= LARGEST_SAMPLE
+    weights = resolve_weights(config.store, config.weights)
+    assert [str(job.target) for job in all_jobs(config) if not master_path(config.store, weights, job).exists()] == []
+    assert check_store(config.store, studies.pages()) == []
 
 
 @contextmanager
@@ -74,16 +79,44 @@ def test_pictures_cover_most_of_the_first_screen(
             assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
 
 
+@pytest.mark.parametrize(
+    ("page", "most"), [("index.html", 900_000), ("Mixed_6b/index.html", 600_000), ("Mixed_6b/5/index.html", 200_000)]
+)
+def test_few_bytes_are_needed_for_the_first_screen(browser: Any, config: Config, page: str, most: int) -> None:
+    context = browser.new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+    tab = context.new_page()
+    sizes: list[int] = []
+    tab.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+    tab.goto(served(config.site) + page, wait_until="networkidle")
+    context.close()
+    assert 50_000 < sum(sizes) <= most, sizes
+
+
 def test_a_features_picture_is_large(browser: Any, config: Config) -> None:
     for size, least in ((DESKTOP, 560), (PHONE, 350)):
         with opened(browser, config.site / "Mixed_6b/5/index.html", size) as tab:
             assert tab.locator(".version img").first.bounding_box()["width"] >= least
 
 
+@pytest.mark.parametrize(
+    ("page", "picture"),
+    [
+        ("compare/index.html", ".shots img"),
+        ("dreams/temple-Mixed_6b_all/index.html", ".dream img"),
+        ("videos/index.html", ".shots img"),
+    ],
+)
+def test_the_pictures_of_studies_are_large(browser: Any, config: Config, page: str, picture: str) -> None:
+    for size, least in ((DESKTOP, 640), (PHONE, 350)):
+        with opened(browser, config.site / page, size) as tab:
+            assert tab.locator(picture).first.bounding_box()["width"] >= least
+            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
+
+
 def test_a_row_of_the_home_page_leads_to_its_layer(browser: Any, config: Config) -> None:
     with opened(browser, config.site / "index.html", java_script_enabled=False) as tab:
         rows = tab.locator(".rows a")
-        assert rows.count() == 8
+        assert rows.count() == 14
         heights = {round(row.bounding_box()["height"]) for row in rows.all()}
         assert max(heights) - min(heights) <= 4  # the gap around a sheet
         with tab.expect_navigation():

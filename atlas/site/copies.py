@@ -20,6 +20,7 @@ from atlas.store.masters import open_master
 from atlas.store.media import encoded
 
 QUALITY = 60  # of AVIF
+THUMB_QUALITY = 50  # of a thumbnail, in which no difference is seen, and which a page has dozens of
 FINE_QUALITY = 75  # for the palette of the first layer, and for the fine grid of what is rendered without blur
 _SPEED = 9
 _FINE_SPEED = 6  # takes ten times as long, and files are a seventh smaller
@@ -50,7 +51,7 @@ class Encoder:
         return encoded(image, self.format, icc_profile=None, **settings)
 
 
-JPEG = Encoder("JPEG", 90)
+JPEG = Encoder("JPEG", 82)
 
 
 def avif_encoder(fine: bool, quality: int = QUALITY) -> Encoder:

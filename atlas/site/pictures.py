@@ -20,6 +20,7 @@ from atlas.site.copies import (
     JPEG,
     QUALITY,
     SHEET_GREYS,
+    THUMB_QUALITY,
     Encoder,
     SpoiltError,
     Work,
@@ -169,7 +170,7 @@ def _rendering_work(atlas: Atlas, rendering: PlannedRendering, fine: bool) -> Wo
     avif = avif_encoder(fine, FINE_QUALITY if is_fine else QUALITY)
     wanted = (
         ("picture.avif", avif, max(record.width, record.height)),
-        ("thumb.avif", avif, THUMB),
+        ("thumb.avif", avif if is_fine else avif_encoder(fine, THUMB_QUALITY), THUMB),
         ("thumb.jpg", JPEG, THUMB),
     )
     copies = ((f"{rendering.folder}/{name}", how, largest) for name, how, largest in wanted)

@@ -1,6 +1,11 @@
-"""Crops of pictures in a store: lossless WebP files, each named by its pixels so that no crop is kept twice."""
+"""Crops of pictures in a store: WebP files, each named by its pixels so that no crop is kept twice.
+
+Small crops are lossless, since pages show their pixels one by one. Large ones are not: of all features they would take
+more than the masters.
+"""
 
 import hashlib
+import io
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -15,6 +20,8 @@ from atlas.store.records import WeightsId
 FOLDER = "examples"
 CROPS = "crops"
 LARGEST = 160  # pixels of the longer side
+MOST_LOSSLESS = 32  # pixels of the longer side
+QUALITY = 90  # of larger ones
 MOST_BYTES = 2**20  # of a crop's file
 _REMEDY = "run atlas examples --force"
 _NAME = re.compile(r"[0-9a-f]{24}\.webp")
@@ -26,7 +33,7 @@ def examples_folder(store: Path, weights: WeightsId) -> Path:
 
 
 def crop_name(image: Image.Image) -> str:
-    """The name of a crop's file: a digest of its size and pixels."""
+    """The name of a crop's file: a digest of its size and its pixels as they are decoded."""
     data = f"{image.width}x{image.height}|".encode() + image.tobytes()
     return hashlib.sha256(data).hexdigest()[:24] + ".webp"  # masters alone are PNG
 
@@ -44,12 +51,11 @@ def write_crop(folder: Path, image: Image.Image) -> str:
     Raises:
         StoreError: the file cannot be written.
     """
-    name = crop_name(image)
-    try:
-        open_crop(folder / CROPS / name)
-    except StoreError:  # it is not there, or not whole
-        bare = Image.frombytes("RGB", image.size, image.tobytes())
-        write_if_changed(folder / CROPS / name, encoded(bare, "WEBP", lossless=True, exact=True), sync=False)
+    bare = Image.frombytes("RGB", image.size, image.tobytes())
+    data = encoded(bare, "WEBP", lossless=max(image.size) <= MOST_LOSSLESS, exact=True, quality=QUALITY)
+    with Image.open(io.BytesIO(data)) as decoded:
+        name = crop_name(decoded.convert("RGB"))
+    write_if_changed(folder / CROPS / name, data, sync=False)
     return name
 
 

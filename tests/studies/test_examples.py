@@ -32,7 +32,7 @@ from atlas.rendering.weights import Weights
 from atlas.runs import RunOptions
 from atlas.site.build import build_site
 from atlas.site.check import check_site, check_store
-from atlas.store.crops import open_crop
+from atlas.store.crops import MOST_LOSSLESS, open_crop
 from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
@@ -331,7 +331,9 @@ def test_a_crop_is_the_field_of_its_neuron(made, photos):
             image = open_crop(folder / crop.file)
             assert image.size == crop.size == expected.size
             gap = np.abs(np.asarray(image).astype(int) - np.asarray(expected).astype(int))
-            assert gap.max() <= 1  # of rounding, where a square was resized
+            if max(image.size) <= MOST_LOSSLESS:
+                assert gap.max() <= 1  # of rounding, where a square was resized
+            assert gap.mean() <= 10  # of noise, which these pictures are full of
     fields = {get_layer("Mixed_6b").name: (SIZE, SIZE), "Conv2d_1a_3x3": (3, 3)}
     for one in looked.found.features:
         layer = one.target.partition("[")[0]
