@@ -3,7 +3,7 @@
 import gc
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -157,7 +157,7 @@ def _encode(gather: Callable[..., Atlas], encode: Callable[[Atlas], Encoded]) ->
 
 def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> dict[str, _File]:
     """Every file of the site but its web copies of pictures, by path."""
-    templates = Templates(_facts(atlas))
+    templates = Templates(_facts(atlas, {page.path for page in pages}))
     files = {path: _File(partial(_read, file), hashlib.sha256(_read(file)).hexdigest()) for path, file in copies}
     files.update((page.path, _File(partial(templates.page, page), templates.digest(page))) for page in pages)
     for rendering in atlas.shown_or_pending:
@@ -183,9 +183,11 @@ def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> d
     return files
 
 
-def _facts(atlas: Atlas) -> dict[str, object]:
+def _facts(atlas: Atlas, paths: Collection[str]) -> dict[str, object]:
     """What every page states of the atlas."""
     regions = (region_link(region.region.slug) for region in atlas.regions if region.planned)
+    cards = (study.card for study in atlas.studies if study.card)
+    studies = (Link(card.title, card.path) for card in cards if card.in_menu and card.path in paths)
     sheets = (sheet.jpeg for region in atlas.regions if (sheet := sheet_copy(region)))
     return {
         "title": atlas.config.title,
@@ -193,7 +195,7 @@ def _facts(atlas: Atlas) -> dict[str, object]:
         "license": atlas.config.license,
         "weights": atlas.weights,
         "weights_name": atlas.weights.name if atlas.weights else weights_name(atlas.config.weights),
-        "menu": (*regions, Link("Method", METHOD)),
+        "menu": (*regions, *studies, Link("Method", METHOD)),
         "card": next(sheets, None),  # the picture of pages that have none of their own, in link previews
     }
 

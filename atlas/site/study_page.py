@@ -34,6 +34,7 @@ class StudyCard:
     name: str
     title: str
     sentence: str  # its question, or what it shows
+    in_menu: bool = False  # whether every page links to it
 
     @property
     def path(self) -> str:

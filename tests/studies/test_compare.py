@@ -170,13 +170,13 @@ def test_the_page_shows_what_was_found(studied, site):
 def test_feature_pages_show_raw_beside_their_own_picture(site):
     for feature in ("Conv2d_2a_3x3/0", "Conv2d_2a_3x3/7", "Mixed_5b/0", "Mixed_5b/3", "Mixed_6b/0"):
         page = words_of(site / feature / "index.html")
-        assert "Raw, and by small" in page
+        assert "Raw and small compared" in page
         compared = re.search(
             r"at 76 px, the pictures by plain and small correlate by −?[01]\.\d\d and have a structural", page
         )
         assert bool(compared) == ("so they are not compared" not in page)
         assert compared or feature == "Mixed_6b/0"  # whose picture was not raised
-    assert "Raw, and by small" not in words_of(site / "Mixed_5b/7/index.html")
+    assert "Raw and small compared" not in words_of(site / "Mixed_5b/7/index.html")
 
 
 def test_a_face_stands_beside_the_articles_recipe_on_its_page_and_its_regions(tmp_path):

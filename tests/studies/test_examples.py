@@ -569,9 +569,9 @@ def examples_sentence(features, seen, others):
 
 
 def test_sentences_of_a_feature():
-    assert feature_sentence(example(3, [2, 1]), 40).endswith("the top crop to 2: more than every crop.")
-    assert "not more than every crop" in feature_sentence(example(2, [2, 1]), 40)
-    assert "not more than every crop" in feature_sentence(example(0, [2, 1]), 40)
+    assert feature_sentence(example(3, [2, 1]), 40).endswith("the top crop to 2: stronger than any crop.")
+    assert "weaker than the top crop" in feature_sentence(example(2, [2, 1]), 40)
+    assert "weaker than the top crop" in feature_sentence(example(0, [2, 1]), 40)
     assert "none of 40 pictures activates any neuron" in feature_sentence(example(3, []), 40)
 
 

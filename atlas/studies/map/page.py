@@ -20,7 +20,9 @@ from atlas.site.pictures import layer_sheet, layer_sheet_path
 from atlas.site.study_page import Section, StudyCard, StudyPage
 from atlas.studies.map.result import FEATURE_MAP, Cell
 
-CARD = StudyCard("map", "Map of features", "All features on one plane, each near those whose pictures look alike.")
+CARD = StudyCard(
+    "map", "Map of features", "All features on one plane, each near those whose pictures look alike.", in_menu=True
+)
 NAME = "atlasMap"  # the variable that the script with the data sets
 WIDTH = 1600  # pixels of the picture of the whole map, at most
 GAP = 16  # pixels of a cell's side for each one between two pictures
