@@ -20,6 +20,7 @@ READY_DEV := $(VENV)/.ready-dev
 READY_CLUSTER := $(VENV)/.ready-cluster
 READY_SITE := $(VENV)-site/.ready
 SAMPLE := tests/data/sample-store.toml
+SAMPLE_SITE := $(if $(SITE),$(call quoted,$(SITE)),build/sample)
 
 # another PYTHON than the one that the environment was made with makes it anew
 ifdef PYTHON
@@ -50,8 +51,8 @@ demo: $(READY) ## Render a small atlas and write site/; minutes on a laptop. Ima
 sample: ## Write build/sample/ from the pictures that ship with the project; a minute, and no torch
 	$(MAKE) $(if $(wildcard $(READY)),$(READY),$(READY_SITE))
 	python=$(if $(wildcard $(READY)),$(BIN),$(VENV)-site/bin)/python && \
-	$$python -m atlas site --config $(SAMPLE) $(call option,--out,SITE) $(call option,--base-url,BASE_URL) && \
-	$$python -m atlas check --config $(SAMPLE) $(call option,--site,SITE)
+	$$python -m atlas site --config $(SAMPLE) --out $(SAMPLE_SITE) $(call option,--base-url,BASE_URL) && \
+	$$python -m atlas check --config $(SAMPLE) --site $(SAMPLE_SITE)
 
 site: $(READY) ## Write site/ from what the store has, without rendering
 	$(BIN)/atlas site $(call option,--config,CONFIG) $(PLAN_FLAGS) $(call option,--out,SITE) \

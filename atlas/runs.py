@@ -133,10 +133,10 @@ def render_jobs(
             jobs = planning.shard(jobs, *options.shard)
 
         def check(ahead: Forecast) -> None:
+            require_space(ahead, config.store, site)  # before seconds of measurement
             expectation = expect(ahead, options, sizes, executor)
             watcher.expects(expectation)
             refuse_long_cpu_run(expectation, options)
-            require_space(ahead, config.store, site)
 
         ahead = forecast(jobs, config, executor.numerics.precision, force=options.force)
         check(ahead)

@@ -77,7 +77,9 @@ def test_a_variable_of_make_is_one_word_of_the_shell(target, variable, option, v
 
 @needs_make
 def test_what_is_not_set_is_no_option():
-    assert make("demo", "VENV=here")[1].splitlines()[-1].split() == ["here/bin/atlas", "build", "--config", "demo"]
+    assert make("atlas", "VENV=here")[1].splitlines()[-1].split() == ["here/bin/atlas", "build"]
+    said = make("demo", "VENV=here", "CONFIG=it.toml")[1].splitlines()[-1]
+    assert said.split("&&")[1].split() == ["here/bin/atlas", "build", "--config", '"$preset"']
     assert make("serve", "SITE=a b", "VENV=here")[1].splitlines()[-1] == "here/bin/atlas serve  'a b' "
 
 

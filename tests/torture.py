@@ -108,6 +108,8 @@ def half_files(site: Path, calm: dict[str, bytes]) -> list[str]:
     for path, data in final_files(site).items():
         if path.endswith(MEDIA):
             is_whole = media_fault(site / path) is None
+        elif path.endswith(".js"):
+            is_whole = data == calm.get(path) or data.endswith(b"};\n")
         elif path.endswith(".json"):
             is_whole = json.loads(data) is not None
         else:

@@ -65,12 +65,14 @@ def measure_pace(device: torch.device, numerics: Numerics, recipes: Iterable[Rec
         numerics: precision and threads.
         recipes: all that batches have.
     """
+    if device.type == "cpu":  # more threads than cores would take minutes, and tell nothing
+        numerics = replace(numerics, threads=min(numerics.threads, count_cores()))
     clock = _Clock(device, numerics)
     with arithmetic.applied(numerics):
         plain, first, deep = (clock.pixel(_PLAIN, layer) for layer in (_NO_NETWORK, _FIRST, _DEEP))
         beside = {recipe: clock.pixel(recipe, _NO_NETWORK) for recipe in dict.fromkeys(recipes)}
     bend, end = _flops(_FIRST), _flops(_DEEP)
-    slowest = 1 / (_SLOWEST_CORE * min(numerics.threads, count_cores())) if device.type == "cpu" else float("inf")
+    slowest = 1 / (_SLOWEST_CORE * numerics.threads) if device.type == "cpu" else float("inf")
     return Pace(
         first=min(max(0.0, first - plain) / bend, 2 * slowest),
         deep=min(max(0.0, deep - first) / (end - bend), slowest),

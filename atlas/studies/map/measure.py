@@ -20,7 +20,7 @@ from atlas.studies.shared.maps import Array
 from atlas.studies.shared.places import feature_of
 
 FEWEST = 4  # different pictures, below which there is nothing to arrange
-ROOM = 1.6  # cells of the grid for each feature: the empty ones leave gaps between groups
+CELLS_A_FEATURE = 1.6  # cells of the grid for each feature: the empty ones leave gaps between groups
 ASPECT = 1.5  # columns for each row, as most screens are wide
 PERPLEXITY = 30  # about so many neighbours of each picture count
 SEED = 0
@@ -112,8 +112,8 @@ def _grid(count: int) -> tuple[int, int]:
     """Columns and rows for so many pictures: a single row for the fewest."""
     if count < FEWEST:
         return count, min(count, 1)
-    rows = ceil(sqrt(count * ROOM / ASPECT))
-    return ceil(count * ROOM / rows), rows
+    rows = ceil(sqrt(count * CELLS_A_FEATURE / ASPECT))
+    return ceil(count * CELLS_A_FEATURE / rows), rows
 
 
 def _all_cells(columns: int, rows: int) -> Cells:
