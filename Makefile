@@ -78,7 +78,7 @@ demo-store: $(READY) ## Render the small store that ships with the tests anew; m
 	$(BIN)/atlas build --config tests/data/demo-store.toml --device cpu --threads 2
 
 test: $(READY_DEV) ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 gpu-check: $(READY_DEV) ## Check correctness, equal bytes, speed and memory on a GPU; 7 minutes. DEVICE=cpu SMALL=1: a test of it
 	$(BIN)/python scripts/gpu_check.py $(call option,--device,DEVICE) $(if $(SMALL),--small) \

@@ -19,15 +19,9 @@ from studied import Studied, make_studied
 CPU = torch.device("cpu")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests that ask for a browser are those of `pytest -m browser`; those of a GPU are skipped where there is none.
-
-    The tests of a file run in one process, so that what they share is made once.
-    """
+    """Tests that ask for a browser are those of `pytest -m browser`; those of a GPU are skipped where there is none."""
     for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if "browser" in item.fixturenames:
             item.add_marker(pytest.mark.browser)
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():

@@ -32,7 +32,7 @@ from atlas.rendering.pace import Pace
 from atlas.store.masters import list_masters, read_record
 from atlas.store.records import Numerics
 
-pytestmark = [pytest.mark.filterwarnings("ignore:::ray"), pytest.mark.xdist_group("ray")]  # one cluster at a time
+pytestmark = pytest.mark.filterwarnings("ignore:::ray")
 CPU = torch.device("cpu")
 RECIPE = Recipe("tiny", (Octave(75, 3, (0.05, 0.02), (1, 0.5)),), gradient="rms")
 LONG = replace(RECIPE, name="long", octaves=(Octave(75, 60, (0.05, 0.02), (1, 0.5)),))

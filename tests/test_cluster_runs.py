@@ -20,7 +20,7 @@ from atlas.store.masters import list_masters
 from atlas.studies import load_config
 from seeded import closed
 
-pytestmark = [pytest.mark.filterwarnings("ignore:::ray"), pytest.mark.xdist_group("ray")]  # one cluster at a time
+pytestmark = pytest.mark.filterwarnings("ignore:::ray")
 TINY = """
 [atlas]
 weights = {weights!r}

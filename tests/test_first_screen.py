@@ -160,7 +160,8 @@ def test_arrows_walk_the_pictures_and_space_shows_one_large(browser: Any, config
         assert box.get_by_role("img").get_attribute("alt") == "Mixed_6b feature 5"
         tab.keyboard.press("Escape")
         assert not box.is_visible()
-        tab.wait_for_function("document.activeElement.textContent.trim() === 'Mixed_6b feature 5'")
+        tab.locator(".mosaic .tile:focus").wait_for()
+        assert focused() == "Mixed_6b feature 5"
         with tab.expect_navigation():
             tab.keyboard.press("Enter")
         assert tab.url.endswith("/Mixed_6b/5/index.html")

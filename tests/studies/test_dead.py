@@ -105,7 +105,7 @@ def test_the_page_counts_by_layer_and_shows_what_was_rescued(load):
         put(config.store, rescued_job(config, text), seed="rescued")
     build_site(config, WEIGHTS, studies.pages())
     page = (config.site / "dead/index.html").read_text(encoding="utf-8").replace(NO_BREAK, " ")
-    rows = re.findall(r"<tr><th scope=\"row\">(\w+)</th><td>(\d+)</td><td>(\d+)</td><td>([^<]*)</td>", page)
+    rows = re.findall(r"<tr><th scope=\"row\"><a[^>]*>(\w+)</a></th><td>(\d+)</td><td>(\d+)</td><td>([^<]*)</td>", page)
     # nine statuses in turn, so the tenth feature on begin again
     assert rows == [("Conv2d_1a_3x3", "4", "3", "75 %"), ("Mixed_5b", "3", "1", "33 %"), ("Mixed_6a", "4", "3", "75 %")]
     assert "7 of the 11 features rendered here (64 %)" in page
