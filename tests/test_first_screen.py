@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from atlas.site.check import check_store
 from atlas.store.masters import master_path
 from atlas.store.weights_ids import resolve_weights
 from atlas.studies import all_jobs, load_config
+from atlas.studies.examples.settings import Settings as ExamplesSettings
 from browser import chromium, served
 from stores import WEIGHTS, fill
 
@@ -181,3 +183,20 @@ def test_a_picture_is_exchanged_for_that_by_another_recipe_without_scripts(brows
         assert shown() == ["small"]
         tab.get_by_role("radio", name="quick").check(force=True)
         assert shown() == ["quick"]
+
+
+def test_keys_on_the_recipes_exchange_the_picture_and_stay_on_the_page(browser: Any, config: Config) -> None:
+    with opened(browser, config.site / "Mixed_6b/0/index.html") as tab:
+        tab.get_by_role("radio", name="crisp").focus()
+        tab.keyboard.press("ArrowRight")
+        assert tab.get_by_role("radio").nth(1).is_checked()
+        assert tab.url.endswith("/Mixed_6b/0/index.html")
+        tab.keyboard.press("/")
+        assert tab.get_by_role("dialog", name="Search").is_visible()
+
+
+def test_who_made_the_photographs_is_said(config: Config) -> None:
+    page = unescape((config.site / "examples/index.html").read_text())
+    lines = config.study(ExamplesSettings).credits
+    assert len(lines) > 30
+    assert [line for line in lines if f"<li>{line}</li>" not in page] == []

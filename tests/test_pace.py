@@ -31,6 +31,14 @@ def batch(layer: str, recipe: Recipe, rows: int = 3) -> Batch:
     return Batch((Job(targets.feature_target(layer, 0), recipe, 999),), rows)
 
 
+def test_more_threads_than_cores_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atlas.rendering.pace.count_cores", lambda: 1)
+    used = []
+    monkeypatch.setattr("atlas.rendering.pace._Clock.pixel", lambda *_: used.append(torch.get_num_threads()) or 1e-9)
+    measure_pace(CPU, resolve_numerics(CPU, "fp32", 1000), [PLAIN])
+    assert set(used) == {1}
+
+
 def test_a_batch_takes_seconds_for_its_pixels_and_for_its_operations_at_two_rates() -> None:
     pace = Pace(first=2e-9, deep=1e-9, bend=10_000, beside={PLAIN: 1e-6, CRISP: 3e-6})
     pixels = 3 * (10 * 76**2 + 5 * 100**2)

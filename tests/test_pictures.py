@@ -11,9 +11,10 @@ from atlas import studies
 from atlas.plan.config import Config, override
 from atlas.plan.recipes import Octave, Recipe
 from atlas.site.build import build_site
+from atlas.site.catalogue import gather_atlas
 from atlas.site.copies import JPEG, Encoder
 from atlas.site.models import fit
-from atlas.site.pictures import REGION_TILE
+from atlas.site.pictures import REGION_TILE, region_sheet
 from atlas.studies import load_config
 from stores import WEIGHTS, fill, picture
 
@@ -110,6 +111,13 @@ def test_fine_copies_are_made_anew_and_stay_as_long_as_they_are_asked_for(tmp_pa
     assert copy == Encoder("AVIF", 60, 6).encode(master_of(config, "Mixed_5b_0000"))
     assert build_site(config, WEIGHTS, studies.pages(), fine=True).encoded == 0
     assert build_site(config, WEIGHTS, studies.pages()).encoded == avif
+
+
+@pytest.mark.parametrize(("features", "rows"), [("0-11,270", [12, 12]), ("0-1,260-270", [2, 6]), ("20", [16, 16])])
+def test_rows_of_a_sheet_are_full_unless_one_layer_has_few(tmp_path: Path, features: str, rows: list[int]) -> None:
+    config = override(load_config("demo"), layers="Mixed_5b,Mixed_5c", features=features, store=tmp_path)
+    (region,) = (region for region in gather_atlas(config, None).regions if region.planned)
+    assert [len(row) for row in region_sheet(region).rows] == rows
 
 
 def test_a_sheet_has_a_row_for_each_layer_and_grey_for_what_is_pending(tmp_path: Path) -> None:

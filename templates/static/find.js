@@ -101,9 +101,9 @@
   };
   document.onkeydown = (event) => {
     const { key, target } = event;
-    if (event.altKey || event.ctrlKey || event.metaKey || dialog.open || target.closest("input:not([type=radio]), select")) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || dialog.open || target.closest("input:not(.tabs input), select")) return;
     const rel = { ArrowLeft: "prev", ArrowRight: "next" }[key];
-    if (rel && !event.shiftKey && !target.closest("video, [tabindex]")) document.querySelector(`[rel=${rel}]`)?.click();
+    if (rel && !event.shiftKey && !target.closest("video, .tabs, [tabindex]")) document.querySelector(`[rel=${rel}]`)?.click();
     if (key !== "/") return;
     event.preventDefault();
     open("");

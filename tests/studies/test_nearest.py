@@ -20,9 +20,9 @@ from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.connections.measure import kernel_cosines, measure_wiring
 from atlas.studies.connections.result import wired_layers, wiring_spec
-from atlas.studies.nearest.chain import chain
+from atlas.studies.nearest.chain import COLOURS, chain
 from atlas.studies.nearest.measure import describe, measure_described, measure_nearest, nearest
-from atlas.studies.nearest.result import COLOURS, NEAREST, described_spec
+from atlas.studies.nearest.result import NEAREST, described_spec
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.shared.image_metrics import DIRECTIONS, SCALES, colour_shares, direction_shares
 from stores import WEIGHTS, fill, record

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from atlas.studies.nearest.result import COLOURS
 from atlas.studies.shared.maps import Array
 
+COLOURS = 144  # bins of colours, with which a description begins; those of directions follow
 DIGITS = 6  # of a likeness, so that an order does not depend on the last bits of a sum
 
 

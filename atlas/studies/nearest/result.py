@@ -7,7 +7,6 @@ from atlas.plan.jobs import feature_jobs, layer_jobs
 from atlas.store.results import ResultSpec
 
 MOST = 6  # neighbours of each feature
-COLOURS = 144  # bins of colours, with which a description begins; those of directions follow
 
 
 @dataclass(frozen=True)
