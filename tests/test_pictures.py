@@ -113,10 +113,17 @@ def test_fine_copies_are_made_anew_and_stay_as_long_as_they_are_asked_for(tmp_pa
     assert build_site(config, WEIGHTS, studies.pages()).encoded == avif
 
 
-@pytest.mark.parametrize(("features", "rows"), [("0-11,270", [12, 12]), ("0-1,260-270", [2, 6]), ("20", [16, 16])])
-def test_rows_of_a_sheet_are_full_unless_one_layer_has_few(tmp_path: Path, features: str, rows: list[int]) -> None:
-    config = override(load_config("demo"), layers="Mixed_5b,Mixed_5c", features=features, store=tmp_path)
-    (region,) = (region for region in gather_atlas(config, None).regions if region.planned)
+@pytest.mark.parametrize(
+    ("layers", "features", "rows"),
+    [
+        ("Mixed_5b,Mixed_5c", "0-11,270", [12, 12]),
+        ("Mixed_5b,Mixed_5c", "20", [16, 16]),
+        ("Conv2d_1a_3x3,Conv2d_2a_3x3,Conv2d_2b_3x3", "8", [8, 8, 8]),  # the palette has more of the first
+    ],
+)
+def test_rows_of_a_sheet_are_full(tmp_path: Path, layers: str, features: str, rows: list[int]) -> None:
+    config = override(load_config("demo"), layers=layers, features=features, store=tmp_path)
+    (region,) = (region for region in gather_atlas(config, None, studies.pages()).regions if region.planned)
     assert [len(row) for row in region_sheet(region).rows] == rows
 
 

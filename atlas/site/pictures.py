@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from statistics import median_low
 
 from PIL import Image
 
@@ -110,8 +111,8 @@ class Sheet:
 
 def region_sheet(region: RegionEntry) -> Sheet:
     """The first features of each layer, a row for each, by the pictures that stand for them, as on their tiles."""
-    counts = [len(entry.features) for entry in region.planned]
-    columns = min(REGION_COLUMNS, max(min(counts), max(counts) // 2))  # full rows, unless one layer has very few
+    # as many as most layers have, so that rows are full: studies add features to some layers
+    columns = min(REGION_COLUMNS, median_low(len(entry.features) for entry in region.planned))
     rows = (entry.features[:columns] for entry in region.planned)
     return Sheet(tuple(tuple(feature.face for feature in row) for row in rows), tile=REGION_TILE, gap=4)
 
