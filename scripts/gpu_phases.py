@@ -507,7 +507,31 @@ def gpu_kernels(run: Run, batch: Batch, count: int) -> list[dict[str, Any]]:
     ]
 
 
-# 8: a raster video
+# 8: phases of a spectrum, and the time that a run is said to take
+
+
+def pace(setting: Setting) -> Iterator[Found]:
+    """The bytes of recipe natural; then the seconds that a batch of each recipe is said to take, and takes."""
+    layer = "Mixed_5b" if setting.small else "Mixed_6b"
+    yield from compare_bytes(setting, setting.fast[:1] or ("fp32",), (layer,), setting.recipe("natural", 24))
+    recipes = [setting.recipe(name) for name in ("octaves", "crisp", "natural")]
+    measured = LocalExecutor(setting.device, setting.numerics()).measure_pace(recipes)
+    rows = setting.batch_size(layer)
+    with running(setting) as run:
+        run.warm_up(setting)
+        for recipe in recipes:
+            batch = Batch(tuple(setting.jobs(layer, rows, recipe)), rows)
+            again = Batch(tuple(replace(job, seed=1) for job in batch.jobs), rows)
+            _, second = run.render([batch, again])  # the first one records its steps
+            yield {
+                "batches": [
+                    {"recipe": recipe.name, "layer": layer, "rows": rows}
+                    | {"predicted": measured.seconds(again), "seconds": second}
+                ]
+            }
+
+
+# 9: a raster video
 
 
 def video(setting: Setting) -> Iterator[Found]:
@@ -533,7 +557,7 @@ def video(setting: Setting) -> Iterator[Found]:
             yield {"encoding": time.perf_counter() - began}
 
 
-# 9: memory
+# 10: memory
 
 
 def little_memory(setting: Setting) -> Iterator[Found]:
@@ -564,7 +588,7 @@ def little_memory(setting: Setting) -> Iterator[Found]:
         hog.wait()
 
 
-# 10: the article's loop
+# 11: the article's loop
 
 
 def article_loop(setting: Setting) -> Iterator[Found]:
@@ -592,6 +616,7 @@ PHASES = (
     Phase("speed", 60, step_speed),
     Phase("whole", 45, whole_way),
     Phase("crisp", 50, crisp),
+    Phase("pace", 40, pace),
     Phase("scores", 50, score_ratios),
     Phase("video", 25, video),
     Phase("memory", 20, little_memory),

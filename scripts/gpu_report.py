@@ -239,6 +239,20 @@ def crisp_lines(results: Results) -> list[str]:
     return lines
 
 
+def pace_lines(results: Results) -> list[str]:
+    lines = bytes_lines(results, "pace")
+    if batches := found_in(results, "pace").get("batches"):
+        rows = (
+            (one["recipe"], one["layer"], one["rows"], f"{one['predicted']:.2f}", f"{one['seconds']:.2f}")
+            for one in batches
+        )
+        lines += [
+            "What a batch is said to take before a run, and what it took:",
+            table(("recipe", "layer", "batch", "said, s", "taken, s"), rows),
+        ]
+    return lines
+
+
 def video_lines(results: Results) -> list[str]:
     found = found_in(results, "video")
     if "seconds" not in found:
@@ -284,6 +298,7 @@ SECTIONS = {
     "Scores": score_lines,
     "The whole way": whole_lines,
     "Recipe crisp": crisp_lines,
+    "Recipe natural, and the time a run is said to take": pace_lines,
     "A raster video": video_lines,
     "Little memory": memory_lines,
     "The article's loop": article_lines,
