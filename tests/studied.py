@@ -56,6 +56,8 @@ beside = []
 [metrics]
 targets = ["Conv2d_2a_3x3[7]", "Conv2d_2a_3x3[5]"]
 recipe = "small"
+[tuning]
+size = 0
 """
 
 

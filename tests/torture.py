@@ -45,6 +45,8 @@ photos = ["drawn"]
 targets = ["Mixed_5b[:]"]
 recipe = "flat"
 size = 75
+[tuning]
+size = 0
 [fields]
 layers = ["Mixed_5b"]
 features = 1

@@ -165,7 +165,8 @@ def _files(atlas: Atlas, pages: list[Page], copies: list[tuple[str, Path]]) -> d
             files[rendering.json] = _File(partial(_json, rendering.record))
     for static in sorted((templates_folder() / "static").iterdir()):
         files[f"static/{static.name}"] = _File(static.read_bytes)
-    files.update((path, _File(text.encode)) for study in atlas.studies for path, text in study.scripts(atlas))
+    for path, content in (one for study in atlas.studies for one in study.written(atlas)):
+        files[path] = _File(partial(bytes, content))
     files["static/index.js"] = _File(index_script(atlas, pages).encode)
     for layer, orders in atlas.once(make_orders).items():
         if orders:

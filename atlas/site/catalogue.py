@@ -204,6 +204,10 @@ class Atlas:
         """The result of a study, if the store has it, whole and of these renderings."""
         return self.results.read(spec) if self.results else None
 
+    def words_of(self, feature: Feature) -> str:
+        """What a feature responds to, by a study that says so; "" if none does."""
+        return self.once(_words).get((feature.layer, feature.number), "")
+
     def once(self, make: Callable[["Atlas"], Made]) -> Made:
         """What a function makes of this atlas; it is called once."""
         if make not in self._made:
@@ -215,6 +219,13 @@ class Atlas:
         """Path of the master of a rendering that has a record."""
         assert self.weights, "a record is of some weights"
         return master_path(self.config.store, self.weights, rendering.job)
+
+
+def _words(atlas: Atlas) -> dict[tuple[str, int], str]:
+    """What features respond to, by layer and number."""
+    ways = [study.says for study in atlas.studies if study.says]
+    entries = ((entry, says(atlas, entry)) for entry in atlas.layers for says in ways)
+    return {(entry.layer.name, number): words for entry, by_number in entries for number, words in by_number.items()}
 
 
 class _Renderings(dict[Job, PlannedRendering]):

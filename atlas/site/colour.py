@@ -136,6 +136,11 @@ def _name_at(value: float, scale: Sequence[tuple[str, float]]) -> str:
     return next((name for name, begin in reversed(scale) if begin <= value), scale[-1][0])
 
 
+def hue_name(hue: float) -> str:
+    """The name of a hue in OKLCH, degrees."""
+    return _name_at(hue % 360, HUES)
+
+
 def nearest_corner(colour: Iterable[float], middle: float = 0.5) -> Corner:
     """The corner of the RGB cube that is nearest to a colour."""
     return tuple(int(value > middle) for value in colour)

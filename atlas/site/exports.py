@@ -25,6 +25,7 @@ class FeatureRow(NamedTuple):
     score_start: float | None
     score_shown: float | None
     colours: tuple[str, ...]  # names of the strong colours of the picture that is shown; in CSV separated by spaces
+    responds_to: str | None  # in words, such as "fine vertical stripes"; None if no study says so
     page: str
     picture: str | None  # the AVIF file
     record: str | None
@@ -60,10 +61,12 @@ def features_json(atlas: Atlas) -> bytes:
 
 def feature_rows(atlas: Atlas) -> list[FeatureRow]:
     """All planned features, in the order of the network; call it by `atlas.once`."""
-    return [_row(feature, atlas.colours.get(feature.face.folder, ())) for feature in atlas.features]
+    return [
+        _row(feature, atlas.colours.get(feature.face.folder, ()), atlas.words_of(feature)) for feature in atlas.features
+    ]
 
 
-def _row(feature: Feature, colours: tuple[str, ...]) -> FeatureRow:
+def _row(feature: Feature, colours: tuple[str, ...], words: str) -> FeatureRow:
     rescued = feature.rescued
     return FeatureRow(
         str(feature.job.target),
@@ -74,6 +77,7 @@ def _row(feature: Feature, colours: tuple[str, ...]) -> FeatureRow:
         feature.score_start,
         feature.score,
         colours,
+        words or None,
         feature.page,
         *_files_of(feature),
         rescued.recipe if rescued else None,

@@ -16,23 +16,25 @@ _FIRST = "0"  # the character that stands for the first entry of a list; the oth
 def index_script(atlas: Atlas, pages: Iterable[Page]) -> str:
     """The index as a script, which a page loads when a reader searches.
 
-    A layer has its features' numbers as ranges, and of their states and colours a string with a character for each.
+    A layer has its features' numbers as ranges, and of their states, colours and words a string with a character each.
 
     Args:
         atlas: whose features.
         pages: of which all but those of features are listed by title, address and description.
     """
+    words = sorted({atlas.words_of(feature) for feature in atlas.features})
     colours = sorted({atlas.colours.get(feature.face.folder, ()) for feature in atlas.features})
     index = {
         "states": STATES,
         "colours": [" ".join(names) for names in colours],
-        "layers": [_layer(entry, atlas, colours) for entry in atlas.layers if entry.features],
+        "words": words,
+        "layers": [_layer(entry, atlas, colours, words) for entry in atlas.layers if entry.features],
         "pages": [[page.title, page.path, page.description] for page in pages if _is_listed(page)],
     }
     return f"window.{NAME} = {json.dumps(index, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
-def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]]) -> dict[str, Any]:
+def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]], words: list[str]) -> dict[str, Any]:
     return {
         "name": entry.layer.name,
         "region": layers.get_region(entry.layer.region).title,
@@ -40,6 +42,7 @@ def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]]) -> d
         "numbers": ranges(feature.number for feature in entry.features),
         "state": letters(STATES.index(feature.status) for feature in entry.features),
         "colour": letters(colours.index(atlas.colours.get(feature.face.folder, ())) for feature in entry.features),
+        "word": letters(words.index(atlas.words_of(feature)) for feature in entry.features),
         "faces": {feature.number: f"{feature.face.folder}/" for feature in entry.features if feature.rescued},
     }
 

@@ -30,6 +30,7 @@ class Tile:
     picture: Picture | None = None  # the large web copy, where a grid has large tiles
     facts: tuple[str, ...] = ()  # words by which a layer's page is filtered
     is_rescued: bool = False  # whether the picture is the rescued one
+    words: str = ""  # what it responds to
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ class StudyPage:
         card: on the home page, where the study has pages.
         pages: its pages, the one of its card first; none where there is nothing to show.
         section: on the pages of features.
+        says: one line of words for features of a layer, by number: for tiles, titles, the search and the data.
+        layer: a template of a section on the pages of layers, and what it shows; None where there is nothing to show.
         order: a way to sort the pages of layers: its name, and the numbers of the features that have a place in it.
         home: a template of a section on the home page, and what it shows; None where there is nothing to show.
         mentions: which pages show which features, for the list "Elsewhere in this atlas"; the words of a page that is
@@ -95,7 +97,7 @@ class StudyPage:
         comparison: by number, another rendering of features of a layer, for the method page to show beside their own.
         pictures: web copies that its pages show beside those of renderings, drawn when those are in the site; given the
             encoder of AVIF files.
-        scripts: scripts with the data of its pages: path in the site, and text.
+        written: files that its pages use, such as scripts with data: path in the site, and content.
         files: files that its pages link to, copied as they are: path in the site, and in the store.
         faults: one message for each file in the store that should be shown and cannot.
         store_faults: the same for `atlas check`, of any store.
@@ -104,6 +106,8 @@ class StudyPage:
     card: StudyCard | None = None
     pages: Callable[["Atlas"], Iterable[Page]] = nothing
     section: Section | None = None
+    says: Callable[["Atlas", "LayerEntry"], Mapping[int, str]] | None = None
+    layer: tuple[str, Callable[["Atlas", "LayerEntry"], object | None]] | None = None
     order: tuple[str, Callable[["Atlas", "LayerEntry"], Sequence[int]]] | None = None
     home: tuple[str, Callable[["Atlas"], object | None]] | None = None
     mentions: Callable[["Atlas"], Iterable[Mention]] = nothing
@@ -113,7 +117,7 @@ class StudyPage:
     versions: Callable[["Atlas", "LayerEntry"], Mapping[int, Sequence["PlannedRendering"]]] | None = None
     comparison: Callable[["Atlas", "LayerEntry"], Mapping[int, "PlannedRendering"]] | None = None
     pictures: Callable[["Atlas", "Encoder"], Iterable["Work"]] = nothing
-    scripts: Callable[["Atlas"], Iterable[tuple[str, str]]] = nothing
+    written: Callable[["Atlas"], Iterable[tuple[str, bytes]]] = nothing
     files: Callable[["Atlas"], Iterable[tuple[str, Path]]] = nothing
     faults: Callable[["Atlas"], Iterable[str]] = nothing
     store_faults: Callable[[Path], Iterable[str]] = nothing

@@ -60,6 +60,7 @@ STUDIES = (  # in the order of the home page
     Study("dreams", table="dream"),
     Study("compare"),
     Study("metrics"),
+    Study("tuning"),
     Study("depth"),
     Study("dead"),
     Study("connections"),

@@ -19,16 +19,16 @@
   }
 
   /* Pages, then features. */
-  function unpack({ states, colours, layers, pages }) {
+  function unpack({ states, colours, words, layers, pages }) {
     const found = pages.map(([title, page, about]) => ({ title, page, about }));
     const pick = (list, letters, k) => list[letters.charCodeAt(k) - 48];
-    for (const { name, region, branches, numbers, state, colour, faces } of layers) {
+    for (const { name, region, branches, numbers, state, colour, word, faces } of layers) {
       let k = 0;
       for (const range of numbers.split(",")) {
         const [first, last = first] = range.split("-").map(Number);
         for (let number = first; number <= last; number++, k++) {
           const [branch] = branches.findLast(([, begin]) => begin <= number);
-          const facts = [branch, pick(states, state, k), pick(colours, colour, k)].filter(Boolean);
+          const facts = [branch, pick(states, state, k), pick(colours, colour, k), pick(words, word, k)].filter(Boolean);
           const folder = `${name}/${number}/`;
           found.push({
             title: `${name} ${number}`,

@@ -16,19 +16,20 @@
     }));
 
   /* As the template makes it; no name in it needs an escape. */
-  function tile(number, { facts, status, sizes, face }) {
+  function tile(number, { facts, status, sizes, face, words }) {
     const { layer } = atlasOrders;
     const own = `${root}${layer}/${number}`;
     const folder = face ? root + face.replace("####", `${number}`.padStart(4, 0)) : own;
     const [width, height, large] = sizes ?? [];
     const picture = `<picture><source type="image/avif" srcset="${folder}/thumb.avif ${width}w, ${folder}/picture.avif ${large}w"><img src="${folder}/thumb.jpg" width="${width}" height="${height}" alt="" loading="lazy" decoding="async"></picture>`;
     const mark = status === "ok" ? "" : ` <span class="status ${status}">${status}</span>`;
-    return `<li data-facts="${facts}"><a class="tile" href="${own}/index.html">${sizes ? picture : '<span class="empty"></span>'}<span class="label"><span class="away">${layer} feature </span>${number}${mark}</span></a></li>`;
+    return `<li data-facts="${facts}"><a class="tile" href="${own}/index.html">${sizes ? picture : '<span class="empty"></span>'}<span class="label"><span class="away">${layer} feature </span>${number}${mark}${words && ` <span class="said">${words}</span>`}</span></a></li>`;
   }
 
   function tiles(order) {
-    const { numbers, kinds, kind, orders } = atlasOrders;
-    const found = new Map(numbers.map((number, at) => [number, kinds[kind.charCodeAt(at) - 48]]));
+    const { numbers, kinds, kind, orders, words, word } = atlasOrders;
+    const pick = (list, letters, at) => list[letters.charCodeAt(at) - 48];
+    const found = new Map(numbers.map((number, at) => [number, { ...pick(kinds, kind, at), words: pick(words, word, at) }]));
     return orders[order].map((number) => tile(number, found.get(number))).join("");
   }
 

@@ -35,6 +35,8 @@ layers = ["Conv2d_4a_3x3", "Mixed_5b", "Mixed_5c"]
 count = [0, "190-191", 255]
 [connections]
 strongest = 3
+[tuning]
+size = 0
 """
 
 

@@ -43,6 +43,8 @@ photos = ["secret folder/tall one.png", "drawn"]
 targets = ["Mixed_5b[:]", "Mixed_5b[2] + Mixed_5b[5]"]
 recipe = "dream"
 size = 200
+[tuning]
+size = 0
 """
 
 

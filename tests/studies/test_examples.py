@@ -81,6 +81,8 @@ targets = []
 [examples]
 size = 90
 {more}
+[tuning]
+size = 0
 """
 
 

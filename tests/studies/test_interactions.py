@@ -52,6 +52,8 @@ octaves = [
 [interactions]
 recipe = "small"
 {more}
+[tuning]
+size = 0
 """
 PAIRS = """
 pairs = [

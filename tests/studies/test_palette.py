@@ -48,6 +48,8 @@ octaves = [{ size = 75, steps = 30, lr = [0.1, 0.08] }]
 [palette]
 recipes = ["soft", "sharp"]
 features = 10
+[tuning]
+size = 0
 """
 
 

@@ -37,6 +37,8 @@ recipe = "tiny"
 [recipes.tiny]
 gradient = "rms"
 octaves = [{{ size = 75, steps = 3, lr = [0.05, 0.02], sigma = [1, 0.5] }}]
+[tuning]
+size = 0
 """
 
 

@@ -52,12 +52,13 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
         page = make_page(
             feature.page,
             "feature.html",
-            f"{name} {number}",
+            f"{name} {number}: {said}" if (said := atlas.words_of(feature)) else f"{name} {number}",
             "",  # the template writes the description
             region_link(entry.layer.region),
             Link(name, layer_page(name, position // FEATURES_A_PAGE + 1)),
             last=str(number),
             feature=feature,
+            responds_to=said,
             versions=_versions(feature, [one for by_number in others for one in by_number.get(number, ())]),
             row=[tile_of(one) for one in _row(entry.features, position)],
             octaves=octave_rows(feature.job, record),

@@ -124,6 +124,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
     name = entry.layer.name
     total = -(-len(entry.features) // FEATURES_A_PAGE)
     paths = [layer_page(name, at + 1) for at in range(total)]
+    parts = [study.layer for study in atlas.studies if study.layer]
     everything = tuple(layer_tile(atlas, feature) for feature in entry.features)
     pages = []
     for at, path in enumerate(paths):
@@ -142,6 +143,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             orders_path=orders_path(name),
             strong=STRONG if any(len(tile.facts) > 1 for tile in tiles) else None,  # None: no picture has a colour
             size="m" if len(tiles) > MOST_LARGE_TILES else "l",
+            sections=[(template, shown) for template, show in parts if (shown := show(atlas, entry))],
             sheet=layer_sheet_path(entry) if entry.shown else None,
             at=at + 1,
             pages=paths,

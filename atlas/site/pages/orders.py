@@ -59,6 +59,7 @@ def orders_script(atlas: Atlas, layer: str) -> bytes:
     Tiles that have all but their number in common are of one kind; there is a character for the kind of each feature.
     """
     entry = atlas.layer(layer)
+    words = [atlas.words_of(feature) for feature in entry.features]
     made = [_kind(layer_tile(atlas, feature)) for feature in entry.features]
     kinds = list({json.dumps(kind): kind for kind in made}.values())
     data = {
@@ -66,6 +67,8 @@ def orders_script(atlas: Atlas, layer: str) -> bytes:
         "numbers": list(entry.by_number),
         "kinds": kinds,
         "kind": letters(kinds.index(kind) for kind in made),
+        "words": (said := sorted(set(words))),
+        "word": letters(said.index(one) for one in words),
         "orders": atlas.once(make_orders)[layer],
     }
     return f"window.{NAME} = {json.dumps(data, ensure_ascii=False, separators=(',', ':'))};\n".encode()

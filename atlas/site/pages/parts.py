@@ -1,6 +1,7 @@
 """What several pages are made of: renderings → tiles and shots, links before and after, and the paths of pages."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -75,8 +76,9 @@ def tile_of(feature: Feature, facts: tuple[str, ...] = ()) -> Tile:
 
 
 def layer_tile(atlas: Atlas, feature: Feature) -> Tile:
-    """A feature on its layer's page, with the words by which that is filtered."""
-    return tile_of(feature, facts=(feature.status, *atlas.colours.get(feature.face.folder, ())))
+    """A feature on its layer's page, with the words by which that is filtered, and what it responds to."""
+    tile = tile_of(feature, facts=(feature.status, *atlas.colours.get(feature.face.folder, ())))
+    return replace(tile, words=atlas.words_of(feature))
 
 
 def tiles(atlas: Atlas) -> dict[tuple[str, int], Tile]:

@@ -78,12 +78,12 @@ def map_pages(atlas: Atlas) -> Iterator[Page]:
         )
 
 
-def map_scripts(atlas: Atlas) -> Iterator[tuple[str, str]]:
+def map_scripts(atlas: Atlas) -> Iterator[tuple[str, bytes]]:
     """What lies where, for the page's script."""
     if found := atlas.once(plane):
         layers = [_layer(atlas.layer(name), cells, found.columns) for name, cells in found.layers.items()]
         data = {"columns": found.columns, "rows": found.rows, "tile": found.tile, "layers": layers}
-        yield f"map/{MAP_DATA}", f"window.{NAME} = {json.dumps(data, separators=(',', ':'))};\n"
+        yield f"map/{MAP_DATA}", f"window.{NAME} = {json.dumps(data, separators=(',', ':'))};\n".encode()
 
 
 def _layer(entry: LayerEntry, cells: Mapping[int, Cell], columns: int) -> dict[str, Any]:
@@ -146,5 +146,5 @@ PAGE = StudyPage(
     pages=map_pages,
     section=Section("studies/map_section.html", links_of),
     pictures=map_pictures,
-    scripts=map_scripts,
+    written=map_scripts,
 )

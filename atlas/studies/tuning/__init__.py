@@ -1,0 +1,1 @@
+"""What each feature responds to: its tuning to drawn stimuli, in curves and words."""

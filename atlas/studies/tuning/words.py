@@ -1,0 +1,138 @@
+"""Tuning → one line of words, by rule.
+
+Only what beats the null is said, in the words of the strongest stimulus of its kind.
+"""
+
+from collections.abc import Mapping
+
+from atlas.site.colour import hue_name
+from atlas.studies.tuning.result import Stimulus, Tuning
+
+FINE, COARSE = 7.0, 16.0  # pixels: stripes with shorter periods are fine, with longer ones coarse
+ACROSS = 45  # degrees to either side of the perpendicular within which the bright side of edges lies
+CLEAR = 0.3  # polarity from which lines are called bright or dark
+NAMED = 15  # degrees from horizontal, diagonal or vertical within which an orientation is called so
+GROUP_WORDS = {
+    "uniform": "even grey or colour",
+    "lines": "lines, edges and gratings",
+    "crossed": "checks and plaids",
+    "border": "borders of fine and coarse",
+    "round": "spots, rings and eyes",
+    "curved": "curves",
+    "angular": "corners, letters and faces",
+    "rich": "textures and things",
+}
+SIDES = (  # eighths of a circle, counterclockwise from the right
+    "on the right",
+    "at the upper right",
+    "above",
+    "at the upper left",
+    "on the left",
+    "at the lower left",
+    "below",
+    "at the lower right",
+)
+
+
+def describe(tuning: Tuning, stimuli: Mapping[int, Stimulus]) -> str:
+    """What a feature responds to, such as "fine vertical stripes"; "" if nothing beats the null."""
+    parts = []
+    if tuning.shape is not None:
+        parts.append(shape_words(stimuli[tuning.shape]))
+    if tuning.orientation.beats_null:
+        parts.append(line_words(tuning, stimuli[tuning.line]))
+    if tuning.hue.beats_null:
+        parts.append(hue_name(tuning.hue.preferred))
+    return "; ".join(parts)
+
+
+def line_words(tuning: Tuning, strongest: Stimulus) -> str:
+    """The preferred orientation, in the words of the strongest line: stripes, edges or single lines."""
+    colours = ""
+    if tuning.is_coloured and strongest.hue is not None and strongest.other_hue is not None:
+        colours = f", {hue_name(strongest.hue)} against {hue_name(strongest.other_hue)}"
+    if strongest.family in ("edge", "colour edge"):
+        return orient("edges", tuning) + (colours or bright_side(tuning))
+    if strongest.family == "bar":
+        tone = "bright " if tuning.polarity > CLEAR else "dark " if tuning.polarity < -CLEAR else ""
+        return tone + orient("lines", tuning)
+    period = tuning.period or COARSE
+    size = "fine " if period < FINE else "coarse " if period > COARSE else ""
+    return size + orient("stripes", tuning) + colours
+
+
+def orient(noun: str, tuning: Tuning) -> str:
+    """Lines of an orientation: "vertical edges", "diagonal edges (45°)"."""
+    angle = tuning.orientation.preferred
+    for name, at in (("horizontal", 0), ("vertical", 90), ("horizontal", 180)):
+        if abs(angle - at) <= NAMED:
+            return f"{name} {noun}"
+    word = "diagonal" if min(abs(angle - 45), abs(angle - 135)) <= NAMED else "slanted"
+    return f"{word} {noun} ({angle:.0f}°)"
+
+
+def bright_side(tuning: Tuning) -> str:
+    """On which side of its edges it is bright: ", bright above"; "" if that does not matter."""
+    if tuning.side is None:
+        return ""
+    across = (tuning.orientation.preferred + 90, tuning.orientation.preferred - 90)
+    off = [abs((angle - tuning.side + 180) % 360 - 180) for angle in across]
+    return f", bright {side_word(across[off.index(min(off))])}" if min(off) <= ACROSS else ""
+
+
+def side_word(direction: float) -> str:
+    """Where a direction points: "above", "on the left"."""
+    return SIDES[round(direction / 45) % len(SIDES)]
+
+
+def shape_words(one: Stimulus) -> str:
+    """A shape: "dark spots of 8 px", "curves of radius 12 px, open on the left"."""
+    tone = "" if one.bright is None else "bright " if one.bright else "dark "
+    size = f"{one.size or 0:g} px"
+    across = f"{2 * (one.size or 0):g} px"
+    match one.family:
+        case "spot" | "dots" | "ring":
+            noun = {"spot": "spots", "dots": "patterns of spots", "ring": "rings"}[one.family]
+            return f"{tone}{noun} of {across}"
+        case "colour spot":
+            ground = "" if one.other_hue is None else f" on {hue_name(one.other_hue)}"
+            return f"{hue_name(one.hue or 0)} spots of {across}{ground}"
+        case "eye":
+            return f"eyes of {across}: spots in rings"
+        case "arc":
+            return f"{tone}curves of radius {size}, open {side_word(one.angle or 0)}"
+        case "corner":
+            return f"{tone}corners of {one.opening:.0f}°, open {side_word(one.angle or 0)}"
+        case "junction":
+            return f"{tone}lines that meet as in {one.name}"
+        case "letter":
+            return f"{tone}strokes as in {one.name}"
+        case "face":
+            return f"{tone}faces of {across}"
+        case "plaid":
+            return f"crossed stripes of {size}"
+        case _:
+            return f"checks of {size}"
+
+
+def stimulus_words(one: Stimulus) -> str:
+    """A stimulus among others, for captions and for those who cannot see it."""
+    turned = "" if one.angle is None else f" at {one.angle:.0f}°"
+    colours = "" if one.hue is None or one.other_hue is None else f", {hue_name(one.hue)} and {hue_name(one.other_hue)}"
+    match one.family:
+        case "grey":
+            return f"even grey, {one.level or 0:.0%}"
+        case "hue":
+            return f"even {hue_name(one.hue or 0)}"
+        case "grating" | "colour grating":
+            return f"grating{turned}, period {one.size or 0:g} px{colours}"
+        case "edge" | "colour edge":
+            return f"edge{colours}" if colours else f"edge, bright {side_word(one.angle or 0)}"
+        case "bar":
+            return f"{'bright' if one.bright else 'dark'} line{turned}, {one.size or 0:g} px"
+        case "border":
+            return f"border, fine {side_word(one.angle or 0)}"
+        case "texture" | "thing":
+            return f"drawn {one.name}"
+        case _:
+            return shape_words(one)
