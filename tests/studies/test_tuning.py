@@ -21,7 +21,7 @@ from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.tuning import curves, measure
-from atlas.studies.tuning.curves import Responses, half_width, hues, limits_of, orientations, peak_period, tunings
+from atlas.studies.tuning.curves import Responses, band, half_width, hues, limits_of, orientations, peak_period, tunings
 from atlas.studies.tuning.figures import polar
 from atlas.studies.tuning.result import GROUPS, PERIODS, TUNING, Curve, Limits, Stimulus, Tuning
 from atlas.studies.tuning.settings import Settings
@@ -227,6 +227,13 @@ def test_the_peak_of_a_parabola_is_found_between_periods():
     assert peak_period(np.zeros(6)) is None
 
 
+def test_a_band_ends_where_the_curve_is_at_half():
+    low, high = band(np.array([0.0, 10, 20, 10, 0, 0]))
+    assert (low, high) == (pytest.approx(PERIODS[1]), pytest.approx(PERIODS[3]))
+    assert band(np.array([0.0, 2, 4, 8, 9, 10])) == (pytest.approx(14 * (9 / 14) ** 0.75), None)  # low-pass
+    assert band(np.zeros(6)) == (None, None)
+
+
 def test_an_orientation_is_the_same_both_ways_round():
     figure = polar([5, 0, 0, 0], 0, 180, "x")
     assert figure.preferred == (-88, 0, 88, 0)
@@ -239,7 +246,7 @@ def test_an_orientation_is_the_same_both_ways_round():
 
 def tuned(**facts):
     none = Curve((0,) * 16, 0.0, 0.0, 0.0, beats_null=False)
-    usual = Tuning(none, None, (0,) * 6, None, none, None, 0.0, 0, False, None, ())
+    usual = Tuning(none, None, (0,) * 6, None, (None, None), none, None, 0.0, 0, None, None, False, None, (0,))
     return replace(usual, **facts)
 
 
@@ -248,24 +255,23 @@ def beyond(preferred):
 
 
 LINES = {
-    family: Stimulus(
-        family,
-        angle=0.0,
-        size=9.0,
-        hue=90.0 if "colour" in family else None,
-        other_hue=270.0 if "colour" in family else None,
-    )
-    for family in ("grating", "bar", "edge", "colour edge")
+    "fine": Stimulus("grating", angle=0.0, size=6.0),
+    "grating": Stimulus("grating", angle=0.0, size=9.0),
+    "coarse": Stimulus("colour grating", angle=0.0, size=18.0, hue=90.0, other_hue=270.0),
+    "bar": Stimulus("bar", angle=0.0, size=5.0, bright=False),
+    "edge": Stimulus("edge", angle=0.0, size=1.0),
+    "colour edge": Stimulus("colour edge", angle=0.0, hue=90.0, other_hue=270.0),
 }
 
 
 @pytest.mark.parametrize(
     ("family", "facts", "expected"),
     [
-        ("grating", {"orientation": beyond(91.0), "period": 4.5}, "fine vertical stripes"),
-        ("grating", {"orientation": beyond(172.0), "period": 20.0}, "coarse horizontal stripes"),
-        ("grating", {"orientation": beyond(44.0), "period": 9.0}, "diagonal stripes (44°)"),
-        ("grating", {"orientation": beyond(67.5), "period": 9.0}, "slanted stripes (68°)"),
+        ("fine", {"orientation": beyond(91.0)}, "fine vertical stripes"),
+        ("coarse", {"orientation": beyond(172.0)}, "coarse horizontal stripes"),
+        ("grating", {"orientation": beyond(44.0)}, "diagonal stripes (44°)"),
+        ("grating", {"orientation": beyond(67.5)}, "slanted stripes (68°)"),
+        ("grating", {"orientation": beyond(90.0), "strongest": (7, 0)}, "vertical orientation"),  # no line is first
         ("bar", {"orientation": beyond(90.0), "polarity": -0.8}, "dark vertical lines"),
         ("edge", {"orientation": beyond(3.0), "side": 80.0}, "horizontal edges, bright above"),
         ("edge", {"orientation": beyond(90.0), "side": 270.0}, "vertical edges"),  # along the edge: no side of it

@@ -18,8 +18,8 @@ from atlas.studies.tuning.stimuli import ANGLES, COLOUR_GROUND, GROUND, PHASES, 
 COLOURED = ("hue", "colour spot", "colour grating", "colour edge")  # families on the grey of the colours' lightness
 RICH = 0.7  # what a rich stimulus counts for among shapes: it has something for every feature
 ONE_SIDED = 0.25  # selectivity for the bright side of an edge from which that side is named
-NULL_SHARES = (0.0065, 0.001, 0.0025)  # of features with shuffled weights that may have an orientation, a hue, a shape
-COLOUR_SHARE = 0.01  # of those whose lines may be called coloured, which no feature is called for this alone
+NULL_SHARES = (0.0055, 0.0005, 0.0025)  # of features with shuffled weights that may have an orientation, a hue, a shape
+COLOUR_SHARE = 0.01  # of those whose lines may be called coloured, where an orientation is named
 SILENT = 1e-6  # share of the layer's median response that is none
 
 Numbers = NDArray[np.int64]
@@ -120,12 +120,12 @@ def strengths(responses: Responses) -> Array:
     """How strongly each feature is tuned: [4, F] to orientation, to hue, to a shape, and to colour in lines.
 
     To the first two, selectivity times the length of the mean vector, without what all features of the layer have in
-    common: a bias of the first layers is everywhere. An orientation counts by how well the sets of stimuli agree on it.
-    To a shape and to colour, the lead. All are less where nothing excites a feature much: a lone weak response is as
-    selective as can be.
+    common: a bias of the first layers is everywhere. An orientation counts by the square of how well sets of stimuli
+    agree on it. To a shape and to colour, the lead. All are less where nothing excites a feature much: a lone weak
+    response is as selective as can be.
     """
     lead, _ = shapes(responses)
-    oriented = _own_strength(orientations(responses)) * agreement(responses)
+    oriented = _own_strength(orientations(responses)) * agreement(responses) ** 2
     circular = (one * np.sqrt(responses.drive) for one in (oriented, _own_strength(hues(responses))))
     return np.stack([*circular, lead * responses.drive**2, _colour_lead(responses) * responses.drive**2])
 
@@ -156,7 +156,8 @@ def _own_strength(curves: Circular) -> Array:
 def limits_of(null: Array) -> Limits:
     """The strengths, [4, features with shuffled weights], above which only few of these are.
 
-    The shares of the first three add up to 1 %, so that at most so many features of such a network have words.
+    The shares of the first three add up to 0.85 %, so that of another shuffle, which differs from these, about 1 % have
+    words.
     """
     ends = zip(null, (*NULL_SHARES, COLOUR_SHARE), strict=True)
     return Limits(*(float(np.quantile(one, 1 - share, method="higher")) for one, share in ends))
@@ -184,10 +185,13 @@ def tunings(responses: Responses, limits: Limits, features: Iterable[int]) -> di
             width=half_width(lines.values[:, at], 180 / len(ANGLES)),
             frequency=_whole(frequency),
             period=peak_period(frequency),
+            band=band(frequency),
             hue=colours.curve(at, float(strong[1, at]), limits.hue),
             side=_side(relative),
             polarity=_polarity(relative),
             line=int(line[at]),
+            spot=_best_of(relative, ("spot", "colour spot")),
+            arc=_best_of(relative, ("arc",)),
             is_coloured=bool(strong[3, at] > limits.colour),
             shape=int(shape[at]) if strong[2, at] > limits.shape else None,
             strongest=_strongest(relative),
@@ -234,6 +238,37 @@ def peak_period(frequency: Array) -> float | None:
     logs = np.log(PERIODS[at - 1 : at + 2])
     bend, slope, _ = np.polyfit(logs - logs[1], frequency[at - 1 : at + 2], 2)
     return float(np.exp(logs[1] - slope / (2 * bend)))
+
+
+def band(frequency: Array) -> tuple[float | None, float | None]:
+    """Where a frequency curve falls to half of its peak.
+
+    Args:
+        frequency: [periods] response by period of gratings.
+
+    Returns:
+        The shorter and the longer period, pixels, between two measured ones by logarithm; None where it stays above.
+        Without the longer one the feature is low-pass, without the shorter one high-pass.
+    """
+    at, logs = int(frequency.argmax()), np.log(PERIODS)
+    half = frequency[at] / 2
+
+    def crossing(values: Array, places: Array) -> float | None:
+        below = np.flatnonzero(values <= half)  # outwards from the peak
+        if not half or not below.size:
+            return None
+        first = int(below[0])
+        share = (values[first - 1] - half) / (values[first - 1] - values[first])
+        return float(np.exp(places[first - 1] + share * (places[first] - places[first - 1])))
+
+    return crossing(frequency[at::-1], logs[at::-1]), crossing(frequency[at:], logs[at:])
+
+
+def _best_of(relative: Array, families: tuple[Family, ...]) -> int | None:
+    """The strongest stimulus of some families; None where none excites the feature."""
+    members = [at for at, one in enumerate(all_stimuli()) if one.family in families]
+    best = members[int(relative[members].argmax())]
+    return best if relative[best] > 0 else None
 
 
 def _side(relative: Array) -> float | None:

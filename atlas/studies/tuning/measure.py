@@ -51,7 +51,8 @@ def measure_tuning(context: MeasureContext) -> TuningOfLayers:
         found.append(tuning_of(name, responses, null[name], config.features_of(name)))
     every = [one for layer in found for one in layer.features.values()]
     strongest = sorted({at for one in every for at in one.strongest})
-    named = sorted({*strongest, *(one.line for one in every), *(one.shape for one in every if one.shape is not None)})
+    others = {at for one in every for at in (one.line, one.spot, one.arc, one.shape) if at is not None}
+    named = sorted({*strongest, *others})
     return TuningOfLayers(
         shown_to_all=len(all_stimuli()),
         stimuli={at: all_stimuli()[at] for at in named},

@@ -26,7 +26,6 @@ class Shown:
 
     path: str
     words: str
-    response: int | None = None  # percent of the strongest
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class Curves:
     tuning: Tuning
     words: str
     strongest: tuple[Shown, ...]
+    best: tuple[tuple[str, str], ...]  # the strongest line, spot and curve, where one excites it
     orientation: Polar
     hue: Polar
     frequency: tuple[tuple[float, int], ...]  # period in pixels, and percent of the largest value
@@ -71,6 +71,11 @@ def _curves(one: Tuning, found: TuningOfLayers) -> Curves:
         tuning=one,
         words=describe(one, found.stimuli),
         strongest=tuple(Shown(stimulus_path(at), stimulus_words(found.stimuli[at])) for at in one.strongest),
+        best=tuple(
+            (name, stimulus_words(found.stimuli[at]))
+            for name, at in (("Line", one.line), ("Spot", one.spot), ("Curve", one.arc))
+            if at is not None
+        ),
         orientation=_polar(one.orientation.values, one.orientation.preferred, 180, "orientations of lines"),
         hue=_polar(one.hue.values, one.hue.preferred, 360, "hues"),
         frequency=tuple(

@@ -69,10 +69,13 @@ class Tuning:
     width: float | None  # degrees, half of the orientations' range above half height; None: all of them are
     frequency: tuple[int, ...]  # by period of gratings, at the preferred orientation: percent as in curves
     period: float | None  # pixels: the peak of that; None: no response
+    band: tuple[float | None, float | None]  # periods where it falls to half on either side; None: it does not
     hue: Curve  # 360 degrees
     side: float | None  # direction of the bright side of edges, degrees; None: none is preferred
     polarity: float  # of lines and spots: 1 only bright ones excite it, −1 only dark ones
-    line: int  # number of the strongest stimulus of lines
+    line: int  # number of the strongest line, spot and arc; None: none excites it
+    spot: int | None
+    arc: int | None
     is_coloured: bool  # whether coloured lines are ahead of grey ones by more than the null
     shape: int | None  # number of the strongest stimulus among `SHAPES`, if a shape beats the null
     strongest: tuple[int, ...]  # numbers of the strongest stimuli; of gratings that differ by phase alone, the first

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from atlas.site.colour import hue_name
 from atlas.studies.tuning.result import Stimulus, Tuning
 
-FINE, COARSE = 7.0, 16.0  # pixels: stripes with shorter periods are fine, with longer ones coarse
+FINE, COARSE = 7.0, 16.0  # pixels: periods up to which stripes are fine, and beyond which they are coarse
 ACROSS = 45  # degrees to either side of the perpendicular within which the bright side of edges lies
 CLEAR = 0.3  # polarity from which lines are called bright or dark
 NAMED = 15  # degrees from horizontal, diagonal or vertical within which an orientation is called so
@@ -47,7 +47,12 @@ def describe(tuning: Tuning, stimuli: Mapping[int, Stimulus]) -> str:
 
 
 def line_words(tuning: Tuning, strongest: Stimulus) -> str:
-    """The preferred orientation, in the words of the strongest line: stripes, edges or single lines."""
+    """The preferred orientation, in the words of the strongest line: stripes, edges or single lines.
+
+    Where something else than a line excites the feature most, only the orientation is said.
+    """
+    if (tuning.line,) != tuning.strongest[:1]:
+        return orient("orientation", tuning)
     colours = ""
     if tuning.is_coloured and strongest.hue is not None and strongest.other_hue is not None:
         colours = f", {hue_name(strongest.hue)} against {hue_name(strongest.other_hue)}"
@@ -56,8 +61,8 @@ def line_words(tuning: Tuning, strongest: Stimulus) -> str:
     if strongest.family == "bar":
         tone = "bright " if tuning.polarity > CLEAR else "dark " if tuning.polarity < -CLEAR else ""
         return tone + orient("lines", tuning)
-    period = tuning.period or COARSE
-    size = "fine " if period < FINE else "coarse " if period > COARSE else ""
+    period = strongest.size or 0.0
+    size = "fine " if period <= FINE else "coarse " if period > COARSE else ""
     return size + orient("stripes", tuning) + colours
 
 
