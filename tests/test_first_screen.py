@@ -1,5 +1,7 @@
 """What a visitor of the sample sees first: pictures, on a desktop and on a phone; a mosaic and its pictures, large."""
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +24,7 @@ from browser import chromium, served
 from stores import WEIGHTS, fill
 
 DATA = Path(__file__).parent / "data"
+MOST_TUNING = 12_000  # bytes that the tuning adds to a feature's page
 LARGEST_SAMPLE = 24_000_000  # bytes of its store and its photographs
 DESKTOP, PHONE = (1440, 900), (390, 844)
 SHARE = """() => {
@@ -200,3 +203,22 @@ def test_who_made_the_photographs_is_said(config: Config) -> None:
     lines = config.study(ExamplesSettings).credits
     assert len(lines) > 30
     assert [line for line in lines if f"<li>{line}</li>" not in page] == []
+
+
+def test_what_a_feature_responds_to_is_said_wherever_it_stands(config: Config) -> None:
+    rows = json.loads((config.site / "features.json").read_text())["features"]
+    described = [row for row in rows if row["responds_to"]]
+    assert len(described) > 30
+    index = (config.site / "static/index.js").read_text()
+    for row in described[::9]:
+        page = (config.site / row["page"]).read_text().replace("\N{NO-BREAK SPACE}", " ")
+        layer = (config.site / row["layer"] / "index.html").read_text().replace("\N{NO-BREAK SPACE}", " ")
+        said = row["responds_to"]
+        assert f"<title>{row['layer']} {row['number']}: {said[:30]}" in page
+        assert f"The feature responds to {said}." in page  # for those who cannot see the picture
+        assert f'<span class="said">{said}</span>' in layer
+        assert said in index
+        section = page[page.index('<h2 id="tuning">') : page.index('<h2 id="connections">')]
+        assert len(section.encode()) < MOST_TUNING
+        for path in re.findall(r'src="([^"]*tuning/\d+\.webp)"', section):
+            assert (config.site / row["page"]).parent.joinpath(path).is_file()
