@@ -209,6 +209,15 @@ def test_what_all_features_have_in_common_does_not_count():
     assert strong[20] > 10 * strong[0]
 
 
+@pytest.mark.parametrize(
+    ("family", "angle"), [("grating", 45.0), ("colour grating", 45.0), ("bar", 45.0), ("edge", 135.0), ("edge", 315.0)]
+)
+def test_each_family_of_lines_has_its_orientation(family, angle):
+    """Lines of an edge are across its bright side: one that is bright at the upper left runs to the upper right."""
+    maps = np.array([[one.family == family and one.angle == angle] for one in all_stimuli()], dtype=float)
+    assert orientations(Responses(maps, maps)).preferred[0] == pytest.approx(45)
+
+
 def test_half_width_is_that_of_a_known_curve():
     angles = 180 * np.arange(16) / 16
     off = np.abs((angles - 78.75 + 90) % 180 - 90)
