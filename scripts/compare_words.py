@@ -21,6 +21,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from atlas.common.cores import count_cores
+from atlas.plan.config import override
 from atlas.plan.jobs import layer_jobs
 from atlas.site.colour import main_hue
 from atlas.store.masters import master_path, open_master
@@ -57,14 +58,16 @@ class Counts:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="article")
+    parser.add_argument("--config", default="article", help="as of the build")
+    parser.add_argument("--layers", help="as of the build")
+    parser.add_argument("--features", help="as of the build")
     parser.add_argument("--pictures", type=Path, help="folder of other pictures, <layer>_<number>-<seed>.webp each")
     options = parser.parse_args()
-    config = load_config(options.config)
+    config = override(load_config(options.config), layers=options.layers, features=options.features)
     weights = resolve_weights(config.store, config.weights)
     found = Results(config, weights).read(TUNING) if weights else None
     if not weights or not found:
-        sys.exit("compare-words: no tuning in the store; run atlas build")
+        sys.exit("compare-words: the store has no tuning of these features; give the options of the build")
 
     def pictures(layer: str) -> Iterator[tuple[int, Image.Image]]:
         jobs = zip(config.features_of(layer), layer_jobs(config, layer), strict=True)

@@ -1,7 +1,7 @@
 """What can be found: atlas and pages → the index of the search, as a script of some bytes a feature."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count, groupby
 from typing import Any
 
@@ -22,19 +22,19 @@ def index_script(atlas: Atlas, pages: Iterable[Page]) -> str:
         atlas: whose features.
         pages: of which all but those of features are listed by title, address and description.
     """
-    words = sorted({atlas.words_of(feature) for feature in atlas.features})
+    words = places(map(atlas.words_of, atlas.features))
     colours = sorted({atlas.colours.get(feature.face.folder, ()) for feature in atlas.features})
     index = {
         "states": STATES,
         "colours": [" ".join(names) for names in colours],
-        "words": words,
+        "words": list(words),
         "layers": [_layer(entry, atlas, colours, words) for entry in atlas.layers if entry.features],
         "pages": [[page.title, page.path, page.description] for page in pages if _is_listed(page)],
     }
     return f"window.{NAME} = {json.dumps(index, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
-def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]], words: list[str]) -> dict[str, Any]:
+def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]], words: Mapping[str, int]) -> dict[str, Any]:
     return {
         "name": entry.layer.name,
         "region": layers.get_region(entry.layer.region).title,
@@ -42,7 +42,7 @@ def _layer(entry: LayerEntry, atlas: Atlas, colours: list[tuple[str, ...]], word
         "numbers": ranges(feature.number for feature in entry.features),
         "state": letters(STATES.index(feature.status) for feature in entry.features),
         "colour": letters(colours.index(atlas.colours.get(feature.face.folder, ())) for feature in entry.features),
-        "word": letters(words.index(atlas.words_of(feature)) for feature in entry.features),
+        "word": letters(words[atlas.words_of(feature)] for feature in entry.features),
         "faces": {feature.number: f"{feature.face.folder}/" for feature in entry.features if feature.rescued},
     }
 
@@ -54,9 +54,14 @@ def ranges(numbers: Iterable[int]) -> str:
     return ",".join(f"{run[0]}-{run[-1]}" if run[1:] else str(run[0]) for run in runs)
 
 
-def letters(places: Iterable[int]) -> str:
+def places(words: Iterable[str]) -> dict[str, int]:
+    """Words, each once and sorted, and the position of each."""
+    return {word: at for at, word in enumerate(sorted(set(words)))}
+
+
+def letters(positions: Iterable[int]) -> str:
     """Positions in a list, a character for each."""
-    return "".join(chr(ord(_FIRST) + at) for at in places)
+    return "".join(chr(ord(_FIRST) + at) for at in positions)
 
 
 def _is_listed(page: Page) -> bool:

@@ -6,7 +6,7 @@ from posixpath import dirname
 
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.colour import GREYS, HUES
-from atlas.site.finder import letters
+from atlas.site.finder import letters, places
 from atlas.site.models import Tile
 from atlas.site.pages.parts import layer_tile
 
@@ -59,7 +59,8 @@ def orders_script(atlas: Atlas, layer: str) -> bytes:
     Tiles that have all but their number in common are of one kind; there is a character for the kind of each feature.
     """
     entry = atlas.layer(layer)
-    words = [atlas.words_of(feature) for feature in entry.features]
+    said = list(map(atlas.words_of, entry.features))
+    words = places(said)
     made = [_kind(layer_tile(atlas, feature)) for feature in entry.features]
     kinds = list({json.dumps(kind): kind for kind in made}.values())
     data = {
@@ -67,8 +68,8 @@ def orders_script(atlas: Atlas, layer: str) -> bytes:
         "numbers": list(entry.by_number),
         "kinds": kinds,
         "kind": letters(kinds.index(kind) for kind in made),
-        "words": (said := sorted(set(words))),
-        "word": letters(said.index(one) for one in words),
+        "words": list(words),
+        "word": letters(words[one] for one in said),
         "orders": atlas.once(make_orders)[layer],
     }
     return f"window.{NAME} = {json.dumps(data, ensure_ascii=False, separators=(',', ':'))};\n".encode()

@@ -4,7 +4,7 @@ A preference is the direction of a mean vector: for orientations by the doubled 
 orientation (Swindale 1998, "Orientation tuning curves"). Selectivity is 1 − circular variance.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atlas.studies.shared.maps import Array
-from atlas.studies.tuning.result import GROUPS, PERIODS, SHAPES, STRONGEST, Curve, Family, Limits, Tuning
+from atlas.studies.tuning.result import GROUPS, PERIODS, SHAPES, STRONGEST, Curve, Family, Limits, Stimulus, Tuning
 from atlas.studies.tuning.stimuli import ANGLES, COLOUR_GROUND, GROUND, PHASES, WIDTHS, all_stimuli
 
 COLOURED = ("hue", "colour spot", "colour grating", "colour edge")  # families on the grey of the colours' lightness
@@ -319,28 +319,34 @@ def _line_sets() -> tuple[Numbers, ...]:
     return _by_angle("grating"), _by_angle("colour grating"), _by_angle("edge"), *widths
 
 
+def _grouped(key: Callable[[Stimulus], float | None]) -> Numbers:
+    """[keys, some] the numbers of stimuli with the same key, in the order of their keys; None leaves one out."""
+    found: dict[float, list[int]] = {}
+    for at, stimulus in enumerate(all_stimuli()):
+        if (value := key(stimulus)) is not None:
+            found.setdefault(value, []).append(at)
+    return np.array([found[value] for value in sorted(found)])
+
+
 @cache
 def _by_angle(family: Family, *, bright: bool | None = None) -> Numbers:
     """[ANGLES, some] stimuli of a family by the angle of their lines; those of edges are across their bright side."""
     turn = 90 if family == "edge" else 0
-    members = [(at, one) for at, one in enumerate(all_stimuli()) if one.family == family and one.bright is bright]
-    return np.array([[at for at, one in members if ((one.angle or 0) + turn) % 180 == angle] for angle in ANGLES])
+    return _grouped(
+        lambda one: ((one.angle or 0) + turn) % 180 if one.family == family and one.bright is bright else None
+    )
 
 
 @cache
 def _by_hue(family: Family) -> Numbers:
     """[HUES, some] stimuli of a family by hue."""
-    members = [(at, one.hue) for at, one in enumerate(all_stimuli()) if one.family == family]
-    return np.array(
-        [[at for at, hue in members if hue == wanted] for wanted in sorted({hue or 0.0 for _, hue in members})]
-    )
+    return _grouped(lambda one: one.hue if one.family == family else None)
 
 
 @cache
 def _by_side() -> Numbers:
     """[2 · ANGLES, some] edges by their bright side."""
-    members = [(at, one.angle or 0.0) for at, one in enumerate(all_stimuli()) if one.family == "edge"]
-    return np.array([[at for at, angle in members if angle == wanted] for wanted in sorted({a for _, a in members})])
+    return _grouped(lambda one: one.angle if one.family == "edge" else None)
 
 
 @cache
