@@ -222,3 +222,17 @@ def test_what_a_feature_responds_to_is_said_wherever_it_stands(config: Config) -
         assert len(section.encode()) < MOST_TUNING
         for path in re.findall(r'src="([^"]*tuning/\d+\.webp)"', section):
             assert (config.site / row["page"]).parent.joinpath(path).is_file()
+
+
+def test_the_search_and_a_sorted_layer_know_what_features_respond_to(browser: Any, config: Config) -> None:
+    rows = json.loads((config.site / "features.json").read_text())["features"]
+    one = next(row for row in rows if row["layer"] == "Mixed_6b" and row["responds_to"])
+    with opened(browser, config.site / "Mixed_6b/index.html") as tab:
+        tab.keyboard.press("/")
+        tab.keyboard.type(one["responds_to"].partition("(")[0].strip())
+        tab.get_by_role("link", name=f"Mixed_6b {one['number']}").wait_for()
+        tab.keyboard.press("Escape")
+        tab.get_by_label("Sort").select_option("score")
+        tab.locator("[data-order=score] .said").first.wait_for()
+        said = tab.locator(f"[data-order] [href$='Mixed_6b/{one['number']}/index.html'] .said")
+        assert said.text_content() == one["responds_to"]
