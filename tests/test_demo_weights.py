@@ -54,7 +54,7 @@ def test_a_copy_that_expects_2x_minus_1_has_the_same_crops_and_scores():
     source = PictureSource(dict(list(source.pictures.items())[::6]))
     wanted = dict.fromkeys(("Conv2d_4a_3x3", "Mixed_5d", "Mixed_6b"), range(8))
     with torch.inference_mode():
-        right, same, wrong = (scan_pictures(network, source, wanted, 96, 4, 3, Silent())[0] for network in networks)
+        right, same, wrong = (scan_pictures(network, source, wanted, 96, 4, 3, Silent()).tops for network in networks)
     for layer, one in right.items():
         assert torch.equal(one.pictures, same[layer].pictures)
         assert torch.equal(one.places, same[layer].places)

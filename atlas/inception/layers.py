@@ -121,6 +121,11 @@ def depth(name: str) -> int:
     return LAYERS.index(get_layer(name))
 
 
+def layers_up_to(name: str) -> tuple[Layer, ...]:
+    """The layers before one, in the network's order, and that one."""
+    return LAYERS[: depth(name) + 1]
+
+
 def layer_before(name: str) -> Layer:
     """The layer whose output enters another one, which is not the first."""
     return LAYERS[depth(name) - 1]

@@ -11,8 +11,7 @@ from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from pydantic import PlainValidator, WrapValidator
-from pydantic import ValidatorFunctionWrapHandler as Handler
+from pydantic import PlainValidator
 
 from atlas.common.errors import ConfigError, did_you_mean, shorten
 from atlas.common.paths import PathError, is_there, read_file
@@ -25,7 +24,7 @@ from atlas.plan.settings import (
     Flag,
     FolderPath,
     Info,
-    LayerName,
+    Layers,
     Reader,
     RecipeName,
     StudySettings,
@@ -65,14 +64,6 @@ def _read_base_url(value: object) -> str:
     return text if text.endswith("/") or not text else text + "/"
 
 
-def _read_layers(value: object, handler: Handler) -> tuple[str, ...]:
-    if value == "all":
-        return tuple(layer.name for layer in layers.LAYERS)
-    if not value or not isinstance(value, list | tuple):
-        raise ConfigError('must be "all" or a list of layer names')
-    return tuple(sorted(set(handler(value)), key=layers.depth))
-
-
 def _read_count(value: object) -> Features:
     if isinstance(value, Features):
         return value
@@ -101,7 +92,7 @@ class AtlasTable(Table):
 class FeaturesTable(Table):
     """The table [features] of a configuration."""
 
-    layers: Annotated[tuple[LayerName, ...], WrapValidator(_read_layers)]  # in the network's order
+    layers: Layers
     count: Annotated[Features, PlainValidator(_read_count)]  # which of each layer
     recipe: RecipeName  # of the article's pages, and of all features if there is no `face`
     face: RecipeName | None = None  # of the features, as mosaics and their pages show them first; None: `recipe`

@@ -176,6 +176,14 @@ def _read_strings(value: object, handler: Handler) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(handler(value)))
 
 
+def _read_layers(value: object, handler: Handler) -> tuple[str, ...]:
+    if value == "all":
+        return tuple(layer.name for layer in layers.LAYERS)
+    if not value or not isinstance(value, list | tuple):
+        raise ConfigError('must be "all" or a list of layer names')
+    return tuple(sorted(set(handler(value)), key=layers.depth))
+
+
 Flag = Annotated[bool, Strict()]
 Title = Annotated[str, PlainValidator(_read_title)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -190,6 +198,7 @@ Targets = Annotated[tuple[Annotated[Target, PlainValidator(read_target)], ...], 
 FeatureTargets = Annotated[tuple[Annotated[Target, PlainValidator(_read_feature)], ...], EachOnce]
 LayerName = Annotated[str, PlainValidator(_read_layer)]
 LayerNames = Annotated[tuple[LayerName, ...], EachOnce]
+Layers = Annotated[tuple[LayerName, ...], WrapValidator(_read_layers)]  # or "all"; in the network's order
 RecipeNames = Annotated[tuple[RecipeName, ...], EachOnce]
 
 

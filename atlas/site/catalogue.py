@@ -13,7 +13,7 @@ from atlas.inception.layers import Layer, Region
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Job, layer_jobs
 from atlas.plan.recipes import Recipe
-from atlas.site.models import HOME, THUMB, Picture, fit
+from atlas.site.models import HOME, MARKS, THUMB, Mark, Picture, fit
 from atlas.site.study_page import StudyPage
 from atlas.store.importance import find_importance
 from atlas.store.masters import find_record, master_path, read_record
@@ -208,6 +208,10 @@ class Atlas:
         """What a feature responds to, by a study that says so; "" if none does."""
         return self.once(_words).get((feature.layer, feature.number), "")
 
+    def marks_of(self, feature: Feature) -> tuple[Mark, ...]:
+        """What checks say of a feature's picture, in the order of `MARKS`; none where nothing was measured."""
+        return self.once(_marks).get((feature.layer, feature.number), ())
+
     def once(self, make: Callable[["Atlas"], Made]) -> Made:
         """What a function makes of this atlas; it is called once."""
         if make not in self._made:
@@ -226,6 +230,16 @@ def _words(atlas: Atlas) -> dict[tuple[str, int], str]:
     ways = [study.says for study in atlas.studies if study.says]
     entries = ((entry, says(atlas, entry)) for entry in atlas.layers for says in ways)
     return {(entry.layer.name, number): words for entry, by_number in entries for number, words in by_number.items()}
+
+
+def _marks(atlas: Atlas) -> dict[tuple[str, int], tuple[Mark, ...]]:
+    """The marks of features, by layer and number."""
+    found: dict[tuple[str, int], list[Mark]] = {}
+    for marks in (study.marks for study in atlas.studies if study.marks):
+        for entry in atlas.layers:
+            for number, some in marks(atlas, entry).items():
+                found.setdefault((entry.layer.name, number), []).extend(some)
+    return {key: tuple(sorted(some, key=lambda mark: MARKS.index(mark.kind))) for key, some in found.items()}
 
 
 class _Renderings(dict[Job, PlannedRendering]):

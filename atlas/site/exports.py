@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from atlas.site.catalogue import Atlas, Feature, PlannedRendering
+from atlas.site.models import Mark
 
 CSV = "features.csv"
 JSON = "features.json"
@@ -26,6 +27,12 @@ class FeatureRow(NamedTuple):
     score_shown: float | None
     colours: tuple[str, ...]  # names of the strong colours of the picture that is shown; in CSV separated by spaces
     responds_to: str | None  # in words, such as "fine vertical stripes"; None if no study says so
+    seeds: str | None  # verdict on whether renderings from several noises agree: yes, no, undecided; None: not measured
+    seeds_value: float | None  # share of the pairs of different features that are less alike
+    photographs: str | None  # verdict on whether the rendering activates the feature more than photographs do
+    photographs_value: float | None  # its activation over that of the strongest photograph
+    path: str | None  # verdict on whether it does so by the channels by which photographs do
+    path_value: float | None  # share of the random crops that are less like the top crops
     page: str
     picture: str | None  # the AVIF file
     record: str | None
@@ -61,13 +68,12 @@ def features_json(atlas: Atlas) -> bytes:
 
 def feature_rows(atlas: Atlas) -> list[FeatureRow]:
     """All planned features, in the order of the network; call it by `atlas.once`."""
-    return [
-        _row(feature, atlas.colours.get(feature.face.folder, ()), atlas.words_of(feature)) for feature in atlas.features
-    ]
+    return [_row(atlas, feature) for feature in atlas.features]
 
 
-def _row(feature: Feature, colours: tuple[str, ...], words: str) -> FeatureRow:
+def _row(atlas: Atlas, feature: Feature) -> FeatureRow:
     rescued = feature.rescued
+    marks = {mark.kind: mark for mark in atlas.marks_of(feature)}
     return FeatureRow(
         str(feature.job.target),
         feature.layer,
@@ -76,14 +82,22 @@ def _row(feature: Feature, colours: tuple[str, ...], words: str) -> FeatureRow:
         feature.status,
         feature.score_start,
         feature.score,
-        colours,
-        words or None,
+        atlas.colours.get(feature.face.folder, ()),
+        atlas.words_of(feature) or None,
+        *_verdict(marks.get("seeds")),
+        *_verdict(marks.get("photographs")),
+        *_verdict(marks.get("path")),
         feature.page,
         *_files_of(feature),
         rescued.recipe if rescued else None,
         rescued.score if rescued else None,
         *_files_of(rescued),
     )
+
+
+def _verdict(mark: Mark | None) -> tuple[str | None, float | None]:
+    """What a check says, and its value."""
+    return ({True: "yes", False: "no", None: "undecided"}[mark.verdict], mark.value) if mark else (None, None)
 
 
 def _files_of(rendering: PlannedRendering | None) -> tuple[str | None, str | None, str | None]:

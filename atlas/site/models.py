@@ -6,6 +6,7 @@ from posixpath import dirname, relpath
 
 HOME = "index.html"
 THUMB = 160  # pixels of a thumbnail's longer side
+MARKS = ("seeds", "photographs", "path")  # kinds of checks, in the order of pages and data
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,27 @@ class Picture:
     jpeg: str
     width: int  # pixels
     height: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one check says of whether a picture can be believed."""
+
+    kind: str  # one of MARKS
+    label: str  # what was found, such as "seeds agree"
+    verdict: bool | None  # whether the picture passed; None: it cannot be told
+    value: float  # by which features are sorted, the most credible first
+    words: str  # the value and what it is held against, as a sentence
+
+    @property
+    def word(self) -> str:
+        """The label as one word, by which features are filtered."""
+        return self.label.replace(" ", "-")
+
+    @property
+    def sign(self) -> str:
+        """The verdict as a sign."""
+        return {True: "●", False: "○", None: "·"}[self.verdict]
 
 
 @dataclass(frozen=True)
@@ -31,6 +53,7 @@ class Tile:
     facts: tuple[str, ...] = ()  # words by which a layer's page is filtered
     is_rescued: bool = False  # whether the picture is the rescued one
     words: str = ""  # what it responds to
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)

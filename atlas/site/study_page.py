@@ -10,7 +10,7 @@ from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.plan.settings import StudySettings
-from atlas.site.models import HOME, Link, Page
+from atlas.site.models import HOME, Link, Mark, Page
 
 if TYPE_CHECKING:
     from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
@@ -84,6 +84,7 @@ class StudyPage:
         pages: its pages, the one of its card first; none where there is nothing to show.
         section: on the pages of features.
         says: one line of words for features of a layer, by number: for tiles, titles, the search and the data.
+        marks: for features of a layer, by number, what checks say of whether their own picture can be believed.
         layer: a template of a section on the pages of layers, and what it shows; None where there is nothing to show.
         order: a way to sort the pages of layers: its name, and the numbers of the features that have a place in it.
         home: a template of a section on the home page, and what it shows; None where there is nothing to show.
@@ -107,6 +108,7 @@ class StudyPage:
     pages: Callable[["Atlas"], Iterable[Page]] = nothing
     section: Section | None = None
     says: Callable[["Atlas", "LayerEntry"], Mapping[int, str]] | None = None
+    marks: Callable[["Atlas", "LayerEntry"], Mapping[int, Sequence[Mark]]] | None = None
     layer: tuple[str, Callable[["Atlas", "LayerEntry"], object | None]] | None = None
     order: tuple[str, Callable[["Atlas", "LayerEntry"], Sequence[int]]] | None = None
     home: tuple[str, Callable[["Atlas"], object | None]] | None = None

@@ -289,7 +289,7 @@
     new ResizeObserver(() => {
       const [least, x, y, isFirst] = [fitting(), width, height, !size];
       [width, height] = [canvas.clientWidth, canvas.clientHeight];
-      if (isFirst) fit(height > width ? Math.max(fitting(), Math.min(height / rows, 32)) : fitting()); // a phone is narrow
+      if (isFirst) fit(height > width ? Math.max(fitting(), Math.min(height / rows, 32)) : fitting());
       else if (size <= least) fit();
       else look(left + (width - x) / 2, top + (height - y) / 2);
       if (isFirst) visit();

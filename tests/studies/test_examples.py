@@ -39,13 +39,15 @@ from atlas.store.weights_ids import write_weights_id
 from atlas.studies import load_config
 from atlas.studies.dreams.settings import Settings as DreamsSettings
 from atlas.studies.dreams.starts import identify_photos
+from atlas.studies.examples import chosen as chosen_module
 from atlas.studies.examples import find as study
 from atlas.studies.examples import pictures as pictures_module
-from atlas.studies.examples.find import field_in, find_examples
+from atlas.studies.examples.chosen import field_in
+from atlas.studies.examples.find import find_examples
 from atlas.studies.examples.page import count_wins
 from atlas.studies.examples.pictures import draw_pictures, square_of, walk_folder
-from atlas.studies.examples.result import KEPT, Crop, FeatureExamples, read_examples
-from atlas.studies.examples.scan import TopK
+from atlas.studies.examples.result import KEPT, Crop, FeatureExamples, Placed, crop_files, read_examples
+from atlas.studies.examples.scan import Scan, TopK
 from atlas.studies.examples.settings import Settings as ExamplesSettings
 from atlas.studies.shared.context import MeasureContext
 from macros import render_macro
@@ -202,7 +204,7 @@ def test_a_copy_of_the_network_that_expects_another_map_gives_the_same_crops_and
     ).found
     assert (looked.found.input, found.input) == ("x", "2x-1")
     for one, other in zip(looked.found.features, found.features, strict=True):
-        assert other.score == pytest.approx(one.score, rel=1e-4, abs=1e-4)
+        assert other.own.score == pytest.approx(one.own.score, rel=1e-4, abs=1e-4)
         assert [crop.score for crop in other.crops] == pytest.approx(
             [crop.score for crop in one.crops], rel=1e-4, abs=1e-4
         )
@@ -314,10 +316,10 @@ def test_the_own_picture_counts_by_its_strongest_neuron_too(made, model64):
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].double() / 255
         with torch.no_grad():
             values = oracle.Cut(model64, [term.layer])(pixels)[term.layer][0, term.feature]
-        assert one.score == pytest.approx(values.max().item(), rel=1e-3, abs=1e-5)
-        assert values[one.neuron] == pytest.approx(one.score, rel=1e-3, abs=1e-5)
-        assert one.pixels == record.pixels_sha256
-        assert one.wins == (one.score > max(crop.score for crop in one.crops))
+        assert one.own.score == pytest.approx(values.max().item(), rel=1e-3, abs=1e-5)
+        assert values[one.own.neuron] == pytest.approx(one.own.score, rel=1e-3, abs=1e-5)
+        assert one.own.pixels == record.pixels_sha256
+        assert one.wins == (one.own.score > max(crop.score for crop in one.crops))
 
 
 def test_a_crop_is_the_field_of_its_neuron(made, photos):
@@ -344,7 +346,7 @@ def test_a_crop_is_the_field_of_its_neuron(made, photos):
 
 
 def test_a_large_crop_is_made_smaller():
-    image = study._crop(Image.new("RGB", (299, 299)), (0, 0, 299, 240))
+    image = chosen_module.crop_of(Image.new("RGB", (299, 299)), (0, 0, 299, 240))
     assert image.size == (128, 160)  # top, left, bottom, right
 
 
@@ -354,7 +356,8 @@ def test_dead_features_have_no_crops(made):
     assert all(crop.score > 0 for one in looked.found.features for crop in one.crops)
     maps = torch.zeros(3, 1, 2, 2)
     tops = {"Mixed_5b": TopK.empty(1, 9).merged(maps, torch.arange(3))}
-    assert study._winners({"Mixed_5b": (0,)}, tops, SIZE) == {}
+    scan = Scan(tops, {"Mixed_5b": np.zeros((1, 3), np.float32)}, [0, 1, 2], 3)
+    assert chosen_module.choose({"Mixed_5b": (0,)}, scan, {}, SIZE).tops == {}
 
 
 def test_neither_names_nor_order_nor_batches_matter(made, context, photos, tmp_path):
@@ -396,7 +399,7 @@ def test_what_is_fresh_stays_and_what_changed_is_done_again(context, photos):
     write_master(path, pixels, replace(record, pixels_sha256=pixels_sha256(pixels)))
     other = find_examples(context, walk_folder(photos, print), Quiet(), rows=4)
     assert not other.was_fresh
-    assert other.found.features[1].score != first.found.features[1].score
+    assert other.found.features[1].own.score != first.found.features[1].own.score
 
     crops = sorted((first.path.parent / "crops").iterdir())
     crops[0].unlink()
@@ -419,7 +422,7 @@ def test_crops_of_pictures_that_are_gone_go_too(context, photos, tmp_path):
     (tmp_path / "few" / "a.png").write_bytes(kept)
     second = find_examples(context, walk_folder(tmp_path / "few", print), Quiet(), rows=4)
     after = {path.name for path in (first.path.parent / "crops").iterdir()}
-    assert after == {crop.file for one in second.found.features for crop in one.crops}
+    assert after == crop_files(second.found.features)
     assert before - after
     hashes = {crop.picture for one in second.found.features for crop in one.crops}
     assert hashes == {hashlib.sha256(kept).hexdigest()}
@@ -448,7 +451,7 @@ def test_unreadable_files_are_skipped_with_a_line_each(context, photos, tmp_path
         "notes.txt",
     ]
     assert (looked.found.seen, looked.found.skipped) == (1, 5)
-    assert watcher.counts == [(0, 4), (4, 4)], "an empty file is not even asked for"
+    assert watcher.counts[:2] == [(0, 4), (4, 4)], "an empty file is not even asked for"
 
 
 def test_without_a_picture_or_a_rendering_there_is_nothing_to_do(context, photos, tmp_path):
@@ -552,9 +555,8 @@ def test_drawn_pictures_are_two_of_each_class_and_always_the_same():
 
 
 def example(score, crops):
-    return FeatureExamples(
-        "Mixed_5b[0]", "", (0, 0), score, tuple(Crop("", (0, 0), s, (0, 0, 1, 1), "", (1, 1)) for s in crops)
-    )
+    own = Placed("small", "", (0, 0), score, 0, (0.0, 0.1))
+    return FeatureExamples("Mixed_5b[0]", (own,), tuple(Crop("", (0, 0), s, (0, 0, 1, 1), "", (1, 1)) for s in crops))
 
 
 def feature_sentence(own, seen):
@@ -634,7 +636,7 @@ def test_the_site_is_whole_and_shows_nine_crops(made, site):
 
 def test_nothing_but_crops_enters_the_site(made, site, photos):
     """No file of the folder, no larger picture of it, no hash of it, and not where it was."""
-    crops = {crop.file for one in made[1].found.features for crop in one.crops}
+    crops = crop_files(made[1].found.features)
     pictures = {path.name for path in (site / "examples").iterdir()} - {"index.html"}
     assert pictures == {crop.replace("webp", ending) for crop in crops for ending in ("avif", "jpg")}
     files = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}

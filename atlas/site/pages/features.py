@@ -59,6 +59,7 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
             last=str(number),
             feature=feature,
             responds_to=said,
+            marks=atlas.marks_of(feature),
             versions=_versions(feature, [one for by_number in others for one in by_number.get(number, ())]),
             row=[tile_of(one) for one in _row(entry.features, position)],
             octaves=octave_rows(feature.job, record),

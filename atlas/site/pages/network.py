@@ -8,7 +8,7 @@ from atlas.common.text import count_of
 from atlas.inception import layers
 from atlas.site.catalogue import STATES, Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.colour import COLOUR_NAMES, STRONG
-from atlas.site.models import HOME, Page, Tile
+from atlas.site.models import HOME, MARKS, Page, Tile
 from atlas.site.pages.method import method_page
 from atlas.site.pages.orders import make_orders, orders_path
 from atlas.site.pages.parts import (
@@ -166,7 +166,11 @@ def _layer_words(entry: LayerEntry) -> str:
 def _choices(tiles: Sequence[Tile], everything: Sequence[Tile]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
     """What a layer's tiles can be filtered by, where they differ: its name, and how many of a page have each word."""
     counts, known = (Counter(fact for tile in some for fact in tile.facts) for some in (tiles, everything))
-    for label, order in (("Status", STATES), ("Colour", COLOUR_NAMES)):
+    marks = sorted(
+        {(MARKS.index(mark.kind), not mark.verdict, mark.word) for tile in everything for mark in tile.marks}
+    )
+    trust = [word for *_, word in marks]
+    for label, order in (("Status", STATES), ("Colour", COLOUR_NAMES), ("Trust", trust)):
         options = [(word, counts[word]) for word in order if known[word]]
         if len(options) > 1:
             yield label, options

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from posixpath import dirname
 
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.colour import GREYS, HUES
 from atlas.site.finder import letters, places
-from atlas.site.models import Tile
+from atlas.site.models import MARKS, Tile
 from atlas.site.pages.parts import layer_tile
 
 NAME = "atlasOrders"  # the variable that the script sets
@@ -30,6 +31,7 @@ def make_orders(atlas: Atlas) -> Mapping[str, Orders]:
 
 def _orders(atlas: Atlas, entry: LayerEntry) -> Orders:
     ways = [("score", _by_score), ("colour", _by_colour), *(study.order for study in atlas.studies if study.order)]
+    ways += ((kind, partial(_by_mark, kind)) for kind in MARKS)
     ranked = {name: way(atlas, entry) for name, way in ways}
     return {name: list(dict.fromkeys([*first, *entry.by_number])) for name, first in ranked.items() if len(first) > 1}
 
@@ -51,6 +53,13 @@ def _by_colour(atlas: Atlas, entry: LayerEntry) -> list[int]:
         elif names:
             places[feature.number] = 360 + _GREYS.index(names[0])
     return sorted(places, key=lambda number: places[number])
+
+
+def _by_mark(kind: str, atlas: Atlas, entry: LayerEntry) -> list[int]:
+    """The most credible first, by one check."""
+    marks = ((feature.number, mark) for feature in entry.features for mark in atlas.marks_of(feature))
+    values = {number: mark.value for number, mark in marks if mark.kind == kind}
+    return sorted(values, key=lambda number: -values[number])
 
 
 def orders_script(atlas: Atlas, layer: str) -> bytes:
@@ -78,6 +87,8 @@ def orders_script(atlas: Atlas, layer: str) -> bytes:
 def _kind(tile: Tile) -> dict[str, object]:
     """What is shown of a tile but its number, which stands as #### in the folder of its rescued picture."""
     kind: dict[str, object] = {"facts": " ".join(tile.facts), "status": tile.status}
+    if tile.marks:
+        kind["marks"] = ["".join(mark.sign for mark in tile.marks), ", ".join(mark.label for mark in tile.marks)]
     if tile.thumb and tile.picture:
         kind["sizes"] = [tile.thumb.width, tile.thumb.height, tile.picture.width]
         if tile.is_rescued:

@@ -1,53 +1,65 @@
-"""The maximally activating crops of each rendered feature, out of many pictures, beside its own picture.
+"""The maximally activating crops of each rendered feature, out of many pictures, and its renderings among these.
 
-A score is the activation of the strongest single neuron, of a crop and of the feature's own picture alike: a mean over
-the map would count what surrounds the crop.
+A score is the activation of the strongest single neuron, of a crop and of a rendering alike: a mean over the map would
+count what surrounds the crop.
 """
 
-import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from atlas.common.errors import ConfigError, StoreError
 from atlas.inception import layers
+from atlas.inception.architecture import Size
 from atlas.inception.layers import receptive_field
+from atlas.inception.targets import feature_target
+from atlas.plan.config import Config
 from atlas.plan.jobs import Job, feature_jobs
 from atlas.rendering.memory import is_out_of_memory
-from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops, write_crop
+from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops
 from atlas.store.picture_files import COLOURS
 from atlas.store.records import finite
 from atlas.store.results import Results, digest, rounded, write_result
-from atlas.studies.examples.pictures import PictureSource, square_of
+from atlas.studies.compare.jobs import jobs_beside
+from atlas.studies.examples.chosen import (
+    Chosen,
+    Feature,
+    Field,
+    Place,
+    as_rows,
+    choose,
+    field_of,
+    open_chosen,
+    strongest,
+)
+from atlas.studies.examples.distribution import Scores, histogram, level_ranks, quantiles, share_limits
+from atlas.studies.examples.path import Means, Paths, RandomCrops, WindowMeans
+from atlas.studies.examples.pictures import PictureSource
 from atlas.studies.examples.result import (
     KEPT,
+    PATH_CROPS,
     VERSION,
-    Crop,
     Examples,
     FeatureExamples,
+    Placed,
     crop_files,
     examples_path,
     folder_digest,
     read_examples,
 )
-from atlas.studies.examples.scan import TopK, Watcher, scan_pictures, stacked
+from atlas.studies.examples.scan import Watcher, scan_pictures
 from atlas.studies.examples.settings import Settings
-from atlas.studies.shared.context import MeasureContext, in_fewer_rows
+from atlas.studies.shared.context import MeasureContext, in_fewer_rows, stacked
 from atlas.studies.shared.places import feature_of
 
 ROWS = {"cpu": 8, "cuda": 64, "mps": 16}  # pictures that run through the network together
 
-Box = tuple[int, int, int, int]
-Place = tuple[int, int]  # (row, col)
-Feature = tuple[str, int]  # layer and number
-Winner = tuple[Feature, int, Place, float]  # a feature, a picture's rank in its top k, the neuron and its activation
+LEAST_RANDOM = 20  # random crops, without which a share of 95 % cannot be told
 
 
 @dataclass(frozen=True)
@@ -77,8 +89,9 @@ def find_examples(
     """
     config, weights = context.config, context.results.weights
     now = Results(config, weights)  # the context's may be older than the newest master
-    rendered = {job: pixels for job in feature_jobs(config) if (pixels := now.pixels(job))}
-    if not rendered:
+    faces = {job: pixels for job in feature_jobs(config) if (pixels := now.pixels(job))}
+    rendered = faces | {job: pixels for job in _others(faces, config) if (pixels := now.pixels(job))}
+    if not faces:
         raise ConfigError(
             f"{config.store} has no rendering of the configuration's features by recipe {config.face_recipe.name} with "
             f"weights {weights.name}: render first, with atlas render or atlas build"
@@ -101,10 +114,13 @@ def find_examples(
     return FoundExamples(path, found, was_fresh=False)
 
 
-def field_in(layer: str, feature: int, neuron: Place, size: int) -> Box:
-    """The theoretical receptive field of a neuron inside a square picture: (top, left, bottom, right) in pixels."""
-    top, left, bottom, right = receptive_field(layer, feature).box(*neuron)
-    return max(0, math.floor(top)), max(0, math.floor(left)), min(size, math.ceil(bottom)), min(size, math.ceil(right))
+def _others(faces: Iterable[Job], config: Config) -> Iterator[Job]:
+    """The features that are there by other recipes, which their pages show beside their own."""
+    features = {job.target for job in faces}
+    for layer in config.layers:
+        for number, jobs in jobs_beside(config, layer).items():
+            if feature_target(layer, number) in features:
+                yield from jobs
 
 
 def _inputs(context: MeasureContext, source: PictureSource, rendered: Mapping[Job, str]) -> str:
@@ -124,82 +140,122 @@ def _scan(
     context: MeasureContext, source: PictureSource, rendered: Mapping[Job, str], watcher: Watcher, rows: int
 ) -> Examples:
     size = context.config.study(Settings).size
+    folder = examples_folder(context.config.store, context.results.weights)
+    jobs: dict[Feature, list[Job]] = defaultdict(list)  # a feature's own first
+    for job in rendered:
+        jobs[feature_of(job.target)].append(job)
     wanted: dict[str, list[int]] = defaultdict(list)
-    for layer, feature in (feature_of(job.target) for job in rendered):
+    for layer, feature in jobs:
         wanted[layer].append(feature)
     with context.float32(rows), torch.inference_mode():
         network = context.renderer.network("fp32", "trained")
-        tops, seen = scan_pictures(network, source, wanted, size, rows, KEPT, watcher)
-        if not seen:
+        scan = scan_pictures(network, source, wanted, size, rows, KEPT, watcher)
+        if not scan.seen:
             raise ConfigError("no picture could be read; name a folder of pictures")
-        own = _own_neurons(context, list(rendered), rows)
-    crops = _cut(context, source, _winners(wanted, tops, size), watcher)
+        choice = choose(wanted, scan, level_ranks(len(scan.compared)), size)
+        fields = dict.fromkeys(field_of(*feature) for feature in jobs)
+        chosen = open_chosen(network, source, choice, fields, size, rows, folder, watcher)
+        own = _own_neurons(context, list(rendered), rows, watcher)
+    scores = {
+        (layer, feature): scan.scores[layer][at]
+        for layer, features in wanted.items()
+        for at, feature in enumerate(features)
+    }
+    random = {one: RandomCrops(one[0], as_rows(means.values())) for one, means in chosen.random.items()}
+
+    def examples_of(feature: Feature, mine: Sequence[Job]) -> FeatureExamples:
+        renderings = [_placed(job, rendered[job], own[job], scores[feature]) for job in mine]
+        crops = chosen.crops.get(feature, {})
+        paths = _paths(feature, [own[job].means for job in mine], chosen, random)
+        if paths:
+            shares, correlations = paths.shares(), paths.of_renderings()
+            renderings = [
+                replace(one, path=_numbers(correlations[at]), natural=rounded(float(shares[at])))
+                for at, one in enumerate(renderings)
+            ]
+        return FeatureExamples(
+            target=str(mine[0].target),
+            renderings=tuple(renderings),
+            crops=tuple(crops[rank] for rank in sorted(crops)),
+            levels=tuple(sorted(chosen.levels.get(feature, ()), key=lambda one: -one.level)),
+            quantiles=_numbers(quantiles(scores[feature])),
+            counts=histogram(scores[feature]),
+            crop_path=_numbers(paths.of_crops()) if paths else (),
+            crop_natural=rounded(paths.crop_share()) if paths else None,
+        )
+
     return Examples(
         version=VERSION,
         folder=_folder(context, source),
         size=size,
-        seen=seen,
-        skipped=len(source.pictures) - seen + source.unread,
+        seen=scan.seen,
+        skipped=len(source.pictures) - scan.seen + source.unread,
         numerics=context.float32_numerics(rows),
-        features=tuple(
-            FeatureExamples(str(job.target), pixels, *own[job], crops.get(feature_of(job.target), ()))
-            for job, pixels in rendered.items()
-        ),
+        features=tuple(examples_of(feature, mine) for feature, mine in jobs.items()),
+        compared=len(scan.compared),
+        random=len(choice.random),
         input=context.results.weights.trained_input,
     )
 
 
-def _own_neurons(context: MeasureContext, jobs: Sequence[Job], rows: int) -> dict[Job, tuple[Place, float]]:
-    """The strongest neuron of each feature in its own picture, and its activation."""
+def _paths(feature: Feature, own: Sequence[Means], chosen: Chosen, random: Mapping[Field, RandomCrops]) -> Paths | None:
+    """The paths of a feature's renderings; None if too few pictures excite it, or are left as random crops."""
+    tops, field = chosen.paths.get(feature, {}), field_of(*feature)
+    pictures = {chosen.crops[feature][rank].picture for rank in tops}
+    use = np.array([chosen.hashes[number] not in pictures for number in chosen.random[field]])
+    if len(tops) < PATH_CROPS or use.sum() < LEAST_RANDOM:
+        return None
+    return random[field].paths(feature[1], as_rows(own), as_rows(tops.values()), use)
+
+
+def _placed(job: Job, pixels: str, own: "_Own", scores: Scores) -> Placed:
+    """A rendering among the pictures."""
+    reached = int((scores >= own.score).sum())
+    low, high = _numbers(share_limits(reached, len(scores)))
+    return Placed(
+        recipe=job.recipe.name,
+        pixels=pixels,
+        neuron=own.neuron,
+        score=own.score,
+        reached=reached,
+        limits=(low, high),
+    )
+
+
+def _numbers(values: Iterable[float]) -> tuple[float, ...]:
+    """Numbers as a result's file keeps them."""
+    return tuple(rounded(float(value)) for value in values)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The strongest neuron of a feature in a rendering, and the channel means over what it sees."""
+
+    neuron: Place
+    score: float
+    means: Means
+
+
+def _own_neurons(context: MeasureContext, jobs: Sequence[Job], rows: int, watcher: Watcher) -> dict[Job, _Own]:
+    """What each rendering does to its feature; one forward pass of each, those of one size and layer together."""
     network = context.renderer.network("fp32", "trained")
-    found = {}
-    for layer, members in groupby(jobs, lambda job: job.target.deepest):
-        mine = list(members)
-        for at in range(0, len(mine), rows):
-            chunk = mine[at : at + rows]
-            pictures = [np.asarray(context.image(job)) for job in chunk]
-            maps = network.activations(stacked(pictures, rows).to(network.device), {layer})[layer]
-            for row, job in enumerate(chunk):
-                values = maps[row, feature_of(job.target)[1]].cpu()  # [rows, cols]
-                score, place = values.flatten().max(0)
-                found[job] = divmod(int(place), values.shape[1]), rounded(finite(score.item()) or 0.0)
+    found: dict[Job, _Own] = {}
+    groups: dict[tuple[str, Size], list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[job.target.deepest, job.sizes[-1]].append(job)
+    chunks = [mine[at : at + rows] for mine in groups.values() for at in range(0, len(mine), rows)]
+    watcher.progress("comparing renderings", 0, len(jobs))
+    for chunk in chunks:
+        layer = chunk[0].target.deepest
+        pictures = [np.asarray(context.image(job)) for job in chunk]
+        taps = [one.name for one in layers.layers_up_to(layer)]
+        maps = network.activations(stacked(pictures, rows).to(network.device), taps)
+        for row, job in enumerate(chunk):
+            _, feature = feature_of(job.target)
+            values = maps[layer][row, feature]  # [rows, cols]
+            neuron = strongest(values)
+            means = WindowMeans({name: some[row] for name, some in maps.items()})
+            box = receptive_field(layer, feature).box(*neuron)
+            found[job] = _Own(neuron, rounded(finite(values.max().item()) or 0.0), means.over(layer, box))
+        watcher.progress("comparing renderings", len(found), len(jobs))
     return found
-
-
-def _winners(wanted: Mapping[str, Sequence[int]], tops: Mapping[str, TopK], size: int) -> dict[int, list[Winner]]:
-    """All pictures that are kept, by their number; one that does not excite a feature at all is not among its own."""
-    found: dict[int, list[Winner]] = defaultdict(list)
-    for layer, features in wanted.items():
-        top, (_, cols) = tops[layer], layers.grid(layer, (size, size))
-        for at, rank in (top.scores > 0).nonzero().tolist():
-            neuron = divmod(int(top.places[at, rank]), cols)
-            score = rounded(float(top.scores[at, rank]))
-            found[int(top.pictures[at, rank])].append(((layer, features[at]), rank, neuron, score))
-    return found
-
-
-def _cut(
-    context: MeasureContext, source: PictureSource, winners: Mapping[int, Sequence[Winner]], watcher: Watcher
-) -> dict[Feature, tuple[Crop, ...]]:
-    """Cut all crops, opening each picture once; by feature, in the order of rank. One that is gone is left out."""
-    folder = examples_folder(context.config.store, context.results.weights)
-    size, hashes = context.config.study(Settings).size, sorted(source.pictures)
-    found: dict[Feature, dict[int, Crop]] = defaultdict(dict)
-    for picture in sorted(winners):
-        try:
-            square = square_of(source.open(hashes[picture]), size)
-        except ConfigError as error:
-            watcher.skips(str(error))
-            continue
-        for feature, rank, neuron, score in winners[picture]:
-            box = field_in(*feature, neuron, size)
-            image = _crop(square, box)
-            found[feature][rank] = Crop(hashes[picture], neuron, score, box, write_crop(folder, image), image.size)
-    return {feature: tuple(crops[rank] for rank in sorted(crops)) for feature, crops in found.items()}
-
-
-def _crop(square: Image.Image, box: Box) -> Image.Image:
-    top, left, bottom, right = box
-    image = square.crop((left, top, right, bottom))
-    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    return image

@@ -35,6 +35,31 @@ CROP = 96  # pixels up to which a small crop is enlarged, by a whole number
 
 
 @dataclass(frozen=True)
+class KnownExamples:
+    """What was measured on the pictures that a configuration names; numbers of it may enter any site."""
+
+    found: Examples | None = None  # without its features; None: nothing was measured
+    by_target: Mapping[str, FeatureExamples] = field(default_factory=dict)  # of the pictures as they are now
+
+
+def known_examples(atlas: Atlas) -> KnownExamples:
+    """What was measured, but of features whose picture is another one by now; call it by `atlas.once`."""
+    config, weights = atlas.config, atlas.weights
+    if not weights or not atlas.results:
+        return KnownExamples()
+    try:
+        found = read_examples(config.store, weights)
+    except StoreError as error:
+        atlas.results.damaged[CARD.name] = str(error)
+        return KnownExamples()
+    if found is None or not is_of(found, config.study(Settings), config.store):
+        return KnownExamples()
+    pixels = {str(one.job.target): one.record.pixels_sha256 for one in atlas.features if one.record}
+    fresh = {one.target: one for one in found.features if pixels.get(one.target) == one.own.pixels}
+    return KnownExamples(replace(found, features=()), fresh)
+
+
+@dataclass(frozen=True)
 class ShownExamples:
     """The examples that enter a site."""
 
@@ -47,32 +72,21 @@ class ShownExamples:
 def shown_examples(atlas: Atlas) -> ShownExamples:
     """The examples that the configuration wants shown; call it by `atlas.once`.
 
-    A feature is left out if its picture is another one by now, or if one of its crops is missing or damaged: the rest
-    would not be the top crops. Crops of a folder are shown only by a configuration that names that folder.
+    A feature is left out if one of its crops is missing or damaged: the rest would not be the top crops. Crops of a
+    folder are shown only by a configuration that names that folder.
     """
-    config, weights = atlas.config, atlas.weights
-    wanted = config.study(Settings)
-    if not wanted.show or not weights or not atlas.results:
+    config, known = atlas.config, atlas.once(known_examples)
+    if not config.study(Settings).show or not known.found or not atlas.weights:
         return ShownExamples()
-    try:
-        found = read_examples(config.store, weights)
-    except StoreError as error:
-        atlas.results.damaged[CARD.name] = str(error)
-        return ShownExamples()
-    if found is None or not is_of(found, wanted, config.store):
-        return ShownExamples()
-    folder = examples_folder(config.store, weights) / CROPS
-    pixels = {str(one.job.target): one.record.pixels_sha256 for one in atlas.features if one.record}
-    fresh = [one for one in found.features if pixels.get(one.target) == one.pixels]
+    folder = examples_folder(config.store, atlas.weights) / CROPS
     faults = {}
-    for name in sorted(crop_files(fresh)):
+    for name in sorted(crop_files(known.by_target.values())):
         if folder / name in atlas.spoilt:
             faults[name] = atlas.spoilt[folder / name]
         elif not has_crop(folder, name):
             faults[name] = missing(folder / name)
-    whole = (one for one in fresh if not faults.keys() & crop_files([one]))
-    by_target = {one.target: one for one in whole}
-    return ShownExamples(replace(found, features=()), by_target, folder, tuple(faults.values()))
+    by_target = {target: one for target, one in known.by_target.items() if not faults.keys() & crop_files([one])}
+    return ShownExamples(known.found, by_target, folder, tuple(faults.values()))
 
 
 def example_pages(atlas: Atlas) -> Iterator[Page]:
@@ -96,7 +110,7 @@ def crops_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
     return {
         feature.number: {
             "own": one,
-            "pictures": [_crop_picture(crop) for crop in one.crops],
+            "pictures": [crop_picture(crop) for crop in one.crops],
             "found": shown.found,
             "collection": atlas.config.study(Settings).title,
         }
@@ -144,7 +158,8 @@ def _draw_crop(file: Path) -> Image.Image:
     return image.resize(_crop_size(image.size), Image.Resampling.NEAREST)
 
 
-def _crop_picture(crop: Crop) -> Picture:
+def crop_picture(crop: Crop) -> Picture:
+    """The copies of a crop in the site."""
     path = _crop_path(crop.file)
     return Picture(f"{path}.avif", f"{path}.jpg", *_crop_size(crop.size))
 
@@ -153,7 +168,7 @@ def _layer_row(entry: LayerEntry, pairs: Collection[tuple[Feature, FeatureExampl
     """A layer and how its features' own pictures compare with crops."""
     raised = [(feature, one) for feature, one in pairs if feature.status == "ok"]
     active = [(feature, one) for feature, one in raised if one.crops]
-    ratios = [one.score / one.crops[0].score for _, one in active]
+    ratios = [one.own.score / one.crops[0].score for _, one in active]
     return {
         "name": entry.layer.name,
         "page": entry.page,
@@ -162,7 +177,7 @@ def _layer_row(entry: LayerEntry, pairs: Collection[tuple[Feature, FeatureExampl
         "beaten": [Link(str(feature.number), feature.page) for feature, one in active if not one.wins],
         "left_out": len(pairs) - len(raised),
         "first": active[0][0] if active else None,  # a feature to show beside its crops
-        "crops": [_crop_picture(crop) for crop in active[0][1].crops] if active else [],
+        "crops": [crop_picture(crop) for crop in active[0][1].crops] if active else [],
     }
 
 

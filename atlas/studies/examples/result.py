@@ -19,9 +19,15 @@ from atlas.store.records import Numerics, WeightsId
 from atlas.store.results import read_result
 from atlas.studies.examples.settings import Settings
 
-VERSION = 2
+VERSION = 3
 RECORD = "examples.json"
 KEPT = 9  # crops a feature
+PATH_CROPS = 3  # of them, with which a rendering's path is compared
+QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)  # of the pictures' activations that are kept
+BINS = 24  # of the histogram of those, from 0 to the largest
+LEVELS = (0.99, 0.9, 0.5, 0.0)  # quantiles at which a crop is kept too, where it is not among the top ones
+TRUSTED = 0.9  # a rendering should activate its feature more than this share of pictures do
+NATURAL = 0.95  # its path should be more like that of the top crops than for this share of random crops
 
 
 @dataclass(frozen=True)
@@ -37,24 +43,70 @@ class Crop:
 
 
 @dataclass(frozen=True)
+class LevelCrop:
+    """A crop of the picture at a quantile of the pictures' activations."""
+
+    level: float  # one of LEVELS
+    crop: Crop
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A rendering of a feature among the pictures."""
+
+    recipe: str
+    pixels: str  # SHA-256 of its pixels
+    neuron: tuple[int, int]  # (row, col) of its strongest neuron
+    score: float  # activation of that neuron
+    reached: int  # pictures that activate the feature as much, of those that are compared
+    limits: tuple[float, float]  # of the share of all such pictures that do, with 95 % confidence (Clopper and Pearson)
+    path: tuple[float, ...] = ()  # correlation of channel means with the top crops, by layer up to the feature's own
+    natural: float | None = None  # share of random crops that are less like the top crops; None: too few crops
+
+    @property
+    def beats_pictures(self) -> bool | None:
+        """Whether it activates its feature more than `TRUSTED` of all such pictures; None: they are too few to say."""
+        low, high = self.limits
+        return True if high < 1 - TRUSTED else False if low > 1 - TRUSTED else None
+
+
+@dataclass(frozen=True)
 class FeatureExamples:
-    """A feature's maximally activating crops, and the activation of its strongest neuron by its own picture."""
+    """A feature's maximally activating crops, and its renderings among all pictures."""
 
     target: str
-    pixels: str  # SHA-256 of the pixels of the feature's picture
-    neuron: tuple[int, int]  # (row, col) of the strongest neuron there
-    score: float  # activation of that neuron
+    renderings: tuple[Placed, ...]  # the feature's own first, then those by other recipes
     crops: tuple[Crop, ...]  # of one picture each, the highest score first; only those that activate the feature
+    levels: tuple[LevelCrop, ...] = ()  # of the pictures at `LEVELS`, highest first
+    quantiles: tuple[float, ...] = ()  # of the pictures' activations, at `QUANTILES`
+    counts: tuple[int, ...] = ()  # how many pictures have an activation in each of `BINS` steps from 0 to the largest
+    crop_path: tuple[float, ...] = ()  # correlation of channel means of the top crops with one another, by layer
+    crop_natural: float | None = None  # as `natural`, of a top crop with the others; None: too few crops
+
+    @property
+    def own(self) -> Placed:
+        """The feature's own rendering."""
+        return self.renderings[0]
+
+    def is_natural(self, one: Placed) -> bool | None:
+        """Whether a rendering excites the feature by the channels by which pictures do.
+
+        Returns:
+            None if it cannot be told: the top crops themselves have too little in common.
+        """
+        if one.natural is None or self.crop_natural is None:
+            return None
+        return True if one.natural >= NATURAL else False if self.crop_natural >= NATURAL else None
 
     @property
     def wins(self) -> bool:
         """Whether the feature's own picture activates its strongest neuron more than every crop does."""
-        return self.score > max((crop.score for crop in self.crops), default=0.0)
+        return self.own.score > max((crop.score for crop in self.crops), default=0.0)
 
 
 @dataclass(frozen=True)
 class Examples:
-    """The maximally activating crops of all features, out of some pictures."""
+    """The maximally activating crops of all features, out of some pictures, and renderings among these."""
 
     version: int
     folder: str | None  # which one they are of, see `folder_digest`; None: drawn pictures
@@ -63,6 +115,8 @@ class Examples:
     skipped: int  # files that could not be read
     numerics: Numerics
     features: tuple[FeatureExamples, ...]  # in the network's order
+    compared: int = 0  # pictures of which all activations were kept
+    random: int = 0  # random crops, of one picture each
     input: InputMap = "x"  # what the network was given for a picture x; "x" in records from before there was a choice
 
 
@@ -129,4 +183,6 @@ def is_of(found: Examples, wanted: Settings, store: Path) -> bool:
 
 def crop_files(features: Iterable[FeatureExamples]) -> frozenset[str]:
     """The names of all crops of some features."""
-    return frozenset(crop.file for feature in features for crop in feature.crops)
+    return frozenset(
+        crop.file for feature in features for crop in (*feature.crops, *(one.crop for one in feature.levels))
+    )

@@ -1,6 +1,9 @@
-"""Max activation scan: pictures run through the network, batch by batch → the top k of each feature; bounded memory."""
+"""Max activation scan: pictures run through the network, batch by batch → each feature's top k, and all activations.
 
-from collections.abc import Iterator, Mapping, Sequence
+Memory is bounded, whatever the number of pictures.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,11 +17,13 @@ from torch import Tensor
 from atlas.common.errors import ConfigError
 from atlas.rendering.model import Network
 from atlas.studies.examples.pictures import PictureSource, square_of
+from atlas.studies.shared.context import Pixels, stacked
 
 READERS = 4  # threads that decode the next pictures while the network runs on these
+MOST_COMPARED = 20_000  # pictures whose scores are kept, those of the lowest hashes: at most 0.8 GB for all features
 NO_PICTURE = -1  # instead of a picture's number
 
-Pixels = NDArray[np.uint8]  # [size, size, 3]
+Array = NDArray[np.float32]
 
 
 class Watcher(Protocol):
@@ -68,6 +73,16 @@ class TopK:
         return TopK(*(part.gather(1, order) for part in joined))
 
 
+@dataclass(frozen=True)
+class Scan:
+    """What a scan found, by layer, features in the order in which they were wanted."""
+
+    tops: Mapping[str, TopK]
+    scores: Mapping[str, Array]  # [F, pictures] of those in `compared`
+    compared: Sequence[int]  # numbers of the pictures whose scores are kept, ascending
+    seen: int  # pictures that could be read
+
+
 def scan_pictures(
     network: Network,
     source: PictureSource,
@@ -76,7 +91,7 @@ def scan_pictures(
     rows: int,
     kept: int,
     watcher: Watcher,
-) -> tuple[dict[str, TopK], int]:
+) -> Scan:
     """Run every picture through the network once, and keep for each feature the few that excite it most.
 
     A picture's number is its rank among all hashes, so that neither names nor order change the result.
@@ -89,51 +104,63 @@ def scan_pictures(
         rows: pictures in a batch; the last one is padded.
         kept: pictures for each feature.
         watcher: told of progress, and of each picture that cannot be read.
-
-    Returns:
-        By layer the top k, its features in the order in which they were wanted; and how many pictures could be read.
     """
-    numbers = {sha256: number for number, sha256 in enumerate(sorted(source.pictures))}
+    numbers_of = {sha256: number for number, sha256 in enumerate(sorted(source.pictures))}
+    order = [numbers_of[sha256] for sha256 in source.pictures]
     top = {layer: TopK.empty(len(features), kept) for layer, features in wanted.items()}
-    done = seen = 0
-    watcher.progress("scanning pictures", 0, len(numbers))
-    for batch in _batches(source, size, rows):
-        found = {sha256: picture for sha256, picture in batch.items() if not isinstance(picture, ConfigError)}
-        for picture in batch.values():
-            if isinstance(picture, ConfigError):
-                watcher.skips(str(picture))
-        if found:
-            maps = network.activations(stacked(list(found.values()), rows).to(network.device), wanted.keys())
-            ranks = torch.tensor([numbers[sha256] for sha256 in found])
-            for layer, features in wanted.items():
-                part = maps[layer][: len(found), list(features)]  # [B, F, rows, cols]
-                top[layer] = top[layer].merged(part, ranks)
-        done, seen = done + len(batch), seen + len(found)
-        watcher.progress("scanning pictures", done, len(numbers))
-    return top, seen
+    most = min(len(order), MOST_COMPARED)
+    scores = {layer: np.zeros((len(features), most), np.float32) for layer, features in wanted.items()}
+    is_read = np.zeros(len(order), bool)
+    for numbers, pictures in read_batches(source, order, size, rows, "scanning pictures", watcher):
+        maps = network.activations(stacked(pictures, rows).to(network.device), wanted.keys())
+        is_read[numbers] = True
+        kept_ones = [at for at, number in enumerate(numbers) if number < most]
+        for layer, features in wanted.items():
+            part = maps[layer][: len(numbers), list(features)]  # [B, F, rows, cols]
+            top[layer] = top[layer].merged(part, torch.tensor(numbers))
+            strongest = part[kept_ones].amax((2, 3)).nan_to_num(0, 0, 0)  # [B, F]
+            scores[layer][:, [numbers[at] for at in kept_ones]] = strongest.T.cpu().numpy()
+    compared = np.flatnonzero(is_read[:most])
+    return Scan(
+        tops=top,
+        scores={layer: some[:, compared] for layer, some in scores.items()},
+        compared=compared.tolist(),
+        seen=int(is_read.sum()),
+    )
 
 
-def stacked(pictures: Sequence[Pixels], rows: int) -> Tensor:
-    """Pictures as images for the network: [size, size, 3] each -> [rows, 3, size, size] float32 in [0, 1].
+def read_batches(
+    source: PictureSource, numbers: Iterable[int], size: int, rows: int, task: str, watcher: Watcher
+) -> Iterator[tuple[list[int], list[Pixels]]]:
+    """Some pictures, a batch at a time, those left out that cannot be read; decodes one batch ahead.
 
-    The last one is repeated if there are fewer than `rows`, so that a picture's score does not depend on how many there
-    are.
+    Args:
+        source: the pictures.
+        numbers: which, each by its rank among all hashes.
+        size: pixels of the square that the network sees.
+        rows: pictures in a batch.
+        task: what is said to be in progress.
+        watcher: told of progress, and of each picture that cannot be read.
     """
-    padded = [*pictures, *[pictures[-1]] * (rows - len(pictures))]
-    return torch.from_numpy(np.stack(padded)).permute(0, 3, 1, 2).float() / 255
+    hashes, wanted = sorted(source.pictures), list(numbers)
+    done = 0
+    watcher.progress(task, 0, len(wanted))
 
-
-def _batches(source: PictureSource, size: int, rows: int) -> Iterator[dict[str, Pixels | ConfigError]]:
-    """Pictures by hash, or why they cannot be read; decodes one batch ahead."""
-
-    def read(sha256: str) -> tuple[str, Pixels | ConfigError]:
+    def read(number: int) -> tuple[int, Pixels | ConfigError]:
         try:
-            return sha256, np.asarray(square_of(source.open(sha256), size))
+            return number, np.asarray(square_of(source.open(hashes[number]), size))
         except ConfigError as error:
-            return sha256, error
+            return number, error
 
-    hashes = list(source.pictures)
     with ThreadPoolExecutor(READERS) as pool:
-        begun = (pool.map(read, hashes[at : at + rows]) for at in range(0, len(hashes) + rows, rows))
+        begun = (pool.map(read, wanted[at : at + rows]) for at in range(0, len(wanted) + rows, rows))
         for batch, _ in pairwise(begun):  # the last, which has no batch after it, is empty
-            yield dict(batch)
+            found = dict(batch)
+            for picture in found.values():
+                if isinstance(picture, ConfigError):
+                    watcher.skips(str(picture))
+            good = {number: picture for number, picture in found.items() if not isinstance(picture, ConfigError)}
+            if good:
+                yield list(good), list(good.values())
+            done += len(found)
+            watcher.progress(task, done, len(wanted))

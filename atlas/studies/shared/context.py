@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -32,6 +33,7 @@ from atlas.studies.shared.maps import Array
 ROWS = 4  # pictures that run through the network together
 
 Found = TypeVar("Found")
+Pixels = NDArray[np.uint8]  # [H, W, 3]
 
 
 @dataclass(frozen=True)
@@ -190,3 +192,13 @@ def to_array(image: Tensor) -> Array:
 def to_tensor(picture: Array) -> Tensor:
     """[H, W, 3] -> [3, H, W] float32."""
     return torch.from_numpy(picture).permute(2, 0, 1).float()
+
+
+def stacked(pictures: Sequence[Pixels], rows: int) -> Tensor:
+    """Pictures as images for the network: [H, W, 3] each -> [rows, 3, H, W] float32 in [0, 1].
+
+    The last one is repeated if there are fewer than `rows`, so that a picture's score does not depend on how many there
+    are.
+    """
+    padded = [*pictures, *[pictures[-1]] * (rows - len(pictures))]
+    return torch.from_numpy(np.stack(padded)).permute(0, 3, 1, 2).float() / 255

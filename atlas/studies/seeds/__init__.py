@@ -1,0 +1,1 @@
+"""Renderings from several noises: do they show the same?"""
