@@ -25,7 +25,8 @@ from stores import WEIGHTS, fill, put
 
 ROOT = Path(__file__).parent.parent
 COLUMNS = (
-    "target,layer,number,recipe,status,score_start,score_shown,colours,responds_to,page,picture,record,pixels_sha256,"
+    "target,layer,number,recipe,status,score_start,score_shown,colours,responds_to,"
+    "seeds,seeds_value,photographs,photographs_value,path,path_value,page,picture,record,pixels_sha256,"
     "rescued_recipe,rescued_score,rescued_picture,rescued_record,rescued_pixels_sha256"
 )
 RESCUED, SHOWN, GREY, PENDING = "Conv2d_1a_3x3[0]", "Conv2d_1a_3x3[1]", "Mixed_5b[0]", "Mixed_5b[1]"
@@ -126,7 +127,7 @@ def test_colours_are_those_of_the_picture_that_is_shown(built: Config) -> None:
     made = gather_atlas(built, WEIGHTS, studies.pages())
     colours = {feature.face.folder: ("red", "blue") for feature in made.features[:1]}
     made = replace(made, colours=colours)
-    assert b",red blue,,Conv2d_1a_3x3/0/index.html," in features_csv(made)
+    assert b",red blue,,,,,,,,Conv2d_1a_3x3/0/index.html," in features_csv(made)
     assert json.loads(features_json(made))["features"][0]["colours"] == ["red", "blue"]
     assert any(row["colours"] for row in read_csv(built).values())  # as measured by the build
 

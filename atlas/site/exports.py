@@ -27,11 +27,11 @@ class FeatureRow(NamedTuple):
     score_shown: float | None
     colours: tuple[str, ...]  # names of the strong colours of the picture that is shown; in CSV separated by spaces
     responds_to: str | None  # in words, such as "fine vertical stripes"; None if no study says so
-    seeds: str | None  # verdict on whether renderings from several noises agree: yes, no, undecided; None: not measured
+    seeds: str | None  # whether renderings from several noises agree: yes, no, undecided; None: not measured
     seeds_value: float | None  # share of the pairs of different features that are less alike
-    photographs: str | None  # verdict on whether the rendering activates the feature more than photographs do
+    photographs: str | None  # whether the rendering activates the feature more than photographs do
     photographs_value: float | None  # its activation over that of the strongest photograph
-    path: str | None  # verdict on whether it does so by the channels by which photographs do
+    path: str | None  # whether it does so by the channels by which photographs do
     path_value: float | None  # share of the random crops that are less like the top crops
     page: str
     picture: str | None  # the AVIF file
@@ -84,9 +84,9 @@ def _row(atlas: Atlas, feature: Feature) -> FeatureRow:
         feature.score,
         atlas.colours.get(feature.face.folder, ()),
         atlas.words_of(feature) or None,
-        *_verdict(marks.get("seeds")),
-        *_verdict(marks.get("photographs")),
-        *_verdict(marks.get("path")),
+        *_told(marks.get("seeds")),
+        *_told(marks.get("photographs")),
+        *_told(marks.get("path")),
         feature.page,
         *_files_of(feature),
         rescued.recipe if rescued else None,
@@ -95,9 +95,9 @@ def _row(atlas: Atlas, feature: Feature) -> FeatureRow:
     )
 
 
-def _verdict(mark: Mark | None) -> tuple[str | None, float | None]:
+def _told(mark: Mark | None) -> tuple[str | None, float | None]:
     """What a check says, and its value."""
-    return ({True: "yes", False: "no", None: "undecided"}[mark.verdict], mark.value) if mark else (None, None)
+    return ({True: "yes", False: "no", None: "undecided"}[mark.passed], mark.value) if mark else (None, None)
 
 
 def _files_of(rendering: PlannedRendering | None) -> tuple[str | None, str | None, str | None]:

@@ -25,7 +25,7 @@ class Mark:
 
     kind: str  # one of MARKS
     label: str  # what was found, such as "seeds agree"
-    verdict: bool | None  # whether the picture passed; None: it cannot be told
+    passed: bool | None  # whether the picture passed; None: it cannot be told
     value: float  # by which features are sorted, the most credible first
     words: str  # the value and what it is held against, as a sentence
 
@@ -36,8 +36,8 @@ class Mark:
 
     @property
     def sign(self) -> str:
-        """The verdict as a sign."""
-        return {True: "●", False: "○", None: "·"}[self.verdict]
+        """Whether it passed, as a sign."""
+        return {True: "●", False: "○", None: "·"}[self.passed]
 
 
 @dataclass(frozen=True)

@@ -668,7 +668,7 @@ def test_only_what_the_configuration_wants_is_shown(context, photos, changes):
     assert (site / "examples").is_dir()
     site, _ = site_of(context, **changes)
     assert not (site / "examples").exists()
-    assert all("crops" not in path.read_text() for path in site.rglob("*.html"))
+    assert all('id="crops"' not in path.read_text() for path in site.rglob("*.html"))
 
 
 def test_crops_of_another_folder_are_not_shown(context, photos, tmp_path):

@@ -56,7 +56,7 @@ count = {features}
 recipe = "small"
 [recipes.small]
 gradient = "rms"
-octaves = [{{ size = 96, steps = 40, lr = [0.01, 0.01] }}]
+octaves = [{{ size = 96, steps = 80, lr = [0.004, 0.004] }}]
 [seeds]
 count = {seeds}
 features = 1
@@ -267,7 +267,7 @@ def test_a_feature_whose_path_was_altered_is_caught(honest, trained, tmp_path):
     altered = rendered(tmp_path, fooled(trained, feature_jobs(context.config)[0]), "Mixed_5b", "[120]")
     after = compared(altered)[120]
     assert [crop.picture for crop in after.crops[:3]] == [crop.picture for crop in before.crops[:3]]
-    assert after.quantiles == pytest.approx(before.quantiles, abs=0.2), "pictures do not tell"
+    assert after.quantiles == pytest.approx(before.quantiles, abs=0.3), "pictures do not tell"
     assert after.own.beats_pictures is True
     assert after.own.score > 5 * before.own.score, "the rendering found the silent channel"
     assert after.is_natural(after.own) is False
@@ -306,7 +306,7 @@ def linear(trained, tmp_path_factory):
 def test_a_linear_feature_passes_every_check(linear):
     atlas = gather_atlas(linear.config, linear.results.weights, studies.pages())
     marks = atlas.marks_of(atlas.layer("Conv2d_1a_3x3").by_number[0])
-    assert [(mark.label, mark.verdict) for mark in marks] == [
+    assert [(mark.label, mark.passed) for mark in marks] == [
         ("seeds agree", True),
         ("beats drawn pictures", True),
         ("natural path", True),
@@ -385,7 +385,7 @@ def test_trust_is_in_the_data_and_sorts_the_layer(linear, site):
     rows = list(csv.DictReader((site / "features.csv").read_text().splitlines()))
     assert (rows[0]["seeds"], rows[0]["photographs"], rows[0]["path"]) == ("yes", "yes", "yes")
     assert (rows[1]["seeds"], rows[1]["seeds_value"]) == ("", "")
-    assert float(rows[0]["photographs_value"]) > 1
+    assert float(rows[0]["photographs_value"]) > 0.9
     data = json.loads((site / "features.json").read_text())["features"]
     assert {row["path"] for row in data} <= {"yes", "no", "undecided", None}
     atlas = gather_atlas(linear.config, linear.results.weights, studies.pages())

@@ -166,9 +166,7 @@ def _layer_words(entry: LayerEntry) -> str:
 def _choices(tiles: Sequence[Tile], everything: Sequence[Tile]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
     """What a layer's tiles can be filtered by, where they differ: its name, and how many of a page have each word."""
     counts, known = (Counter(fact for tile in some for fact in tile.facts) for some in (tiles, everything))
-    marks = sorted(
-        {(MARKS.index(mark.kind), not mark.verdict, mark.word) for tile in everything for mark in tile.marks}
-    )
+    marks = sorted({(MARKS.index(mark.kind), not mark.passed, mark.word) for tile in everything for mark in tile.marks})
     trust = [word for *_, word in marks]
     for label, order in (("Status", STATES), ("Colour", COLOUR_NAMES), ("Trust", trust)):
         options = [(word, counts[word]) for word in order if known[word]]

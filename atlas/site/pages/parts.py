@@ -78,7 +78,7 @@ def tile_of(feature: Feature, facts: tuple[str, ...] = ()) -> Tile:
 def layer_tile(atlas: Atlas, feature: Feature) -> Tile:
     """A feature on its layer's page, with the words by which that is filtered, and what it responds to."""
     marks = atlas.marks_of(feature)
-    known = (mark.word for mark in marks if mark.verdict is not None)
+    known = (mark.word for mark in marks if mark.passed is not None)
     tile = tile_of(feature, facts=(feature.status, *atlas.colours.get(feature.face.folder, ()), *known))
     return replace(tile, words=atlas.words_of(feature), marks=marks)
 

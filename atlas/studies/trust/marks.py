@@ -40,19 +40,19 @@ def is_drawn(atlas: Atlas) -> bool:
 
 def seeds_mark(one: Agreement, layer: LayerSeeds) -> Mark:
     """Whether renderings from several noises agree."""
-    verdict = one.agrees(layer.pairs)
-    label = {True: "seeds agree", False: "seeds differ", None: "seeds undecided"}[verdict]
+    passed = one.agrees(layer.pairs)
+    label = {True: "seeds agree", False: "seeds differ", None: "seeds undecided"}[passed]
     said = f"{count_of(one.seeds, 'rendering')} from {one.seeds} noises agree by {words.fixed(one.mean)}"
     if layer.pairs:
         said += f", more than {words.whole_percent(one.above)} of {count_of(layer.pairs, 'pair')} of different features"
     needed = f"; it takes {words.whole_percent(AGREED)}"
-    return Mark("seeds", label, verdict, one.above, said + (needed if layer.pairs else "") + ".")
+    return Mark("seeds", label, passed, one.above, said + (needed if layer.pairs else "") + ".")
 
 
 def photographs_mark(feature: FeatureExamples, own: Placed, compared: int, *, is_drawn: bool = False) -> Mark:
     """Whether a rendering activates its feature more than photographs do."""
-    verdict, kind = own.beats_pictures, "drawn picture" if is_drawn else "photograph"
-    label = {True: f"beats {kind}s", False: f"below {kind}s", None: f"{kind}s undecided"}[verdict]
+    passed, kind = own.beats_pictures, "drawn picture" if is_drawn else "photograph"
+    label = {True: f"beats {kind}s", False: f"below {kind}s", None: f"{kind}s undecided"}[passed]
     best = feature.quantiles[-1] if feature.quantiles else 0.0
     ratio = min(own.score / best, STRONGEST) if best > 0 else STRONGEST
     low, high, seen = *map(words.percent, own.limits), count_of(compared, kind)
@@ -64,17 +64,17 @@ def photographs_mark(feature: FeatureExamples, own: Placed, compared: int, *, is
     else:
         said = f"None of {seen} activates the feature: {most} of all such reach it"
     needed = f"it takes less than {words.percent(1 - TRUSTED)}"
-    return Mark("photographs", label, verdict, ratio, f"{said} (95 % confidence); {needed}.")
+    return Mark("photographs", label, passed, round(ratio, 4), f"{said} (95 % confidence); {needed}.")
 
 
 def path_mark(feature: FeatureExamples, own: Placed) -> Mark:
     """Whether a rendering excites its feature by the channels by which photographs do."""
     assert own.natural is not None
-    verdict = feature.is_natural(own)
-    label = {True: "natural path", False: "other path", None: "path undecided"}[verdict]
+    passed = feature.is_natural(own)
+    label = {True: "natural path", False: "other path", None: "path undecided"}[passed]
     said = (
         f"The last layers respond to it more like to the top crops than to {words.whole_percent(own.natural)} "
         f"of random crops; it takes {words.whole_percent(NATURAL)}, and a top crop itself reaches "
         f"{words.whole_percent(feature.crop_natural or 0)}."
     )
-    return Mark("path", label, verdict, own.natural, said)
+    return Mark("path", label, passed, own.natural, said)

@@ -77,13 +77,13 @@ def wilson(passed: int, told: int) -> tuple[float, float]:
 
 def count_marks(marks: Sequence[Mark]) -> dict[str, Share]:
     """How many pass each check."""
-    return {kind: share_of(mark.verdict for mark in marks if mark.kind == kind) for kind in MARKS}
+    return {kind: share_of(mark.passed for mark in marks if mark.kind == kind) for kind in MARKS}
 
 
-def share_of(verdicts: Iterable[bool | None]) -> Share:
-    """How many of some verdicts are positive."""
-    every = list(verdicts)
-    told = [verdict for verdict in every if verdict is not None]
+def share_of(outcomes: Iterable[bool | None]) -> Share:
+    """How many of some outcomes are positive."""
+    every = list(outcomes)
+    told = [passed for passed in every if passed is not None]
     return Share(sum(told), len(told), len(every) - len(told))
 
 
@@ -101,8 +101,8 @@ def trust_pages(atlas: Atlas) -> Iterator[Page]:
     whole = count_marks([mark for _, some in marked for mark in some])
     measured = {mark.kind for _, some in marked for mark in some}
     checks = {kind: name for kind, name in zip(MARKS, CHECKS, strict=True) if kind in measured}
-    best = [feature for feature, marks in marked if sum(mark.verdict is True for mark in marks) == len(checks)]
-    doubtful = [(feature, marks) for feature, marks in marked if any(mark.verdict is False for mark in marks)]
+    best = [feature for feature, marks in marked if sum(mark.passed is True for mark in marks) == len(checks)]
+    doubtful = [(feature, marks) for feature, marks in marked if any(mark.passed is False for mark in marks)]
     yield CARD.page(
         "Which pictures of this atlas can be believed: do seeds agree, do they beat photographs, by a natural path?",
         features=len(marked),
@@ -123,7 +123,7 @@ def trust_pages(atlas: Atlas) -> Iterator[Page]:
 
 def failed(marks: Sequence[Mark]) -> str:
     """What a picture failed, in words."""
-    return ", ".join(mark.label for mark in marks if mark.verdict is False)
+    return ", ".join(mark.label for mark in marks if mark.passed is False)
 
 
 def spread(items: Sequence[Item]) -> list[Item]:
