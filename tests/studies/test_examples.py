@@ -37,6 +37,7 @@ from atlas.store.masters import master_path, open_master, pixels_sha256, write_m
 from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import load_config
+from atlas.studies.compare.settings import Settings as CompareSettings
 from atlas.studies.dreams.settings import Settings as DreamsSettings
 from atlas.studies.dreams.starts import identify_photos
 from atlas.studies.examples import chosen as chosen_module
@@ -426,6 +427,41 @@ def test_crops_of_pictures_that_are_gone_go_too(context, photos, tmp_path):
     assert before - after
     hashes = {crop.picture for one in second.found.features for crop in one.crops}
     assert hashes == {hashlib.sha256(kept).hexdigest()}
+
+
+# which renderings are compared
+
+
+def with_recipe(context, name, size):
+    """The configuration with one more recipe, like its own at another size."""
+    config = context.results.config
+    small = config.get_recipe("small")
+    other = replace(small, name=name, octaves=(replace(small.octaves[0], size=size),))
+    return replace(config, recipes={**config.recipes, name: other})
+
+
+def found_by(context, config, photos):
+    """The examples of a configuration whose renderings are all made."""
+    for batches in rounds(studies.all_jobs(config), "cpu", 1):
+        run_batches(batches, context.renderer, config.store, Report())
+    there = MeasureContext(Results(config, context.results.weights), context.renderer)
+    return find_examples(there, walk_folder(photos, print), Quiet(), rows=4).found
+
+
+def test_first_features_may_be_larger(context, photos):
+    config = replace(with_recipe(context, "large", OWN_SIZE + 10), large="large", large_features=1)
+    found = found_by(context, config, photos)
+    assert [one.own.recipe for one in found.features] == ["large", "small", "small"] * len(config.layers)
+
+
+def test_pictures_by_other_recipes_are_compared_too(context, photos):
+    config = with_recipe(context, "plain", OWN_SIZE)
+    compare = replace(config.study(CompareSettings), recipes=("plain", "small"), raw_features=1)
+    found = found_by(context, config.with_study(compare), photos)
+    by_feature = [[placed.recipe for placed in one.renderings] for one in found.features]
+    assert by_feature == [["small", "plain"], ["small"], ["small"]] * len(config.layers)
+    for one in found.features:
+        assert len({placed.pixels for placed in one.renderings}) == len(one.renderings)
 
 
 # what cannot be read

@@ -104,7 +104,7 @@ def find_examples(
         return FoundExamples(path, fresh, was_fresh=True)
     try:
         rows = rows or ROWS[context.renderer.device.type]
-        found = in_fewer_rows(rows, lambda rows: _scan(context, source, rendered, watcher, rows))
+        found = in_fewer_rows(rows, lambda rows: scan_renderings(context, source, rendered, watcher, rows))
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise ConfigError("out of memory with one picture at a time: say a smaller --size") from None
@@ -136,9 +136,22 @@ def _folder(context: MeasureContext, source: PictureSource) -> str | None:
     return folder_digest(context.config.store, source.folder) if source.folder else None
 
 
-def _scan(
+def scan_renderings(
     context: MeasureContext, source: PictureSource, rendered: Mapping[Job, str], watcher: Watcher, rows: int
 ) -> Examples:
+    """The top crops of features, and their renderings among the pictures.
+
+    Args:
+        context: the store and the network.
+        source: the pictures.
+        rendered: renderings of whole features and the SHA-256 of their pixels; of each feature its own first.
+        watcher: told of progress, and of each picture that cannot be read.
+        rows: pictures that run through the network together.
+
+    Raises:
+        ConfigError: no picture can be read.
+        StoreError: a master is damaged, or a crop cannot be written.
+    """
     size = context.config.study(Settings).size
     folder = examples_folder(context.config.store, context.results.weights)
     jobs: dict[Feature, list[Job]] = defaultdict(list)  # a feature's own first

@@ -1,6 +1,6 @@
 """Channel means of renderings → how alike those of one feature are, and those of different features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -24,16 +24,29 @@ def measurements(config: Config) -> Iterator[Measurement]:
 
 def measure_seeds(context: MeasureContext) -> Seeds:
     """How alike renderings from several noises are, layer by layer."""
-    names = [name for name in context.config.layers if seed_jobs(context.config, name)]
-    return Seeds(tuple(_layer(context, name) for name in names))
+    config, found = context.config, []
+    for name in config.layers:
+        if mine := seed_jobs(config, name):
+            faces = [face_job(config, name, number) for number in config.features_of(name)[:MOST_OTHERS]]
+            found.append(layer_seeds(context, name, faces, mine))
+    return Seeds(tuple(found))
 
 
-def _layer(context: MeasureContext, name: str) -> LayerSeeds:
-    config, is_raised = context.config, context.results.is_raised
-    numbers = config.features_of(name)[:MOST_OTHERS]
-    faces = [job for number in numbers if is_raised(job := face_job(config, name, number))]
-    mine = {number: [job for job in some if is_raised(job)] for number, some in seed_jobs(config, name).items()}
-    mine = {number: some for number, some in mine.items() if len(some) > 1}
+def layer_seeds(
+    context: MeasureContext, name: str, faces: Sequence[Job], seeds: Mapping[int, Sequence[Job]]
+) -> LayerSeeds:
+    """How alike renderings of features of a layer are; those that are missing or were not raised are left out.
+
+    Args:
+        context: the store and the network.
+        name: of the layer.
+        faces: a rendering of each feature that others are compared with.
+        seeds: renderings of features from several noises, by number.
+    """
+    is_raised = context.results.is_raised
+    faces = [job for job in faces if is_raised(job)]
+    raised = {number: [job for job in some if is_raised(job)] for number, some in seeds.items()}
+    mine = {number: some for number, some in raised.items() if len(some) > 1}
     every = list(dict.fromkeys((*faces, *(job for some in mine.values() for job in some))))
     if not every:
         return LayerSeeds(name, 0, None, None, {})

@@ -22,7 +22,7 @@ CARD = StudyCard(
     "Which of these pictures can be believed? Three checks, each against a null.",
 )
 CHECKS = ("Seeds agree", "Beats photographs", "Natural path")  # as `MARKS`
-SHOWN = 12  # features that pass all checks, and that fail some
+SHOWN = 18  # features that pass all checks, and that fail some
 NORMAL_95 = 1.96
 LEAST_TOLD = 4  # features of a layer whose share is drawn
 WIDTH, HIGHEST = 480, 160  # of a histogram, and of its highest column, in the units of its view box
@@ -101,7 +101,7 @@ def trust_pages(atlas: Atlas) -> Iterator[Page]:
     whole = count_marks([mark for _, some in marked for mark in some])
     measured = {mark.kind for _, some in marked for mark in some}
     checks = {kind: name for kind, name in zip(MARKS, CHECKS, strict=True) if kind in measured}
-    best = [feature for feature, marks in marked if sum(mark.passed is True for mark in marks) == len(checks)]
+    best = [feature for feature, marks in marked if all(mark.passed for mark in marks)]
     doubtful = [(feature, marks) for feature, marks in marked if any(mark.passed is False for mark in marks)]
     yield CARD.page(
         "Which pictures of this atlas can be believed: do seeds agree, do they beat photographs, by a natural path?",
