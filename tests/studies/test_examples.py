@@ -456,7 +456,7 @@ def test_first_features_may_be_larger(context, photos):
 
 def test_pictures_by_other_recipes_are_compared_too(context, photos):
     config = with_recipe(context, "plain", OWN_SIZE)
-    compare = replace(config.study(CompareSettings), recipes=("plain", "small"), raw_features=1)
+    compare = replace(config.study(CompareSettings), recipes=("plain", "small"), beside=(), raw_features=1)
     found = found_by(context, config.with_study(compare), photos)
     by_feature = [[placed.recipe for placed in one.renderings] for one in found.features]
     assert by_feature == [["small", "plain"], ["small"], ["small"]] * len(config.layers)
