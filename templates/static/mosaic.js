@@ -20,7 +20,7 @@
     };
   }
 
-  document.querySelector(".filter").addEventListener("change", () => resize(grid.dataset.size)); // of new tiles
+  document.querySelector(".filter").addEventListener("change", () => resize(grid.dataset.size));
 
   /* A browser may refuse to remember. */
   function keep(size) {

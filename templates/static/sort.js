@@ -23,7 +23,7 @@
     const [width, height, large] = sizes ?? [];
     const picture = `<picture><source type="image/avif" srcset="${folder}/thumb.avif ${width}w, ${folder}/picture.avif ${large}w"><img src="${folder}/thumb.jpg" width="${width}" height="${height}" alt="" loading="lazy" decoding="async"></picture>`;
     const mark = status === "ok" ? "" : ` <span class="status ${status}">${status}</span>`;
-    return `<li data-facts="${facts}"><a class="tile" href="${own}/index.html">${sizes ? picture : '<span class="empty"></span>'}<span class="label"><span class="away">${layer} feature </span>${number}${mark}${marks ? ` <span class="marks" role="img" aria-label="${marks[1]}">${marks[0]}</span>` : ""}${words && ` <span class="said">${words}</span>`}</span></a></li>`;
+    return `<li data-facts="${facts}"><a class="tile" href="${own}/index.html">${sizes ? picture : '<span class="empty"></span>'}<span class="label"><span class="away">${layer} feature </span>${number}${mark}${marks ? ` <span class="marks" role="img" aria-label="${marks[1]}" data-signs="${marks[0]}"></span>` : ""}${words && ` <span class="said">${words}</span>`}</span></a></li>`;
   }
 
   function tiles(order) {

@@ -455,7 +455,7 @@ def test_first_features_may_be_larger(context, photos):
 
 
 def test_pictures_by_other_recipes_are_compared_too(context, photos):
-    config = with_recipe(context, "plain", OWN_SIZE)
+    config = with_recipe(context, "plain", OWN_SIZE + 6)
     compare = replace(config.study(CompareSettings), recipes=("plain", "small"), beside=(), raw_features=1)
     found = found_by(context, config.with_study(compare), photos)
     by_feature = [[placed.recipe for placed in one.renderings] for one in found.features]
