@@ -31,6 +31,7 @@ from atlas.store.weights_ids import write_weights_id
 from atlas.studies import all_jobs, load_config
 from atlas.studies.examples.distribution import histogram, level_ranks, quantiles, share_limits
 from atlas.studies.examples.find import find_examples
+from atlas.studies.examples.page import known_examples
 from atlas.studies.examples.path import RandomCrops, WindowMeans, window
 from atlas.studies.examples.pictures import draw_pictures
 from atlas.studies.examples.result import BINS, KEPT, QUANTILES, FeatureExamples, Placed
@@ -297,7 +298,7 @@ def linear(trained, tmp_path_factory):
     for part, value in (("running_mean", 0), ("running_var", 1 - 0.001), ("weight", 1), ("bias", 2)):
         tensors[f"{name}.bn.{part}"][0] = value
     made = Weights(replace(trained.id, sha256="e" * 64), tensors)
-    context = rendered(tmp_path_factory.mktemp("linear"), made, name, 16, seeds=3)
+    context = rendered(tmp_path_factory.mktemp("linear"), made, name, 8, seeds=3)
     run_studies(context.config, context.renderer, lambda name: None)
     compared(context)
     return context
@@ -376,6 +377,10 @@ def test_the_site_is_sound_and_says_what_was_measured(linear, site):
     atlas = gather_atlas(linear.config, linear.results.weights, studies.pages())
     for mark in atlas.marks_of(atlas.layer("Conv2d_1a_3x3").by_number[0]):
         assert page.count(mark.words) == 2, "on hover, and in words"
+    one = atlas.once(known_examples).by_target["Conv2d_1a_3x3[0]"]
+    for name, level in (("median", 0.5), ("90th percentile", 0.9)):
+        value = one.quantiles[QUANTILES.index(level)]
+        assert f"{name} {value:.4g}" in page
     layer = (site / "Conv2d_1a_3x3/index.html").read_text()
     assert 'aria-label="seeds agree, beats drawn pictures, natural path"' in layer
     assert '<option value="natural-path">' in layer

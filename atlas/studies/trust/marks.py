@@ -42,11 +42,12 @@ def seeds_mark(one: Agreement, layer: LayerSeeds) -> Mark:
     """Whether renderings from several noises agree."""
     passed = one.agrees(layer.pairs)
     label = {True: "seeds agree", False: "seeds differ", None: "seeds undecided"}[passed]
-    said = f"{count_of(one.seeds, 'rendering')} from {one.seeds} noises agree by {words.fixed(one.mean)}"
+    said = f"Renderings from {one.seeds} noises agree by {words.fixed(one.mean)}"
     if layer.pairs:
-        said += f", more than {words.whole_percent(one.above)} of {count_of(layer.pairs, 'pair')} of different features"
-    needed = f"; it takes {words.whole_percent(AGREED)}"
-    return Mark("seeds", label, passed, one.above, said + (needed if layer.pairs else "") + ".")
+        share = "all" if one.above == 1 else f"{words.whole_percent(one.above)} of"
+        said += f", more than {share} {count_of(layer.pairs, 'pair')} of different features do; "
+        said += f"it takes {words.whole_percent(AGREED)}"
+    return Mark("seeds", label, passed, one.above, f"{said}.")
 
 
 def photographs_mark(feature: FeatureExamples, own: Placed, compared: int, *, is_drawn: bool = False) -> Mark:

@@ -1,7 +1,7 @@
 """How far to trust this atlas: marks of all features, by layer and by recipe; and what they rest on, on each page."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from atlas.site.models import MARKS, Mark, Page, Picture
 from atlas.site.pages.parts import tile_of
 from atlas.site.study_page import Section, StudyCard, StudyPage
 from atlas.studies.examples.page import crop_picture, known_examples, shown_examples
-from atlas.studies.examples.result import FeatureExamples
+from atlas.studies.examples.result import QUANTILES, FeatureExamples
 from atlas.studies.examples.settings import Settings
 from atlas.studies.trust.marks import is_drawn, marks_of
 
@@ -58,10 +58,11 @@ class Evidence:
     """What the marks of a feature rest on."""
 
     one: FeatureExamples
+    quantiles: Mapping[float, float]  # activations by pictures
     bars: tuple[Bar, ...]
     at: int | None  # where the rendering lies in the histogram; None: beyond it
     levels: tuple[tuple[float, float, Picture], ...]  # level, activation and crop, where crops are shown
-    path: Chart | None
+    path: Chart | None  # None: it was not measured, or is of one layer
 
 
 def wilson(passed: int, told: int) -> tuple[float, float]:
@@ -199,10 +200,11 @@ def _evidence(feature: Feature, one: FeatureExamples, *, has_crops: bool) -> Evi
     )
     return Evidence(
         one=one,
+        quantiles=dict(zip(QUANTILES, one.quantiles, strict=True)),
         bars=tuple(bars),
         at=round(WIDTH * one.own.score / best) if best and one.own.score <= best else None,
         levels=tuple((some.level, some.crop.score, crop_picture(some.crop)) for some in one.levels if has_crops),
-        path=_path_chart(feature, one) if one.own.path else None,
+        path=_path_chart(feature, one) if len(one.own.path) > 1 else None,
     )
 
 
