@@ -135,9 +135,11 @@ def row(recipe: str, targets: Collection[str], by_layer: Sequence[LayerSeeds], e
 
 def cell(share: Share) -> str:
     """How many pass, of how many, with the interval."""
+    if not share.told:
+        return f"{share.undecided} undecided" if share.undecided else "–"
     low, high = map(whole_percent, share.limits)
     undecided = f", {share.undecided} undecided" if share.undecided else ""
-    passed = whole_percent(share.passed / max(1, share.told))
+    passed = whole_percent(share.passed / share.told)
     return f"{share.passed} of {share.told}{undecided}: {passed} ({low} to {high})"
 
 

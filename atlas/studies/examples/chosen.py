@@ -145,17 +145,20 @@ def open_chosen(
 
 
 class _Cutter:
-    """Cuts crops of one picture."""
+    """Cuts crops of one picture; in late layers many neurons see the same part, which is all of it."""
 
     def __init__(self, pixels: Pixels, sha256: str, folder: Path) -> None:
         self._square = Image.fromarray(pixels)
         self._sha256 = sha256
         self._folder = folder
+        self._files: dict[Box, tuple[str, tuple[int, int]]] = {}  # and the size of each
 
     def cut(self, feature: Feature, neuron: Place, score: float) -> Crop:
         box = field_in(*feature, neuron, self._square.width)
-        image = crop_of(self._square, box)
-        return Crop(self._sha256, neuron, score, box, write_crop(self._folder, image), image.size)
+        if box not in self._files:
+            image = crop_of(self._square, box)
+            self._files[box] = write_crop(self._folder, image), image.size
+        return Crop(self._sha256, neuron, score, box, *self._files[box])
 
 
 def field_in(layer: str, feature: int, neuron: Place, size: int) -> Box:
