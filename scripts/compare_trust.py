@@ -20,11 +20,12 @@ from atlas.plan.config import Config
 from atlas.plan.jobs import DEFAULT_SEED, Job
 from atlas.runs import RunOptions
 from atlas.site.words import whole_percent
+from atlas.store.crops import examples_folder, remove_crops
 from atlas.store.results import Results
 from atlas.studies import load_config
 from atlas.studies.examples.find import scan_renderings
 from atlas.studies.examples.pictures import walk_folder
-from atlas.studies.examples.result import NATURAL, Examples
+from atlas.studies.examples.result import NATURAL, Examples, crop_files, read_examples
 from atlas.studies.examples.settings import Settings as ExamplesSettings
 from atlas.studies.seeds.measure import layer_seeds
 from atlas.studies.seeds.result import LayerSeeds
@@ -64,6 +65,7 @@ def main() -> None:
         owns = [job for name in given.recipes for job in jobs_of(config, name, features, DEFAULT_SEED)]
         rendered = {job: pixels for job in owns if (pixels := context.results.pixels(job))}
         examples = scan_renderings(context, source, rendered, console, ROWS)
+        remove_crops(examples_folder(config.store, renderer.weights.id), kept_crops(config, context))
         agreements = {name: seeds_of(context, name, features, given.seeds) for name in given.recipes}
     print(report(context, examples, agreements))
 
@@ -88,6 +90,12 @@ def seeds_of(context: MeasureContext, recipe: str, features: Features, count: in
         seeds = {number: [jobs[at] for jobs in by_seed] for at, (_, number) in enumerate(mine)}
         found.append(layer_seeds(context, name, by_seed[0], seeds))
     return found
+
+
+def kept_crops(config: Config, context: MeasureContext) -> frozenset[str]:
+    """The crops that are the store's own: those of the photographs here do not stay."""
+    known = read_examples(config.store, context.results.weights)
+    return crop_files(known.features) if known else frozenset()
 
 
 def report(context: MeasureContext, examples: Examples, agreements: dict[str, list[LayerSeeds]]) -> str:

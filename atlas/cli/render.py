@@ -181,8 +181,9 @@ def examples_command(
 ) -> None:
     """Find the crops of your own pictures that activate each rendered feature most, and print the path of the record.
 
-    The store keeps nine crops of each feature, of the last run only; a crop has the size of a neuron's receptive
-    field, at most 160 pixels. No path, name or date is kept. The site shows them only if [examples] has show = true.
+    The store keeps nine crops of each feature and some at quantiles, of the last run only; a crop has the size of a
+    neuron's receptive field, at most 160 pixels. No path, name or date is kept. A site whose [examples] names the
+    folder says how renderings compare with the pictures, and shows crops only if show = true.
     """
     if folder and drawn:
         raise ConfigError("FOLDER and --drawn exclude each other")

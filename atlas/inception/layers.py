@@ -210,6 +210,15 @@ def source(name: str, feature: int) -> tuple[Layer, Branch]:
     return source(layer_before(name).name, feature - branch.first) if branch.ends_in_pool else (layer, branch)
 
 
+@cache
+def own_channels(name: str, feature: int) -> dict[str, int]:
+    """By layer the channel that is a feature: its own, and, where a pool makes it, the one that is pooled."""
+    layer = get_layer(name)
+    branch = layer.branch_of(feature)
+    below = own_channels(layer_before(name).name, feature - branch.first) if branch.ends_in_pool else {}
+    return {**below, name: feature}
+
+
 def _multiplications(layer: Layer, size: Size, branches: Iterable[Branch], *, is_whole: bool = True) -> int:
     """Multiply-adds of a layer's forward pass.
 

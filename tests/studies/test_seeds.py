@@ -20,7 +20,7 @@ from atlas.studies import all_jobs, load_config
 from atlas.studies.run import run_studies
 from atlas.studies.seeds.jobs import jobs
 from atlas.studies.seeds.measure import agreement, cosines, measure_seeds
-from atlas.studies.seeds.result import SEEDS, Agreement
+from atlas.studies.seeds.result import SEEDS, Agreement, LayerSeeds
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.trust.marks import seeds_mark
 from studied import run_batches
@@ -100,12 +100,12 @@ def test_large_pictures_have_seeds_of_the_usual_size(tmp_path):
 # the measure
 
 
-def naive_cosine(means, features, is_face, one, other):
+def naive_cosine(means, own, is_face, one, other):
     """The mean over layers of the cosine of two renderings, channel by channel."""
     found = []
     for at, some in enumerate(means):
         common = [sum(column) / len(column) for column in zip(*some[is_face], strict=True)]
-        left_out = {features[one], features[other]} if at == len(means) - 1 else set()
+        left_out = {own[at][one], own[at][other]}
         pairs = [
             (some[one][c] - common[c], some[other][c] - common[c]) for c in range(some.shape[1]) if c not in left_out
         ]
@@ -121,10 +121,11 @@ def test_cosines_are_those_of_a_plain_loop(seed):
     features = rng.integers(0, 5, 7)
     is_face = np.array([at == list(features).index(feature) for at, feature in enumerate(features)])
     means = [rng.random((7, channels)) * (rng.random((7, channels)) > 0.4) for channels in (4, 6, 9)]
-    found = cosines(means, features, is_face)
+    own = [np.full(7, -1), np.where(features % 2, features, -1), features]
+    found = cosines(means, own, is_face)
     for one in range(7):
         for other in range(7):
-            assert found[one, other] == pytest.approx(naive_cosine(means, features, is_face, one, other), abs=1e-12)
+            assert found[one, other] == pytest.approx(naive_cosine(means, own, is_face, one, other), abs=1e-12)
 
 
 def test_agreement_counts_pairs_and_others():
@@ -141,6 +142,18 @@ def test_agreement_counts_pairs_and_others():
 )
 def test_agreement_takes_more_than_pairs_of_features_reach(above, alike, pairs, expected):
     assert Agreement(4, 0.9, above, 20, alike).agrees(pairs) is expected
+
+
+def test_words_say_what_it_takes():
+    layer = LayerSeeds("Mixed_5b", 28, {})
+    said = seeds_mark(Agreement(4, 0.9, 0.9469, 19, 2), layer, "crisp").words.replace("\xa0", " ")
+    assert said == (
+        "Renderings by crisp from 4 noises agree by 0.90, more than 94.6 % of 28 pairs of different features do; "
+        "it takes 95 %. 2 of 19 other features of the layer look as much like them; it takes at most 5 %."
+    )
+    few = seeds_mark(Agreement(2, 0.9, 1.0, 3, 0), replace(layer, pairs=3), "crisp")
+    assert few.passed is None
+    assert "there are 3 pairs of different features to hold that against, and it takes 20" in few.words
 
 
 # planted truths
@@ -210,7 +223,7 @@ def test_a_page_shows_the_renderings_and_what_they_say(made):
     number, one = next(iter(found.layers[0].features.items()))
     page = (context.config.site / f"Conv2d_4a_3x3/{number}/index.html").read_text()
     section = page[page.index('id="seeds"') :].split("</section>")[0]
-    assert section.count("<figure") == COUNT
-    assert seeds_mark(one, found.layers[0]).words in section.replace("\xa0", " ")
+    assert section.count("<figure") == one.seeds
+    assert seeds_mark(one, found.layers[0], "small").words.replace("\xa0", " ") in section.replace("\xa0", " ")
     assert 'id="seeds"' not in (context.config.site / f"Conv2d_4a_3x3/{SEED_FEATURES}/index.html").read_text()
     assert (context.config.site / "trust/index.html").is_file()

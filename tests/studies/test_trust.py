@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ import torch.nn.functional as F
 from scipy.stats import binom, spearmanr
 
 from atlas import studies
-from atlas.inception.layers import get_layer, grid, layers_up_to, receptive_field
-from atlas.plan.jobs import feature_jobs, rounds
+from atlas.inception.layers import get_layer, grid, layers_up_to, own_channels, receptive_field
+from atlas.inception.targets import feature_target
+from atlas.plan.jobs import Job, feature_jobs, rounds
 from atlas.rendering.model import Network
 from atlas.rendering.numerics import resolve_numerics
 from atlas.rendering.outcomes import Report
@@ -22,8 +24,9 @@ from atlas.rendering.parameterization import start_image
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights, load_weights
 from atlas.site.build import build_site
-from atlas.site.catalogue import gather_atlas
+from atlas.site.catalogue import PlannedRendering, gather_atlas
 from atlas.site.check import check_site
+from atlas.site.models import MARKS
 from atlas.site.pages.orders import make_orders
 from atlas.store.masters import master_path, open_master, pixels_sha256, write_master
 from atlas.store.results import Results
@@ -31,7 +34,7 @@ from atlas.store.weights_ids import write_weights_id
 from atlas.studies import all_jobs, load_config
 from atlas.studies.examples.distribution import histogram, level_ranks, quantiles, share_limits
 from atlas.studies.examples.find import find_examples
-from atlas.studies.examples.page import known_examples
+from atlas.studies.examples.page import KnownExamples, known_examples
 from atlas.studies.examples.path import RandomCrops, WindowMeans, window
 from atlas.studies.examples.pictures import draw_pictures
 from atlas.studies.examples.result import BINS, KEPT, QUANTILES, FeatureExamples, Placed
@@ -40,8 +43,10 @@ from atlas.studies.run import run_studies
 from atlas.studies.seeds.result import SEEDS
 from atlas.studies.seeds.settings import Settings as SeedsSettings
 from atlas.studies.shared.context import MeasureContext
+from atlas.studies.trust import page as page_module
 from atlas.studies.trust.marks import path_mark, photographs_mark
 from atlas.studies.trust.page import Share, share_of, wilson
+from stores import record
 from studied import run_batches
 
 CPU = torch.device("cpu")
@@ -113,6 +118,14 @@ def test_quantiles_and_histograms_are_of_the_pictures(count):
     counts = histogram(scores)
     assert (len(counts), sum(counts)) == (BINS, count)
     assert histogram(np.zeros(5, np.float32))[0] == 5, "pictures that do not activate the feature at all"
+
+
+@pytest.mark.parametrize("count", [22, 26, 43, 47, 100, 600, 5000])
+def test_a_crop_at_a_level_is_of_the_picture_at_that_quantile(count):
+    scores = np.random.default_rng(count).random(count).astype(np.float32)
+    ordered, found = sorted(scores.tolist(), reverse=True), dict(zip(QUANTILES, quantiles(scores), strict=True))
+    for level, rank in level_ranks(count).items():
+        assert ordered[rank] == pytest.approx(found[level])
 
 
 @pytest.mark.parametrize(("count", "levels"), [(9, []), (10, [0.0]), (20, [0.5, 0.0]), (101, [0.9, 0.5, 0.0])])
@@ -199,6 +212,24 @@ def test_paths_are_rank_correlations_of_standardised_means():
                     assert got[row, crop, at] == pytest.approx(expected, abs=1e-9 if at < len(sizes) - 1 else 0.01)
     assert found.of_renderings().shape == (2, len(sizes))
     assert found.shares().shape == (2,)
+
+
+def test_a_pooled_feature_has_two_channels_of_its_own():
+    """Mixed_6a passes on the features of Mixed_5d by a pool, as Mixed_7a those of Mixed_6e."""
+    assert own_channels("Mixed_5b", 70) == {"Mixed_5b": 70}
+    assert own_channels("Mixed_6a", 500) == {"Mixed_6a": 500, "Mixed_5d": 20}
+    assert own_channels("Mixed_7a", 512) == {"Mixed_7a": 512, "Mixed_6e": 0}
+    rng, layer = np.random.default_rng(0), "Mixed_6a"
+    size = sum(one.features for one in layers_up_to(layer))
+    random, crops, own = (rng.random((n, size)).astype(np.float16) for n in (25, 3, 1))
+    at = size - get_layer(layer).features - get_layer("Mixed_5d").features + 20
+    moved = own.copy()
+    moved[0, at] = 50
+    use = np.ones(25, bool)
+    shared = RandomCrops(layer, random)
+    before, after = (shared.paths(500, some, crops, use).own[0, :, -2] for some in (own, moved))
+    assert after == pytest.approx(before, abs=0.01)
+    assert abs(shared.paths(501, moved, crops, use).own[0, :, -2] - before).max() > 0.0
 
 
 # planted truths
@@ -298,7 +329,7 @@ def linear(trained, tmp_path_factory):
     for part, value in (("running_mean", 0), ("running_var", 1 - 0.001), ("weight", 1), ("bias", 2)):
         tensors[f"{name}.bn.{part}"][0] = value
     made = Weights(replace(trained.id, sha256="e" * 64), tensors)
-    context = rendered(tmp_path_factory.mktemp("linear"), made, name, 8, seeds=3)
+    context = rendered(tmp_path_factory.mktemp("linear"), made, name, 10, seeds=3)
     run_studies(context.config, context.renderer, lambda name: None)
     compared(context)
     return context
@@ -334,7 +365,7 @@ def test_words_say_the_value_and_what_it_takes():
     below = words_of(placed(30, 60, 0.4), 60)
     assert below.startswith("30 of 60 photographs activate the feature as much: ")
     assert words_of(placed(0, 60, 1.0), 60, best=0.0).startswith("None of 60 photographs activates the feature")
-    assert "drawn pictures" in words_of(placed(0, 60, 3.0), 60, is_drawn=True)
+    assert "drawn pictures" in words_of(placed(0, 60, 3.0), 60, kind="drawn picture")
 
 
 def test_a_path_is_undecided_where_the_top_crops_have_nothing_in_common():
@@ -342,7 +373,9 @@ def test_a_path_is_undecided_where_the_top_crops_have_nothing_in_common():
     assert path_mark(example(other), other).label == "other path"
     assert path_mark(example(other, crop_natural=0.6), other).label == "path undecided"
     natural = placed(0, 60, natural=0.97)
-    assert path_mark(example(natural, crop_natural=0.6), natural).label == "natural path"
+    assert path_mark(example(natural), natural).label == "natural path"
+    assert path_mark(example(natural, crop_natural=0.6), natural).label == "path undecided"
+    assert "94.9" in path_mark(example(other), replace(other, natural=0.9499)).words
 
 
 @pytest.mark.parametrize(("passed", "told"), [(0, 10), (3, 10), (10, 10), (50, 64)])
@@ -376,7 +409,7 @@ def test_the_site_is_sound_and_says_what_was_measured(linear, site):
         assert f'href="#{anchor}"' in page
     atlas = gather_atlas(linear.config, linear.results.weights, studies.pages())
     for mark in atlas.marks_of(atlas.layer("Conv2d_1a_3x3").by_number[0]):
-        assert page.count(mark.words) == 2, "on hover, and in words"
+        assert page.count(mark.words.replace("\xa0", " ")) == 2, "on hover, and in words"
     one = atlas.once(known_examples).by_target["Conv2d_1a_3x3[0]"]
     for name, level in (("median", 0.5), ("90th percentile", 0.9)):
         value = one.quantiles[QUANTILES.index(level)]
@@ -384,6 +417,51 @@ def test_the_site_is_sound_and_says_what_was_measured(linear, site):
     layer = (site / "Conv2d_1a_3x3/index.html").read_text()
     assert 'aria-label="seeds agree, beats drawn pictures, natural path"' in layer
     assert '<option value="natural-path">' in layer
+
+
+def test_the_page_sums_up(linear, site):
+    page = " ".join((site / "trust/index.html").read_text().split()).replace("\xa0", " ")
+    atlas = gather_atlas(linear.config, linear.results.weights, studies.pages())
+    marked = [marks for feature in atlas.features if (marks := atlas.marks_of(feature))]
+    best = sum(all(mark.passed for mark in marks) for marks in marked)
+    failing = sum(any(mark.passed is False for mark in marks) for marks in marked)
+    assert f"{best} of {len(marked)} features pass" in page
+    assert f"{failing} fail" in page
+    for kind in MARKS:
+        share = share_of(mark.passed for marks in marked for mark in marks if mark.kind == kind)
+        assert f"{share.passed} of {share.told}" in page
+    assert "Beats drawn pictures" in page
+    assert "Beats photographs" not in page
+    assert page.count('class="tile"') == min(18, best) + min(18, failing)
+
+
+def test_recipes_are_compared_on_the_features_that_all_of_them_raised():
+    """Features whose own recipe is another, such as the large ones, do not empty the table."""
+    config = load_config("article")
+    recipes, target = map(config.get_recipe, ("crisp", "octaves", "raw")), feature_target("Mixed_5b", 0)
+    jobs = {recipe.name: Job(target, recipe, 999) for recipe in recipes}
+    shown = [PlannedRendering(job, name, record(job, name.encode())) for name, job in jobs.items()]
+    pixels = {one.recipe: one.record.pixels_sha256 for one in shown}
+
+    def feature(number, *recipes):
+        placed_ones = tuple(
+            replace(placed(0 if name != "raw" else 50, 60, natural=0.99), recipe=name, pixels=pixels.get(name, "?"))
+            for name in recipes
+        )
+        return FeatureExamples(f"Mixed_5b[{number}]", placed_ones, (), crop_natural=1.0)
+
+    known = {
+        "a": feature(0, "crisp", "octaves", "raw"),
+        "b": feature(1, "crisp", "octaves"),
+        "c": feature(2, "crisp", "octaves"),
+        "d": feature(3, "other", "octaves", "raw"),  # of which one is not there, or was not raised
+    }
+    atlas = SimpleNamespace(shown_or_pending=shown, once=lambda make: KnownExamples(None, known))
+    assert [(name, beats, path.passed) for name, beats, path in page_module._recipes(atlas)] == [
+        ("crisp", Share(1, 1), 1),
+        ("octaves", Share(1, 1), 1),
+        ("raw", Share(0, 1), 1),
+    ]
 
 
 def test_trust_is_in_the_data_and_sorts_the_layer(linear, site):
@@ -407,6 +485,7 @@ def test_numbers_enter_a_site_that_shows_no_crops(linear, tmp_path):
     page = (config.site / "Conv2d_1a_3x3/0/index.html").read_text()
     assert 'id="photographs"' in page
     assert 'id="crops"' not in page
+    assert "own drawn pictures" not in page, "nor the title of a collection that is not shown"
     assert check_site(config.site).faults == ()
 
 

@@ -170,5 +170,5 @@ def _choices(tiles: Sequence[Tile], everything: Sequence[Tile]) -> Iterator[tupl
     trust = [word for *_, word in marks]
     for label, order in (("Status", STATES), ("Colour", COLOUR_NAMES), ("Trust", trust)):
         options = [(word, counts[word]) for word in order if known[word]]
-        if len(options) > 1:
+        if len(options) > 1 or any(known[word] < len(everything) for word, _ in options):
             yield label, options

@@ -73,7 +73,7 @@ class Chosen:
 def choose(wanted: Mapping[str, Sequence[int]], scan: Scan, ranks: Mapping[float, int], size: int) -> Choice:
     """Which pictures are opened again: of each feature the top ones and those at levels, and some for random crops.
 
-    A picture that does not excite a feature at all is not among its top ones.
+    A picture that does not excite a feature at all has no crop: none of its neurons is the strongest.
 
     Args:
         wanted: features, by layer, as they were scanned.
@@ -91,9 +91,8 @@ def choose(wanted: Mapping[str, Sequence[int]], scan: Scan, ranks: Mapping[float
             tops[int(top.pictures[at, rank])].append(one)
         for number, scores in zip(features, scan.scores[layer], strict=True):
             order = np.argsort(-scores, kind="stable")
-            for level, rank in ranks.items():
-                picture = scan.compared[order[rank]]
-                levels[picture].append(Level((layer, number), level, rounded(float(scores[order[rank]]))))
+            for level, at in ((level, order[rank]) for level, rank in ranks.items() if scores[order[rank]] > 0):
+                levels[scan.compared[at]].append(Level((layer, number), level, rounded(float(scores[at]))))
     return Choice(tops, levels, scan.compared[:RANDOM_CROPS])
 
 
@@ -140,7 +139,7 @@ def open_chosen(
                 crop = cutter.cut(level.feature, neuron, level.score)
                 found.levels[level.feature].append(LevelCrop(level.level, crop))
             for one in wanted_fields if number in is_random else ():
-                found.random[one][number] = means.over(one[0], random_box(*one, number, size))
+                found.random[one][number] = means.over(one[0], random_box(*one, hashes[number], size))
     return found
 
 
@@ -167,9 +166,9 @@ def field_in(layer: str, feature: int, neuron: Place, size: int) -> Box:
     return max(0, math.floor(top)), max(0, math.floor(left)), min(size, math.ceil(bottom)), min(size, math.ceil(right))
 
 
-def random_box(layer: str, reach: ReceptiveField, picture: int, size: int) -> tuple[float, float, float, float]:
-    """What a random neuron of a layer sees of a picture: (top, left, bottom, right) in pixels; always the same one."""
-    generator = Random(f"{layer} {reach.size} {picture}")
+def random_box(layer: str, reach: ReceptiveField, sha256: str, size: int) -> tuple[float, float, float, float]:
+    """What a random neuron of a layer sees of a picture, drawn by its hash: (top, left, bottom, right) in pixels."""
+    generator = Random(f"{layer} {reach.size} {sha256}")
     rows, cols = layers.grid(layer, (size, size))
     return reach.box(generator.randrange(rows), generator.randrange(cols))
 

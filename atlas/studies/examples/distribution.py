@@ -1,5 +1,6 @@
 """How strongly many pictures activate a feature, and where a rendering lies among them. Pure functions."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,7 +30,7 @@ def level_ranks(count: int) -> Mapping[float, int]:
 
     With few pictures the highest levels lie among the top crops.
     """
-    ranks = {level: round((1 - level) * (count - 1)) for level in LEVELS}
+    ranks = {level: count - max(1, math.ceil(level * count)) for level in LEVELS}  # as `quantiles` has them
     return {level: rank for level, rank in ranks.items() if rank >= KEPT}
 
 

@@ -163,7 +163,7 @@ def scan_renderings(
     with context.float32(rows), torch.inference_mode():
         network = context.renderer.network("fp32", "trained")
         scan = scan_pictures(network, source, wanted, size, rows, KEPT, watcher)
-        if not scan.seen:
+        if not scan.compared:
             raise ConfigError("no picture could be read; name a folder of pictures")
         choice = choose(wanted, scan, level_ranks(len(scan.compared)), size)
         fields = dict.fromkeys(field_of(*feature) for feature in jobs)

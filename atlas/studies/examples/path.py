@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from torch import Tensor
 
-from atlas.inception.layers import layers_up_to, receptive_field
+from atlas.inception.layers import layers_up_to, own_channels, receptive_field
 from atlas.studies.shared.maps import Array, Box
 
 LAST = 3  # layers that count for the comparison: the feature's own and those before it
-LEAST_DEVIATION = 1e-3  # of a channel, as a share of the largest of its layer: the others do not respond at all
+LEAST_DEVIATION = 1e-3  # of a channel, as a share of the largest of its layer: smaller ones are taken as this
 
 Means = NDArray[np.float16]  # [channels of all layers up to one]
 
@@ -105,7 +105,7 @@ class WindowMeans:
         rows, cols = window(layer, box, (maps.shape[1], maps.shape[2]))
         key = layer, rows.start, rows.stop, cols.start, cols.stop
         if key not in self._known:
-            self._known[key] = maps[:, rows, cols].mean((1, 2)).double().cpu().numpy()
+            self._known[key] = maps[:, rows, cols].mean((1, 2)).cpu().double().numpy()
         return self._known[key]
 
 
@@ -119,12 +119,13 @@ class RandomCrops:
             layer: of the features.
             means: [m, channels of all layers up to it].
         """
+        self._layer = layer
         self._parts = _parts(layer)
         values = means.astype(np.float64)
         self._mean = values.mean(0)
         deviation = values.std(0)
-        least = np.concatenate([np.full(part.stop - part.start, deviation[part].max()) for part in self._parts])
-        self._deviation = np.maximum(deviation, LEAST_DEVIATION * np.maximum(least, np.finfo(np.float64).tiny))
+        largest = np.concatenate([np.full(part.stop - part.start, deviation[part].max()) for part in self._parts])
+        self._deviation = np.maximum(deviation, LEAST_DEVIATION * np.maximum(largest, np.finfo(np.float64).tiny))
         self._ranks = self._rank(means)
 
     def paths(
@@ -132,7 +133,7 @@ class RandomCrops:
     ) -> Paths:
         """Compare renderings of a feature, and random crops, with the feature's top crops.
 
-        The feature's own channel is left out: it responds to all of them by choice.
+        The feature's own channel is left out, and the one that it pools: they respond to all of them by choice.
 
         Args:
             feature: its number.
@@ -141,11 +142,10 @@ class RandomCrops:
             use: [m] which random crops count: those of other pictures than the top crops.
         """
         both = self._rank(np.concatenate([own, crops]))
+        left_out = own_channels(self._layer, feature)
         found = []
-        for at, part in enumerate(self._parts):
-            keep = np.ones(part.stop - part.start, dtype=bool)
-            if at == len(self._parts) - 1:
-                keep[feature] = False
+        for layer, part in zip(layers_up_to(self._layer), self._parts, strict=True):
+            keep = np.arange(part.stop - part.start) != left_out.get(layer.name, -1)
             unit = _unit(both[:, part][:, keep])
             renderings, tops, random = unit[: len(own)], unit[len(own) :], _unit(self._ranks[use][:, part][:, keep])
             found.append((renderings @ tops.T, tops @ tops.T, random @ tops.T))

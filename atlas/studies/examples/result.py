@@ -27,7 +27,7 @@ QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)  # of the pictures
 BINS = 24  # of the histogram of those, from 0 to the largest
 LEVELS = (0.99, 0.9, 0.5, 0.0)  # quantiles at which a crop is kept too, where it is not among the top ones
 TRUSTED = 0.9  # a rendering should activate its feature more than this share of pictures do
-NATURAL = 0.95  # its path should be more like that of the top crops than for this share of random crops
+NATURAL = 0.95  # its path should be more like that of the top crops than the paths of this share of random crops
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class FeatureExamples:
     target: str
     renderings: tuple[Placed, ...]  # the feature's own first, then those by other recipes
     crops: tuple[Crop, ...]  # of one picture each, the highest score first; only those that activate the feature
-    levels: tuple[LevelCrop, ...] = ()  # of the pictures at `LEVELS`, highest first
+    levels: tuple[LevelCrop, ...] = ()  # at those `LEVELS` that lie below the top crops, highest first
     quantiles: tuple[float, ...] = ()  # of the pictures' activations, at `QUANTILES`
     counts: tuple[int, ...] = ()  # how many pictures have an activation in each of `BINS` steps from 0 to the largest
     crop_path: tuple[float, ...] = ()  # correlation of channel means of the top crops with one another, by layer
@@ -94,9 +94,9 @@ class FeatureExamples:
         Returns:
             None if it cannot be told: the top crops themselves have too little in common.
         """
-        if one.natural is None or self.crop_natural is None:
+        if one.natural is None or self.crop_natural is None or self.crop_natural < NATURAL:
             return None
-        return True if one.natural >= NATURAL else False if self.crop_natural >= NATURAL else None
+        return one.natural >= NATURAL
 
     @property
     def wins(self) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from atlas.inception.targets import feature_target
-from atlas.plan.config import Config
+from atlas.plan.config import LARGEST_SEED, Config
 from atlas.plan.jobs import Job
 from atlas.studies.seeds.settings import Settings
 
@@ -14,7 +14,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
 
 
 def seed_jobs(config: Config, layer: str) -> dict[int, tuple[Job, ...]]:
-    """The first features of a layer by number, each from several noises; the first noise is that of the configuration.
+    """The first features of a layer by number, each from several noises, of which the first is the configuration's.
 
     The recipe is that of most features, also where the first ones have a larger one.
     """
@@ -23,7 +23,7 @@ def seed_jobs(config: Config, layer: str) -> dict[int, tuple[Job, ...]]:
         return {}
     first = {number: face_job(config, layer, number) for number in config.features_of(layer)[: wanted.features]}
     return {
-        number: tuple(replace(job, seed=job.seed + step) for step in range(wanted.count))
+        number: tuple(replace(job, seed=(job.seed + step) % (LARGEST_SEED + 1)) for step in range(wanted.count))
         for number, job in first.items()
     }
 

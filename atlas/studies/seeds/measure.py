@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from atlas.inception.layers import layers_up_to
+from atlas.inception.layers import layers_up_to, own_channels
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.studies.seeds.jobs import face_job, jobs, seed_jobs
-from atlas.studies.seeds.result import AGREED, LAYERS, MOST_OTHERS, SEEDS, Agreement, LayerSeeds, Seeds
+from atlas.studies.seeds.result import LAYERS, MOST_OTHERS, SEEDS, Agreement, LayerSeeds, Seeds
 from atlas.studies.shared.context import ROWS, MeasureContext, Measurement, stacked
 from atlas.studies.shared.maps import Array
 from atlas.studies.shared.places import feature_of
@@ -48,18 +48,18 @@ def layer_seeds(
     raised = {number: [job for job in some if is_raised(job)] for number, some in seeds.items()}
     mine = {number: some for number, some in raised.items() if len(some) > 1}
     every = list(dict.fromkeys((*faces, *(job for some in mine.values() for job in some))))
-    if not every:
-        return LayerSeeds(name, 0, None, None, {})
+    if not mine:
+        return LayerSeeds(name, 0, {})
     is_face = np.array([job in faces for job in every])
     features = np.array([feature_of(job.target)[1] for job in every])
-    likeness = cosines(channel_means(context, name, every), features, is_face)
+    taps = layers_up_to(name)[-LAYERS:]
+    own = [[own_channels(name, feature).get(tap.name, -1) for feature in features.tolist()] for tap in taps]
+    likeness = cosines(channel_means(context, name, every), [np.array(some) for some in own], is_face)
     place = {job: at for at, job in enumerate(every)}
     between = likeness[np.ix_(is_face, is_face)][np.triu_indices(int(is_face.sum()), 1)]
     return LayerSeeds(
         layer=name,
         pairs=len(between),
-        median=float(np.median(between)) if len(between) else None,
-        high=float(np.quantile(between, AGREED)) if len(between) else None,
         features={
             number: agreement([place[job] for job in some], likeness, is_face & (features != number), between)
             for number, some in mine.items()
@@ -87,31 +87,31 @@ def agreement(own: Sequence[int], likeness: Array, others: NDArray[np.bool_], be
     )
 
 
-def cosines(means: Sequence[Array], features: NDArray[np.int64], is_face: NDArray[np.bool_]) -> Array:
+def cosines(means: Sequence[Array], own: Sequence[NDArray[np.int64]], is_face: NDArray[np.bool_]) -> Array:
     """How alike renderings are: cosines of centred channel means, [n, n], averaged over layers.
 
     What all features of the layer have in common is subtracted. The channels of the two features that are compared are
-    left out of their own layer, since their renderings excite them by design.
+    left out, since their renderings excite them by design.
 
     Args:
-        means: [n, channels] of each layer, the features' own last.
-        features: [n] the feature of each rendering, of that last layer.
+        means: [n, channels] of each layer.
+        own: [n] of each layer the channel of each rendering's feature; -1: it has none there.
         is_face: [n] the renderings whose mean is subtracted, one of each feature.
     """
-    centred = [some - some[is_face].mean(0) if is_face.any() else some for some in means]
-    found = [_cosine(some @ some.T, (some**2).sum(1)[:, None]) for some in centred[:-1]]
-    last = centred[-1]
-    theirs = last[:, features]  # [n, n] what channel features[j] is in rendering i
-    own = np.diag(theirs)
-    is_same = features[:, None] == features[None, :]
-    dots = last @ last.T - own[:, None] * theirs.T - theirs * own[None, :] + is_same * np.outer(own, own)
-    lengths = (last**2).sum(1)[:, None] - own[:, None] ** 2 - np.where(is_same, 0, theirs**2)
-    return np.asarray(np.mean([*found, _cosine(dots, lengths)], 0))
+    found = []
+    for some, channels in zip(means, own, strict=True):
+        centred = some - some[is_face].mean(0) if is_face.any() else some
+        theirs = np.where(channels >= 0, centred[:, channels], 0)  # [n, n] in rendering i, the channel of j
+        mine = np.diag(theirs)
+        is_same = channels[:, None] == channels[None, :]
+        dots = centred @ centred.T - mine[:, None] * theirs.T - theirs * mine[None, :] + is_same * np.outer(mine, mine)
+        squares = (centred**2).sum(1)[:, None] - mine[:, None] ** 2 - np.where(is_same, 0, theirs**2)
+        found.append(_cosine(dots, squares))
+    return np.asarray(np.mean(found, 0))
 
 
 def _cosine(dots: Array, squares: Array) -> Array:
-    """Dot products and squared lengths, [n, n] both or [n, 1], → cosines; 0 where a length is."""
-    squares = np.broadcast_to(squares, dots.shape)
+    """Dot products and squared lengths, [n, n] both, → cosines; 0 where a length is."""
     lengths = np.sqrt(np.maximum(squares, 0) * np.maximum(squares.T, 0))
     return np.asarray(np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0))
 
@@ -125,5 +125,5 @@ def channel_means(context: MeasureContext, name: str, jobs: Sequence[Job]) -> li
         for at in range(0, len(jobs), ROWS):
             pictures = [np.asarray(context.image(job)) for job in jobs[at : at + ROWS]]
             maps = network.activations(stacked(pictures, len(pictures)).to(network.device), taps)
-            found.append([maps[tap].mean((2, 3)).double().cpu().numpy() for tap in taps])
+            found.append([maps[tap].mean((2, 3)).cpu().double().numpy() for tap in taps])
     return [np.concatenate(some) for some in zip(*found, strict=True)]

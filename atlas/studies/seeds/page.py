@@ -23,12 +23,11 @@ def renderings_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object
     layer = layer_seeds(atlas, entry.layer.name)
     found: dict[int, dict[str, object]] = {}
     for number, some in seed_jobs(atlas.config, entry.layer.name).items():
-        shown = [atlas.renderings[job] for job in some if atlas.renderings[job].record]
+        shown = [atlas.renderings[job] for job in some if atlas.renderings[job].status == "ok"]
         if len(shown) > 1:
             found[number] = {
                 "shots": [_shot(one) for one in shown],
                 "agreement": layer.features.get(number) if layer else None,
-                "layer": layer,
             }
     return found
 

@@ -42,8 +42,6 @@ class LayerSeeds:
 
     layer: str
     pairs: int  # of different features
-    median: float | None  # of their cosines; None: no pairs
-    high: float | None  # the cosine that `AGREED` of them do not reach
     features: Mapping[int, Agreement]
 
 

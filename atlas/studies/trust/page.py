@@ -13,15 +13,13 @@ from atlas.site.pages.parts import tile_of
 from atlas.site.study_page import Section, StudyCard, StudyPage
 from atlas.studies.examples.page import crop_picture, known_examples, shown_examples
 from atlas.studies.examples.result import QUANTILES, FeatureExamples
-from atlas.studies.examples.settings import Settings
-from atlas.studies.trust.marks import is_drawn, marks_of
+from atlas.studies.trust.marks import collection_of, kind_of, marks_of
 
 CARD = StudyCard(
     "trust",
     "How far to trust this atlas",
     "Which of these pictures can be believed? Three checks, each against a null.",
 )
-CHECKS = ("Seeds agree", "Beats photographs", "Natural path")  # as `MARKS`
 SHOWN = 18  # features that pass all checks, and that fail some
 NORMAL_95 = 1.96
 LEAST_TOLD = 4  # features of a layer whose share is drawn
@@ -100,29 +98,30 @@ def trust_pages(atlas: Atlas) -> Iterator[Page]:
     ]
     known = atlas.once(known_examples)
     whole = count_marks([mark for _, some in marked for mark in some])
-    measured = {mark.kind for _, some in marked for mark in some}
-    checks = {kind: name for kind, name in zip(MARKS, CHECKS, strict=True) if kind in measured}
+    measured, kind = {mark.kind for _, some in marked for mark in some}, kind_of(atlas)
+    names = ("Seeds agree", f"Beats {kind}s", "Natural path")
+    checks = {mark: name for mark, name in zip(MARKS, names, strict=True) if mark in measured}
     best = [feature for feature, marks in marked if all(mark.passed for mark in marks)]
     doubtful = [(feature, marks) for feature, marks in marked if any(mark.passed is False for mark in marks)]
     yield CARD.page(
-        "Which pictures of this atlas can be believed: do seeds agree, do they beat photographs, by a natural path?",
+        f"Which pictures of this atlas can be believed: do seeds agree, do they beat {kind}s, by a natural path?",
         features=len(marked),
         checks=checks,
         whole=whole,
         best=len(best),
         doubtful=len(doubtful),
         best_tiles=[(tile_of(feature), "") for feature in spread(best)],
-        doubtful_tiles=[(tile_of(feature), failed(marks)) for feature, marks in spread(doubtful)],
+        doubtful_tiles=[(tile_of(feature), failures(marks)) for feature, marks in spread(doubtful)],
         rows=rows,
-        chart=_chart(rows),
+        chart=_chart(rows, checks),
         recipes=_recipes(atlas),
         known=known.found,
-        is_drawn=is_drawn(atlas),
-        collection=atlas.config.study(Settings).title,
+        kind=kind,
+        collection=collection_of(atlas),
     )
 
 
-def failed(marks: Sequence[Mark]) -> str:
+def failures(marks: Sequence[Mark]) -> str:
     """What a picture failed, in words."""
     return ", ".join(mark.label for mark in marks if mark.passed is False)
 
@@ -134,10 +133,10 @@ def spread(items: Sequence[Item]) -> list[Item]:
     return [items[at * len(items) // SHOWN] for at in range(SHOWN)]
 
 
-def _chart(rows: Sequence[tuple[LayerEntry, dict[str, Share]]]) -> Chart | None:
+def _chart(rows: Sequence[tuple[LayerEntry, dict[str, Share]]], checks: Mapping[str, str]) -> Chart | None:
     """The share of features that pass each check, over the layers."""
     series = []
-    for kind, name in zip(MARKS, CHECKS, strict=True):
+    for kind, name in checks.items():
         points = tuple(
             (float(at), 100 * share.passed / share.told if (share := shares[kind]).told >= LEAST_TOLD else None)
             for at, (_, shares) in enumerate(rows)
@@ -156,13 +155,21 @@ def _chart(rows: Sequence[tuple[LayerEntry, dict[str, Share]]]) -> Chart | None:
 
 
 def _recipes(atlas: Atlas) -> list[tuple[str, Share, Share]]:
-    """By recipe how many pass the two checks on photographs, of the features that all recipes have rendered."""
-    known = atlas.once(known_examples)
-    names = dict.fromkeys(one.recipe for feature in known.by_target.values() for one in feature.renderings)
-    both = [one for one in known.by_target.values() if {placed.recipe for placed in one.renderings} == names.keys()]
-    if len(names) < 2 or not both:
+    """By recipe how many pass the two checks on photographs, of the features that all of these recipes raised.
+
+    Features are rendered by several sets of recipes; it is the largest set that counts.
+    """
+    raised = {one.record.pixels_sha256 for one in atlas.shown_or_pending if one.record and one.status == "ok"}
+    sets: dict[frozenset[str], list[FeatureExamples]] = {}
+    for feature in atlas.once(known_examples).by_target.values():
+        recipes = frozenset(placed.recipe for placed in feature.renderings)
+        if all(placed.pixels in raised for placed in feature.renderings):
+            sets.setdefault(recipes, []).append(feature)
+    names, features = max(sets.items(), key=lambda one: (len(one[0]), len(one[1])), default=(frozenset(), []))
+    if len(names) < 2:
         return []
-    return [(name, *_shares(name, both)) for name in names]
+    ordered = [placed.recipe for placed in features[0].renderings]
+    return [(name, *_shares(name, features)) for name in ordered]
 
 
 def _shares(recipe: str, features: Sequence[FeatureExamples]) -> tuple[Share, Share]:
@@ -184,17 +191,17 @@ def evidence_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]
             found[feature.number] = {
                 "evidence": _evidence(feature, one, has_crops=str(feature.job.target) in shown.by_target),
                 "found": known.found,
-                "is_drawn": is_drawn(atlas),
-                "collection": atlas.config.study(Settings).title,
+                "kind": kind_of(atlas),
+                "collection": collection_of(atlas),
             }
     return found
 
 
 def _evidence(feature: Feature, one: FeatureExamples, *, has_crops: bool) -> Evidence:
-    highest, best = max(one.counts, default=0), one.quantiles[-1] if one.quantiles else 0.0
-    step = WIDTH / max(1, len(one.counts))
+    highest, best = max(one.counts), one.quantiles[-1]
+    step = WIDTH / len(one.counts)
     bars = (
-        Bar(round(at * step + 1), round(step - 2), round(HIGHEST * count / highest))
+        Bar(round(at * step + 1), round(step - 2), max(1, round(HIGHEST * count / highest)))
         for at, count in enumerate(one.counts)
         if count
     )
