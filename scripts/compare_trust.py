@@ -30,7 +30,7 @@ from atlas.studies.examples.settings import Settings as ExamplesSettings
 from atlas.studies.seeds.measure import layer_seeds
 from atlas.studies.seeds.result import LayerSeeds
 from atlas.studies.shared.context import MeasureContext
-from atlas.studies.trust.page import Share, share_of
+from atlas.studies.trust.shares import Share, share_of
 
 LAYERS = (
     "Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5b", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6d", "Mixed_7a",

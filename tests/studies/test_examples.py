@@ -43,6 +43,7 @@ from atlas.studies.dreams.starts import identify_photos
 from atlas.studies.examples import chosen as chosen_module
 from atlas.studies.examples import find as study
 from atlas.studies.examples import pictures as pictures_module
+from atlas.studies.examples import scan as scan_module
 from atlas.studies.examples.chosen import field_in
 from atlas.studies.examples.find import find_examples
 from atlas.studies.examples.page import count_wins
@@ -427,6 +428,17 @@ def test_crops_of_pictures_that_are_gone_go_too(context, photos, tmp_path):
     assert before - after
     hashes = {crop.picture for one in second.found.features for crop in one.crops}
     assert hashes == {hashlib.sha256(kept).hexdigest()}
+
+
+def test_of_very_many_pictures_the_activations_of_some_are_kept(context, photos, monkeypatch):
+    """So memory is bounded; the top crops are those of all."""
+    monkeypatch.setattr(scan_module, "MOST_COMPARED", 3)
+    found = find_examples(context, walk_folder(photos, print), Quiet(), rows=4).found
+    assert (found.seen, found.compared) == (PICTURES, 3)
+    for one in found.features:
+        assert sum(one.counts) == 3
+        assert one.own.reached <= 3
+    assert max(len(one.crops) for one in found.features) == KEPT
 
 
 # which renderings are compared

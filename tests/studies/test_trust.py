@@ -45,7 +45,7 @@ from atlas.studies.seeds.settings import Settings as SeedsSettings
 from atlas.studies.shared.context import MeasureContext
 from atlas.studies.trust import page as page_module
 from atlas.studies.trust.marks import path_mark, photographs_mark
-from atlas.studies.trust.page import Share, share_of, wilson
+from atlas.studies.trust.shares import Share, share_of, wilson
 from stores import record
 from studied import run_batches
 

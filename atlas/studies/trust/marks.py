@@ -58,7 +58,8 @@ def seeds_mark(one: Agreement, layer: LayerSeeds, recipe: str) -> Mark:
         most = "all" if one.above == 1 else f"{_share(one.above)} of"
         said += f", more than {most} {pairs} of different features do; it takes {_share(AGREED)}"
     others, look = count_of(one.others, "other feature"), "looks" if one.alike == 1 else "look"
-    said += f". {one.alike:,} of {others} of the layer {look} as much like them; it takes at most {_share(1 - AGREED)}."
+    said += f". {one.alike or 'None'} of {others} of the layer {look} as much like them; "
+    said += f"it takes at most {_share(1 - AGREED)}."
     return Mark("seeds", label, passed, one.above, said)
 
 
