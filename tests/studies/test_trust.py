@@ -443,9 +443,13 @@ def test_recipes_are_compared_on_the_features_that_all_of_them_raised():
     shown = [PlannedRendering(job, name, record(job, name.encode())) for name, job in jobs.items()]
     pixels = {one.recipe: one.record.pixels_sha256 for one in shown}
 
-    def feature(number, *recipes):
+    def feature(number, *recipes, lost=""):
         placed_ones = tuple(
-            replace(placed(0 if name != "raw" else 50, 60, natural=0.99), recipe=name, pixels=pixels.get(name, "?"))
+            replace(
+                placed(0 if name != "raw" else 50, 60, natural=0.99),
+                recipe=name,
+                pixels="" if name == lost else pixels[name],
+            )
             for name in recipes
         )
         return FeatureExamples(f"Mixed_5b[{number}]", placed_ones, (), crop_natural=1.0)
@@ -454,7 +458,7 @@ def test_recipes_are_compared_on_the_features_that_all_of_them_raised():
         "a": feature(0, "crisp", "octaves", "raw"),
         "b": feature(1, "crisp", "octaves"),
         "c": feature(2, "crisp", "octaves"),
-        "d": feature(3, "other", "octaves", "raw"),  # of which one is not there, or was not raised
+        "d": feature(3, "crisp", "octaves", "raw", lost="raw"),  # which was not raised, or is another one by now
     }
     atlas = SimpleNamespace(shown_or_pending=shown, once=lambda make: KnownExamples(None, known))
     assert [(name, beats, path.passed) for name, beats, path in page_module._recipes(atlas)] == [
