@@ -189,6 +189,16 @@ def test_window_means_are_means_of_the_maps(network64):
     assert found.tolist() == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
+def test_activations_without_bound_leave_finite_means():
+    """As of a network whose path was altered: they are held at what half precision can hold."""
+    maps = {"Conv2d_1a_3x3": torch.full((32, 5, 5), 1.0)}
+    maps["Conv2d_1a_3x3"][0] = 1e9
+    maps["Conv2d_1a_3x3"][1] = torch.inf
+    maps["Conv2d_1a_3x3"][2] = torch.nan
+    found = WindowMeans(maps).over("Conv2d_1a_3x3", (0, 0, 9, 9))
+    assert found[:4].tolist() == [65504, 65504, 0, 1]
+
+
 def test_paths_are_rank_correlations_of_standardised_means():
     """Against scipy's Spearman, without the feature's own channel, which hardly moves the others' ranks."""
     rng, layer = np.random.default_rng(3), "Conv2d_2b_3x3"

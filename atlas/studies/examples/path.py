@@ -22,6 +22,7 @@ from atlas.inception.layers import layers_up_to, own_channels, receptive_field
 from atlas.studies.shared.maps import Array, Box
 
 LAST = 3  # layers that count for the comparison: the feature's own and those before it
+LARGEST = float(np.finfo(np.float16).max)  # of a mean: what is larger, or infinite, is taken as this
 LEAST_DEVIATION = 1e-3  # of a channel, as a share of the largest of its layer: smaller ones are taken as this
 
 Means = NDArray[np.float16]  # [channels of all layers up to one]
@@ -98,7 +99,8 @@ class WindowMeans:
 
     def over(self, layer: str, box: Box) -> Means:
         """The channel means of all layers up to one over a box, (top, left, bottom, right) in pixels."""
-        return np.concatenate([self._means(one.name, box) for one in layers_up_to(layer)]).astype(np.float16)
+        means = np.concatenate([self._means(one.name, box) for one in layers_up_to(layer)])
+        return np.asarray(np.clip(np.nan_to_num(means), 0, LARGEST), np.float16)
 
     def _means(self, layer: str, box: Box) -> Array:
         maps = self._maps[layer]
