@@ -20,6 +20,7 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,8 +48,14 @@ from atlas.rendering.parameterization import start_image, start_noise
 from atlas.rendering.renderer import Renderer, no_photos
 from atlas.rendering.weights import Weights, load_weights
 from atlas.store.records import Numerics, WeightsId
+from atlas.store.results import Results
 from atlas.store.weights_ids import LARGEST_WEIGHTS, weights_name
 from atlas.studies import load_config
+from atlas.studies.shared.context import MeasureContext
+from atlas.studies.shared.maps import Array
+from atlas.studies.tuning.measure import measure_tuning, respond, to_bytes
+from atlas.studies.tuning.settings import Settings as TuningSettings
+from atlas.studies.tuning.stimuli import all_stimuli
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ["msgspec", "pydantic", "imageio_ffmpeg", "ffmpeg", "imageio", "rich", "typer", "werkzeug", "skimage"]
@@ -531,7 +538,40 @@ def pace(setting: Setting) -> Iterator[Found]:
             }
 
 
-# 9: a raster video
+# 9: a study
+
+
+def tuning(setting: Setting) -> Iterator[Found]:
+    """What the study of tuning takes, of all features, and how far its responses are from float64 on the CPU."""
+    usual = load_config()
+    wanted = usual.study(TuningSettings)
+    shuffles, names = (1, usual.layers[:2]) if setting.small else (wanted.shuffles, usual.layers)
+    config = replace(usual, layers=names).with_study(replace(wanted, shuffles=shuffles))
+    renderer = Renderer(setting.weights, setting.device, setting.numerics("fp32"))
+    with tempfile.TemporaryDirectory() as folder:
+        context = MeasureContext(Results(replace(config, store=Path(folder)), setting.weights.id), renderer)
+        began = time.perf_counter()
+        measured = measure_tuning(context)
+    yield {"seconds": time.perf_counter() - began, "features": sum(len(layer.features) for layer in measured.layers)}
+    pictures = np.stack([to_bytes(one, wanted.size) for one in all_stimuli()[:: len(all_stimuli()) // 16]])
+    on_cpu = Renderer(setting.weights, torch.device("cpu"), setting.numerics("fp32"))
+    networks = renderer.network("fp32", "trained"), on_cpu.network("fp64", "trained")
+    ours, exact = (respond(context, network, pictures, names) for network in networks)
+    errors = {name: relative_error(ours[name].strongest, exact[name].strongest) for name in names}
+    yield {"errors": errors}
+    if not max(errors.values()) < LARGEST_ERROR:
+        raise AssertionError(f"responses are further from float64 than {LARGEST_ERROR}: {errors}")
+
+
+LARGEST_ERROR = 1e-4  # of a layer's responses in float32, as a share of their norm
+
+
+def relative_error(found: Array, exact: Array) -> float:
+    """Norm of the difference over the norm of what is exact."""
+    return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+
+
+# 10: a raster video
 
 
 def video(setting: Setting) -> Iterator[Found]:
@@ -557,7 +597,7 @@ def video(setting: Setting) -> Iterator[Found]:
             yield {"encoding": time.perf_counter() - began}
 
 
-# 10: memory
+# 11: memory
 
 
 def little_memory(setting: Setting) -> Iterator[Found]:
@@ -588,7 +628,7 @@ def little_memory(setting: Setting) -> Iterator[Found]:
         hog.wait()
 
 
-# 11: the article's loop
+# 12: the article's loop
 
 
 def article_loop(setting: Setting) -> Iterator[Found]:
@@ -617,6 +657,7 @@ PHASES = (
     Phase("whole", 45, whole_way),
     Phase("crisp", 50, crisp),
     Phase("pace", 40, pace),
+    Phase("tuning", 40, tuning),
     Phase("scores", 50, score_ratios),
     Phase("video", 25, video),
     Phase("memory", 20, little_memory),

@@ -253,6 +253,15 @@ def pace_lines(results: Results) -> list[str]:
     return lines
 
 
+def tuning_lines(results: Results) -> list[str]:
+    found = found_in(results, "tuning")
+    if "errors" not in found:
+        return []
+    layer, error = max(found["errors"].items(), key=lambda one: one[1])
+    took = f"The tuning of {found['features']:,} features: {found['seconds']:.0f} s."
+    return [f"{took} Responses are at most {error:.1e} from float64 on the CPU ({layer}; relative, 1e-4 is allowed)."]
+
+
 def video_lines(results: Results) -> list[str]:
     found = found_in(results, "video")
     if "seconds" not in found:
@@ -299,6 +308,7 @@ SECTIONS = {
     "The whole way": whole_lines,
     "Recipe crisp": crisp_lines,
     "Recipe natural, and the time a run is said to take": pace_lines,
+    "The study of tuning": tuning_lines,
     "A raster video": video_lines,
     "Little memory": memory_lines,
     "The article's loop": article_lines,
