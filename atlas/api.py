@@ -46,8 +46,8 @@ def render(
     Args:
         target: what to maximise: a :class:`Target`, or text such as ``"Mixed_6b[654]"`` (a feature),
             ``"Mixed_6b[654, 3, :]"`` (a row of its neurons), ``"Mixed_6b[415, 9, 9]"`` (a neuron),
-            ``"Mixed_6b[654, :40]"`` (its first 40 neurons in reading order), ``"Mixed_6b[:]"`` (a layer), or a sum of
-            them with ``+``.
+            ``"Mixed_6b[654, :40]"`` (its first 40 neurons in reading order), ``"Mixed_6b[:]"`` (a layer),
+            ``"fc[281]"`` (a class, by its log-odds), or a sum of them with ``+``.
         weights: ``"imagenet"``, ``"demo"``, the path of a state dict, or what :func:`load_weights` returned. A file is
             read anew by each call.
         weights_input: input that the weights were trained on, for a picture x in [0, 1]: ``"x"`` or ``"2x-1"``. It
@@ -93,6 +93,7 @@ def render(
         weights = _built_in(weights) if weights in BUILT_IN_WEIGHTS else load_weights(weights)
     if weights_input not in (None, *get_args(InputMap)):
         raise ConfigError(f'weights_input "{weights_input}": {did_you_mean("", get_args(InputMap))}')
+    job.target.check_classes(len(weights.id.classes), weights.id.name)
     with _ONE_AT_A_TIME:
         renderer, opened = _renderer(weights, weights_input, resolve_device(device), precision, threads)
         opened.update(photos)

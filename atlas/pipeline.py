@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from atlas import studies
-from atlas.common.errors import ConfigError, VideoError
+from atlas.common.errors import AtlasError, ConfigError, VideoError
 from atlas.plan.clips import Clip
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
@@ -13,8 +13,9 @@ from atlas.rendering.numerics import allowed_on, resolve_device, resolve_numeric
 from atlas.rendering.outcomes import Report
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights
-from atlas.runs import RunOptions, Watcher, load_configured_weights, render_jobs
+from atlas.runs import RunOptions, Watcher, load_configured_weights, render_jobs, with_classes
 from atlas.site.build import SiteReport, build_site, check_folders
+from atlas.site.study_page import with_weights
 from atlas.store.clips import clip_folder, clip_target
 from atlas.store.photos import open_photo
 from atlas.store.records import WeightsId
@@ -62,10 +63,13 @@ def raster(
 def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     """Render an atlas, encode its videos, run its studies, and write its site: after the first round, and at the end.
 
+    Features that a study names by what it measured are rendered last.
+
     Raises:
         AtlasError: as `raster`, or the site cannot be written.
     """
     check_folders(config)  # before anything is rendered
+    config = with_classes(config)
     check_pictures(config.study(ExamplesSettings).folder)
 
     sites: list[SiteReport] = []
@@ -77,9 +81,17 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
     report, weights = render_jobs(
         config, all_jobs(config), options, watcher, rescue=True, on_first_round=write_site, site=config.site
     )
-    videos = encode_clips(config, weights.id, config_clips(config), watcher, force=options.force)
     renderer = make_renderer(config, options, weights)
-    lost = [f"study {name}: out of memory" for name in run_studies(config, renderer, watcher.studies)]
+    run_studies(config, renderer, watcher.studies, naming=True)
+    known, config = frozenset(all_jobs(config)), with_weights(config, weights.id, studies.pages())
+    lost = []
+    if more := [job for job in all_jobs(config) if job not in known]:
+        try:
+            report.outcomes += render_jobs(config, more, options, watcher, rescue=True)[0].outcomes
+        except AtlasError as error:  # it must cost nothing of what is rendered
+            lost.append(f"features that studies name: {error}")
+    videos = encode_clips(config, weights.id, config_clips(config), watcher, force=options.force)
+    lost += [f"study {name}: out of memory" for name in run_studies(config, renderer, watcher.studies)]
     try:
         _find_examples(config, renderer, watcher, rows=None, force=options.force)
     except ConfigError as error:  # a fault of a person's pictures must not prevent the site
@@ -97,7 +109,10 @@ def examples(config: Config, options: RunOptions, watcher: Watcher) -> FoundExam
         AtlasError: no pictures are named or can be read, nothing is rendered, or the store cannot be written.
     """
     check_pictures(config.study(ExamplesSettings).folder)
+    if not config.map_layers:
+        raise ConfigError("classes have no crops: name other layers")
     renderer = make_renderer(config, replace(options, precision="fp32"))
+    config = with_weights(config, renderer.weights.id, studies.pages())
     found = _find_examples(config, renderer, watcher, rows=options.batch_size, force=options.force)
     if found is None:
         raise ConfigError("the configuration names no pictures: name a folder of them, or add --drawn")
@@ -149,8 +164,8 @@ def make_renderer(config: Config, options: RunOptions, weights: Weights | None =
 def _find_examples(
     config: Config, renderer: Renderer, watcher: Watcher, *, rows: int | None, force: bool
 ) -> FoundExamples | None:
-    """The maximally activating crops of the configuration's pictures; None if it names none."""
-    source = open_pictures(config.study(ExamplesSettings), watcher.skips)
+    """The maximally activating crops of the configuration's pictures; None if it names none, or only classes."""
+    source = open_pictures(config.study(ExamplesSettings), watcher.skips) if config.map_layers else None
     if source is None:
         return None
     context = MeasureContext(Results(config, renderer.weights.id), renderer)

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
+from atlas.common import log
 from atlas.common.cores import find_cores
 from atlas.common.errors import ConfigError, did_you_mean
+from atlas.common.paths import is_there
 from atlas.common.text import format_seconds
+from atlas.inception.layers import FC
 from atlas.plan import jobs as planning
-from atlas.plan.config import Config
+from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Batch, Job
 from atlas.plan.recipes import Recipe
 from atlas.rendering.batches import Executor, RenderBatches
@@ -21,12 +24,14 @@ from atlas.rendering.executors.local import LocalExecutor
 from atlas.rendering.numerics import resolve_device, resolve_numerics, why_no_gpu
 from atlas.rendering.outcomes import Outcome, Report, keep_attempts, split_fresh
 from atlas.rendering.pace import rough_pace
-from atlas.rendering.weights import Weights, load_weights, with_input
+from atlas.rendering.weights import Weights, count_classes, load_weights, with_input
+from atlas.site.study_page import with_weights
 from atlas.store.files import sweep_temporaries
 from atlas.store.forecast import Forecast, forecast, require_space
 from atlas.store.photos import open_photo
 from atlas.store.records import WeightsId
-from atlas.store.weights_ids import noted_input, write_weights_id
+from atlas.store.weights_ids import find_weights_ids, noted_input, with_class_names, write_weights_id
+from atlas.studies import pages
 from atlas.studies.dead.rescues import rescues
 from atlas.studies.dreams.starts import keep_photos
 from atlas.studies.examples.scan import Watcher as ScanWatcher
@@ -86,7 +91,7 @@ class Watcher(ScanWatcher, Protocol):
     """Follows the progress of a run."""
 
     def expects(self, expectation: Expectation) -> None:
-        """Called before weights are loaded, and again if then more is left to render than was expected."""
+        """Called before weights are loaded, and again if then, or by what was measured, more is left to render."""
 
     def renders(self, outcome: Outcome) -> None:
         """Called after each job; advances the task "rendering"."""
@@ -143,6 +148,8 @@ def render_jobs(
         sweep_temporaries(config.store, through_links=True)
         keep_photos(config, jobs)
         weights = load_configured_weights(config)
+        for job in jobs:
+            job.target.check_classes(len(weights.id.classes), weights.id.name)
         run = _Run(config, options, watcher, executor, weights)
         pending = run.split_fresh(jobs)
         if len(pending) > len(ahead.pending):  # masters of other weights, or damaged, looked up to date
@@ -220,7 +227,31 @@ def connect_executor(options: RunOptions) -> AbstractContextManager[Executor]:
 def load_configured_weights(config: Config) -> Weights:
     """The configuration's weights, with the input map that they were trained with."""
     weights = load_weights(config.weights)
+    weights = replace(weights, id=with_class_names(weights.id, config.class_names))
     return with_input(weights, config.weights_input or noted_input(config.store, weights.id))
+
+
+def with_classes(config: Config) -> Config:
+    """The configuration with what depends on its weights and on results: their classes, and features that studies name.
+
+    What the store notes of the weights counts; if it notes nothing, a file of weights is read.
+
+    Raises:
+        AtlasError: the weights cannot be read, or lack a class that is named, or all that is wanted.
+    """
+    if FC not in config.layers and not any(term.layer == FC for term in config.terms):
+        return config
+    found = find_weights_ids(config.store, config.weights)
+    noted = next((ids for ids in found if ids.classes), None)
+    if noted:
+        count = len(noted.classes)
+    else:  # a folder of the store names weights too
+        is_folder = found and config.weights not in BUILT_IN_WEIGHTS and not is_there(Path(config.weights))
+        count = 0 if is_folder else count_classes(config.weights)
+    if not count:
+        log.notice(f"weights {config.weights}: no {FC} layer that can be used, so the atlas shows no classes")
+    config.check_classes(count)
+    return with_weights(config, noted, pages()) if noted else config.with_classes(count)
 
 
 @dataclass

@@ -134,7 +134,7 @@ def prepare_ours(options: argparse.Namespace) -> Run:
 def article_model(tensors: Mapping[str, Tensor], device: torch.device) -> nn.Module:
     """Torchvision's model as the article uses it: in eval mode, and its weights are not frozen."""
     model = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=True, transform_input=False)
-    model.load_state_dict(dict(tensors), strict=False)
+    model.load_state_dict({name: tensors[name] for name in expected_shapes()}, strict=False)
     placed: nn.Module = model.eval().to(device)
     return placed
 

@@ -28,6 +28,7 @@ from atlas.common.cores import count_cores
 from atlas.common.paths import file_sha256
 from atlas.demo.quantised import SCALE, restore
 from atlas.inception import layers, targets
+from atlas.inception.layers import FC
 from atlas.inception.targets import Target
 from atlas.plan import jobs as planning
 from atlas.plan.clips import make_clip
@@ -545,7 +546,7 @@ def tuning(setting: Setting) -> Iterator[Found]:
     """What the study of tuning takes, of all features, and how far its responses are from float64 on the CPU."""
     usual = load_config()
     wanted = usual.study(TuningSettings)
-    shuffles, names = (1, usual.layers[:2]) if setting.small else (wanted.shuffles, usual.layers)
+    shuffles, names = (1, usual.layers[:2]) if setting.small else (wanted.shuffles, usual.map_layers)
     config = replace(usual, layers=names).with_study(replace(wanted, shuffles=shuffles))
     renderer = Renderer(setting.weights, setting.device, setting.numerics("fp32"))
     with tempfile.TemporaryDirectory() as folder:
@@ -571,7 +572,42 @@ def relative_error(found: Array, exact: Array) -> float:
     return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
 
 
-# 10: a raster video
+# 10: classes
+
+
+def classes(setting: Setting) -> Iterator[Found]:
+    """Classes of the weights, or of the demo's: gradients, bytes, and how many pictures are what they should be."""
+    chosen = setting if setting.weights.has_classifier else replace(setting, source="demo")
+    cpu, size = torch.device("cpu"), (setting.size, setting.size)
+    wanted = [targets.parse(text) for text in ("fc[0]", "fc[7]", "fc[54]", "fc[3] + 0.5*Mixed_7c[5]")]
+    images = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64).expand(
+        4, -1, -1, -1
+    )
+    exactly = Numerics(device="cpu", precision="fp64", batch_size=4, threads=count_cores())
+    expected = gradients(chosen.network("fp64", cpu), wanted, images, exactly)
+    for precision in ("fp32", *setting.fast):
+        found = gradients(
+            chosen.network(precision), wanted, images.float().to(setting.device), setting.numerics(precision, 4)
+        )
+        cosines = torch.nn.functional.cosine_similarity(found, expected).tolist()  # [n, 3·H·W] -> [n]
+        pairs = zip(wanted, cosines, strict=True)
+        yield {"cosines": [{"precision": precision, "target": str(one), "cosine": cosine} for one, cosine in pairs]}
+        if precision == "fp32" and not min(cosines) >= LEAST_COSINE:
+            raise AssertionError(f"a float32 gradient of a class has a cosine below {LEAST_COSINE}: {cosines}")
+    for recipe in (chosen.recipe("octaves", 12), chosen.recipe("crisp", 12)):
+        yield from compare_bytes(chosen, setting.fast[:1] or ("fp32",), (FC,), recipe)
+    renderer = Renderer(chosen.weights, setting.device, setting.numerics())
+    count, rows = 2 if setting.small else len(chosen.weights.id.classes), chosen.batch_size(FC)
+    jobs = chosen.jobs(FC, min(count, MOST_CLASSES), chosen.recipe("quick"))
+    began = time.perf_counter()
+    made = [one for at in range(0, len(jobs), rows) for one in renderer.render(jobs[at : at + rows], rows)]
+    right = sum((one.record.score_shown or 0) > 0 for one in made)  # more probable than all others together
+    yield {"rendered": len(made), "right": right, "rendering": time.perf_counter() - began}
+
+
+MOST_CLASSES = 64  # that are rendered
+
+# 11: a raster video
 
 
 def video(setting: Setting) -> Iterator[Found]:
@@ -597,7 +633,7 @@ def video(setting: Setting) -> Iterator[Found]:
             yield {"encoding": time.perf_counter() - began}
 
 
-# 11: memory
+# 12: memory
 
 
 def little_memory(setting: Setting) -> Iterator[Found]:
@@ -628,7 +664,7 @@ def little_memory(setting: Setting) -> Iterator[Found]:
         hog.wait()
 
 
-# 12: the article's loop
+# 13: the article's loop
 
 
 def article_loop(setting: Setting) -> Iterator[Found]:
@@ -657,7 +693,8 @@ PHASES = (
     Phase("whole", 45, whole_way),
     Phase("crisp", 50, crisp),
     Phase("pace", 40, pace),
-    Phase("tuning", 40, tuning),
+    Phase("tuning", 60, tuning),
+    Phase("classes", 60, classes),
     Phase("scores", 50, score_ratios),
     Phase("video", 25, video),
     Phase("memory", 20, little_memory),

@@ -99,6 +99,17 @@ def interpolate(points: Sequence[tuple[float, float]], at: float) -> float:
 
 def correctness_lines(results: Results) -> list[str]:
     found = found_in(results, "correctness")
+    lines = cosine_lines(found)
+    if "error_fp64" in found:
+        lines.append(
+            f"20 steps in float64 end {found['error_fp64']:.1e} from the article's loop (greatest difference "
+            "of a pixel; 1e-6 is allowed)."
+        )
+    return lines
+
+
+def cosine_lines(found: Mapping[str, Any]) -> list[str]:
+    """Gradients of one step, by precision."""
     by_precision: dict[str, list[Mapping[str, Any]]] = {}
     for one in found.get("cosines", []):
         by_precision.setdefault(one["precision"], []).append(one)
@@ -109,16 +120,10 @@ def correctness_lines(results: Results) -> list[str]:
         least = min(ones, key=lambda one: one["cosine"])
         median = statistics.median(one["cosine"] for one in ones)
         rows.append((precision, len(ones), f"{least['cosine']:.6f}", f"{median:.6f}", f"`{least['target']}`"))
-    lines = [
+    return [
         "Gradients of one step on a random picture, against float64 on the CPU (cosine):",
         table(("precision", "targets", "least", "median", "least at"), rows),
     ]
-    if "error_fp64" in found:
-        lines.append(
-            f"20 steps in float64 end {found['error_fp64']:.1e} from the article's loop (greatest difference "
-            "of a pixel; 1e-6 is allowed)."
-        )
-    return lines
 
 
 def bytes_lines(results: Results, phase: str = "bytes") -> list[str]:
@@ -262,6 +267,17 @@ def tuning_lines(results: Results) -> list[str]:
     return [f"{took} Responses are at most {error:.1e} from float64 on the CPU ({layer}; relative, 1e-4 is allowed)."]
 
 
+def class_lines(results: Results) -> list[str]:
+    found = found_in(results, "classes")
+    lines = [*cosine_lines(found), *bytes_lines(results, "classes")]
+    if "right" in found:
+        lines.append(
+            f"By recipe quick {found['right']} of {found['rendered']} classes are more probable in their picture than "
+            f"all others together; {found['rendering']:.0f} s of rendering."
+        )
+    return lines
+
+
 def video_lines(results: Results) -> list[str]:
     found = found_in(results, "video")
     if "seconds" not in found:
@@ -309,6 +325,7 @@ SECTIONS = {
     "Recipe crisp": crisp_lines,
     "Recipe natural, and the time a run is said to take": pace_lines,
     "The study of tuning": tuning_lines,
+    "Classes": class_lines,
     "A raster video": video_lines,
     "Little memory": memory_lines,
     "The article's loop": article_lines,

@@ -1,7 +1,9 @@
-"""Does a rendering excite its feature more than any real picture does? Prints a table by layer, in Markdown.
+"""Does a rendering excite its feature more than any real picture does, and is that of a class seen as it?
 
-For the first features of each layer: the score of the stored rendering, in the shipped weights as float32, against the
-best of many held-out pictures that the project draws, at the rendered size.
+Prints tables in Markdown. For the first features of each layer: the score of the stored rendering, in the shipped
+weights as float32, against the best of many held-out pictures that the project draws, at the rendered size. For all
+classes, by two recipes: the class that the network finds most probable in the rendering, and in copies that are moved
+and scaled.
 """
 
 import argparse
@@ -11,8 +13,9 @@ import torch
 from rich.progress import track
 
 from atlas.demo.pictures import draw
-from atlas.inception.layers import LAYERS
-from atlas.plan.config import override
+from atlas.inception.layers import FC, LAYERS
+from atlas.inception.targets import feature_target
+from atlas.plan.config import Config, override
 from atlas.plan.jobs import Job, feature_jobs, rounds
 from atlas.rendering.batches import BatchLimits, render_batches
 from atlas.rendering.model import Network
@@ -20,8 +23,12 @@ from atlas.rendering.numerics import hardware_of, resolve_device, resolve_numeri
 from atlas.rendering.outcomes import Report, keep_attempts, split_fresh
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import load_weights
+from atlas.store.results import Results
 from atlas.store.weights_ids import write_weights_id
 from atlas.studies import load_config
+from atlas.studies.shared.context import MeasureContext
+from atlas.studies.votes.measure import votes_of_class
+from atlas.studies.votes.result import COPIES
 
 HELD_OUT_SEED = 2 * 10**9  # neither training nor the test of accuracy draws with it
 CHUNK = 20  # pictures that run through the network together
@@ -41,6 +48,8 @@ def main() -> None:
     records = render_all(jobs, renderer, config.store)
     best = best_of_pictures(renderer, jobs, options.pictures)
     print(table(jobs, records, best, options.pictures))
+    print()
+    print(class_table(config, renderer))
 
 
 def make_renderer(weights: str, device: str) -> Renderer:
@@ -97,6 +106,21 @@ def table(
         lines.append(f"| {layer.name} | {len(ratios)} | {won} | {middle:.2f} |")
     share = all_won / max(1, all_alive)
     return "\n".join([*lines, f"| all | {all_alive} | {all_won} ({share:.1%}) | |"])
+
+
+def class_table(config: Config, renderer: Renderer) -> str:
+    """How many classes are recognised, by the recipes of the demo."""
+    count = len(renderer.weights.id.classes)
+    lines = ["| recipe | classes | seen as the class | copies seen as the class |", "|---|---|---|---|"]
+    context = MeasureContext(Results(config, renderer.weights.id), renderer)
+    for recipe in (config.face_recipe, config.get_recipe(config.recipe)):
+        jobs = tuple(Job(feature_target(FC, number), recipe, config.seed) for number in range(count))
+        render_all(jobs, renderer, config.store)
+        found = [votes_of_class(context, job) for job in track(jobs, recipe.name)]
+        right = sum(one.seen[0][0] == number for number, one in enumerate(found))
+        held = sum(one.held for one in found) / (COPIES * count)
+        lines.append(f"| {recipe.name} | {count} | {right} ({right / count:.1%}) | {held:.1%} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -61,12 +61,14 @@ class Cut(nn.Module):
             if name in self.layers:
                 found[name] = x
             if len(found) == len(self.layers):
-                break
-        return found
+                return found
+        means = torch.nn.functional.adaptive_avg_pool2d(x, (1, 1)).flatten(1)  # torchvision's `forward`
+        return {**found, "fc": self.model.fc(means)[..., None, None]}
 
 
 def torchvision_model(state_dict: dict[str, Tensor], dtype: torch.dtype) -> nn.Module:
-    model = torchvision.models.inception_v3(weights=None, init_weights=False, transform_input=True)
+    classes = len(state_dict.get("fc.weight", range(1000)))
+    model = torchvision.models.inception_v3(weights=None, num_classes=classes, init_weights=False, transform_input=True)
     missing, unexpected = model.load_state_dict(state_dict, strict=False)
     assert not unexpected
     assert all(name.startswith(("fc", "AuxLogits")) or "num_batches" in name for name in missing)
@@ -168,7 +170,11 @@ def article_gradient(
     outputs = cut(torchvision.transforms.Resize(seen)(pixels) if seen else pixels)
     loss = torch.zeros((), dtype=single_input.dtype)
     for coefficient, layer, focus in foci:
-        values = neurons(focus, outputs[layer][0], first_grids[layer])
+        if layer == "fc":
+            share = outputs[layer].flatten().softmax(0)[focus[0]]
+            values = (share / (1 - share)).log()
+        else:
+            values = neurons(focus, outputs[layer][0], first_grids[layer])
         loss = loss + coefficient * article_loss(values, recipe.metric, recipe.constant)
     loss.backward()
     return scaled(single_input.grad, foci, recipe, {name: z.shape[1] for name, z in outputs.items()})

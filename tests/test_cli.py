@@ -108,9 +108,10 @@ def test_plan_counts_without_loading_weights(tmp_path):
     output = run("plan", "--store", tmp_path / "none", "--features", "0-15,654", "--features-only").stdout
     assert re.search(r"Mixed_6b\s+17\s+0\s+17", output)
     assert re.search(r"Conv2d_1a_3x3\s+16\s+0\s+16", output)
-    assert re.search(r"all\s+264\s+0\s+264\s+\d\.\d\d PFLOP", output)
-    assert re.search(r"crisp\s+200\s+\d\.\d\d PFLOP\s+[\d.]+ \w+\ncrisp-large\s+64 ", output)
-    assert re.search(r"all\s+264\s+\d\.\d\d PFLOP\s+[\d.]+ \w+\ndevice +\w+", output)
+    assert re.search(r"fc\s+17\s+0\s+17", output)
+    assert re.search(r"all\s+281\s+0\s+281\s+\d\.\d\d PFLOP", output)
+    assert re.search(r"crisp\s+213\s+\d\.\d\d PFLOP\s+[\d.]+ \w+\ncrisp-large\s+68 ", output)
+    assert re.search(r"all\s+281\s+\d\.\d\d PFLOP\s+[\d.]+ \w+\ndevice +\w+", output)
 
 
 USAGE = [
@@ -152,7 +153,7 @@ def test_without_a_gpu_hours_are_refused_unless_meant(tmp_path):
     folders = ["--store", tmp_path / "store", "--out", tmp_path / "site"]
     result = run("build", "--features", "all", "--features-only", *folders)
     assert result.exit_code == 2
-    assert "38.31 PFLOP" in result.output
+    assert "43.61 PFLOP" in result.output
     assert "no GPU can be used" in result.output
     assert "--device cpu" in result.output
     assert not (tmp_path / "site").exists()

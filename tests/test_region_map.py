@@ -12,8 +12,12 @@ from atlas.site.region_map import BAR, BAR_WIDTH, SPINE, WIDTH, Lane, map_region
 SLUGS = [region.slug for region in layers.REGIONS]
 
 
+def draw(slug: str) -> dict:
+    return map_region([layers.get_layer(name) for name in layers.get_region(slug).layers])
+
+
 def lanes(name: str) -> tuple[Lane, ...]:
-    drawn = map_region(layers.get_layer(name).region)
+    drawn = draw(layers.get_layer(name).region)
     return next(block.lanes for block in drawn["blocks"] if block.name == name)
 
 
@@ -23,7 +27,7 @@ def steps(name: str) -> list[str]:
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_every_layer_and_branch_is_drawn_in_its_order(slug):
-    blocks = map_region(slug)["blocks"]
+    blocks = draw(slug)["blocks"]
     assert tuple(block.name for block in blocks) == layers.get_region(slug).layers
     for block in blocks:
         branches = layers.get_layer(block.name).branches
@@ -40,7 +44,7 @@ def test_steps_are_named_by_kernel_height_and_width_and_stride():
 
 def test_each_convolution_is_drawn_once():
     for slug in SLUGS:
-        for block in map_region(slug)["blocks"]:
+        for block in draw(slug)["blocks"]:
             drawn = [chip.words for lane in block.lanes for chip in lane.chips if "×" in chip.words]
             ops = {
                 op.name for branch in layers.get_layer(block.name).branches for op in branch.ops if isinstance(op, Conv)
@@ -60,7 +64,7 @@ def test_a_branch_forks_where_its_first_steps_are_those_of_the_branch_above():
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_nothing_leaves_the_column_or_covers_anything_else(slug):
-    drawn = map_region(slug)
+    drawn = draw(slug)
     edge = 0.0
     for block in drawn["blocks"]:
         assert block.y > edge
@@ -77,7 +81,7 @@ def test_nothing_leaves_the_column_or_covers_anything_else(slug):
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_flow_leads_from_bar_to_spine_and_reaches_each_branch(slug):
-    drawn = map_region(slug)
+    drawn = draw(slug)
     middle = BAR + BAR_WIDTH / 2
     starts = [0.0, *(block.foot for block in drawn["blocks"])]
     assert [re.match(r"M(\S+) ([\d.]+)", path).groups() for path in drawn["flow"]] == [
@@ -92,7 +96,15 @@ def test_the_flow_leads_from_bar_to_spine_and_reaches_each_branch(slug):
 def test_a_line_is_as_thick_as_its_share_and_pools_stand_between_layers():
     thin, *_, thick = sorted(lane.weight for lane in lanes("Mixed_7a"))
     assert thin < thick < lanes("Conv2d_1a_3x3")[0].weight
-    assert [pool.words for slug in SLUGS for pool in map_region(slug)["pools"]] == ["max/2", "max/2"]
-    assert [(map_region(slug)["source"], map_region(slug)["sink"]) for slug in SLUGS] == [
+    assert [pool.words for slug in SLUGS for pool in draw(slug)["pools"]] == ["max/2", "max/2"]
+    assert [(draw(slug)["source"], draw(slug)["sink"]) for slug in SLUGS] == [
         ("", "Mixed_5b"), ("Conv2d_4a_3x3", "Mixed_6a"), ("Mixed_5d", "Mixed_7a"), ("Mixed_6e", "")
     ]  # fmt: skip
+
+
+def test_the_classifier_is_a_mean_and_one_convolution_with_as_many_classes_as_the_weights_have():
+    drawn = map_region([layers.classifier(55)])
+    assert [pool.words for pool in drawn["pools"]] == ["mean"]
+    (block,) = drawn["blocks"]
+    assert [lane.branch.range for lane in block.lanes] == [range(55)]
+    assert (drawn["source"], drawn["sink"]) == ("Mixed_7c", "probabilities")

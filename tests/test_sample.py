@@ -17,6 +17,7 @@ from atlas.site.build import SiteReport, build_site, templates_folder
 from atlas.site.catalogue import gather_atlas
 from atlas.site.check import check_site, check_store
 from atlas.site.pages import make_pages
+from atlas.site.study_page import with_weights
 from atlas.store.masters import list_masters, master_path, write_master
 from atlas.store.weights_ids import resolve_weights, write_weights_id
 from atlas.studies import all_jobs, load_config
@@ -60,8 +61,8 @@ def test_the_store_is_small_and_whole() -> None:
 
 
 def test_the_store_has_all_that_its_configuration_names(sample: Sample) -> None:
-    config = sample.config
-    weights = resolve_weights(config.store, config.weights)
+    weights = resolve_weights(sample.config.store, sample.config.weights)
+    config = with_weights(sample.config, weights, studies.pages())
     assert [str(job.target) for job in all_jobs(config) if not master_path(config.store, weights, job).exists()] == []
     assert (sample.report.pending, sample.report.damaged, sample.report.videos) == (0, (), 1)
 

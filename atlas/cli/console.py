@@ -19,6 +19,7 @@ from rich.table import Table
 
 from atlas.common import log
 from atlas.common.text import count_of, format_bytes, format_flops, format_seconds
+from atlas.site.words import probability
 from atlas.store.clips import VIDEO, clip_target
 from atlas.store.forecast import Forecast, free_bytes
 
@@ -227,6 +228,13 @@ def report_lines(report: Report) -> list[str]:
     fresh = sum(outcome.was_fresh for outcome in report.outcomes)
     lines = [rendered_line(report.rendered, fresh) + (f" ({statuses})" if statuses else "")]
     return lines + [f"failed: {outcome.job.target}: {outcome.failure}" for outcome in report.failures]
+
+
+def probability_lines(report: Report) -> list[str]:
+    """The probability of each class that was a target, in what its rendering started from and in the picture."""
+    records = (one.record for one in report.outcomes if one.record and one.job.target.is_class)
+    both = ((record.target, probability(record.score_start), probability(record.score_shown)) for record in records)
+    return [f"{target}: probability {start} at the start, {shown} in the picture" for target, start, shown in both]
 
 
 def rendered_line(rendered: int, fresh: int) -> str:

@@ -14,6 +14,7 @@ from atlas.cli.app import command
 from atlas.cli.console import cost_table, device_line, plan_table, space_line
 from atlas.cli.options import Choice, Source, option
 from atlas.cli.settings import read_settings, with_photos
+from atlas.common.errors import ConfigError
 from atlas.inception import layers as network
 from atlas.store.forecast import forecast
 from atlas.studies import all_jobs
@@ -62,9 +63,9 @@ def plan_command(
     The time is that of this machine, by some seconds of measurement. With --precision, only renderings in that
     precision count as up to date.
     """
-    from atlas.runs import RunOptions, connect_executor, expect
+    from atlas.runs import RunOptions, connect_executor, expect, with_classes
 
-    settings = with_photos(read_settings(source, choice))
+    settings = with_classes(with_photos(read_settings(source, choice)))
     ahead = forecast(all_jobs(settings), settings, None if precision == "auto" else precision)
     typer.echo(
         f"weights {settings.weights}, recipe {settings.face_recipe.name}, seed {settings.seed}, store {settings.store}"
@@ -100,8 +101,10 @@ def bench_command(
     from atlas.store.files import write_atomically
 
     settings = read_settings(Source(weights="demo"), Choice(layers))
+    if not settings.map_layers:
+        raise ConfigError("--layers fc: it costs nothing beside Mixed_7c; name other layers")
     rows = () if batch_sizes == "auto" else tuple(opt.read_batch_size(text) for text in batch_sizes.split(","))
-    options = Options(settings.layers, size, rows, repeats)
+    options = Options(settings.map_layers, size, rows, repeats)
     renderer = make_renderer(settings, RunOptions(device, precision, threads=threads))
     with Console(stderr=True).status("measuring") as status:
         report = run(renderer, options, lambda timing: status.update(f"measured {timing.layer}"))

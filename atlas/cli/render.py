@@ -8,7 +8,15 @@ import typer
 
 from atlas.cli import options as opt
 from atlas.cli.app import command
-from atlas.cli.console import RunConsole, example_line, finish, report_lines, site_lines, video_line
+from atlas.cli.console import (
+    RunConsole,
+    example_line,
+    finish,
+    probability_lines,
+    report_lines,
+    site_lines,
+    video_line,
+)
 from atlas.cli.options import Choice, Running, Site, Source, argument, config_option, run_option
 from atlas.cli.settings import read_settings, with_options, with_photos
 from atlas.common.errors import ConfigError
@@ -60,13 +68,15 @@ def render_command(
     """Render targets into the store, and print the path of each picture.
 
     Targets are written in quotes: "Mixed_6b[654]" is a feature, "Mixed_6b[654, 3, :]" a row of its neurons,
-    "Mixed_6b[415, 9, 9]" a neuron, "Mixed_6b[654, :40]" the first 40 neurons in reading order, "Mixed_6b[:]" a layer.
-    Sums are written with +.
+    "Mixed_6b[415, 9, 9]" a neuron, "Mixed_6b[654, :40]" the first 40 neurons in reading order, "Mixed_6b[:]" a layer,
+    "fc[281]" a class. Sums are written with +.
     """
+    from atlas.runs import with_classes
+
     if targets and (choice.layers is not None or choice.features is not None):
         raise ConfigError("targets and --layers or --features exclude each other")
     settings = read_settings(source, choice)
-    settings = settings if targets else with_photos(settings)
+    settings = settings if targets else with_classes(with_photos(settings))
     jobs = planning.target_jobs(settings, targets) if targets else all_jobs(settings)
     part = planning.parse_shard(shard) if shard is not None else None
     _render(settings, jobs, running, rescue=not targets, shard=part, fit_batches=bool(targets))
@@ -142,8 +152,8 @@ def dream_command(
 ) -> None:
     """Change photographs until targets respond more (deep dreams), and print the path of each picture.
 
-    Targets are whole layers, features or sums of them: "Mixed_6b[:]", "Mixed_6d[3] + Mixed_6e[7]". Options that are
-    left out come from [dream].
+    Targets are whole layers, features, classes or sums of them: "Mixed_6b[:]", "Mixed_6d[3] + Mixed_6e[7]", "fc[281]".
+    Options that are left out come from [dream].
     """
     named = name_photos(photos) if photos else None
     given = {"photos": named, "targets": targets, "recipe": recipe, "size": size}
@@ -224,4 +234,5 @@ def _render(settings: Config, jobs: Sequence[Job], running: Running, *, rescue: 
     for job in dict.fromkeys([*jobs, *paths]):
         if job in paths:
             typer.echo(paths[job])
-    finish(report_lines(report), failed=bool(report.failures))
+    named = [] if rescue else probability_lines(report)
+    finish([*report_lines(report), *named], failed=bool(report.failures))

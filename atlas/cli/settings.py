@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from atlas.cli.options import Choice, Site, Source
-from atlas.inception.layers import LAYERS
+from atlas.inception.layers import ALL_LAYERS
 from atlas.inception.targets import parse
 from atlas.plan.config import Config, override
 from atlas.plan.settings import StudySettings
@@ -44,5 +44,5 @@ def with_options(settings: Config, kind: type[StudySettings], given: Mapping[str
     if "targets" in values:
         values["targets"] = targets = tuple(dict.fromkeys(map(parse, values["targets"])))
         named = {term.layer for target in targets for term in target.terms}
-        settings = replace(settings, layers=tuple(layer.name for layer in LAYERS if layer.name in named))
+        settings = replace(settings, layers=tuple(layer.name for layer in ALL_LAYERS if layer.name in named))
     return settings.with_study(replace(settings.study(kind), **values))

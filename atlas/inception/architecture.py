@@ -22,7 +22,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool over 3×3 neurons: "max" with stride 2, or "avg" with stride 1 and padding 1."""
+    """A pool over 3×3 neurons: "max" with stride 2, or "avg" with stride 1 and padding 1; "mean" is over whole maps."""
 
     kind: str
     kernel: Size = (3, 3)
@@ -34,6 +34,7 @@ Op = Conv | Pool
 
 MAX_POOL = Pool("max", stride=2)
 AVG_POOL = Pool("avg", padding=(1, 1))
+MEAN_POOL = Pool("mean")
 
 
 Path = tuple[str, tuple[Op, ...]]  # name of a branch, and what it does

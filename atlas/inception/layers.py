@@ -2,6 +2,9 @@
 
 Everything here follows from the paths in `architecture.py`: a layer is a tuple of branches, a branch a path of
 convolutions and pools. The renderer runs the same table.
+
+The classifier `fc` is a layer too, after the 16: the mean of each map of Mixed_7c, and a 1×1 convolution of these
+means, without a ReLU. Its features are the classes. How many there are depends on the weights (`WeightsId.classes`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,10 +12,11 @@ from dataclasses import dataclass
 from functools import cache, reduce
 
 from atlas.common.errors import TargetError, did_you_mean, shorten
-from atlas.inception.architecture import PATHS, POOL_BEFORE, Conv, Op, Paths, Pool, Size
+from atlas.inception.architecture import MEAN_POOL, PATHS, POOL_BEFORE, Conv, Op, Paths, Pool, Size
 
 MIN_SIZE = 75  # pixels: the smallest side whose Mixed_7 maps are not empty
 IMAGE_CHANNELS = 3
+MOST_CLASSES = 30_000  # that weights may have
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Region:
-    """One of the four parts of the network."""
+    """A part of the network: one of the four, or the classifier."""
 
     slug: str
     title: str
@@ -101,11 +105,22 @@ def _table() -> Iterator[Layer]:
 
 LAYERS: tuple[Layer, ...] = tuple(_table())
 MOST_FEATURES = max(layer.features for layer in LAYERS)  # of one layer
-_BY_NAME = {layer.name: layer for layer in LAYERS}
+FC = "fc"
+CLASSIFIER_REGION = Region("classifier", "Classifier", (FC,))
+
+
+def classifier(classes: int) -> Layer:
+    """The classifier, the layer after `LAYERS`, with so many classes."""
+    branches = (Branch("", (Conv("", classes),), 0, classes),)
+    return Layer(FC, CLASSIFIER_REGION.slug, MEAN_POOL, LAYERS[-1].features, branches)
+
+
+ALL_LAYERS = (*LAYERS, classifier(MOST_CLASSES))
+_BY_NAME = {layer.name: layer for layer in ALL_LAYERS}
 
 
 def get_layer(name: str) -> Layer:
-    """Look a layer up by name.
+    """Look a layer up by name; `fc` with as many classes as may be.
 
     Raises:
         TargetError: no such layer; names the closest.
@@ -117,26 +132,28 @@ def get_layer(name: str) -> Layer:
 
 
 def depth(name: str) -> int:
-    """Position of a layer in the network, 0 (Conv2d_1a_3x3) to 15 (Mixed_7c)."""
-    return LAYERS.index(get_layer(name))
+    """Position of a layer in the network, 0 (Conv2d_1a_3x3) to 15 (Mixed_7c), and 16 (fc)."""
+    return ALL_LAYERS.index(get_layer(name))
 
 
 def layers_up_to(name: str) -> tuple[Layer, ...]:
     """The layers before one, in the network's order, and that one."""
-    return LAYERS[: depth(name) + 1]
+    return ALL_LAYERS[: depth(name) + 1]
 
 
 def layer_before(name: str) -> Layer:
     """The layer whose output enters another one, which is not the first."""
-    return LAYERS[depth(name) - 1]
+    return ALL_LAYERS[depth(name) - 1]
 
 
 def get_region(slug: str) -> Region:
     """Look a region up by its slug, such as "early-mixed"."""
-    return next(region for region in REGIONS if region.slug == slug)
+    return next(region for region in (*REGIONS, CLASSIFIER_REGION) if region.slug == slug)
 
 
 def _shrink(size: Size, op: Op) -> Size:
+    if op == MEAN_POOL:
+        return 1, 1
     height, width = (
         (side + 2 * pad - kernel) // op.stride + 1
         for side, pad, kernel in zip(size, op.padding, op.kernel, strict=True)
@@ -191,7 +208,7 @@ def receptive_field(name: str, feature: int | None = None) -> ReceptiveField:
     """The theoretical receptive field of a feature's neurons (Araujo et al. 2019).
 
     Args:
-        name: the layer.
+        name: the layer, not the classifier, which sees the whole image.
         feature: whose branch counts; None for the widest of the layer.
     """
     layer = get_layer(name)

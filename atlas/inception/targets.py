@@ -136,6 +136,11 @@ class Target:
         return first.feature is not None and self.terms == (Term(first.layer, first.feature),)
 
     @property
+    def is_class(self) -> bool:
+        """Whether this is one class of the classifier and nothing else."""
+        return self.is_feature and self.deepest == layers.FC
+
+    @property
     def features_summed(self) -> int:
         """Number of features in the loss, over all terms."""
         counts = (layers.get_layer(t.layer).features if t.feature is None else 1 for t in self.terms)
@@ -152,6 +157,22 @@ class Target:
         """
         for term in self.terms:
             _check_position(term, size)
+
+    def check_classes(self, count: int, weights: str) -> None:
+        """Check every class against the classifier of some weights.
+
+        Args:
+            count: of their classes, 0 if they have no classifier.
+            weights: their name.
+
+        Raises:
+            TargetError: the classifier lacks a class, or there is none.
+        """
+        for term in self.terms:
+            if term.layer != layers.FC or (term.feature or 0) < count:
+                continue
+            has = f"{layers.FC} has {count} classes, 0 to {count - 1}" if count else f"they have no {layers.FC} layer"
+            raise TargetError(f"target {_quote(str(term))}: the weights {weights} have no such class; {has}")
 
 
 def feature_target(layer: str, feature: int) -> Target:
@@ -234,7 +255,11 @@ def _checked(term: Term) -> Term:
     layer = layers.get_layer(term.layer)
     if term.feature is not None and not 0 <= term.feature < layer.features:
         last = layer.features - 1
+        if layer.name == layers.FC:
+            raise TargetError(f"{layer.name} has no class {term.feature}; no weights have more than {layer.features:,}")
         raise TargetError(f"{layer.name} has no feature {term.feature}; its {layer.features} features are 0 to {last}")
+    if layer.name == layers.FC and (term.feature is None or term.position != WHOLE):
+        raise TargetError(f"target {_quote(str(term))}: name one class, without a position, such as {layer.name}[281]")
     return term
 
 

@@ -88,7 +88,7 @@ def make_clip(
     Raises:
         TargetError: the target is not one whole feature, or the stride is wider than the grid.
     """
-    if not target.is_feature:
+    if not target.is_feature or target.is_class:
         raise TargetError(f'a video is of one whole feature, such as "Mixed_6b[654]", and not of "{target}"')
     term = target.terms[0]
     assert term.feature is not None

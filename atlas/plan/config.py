@@ -21,6 +21,7 @@ from atlas.plan.features import Features, parse_features
 from atlas.plan.recipes import InputMap, Recipe
 from atlas.plan.settings import (
     Context,
+    FilePath,
     Flag,
     FolderPath,
     Info,
@@ -82,6 +83,7 @@ class AtlasTable(Table):
     license: Title | None = None  # of the pictures, as a text; None: none is stated
     weights: Annotated[str, PlainValidator(_read_weights)]  # "imagenet", "demo" or the path of a file
     weights_input: InputMap | None = None  # the map that they were trained with; None: as is known of them
+    class_names: FilePath | None = None  # a text file, one class of the weights on each line; None: as is known of them
     seed: Annotated[int, Whole(0, LARGEST_SEED)]
     store: FolderPath
     site: FolderPath
@@ -108,6 +110,8 @@ class Config(AtlasTable, FeaturesTable):
     recipes: Mapping[str, Recipe]
     recipe_is_chosen: bool  # whether a file or option, and not the article's preset, named the recipe
     studies: Mapping[type[StudySettings], StudySettings]  # may name layers left out, whose jobs are left out too
+    classes: int = 0  # of the weights, where `fc` is wanted; set by `with_classes`
+    named: tuple[Term, ...] = ()  # features that results of studies name
 
     def study(self, kind: type[Settings]) -> Settings:
         """The settings of a study, by their type."""
@@ -122,6 +126,35 @@ class Config(AtlasTable, FeaturesTable):
         """The configuration without what studies show beside the features."""
         return self.with_study(*(settings.emptied() for settings in self.studies.values()))
 
+    def with_classes(self, count: int) -> "Config":
+        """The configuration for weights with so many classes; 0: none are known, and `fc` is left out."""
+        is_wanted = count and layers.FC in self.layers
+        return replace(self, classes=count if is_wanted else 0, layers=self.layers if is_wanted else self.map_layers)
+
+    def check_classes(self, count: int) -> None:
+        """Check that weights have what is wanted of their classifier.
+
+        Args:
+            count: of their classes, 0 if they have no classifier.
+
+        Raises:
+            TargetError: a study names a class that the weights do not have.
+            ConfigError: no other layer is wanted, and they have none of the chosen classes.
+        """
+        for term in self.terms:
+            Target((term,)).check_classes(count, self.weights)
+        if not count and not self.map_layers:
+            raise ConfigError(f"layers {layers.FC}: the weights {self.weights} have no {layers.FC} layer; name others")
+        if not self.map_layers and not self.count.among(count):
+            raise ConfigError(
+                f"the weights {self.weights} have none of these features: their classes are 0 to {count - 1}"
+            )
+
+    @property
+    def map_layers(self) -> tuple[str, ...]:
+        """The layers that have feature maps: all but the classifier."""
+        return tuple(name for name in self.layers if name != layers.FC)
+
     @property
     def terms(self) -> tuple[Term, ...]:
         """Every term that some study names; each feature among them has a page."""
@@ -132,11 +165,21 @@ class Config(AtlasTable, FeaturesTable):
         return [target for target in targets if all(term.layer in self.layers for term in target.terms)]
 
     def features_of(self, layer: str) -> tuple[int, ...]:
-        """The features of a layer that have a page, ascending: the chosen ones, and those that a study names."""
+        """The features of a layer that have a page, ascending: the chosen ones, and those that studies name."""
+        named = {term.feature for term in self.named if term.layer == layer and term.feature is not None}
+        return tuple(sorted({*self._asked(layer), *named})) if layer in self.layers else ()
+
+    def first_features(self, layer: str, count: int) -> tuple[int, ...]:
+        """The first so many of a layer, of those that the configuration itself chooses or names."""
+        return self._asked(layer)[:count]
+
+    def _asked(self, layer: str) -> tuple[int, ...]:
+        """The features of a layer that the configuration itself chooses or names, ascending."""
         if layer not in self.layers:
             return ()
         named = {term.feature for term in self.terms if term.layer == layer and term.feature is not None}
-        return tuple(sorted({*self.count.of(layer), *named}))
+        chosen = self.count.among(self.classes) if layer == layers.FC else self.count.of(layer)
+        return tuple(sorted({*chosen, *named}))
 
     @property
     def face_recipe(self) -> Recipe:
@@ -145,10 +188,10 @@ class Config(AtlasTable, FeaturesTable):
 
     def recipes_of(self, layer: str) -> tuple[Recipe, ...]:
         """The recipe of each of the features of a layer, as `features_of` lists them."""
-        count, face = len(self.features_of(layer)), self.face_recipe
+        face = self.face_recipe
         large = self.get_recipe(self.large) if self.large else face
-        first = min(count, self.large_features)
-        return (large,) * first + (face,) * (count - first)
+        first = self.first_features(layer, self.large_features)
+        return tuple(large if feature in first else face for feature in self.features_of(layer))
 
     def get_recipe(self, name: str, where: str = "") -> Recipe:
         """A recipe by name.
@@ -216,7 +259,8 @@ def override(
     if recipe is not None:
         read |= {"recipe_is_chosen": True, "face": None, "large": None}
     if weights is not None:
-        read = {"weights": weights, "weights_input": None, **read}  # a file's weights_input is that of its own weights
+        # a file's weights_input and class_names are those of its own weights
+        read = {"weights": weights, "weights_input": None, "class_names": None, **read}
     config = replace(config, **read, store=store or config.store, site=site or config.site)
     if layers is not None or features is not None:
         _check_features(reader, config, "--layers" if features is None else "--features")
@@ -256,7 +300,8 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
     recipes.update({**(base.recipes if base else {}), **_read_recipes(reader, given["recipes"])})
     base_atlas = values_of(AtlasTable, base)
     if isinstance(given["atlas"], dict) and "weights" in given["atlas"]:
-        base_atlas.pop("weights_input", None)  # which is that of the base's weights
+        for key in ("weights_input", "class_names"):  # which are those of the base's weights
+            base_atlas.pop(key, None)
     atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), base_atlas)
     base_features = values_of(FeaturesTable, base)
     for key, others in _ALONE.items():
@@ -284,7 +329,8 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
 
 def _check_features(reader: Reader, table: FeaturesTable, *place: str) -> None:
     """Refuse a feature that none of the layers has; one that some layers lack is left out there."""
-    widest = max(map(layers.get_layer, table.layers), key=lambda layer: layer.features)
+    named = [name for name in table.layers if name != layers.FC] or table.layers
+    widest = max(map(layers.get_layer, named), key=lambda layer: layer.features)
     if table.count.last_named >= widest.features:
         why = f"no layer here has a feature {table.count.last_named}; the widest, {widest.name}, has"
         reader.fail(place, f"{why} 0 to {widest.features - 1}")

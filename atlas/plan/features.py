@@ -19,7 +19,10 @@ class Features:
 
     def of(self, layer: str) -> tuple[int, ...]:
         """The chosen features of a layer, ascending."""
-        features = get_layer(layer).features
+        return self.among(get_layer(layer).features)
+
+    def among(self, features: int) -> tuple[int, ...]:
+        """The chosen ones of so many features, ascending."""
         if self.ranges:
             chosen = {f for first, last in self.ranges for f in range(first, min(last + 1, features))}
             return tuple(sorted(chosen))

@@ -150,8 +150,13 @@ class Batch:
 
 
 def feature_jobs(config: Config) -> tuple[Job, ...]:
-    """The features of an atlas, each with a page of its own, in the network's order."""
+    """The features of an atlas, classes included, each with a page of its own, in the network's order."""
     return tuple(job for layer in config.layers for job in layer_jobs(config, layer))
+
+
+def map_jobs(config: Config) -> tuple[Job, ...]:
+    """The features of the layers that have feature maps: all but the classes."""
+    return tuple(job for layer in config.map_layers for job in layer_jobs(config, layer))
 
 
 def layer_jobs(config: Config, layer: str) -> tuple[Job, ...]:
@@ -185,7 +190,7 @@ def batch_size(layer: str, device: str, memory: int | None = None) -> int:
         device: kind of device: "cpu", "cuda" or "mps".
         memory: bytes of the GPU in all, never those that are free; counts on CUDA alone. None: unknown.
     """
-    region = layers.get_layer(layer).region
+    region = layers.get_layer(layers.LAYERS[-1].name if layer == layers.FC else layer).region  # which costs the same
     if device != "cuda":
         return _BATCH_SIZES[device][region]
     has = _USUAL_MEMORY if memory is None else memory

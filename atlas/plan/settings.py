@@ -29,6 +29,7 @@ from pydantic_core import ErrorDetails
 
 from atlas.common.errors import ConfigError, did_you_mean, shorten
 from atlas.inception import layers, targets
+from atlas.inception.layers import Layer
 from atlas.inception.targets import Target, Term
 
 if TYPE_CHECKING:  # whose fields have types of this module
@@ -130,7 +131,7 @@ def read_path(value: object, folder: Path) -> Path:
         raise ConfigError("must be a path: no user of that name is known here; write the whole path") from None
 
 
-def _read_folder(value: object, info: Info) -> Path:
+def _read_relative(value: object, info: Info) -> Path:
     return value if isinstance(value, Path) else read_path(value, info.context.folder)
 
 
@@ -143,6 +144,8 @@ def _read_feature(value: object) -> Target:
     target = read_target(value)
     if not target.is_feature:
         raise ConfigError('is no whole feature, such as "Mixed_6b[654]"')
+    if target.deepest == layers.FC:
+        raise ConfigError("is a class, which has no feature map; name a feature of another layer")
     return target
 
 
@@ -151,6 +154,13 @@ def _read_layer(value: object) -> str:
     if " " in name:
         raise ConfigError("separate names by commas; a layer's name has no space")
     return layers.get_layer(name).name
+
+
+def _read_map_layer(value: object) -> str:
+    name = _read_layer(value)
+    if name == layers.FC:
+        raise ConfigError("has no feature maps; name one of the other layers")
+    return name
 
 
 def _read_recipe(value: object, info: Info) -> str:
@@ -176,12 +186,16 @@ def _read_strings(value: object, handler: Handler) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(handler(value)))
 
 
-def _read_layers(value: object, handler: Handler) -> tuple[str, ...]:
+def _read_layers(value: object, handler: Handler, every: Iterable[Layer] = layers.ALL_LAYERS) -> tuple[str, ...]:
     if value == "all":
-        return tuple(layer.name for layer in layers.LAYERS)
+        return tuple(layer.name for layer in every)
     if not value or not isinstance(value, list | tuple):
         raise ConfigError('must be "all" or a list of layer names')
     return tuple(sorted(set(handler(value)), key=layers.depth))
+
+
+def _read_map_layers(value: object, handler: Handler) -> tuple[str, ...]:
+    return _read_layers(value, handler, layers.LAYERS)
 
 
 Flag = Annotated[bool, Strict()]
@@ -190,15 +204,18 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 PositiveNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 Pair = Annotated[tuple[Number, Number], WrapValidator(_read_pair)]
 PositivePair = Annotated[tuple[PositiveNumber, PositiveNumber], WrapValidator(_read_pair)]
-FolderPath = Annotated[Path, PlainValidator(_read_folder)]
+FolderPath = Annotated[Path, PlainValidator(_read_relative)]
+FilePath = Annotated[Path, PlainValidator(_read_relative)]
 RecipeName = Annotated[str, PlainValidator(_read_recipe)]
 OneSizeRecipe = Annotated[str, PlainValidator(_read_one_size_recipe)]  # a place in the map is one in the picture
 EachOnce = WrapValidator(_read_strings)  # marks a list of strings in which each counts once
 Targets = Annotated[tuple[Annotated[Target, PlainValidator(read_target)], ...], EachOnce]
 FeatureTargets = Annotated[tuple[Annotated[Target, PlainValidator(_read_feature)], ...], EachOnce]
-LayerName = Annotated[str, PlainValidator(_read_layer)]
+LayerName = Annotated[str, PlainValidator(_read_map_layer)]  # any but the classifier
 LayerNames = Annotated[tuple[LayerName, ...], EachOnce]
-Layers = Annotated[tuple[LayerName, ...], WrapValidator(_read_layers)]  # or "all"; in the network's order
+MapLayers = Annotated[tuple[LayerName, ...], WrapValidator(_read_map_layers)]  # or "all"; in the network's order
+# likewise, with the classifier, which some weights lack
+Layers = Annotated[tuple[Annotated[str, PlainValidator(_read_layer)], ...], WrapValidator(_read_layers)]
 RecipeNames = Annotated[tuple[RecipeName, ...], EachOnce]
 
 

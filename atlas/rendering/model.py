@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atlas.inception import layers
-from atlas.inception.architecture import Conv, Op
-from atlas.inception.layers import LAYERS, Branch, Layer, convolutions, layer_before
+from atlas.inception.architecture import MEAN_POOL, Conv, Op
+from atlas.inception.layers import ALL_LAYERS, FC, LAYERS, Branch, Layer, convolutions, layer_before
 from atlas.plan.recipes import InputMap
 from atlas.rendering.weights import Weights
 
@@ -98,6 +98,11 @@ class Network:
         self._folded = {
             name: tuple(_in_layout(part.to(dtype).to(device)) for part in parts) for name, parts in folded.items()
         }
+        if weights.has_classifier:  # in half precision logits would be too coarse
+            exact = torch.promote_types(dtype, torch.float32)
+            self._folded[FC] = tuple(
+                weights.tensors[f"{FC}.{part}"].to(exact).to(device) for part in ("weight", "bias")
+            )
 
     def activations(
         self, images: Tensor, taps: Collection[str], wanted: ChannelSubset | None = None
@@ -107,11 +112,12 @@ class Network:
         Args:
             images: [B, 3, H, W], values around [0, 1], H and W at least 75 pixels.
             taps: names of layers.
-            wanted: the features of the deepest tapped layer that are needed, n of them; None: all.
+            wanted: the features of the deepest tapped layer that are needed, n of them; None: all, as for classes.
 
         Returns:
             For each tapped layer its activations after the ReLU, [B, features, rows, cols], in the network's type;
-            for the deepest, only those wanted, [B, n, rows, cols].
+            for the deepest, only those wanted, [B, n, rows, cols]. Of `fc` the logits, [B, classes, 1, 1], in float32
+            or float64.
         """
         whole = layers.depth(wanted.first.name) if wanted else 1 + max(map(layers.depth, taps))
         images = images.to(self._dtype)
@@ -129,24 +135,28 @@ class Network:
         """`activations`, but the last ReLU on each feature's path has a slope of 1 everywhere; equal for finite maps.
 
         Only where it is tapped: deeper layers get the output of the usual ReLU. The last ReLU of a pooled feature (of
-        Mixed_6a and Mixed_7a) lies in the layer before. The largest of rectified numbers is the largest number,
-        rectified, so it is applied after the pool, and the gradient goes to the neuron that is nearest to opening.
+        Mixed_6a and Mixed_7a) lies in the layer before, as does that of a class. The largest of rectified numbers is
+        the largest number, rectified, so it is applied after the pool, and the gradient goes to the neuron that is
+        nearest to opening.
         """
-        pooled = {layer_before(name).name for name in taps if layers.get_layer(name).branches[-1].ends_in_pool}
+        straight = {LAYERS[-1].name if name == FC else name for name in taps}
+        pooled = {layer_before(name).name for name in straight if layers.get_layer(name).branches[-1].ends_in_pool}
         before_relu: dict[str, Tensor] = {}  # by convolution
 
         def apply(layer: Layer, op: Op, maps: Tensor) -> Tensor:
-            if not isinstance(op, Conv) or layer.name not in {*taps, *pooled}:
+            if not isinstance(op, Conv) or layer.name not in {*straight, *pooled}:
                 return self._apply(layer, op, maps)
             before_relu[layer.parameter(op)] = self._convolve(op, maps, *self._folded[layer.parameter(op)])
             return before_relu[layer.parameter(op)].relu()
 
-        for _ in walk(images.to(self._dtype), 1 + max(map(layers.depth, taps)), apply):
+        for _ in walk(images.to(self._dtype), 1 + max(map(layers.depth, straight)), apply):
             pass
         tapped = {}
-        for name in taps:
+        for name in straight:
             maps = self._before_relu(layers.get_layer(name), before_relu)
             tapped[name] = maps + (maps.relu() - maps).detach()
+        if FC in taps:
+            tapped[FC] = self._logits(mean_of_maps(tapped[LAYERS[-1].name]))
         if wanted:
             tapped[wanted.layer.name] = tapped[wanted.layer.name].index_select(1, wanted.features)
         return tapped
@@ -163,8 +173,12 @@ class Network:
         return torch.cat(parts, 1)
 
     def _apply(self, layer: Layer, op: Op, maps: Tensor) -> Tensor:
+        if layer.name == FC and isinstance(op, Conv):
+            return self._logits(maps)
         if isinstance(op, Conv):
             return self._rectified(op, maps, *self._folded[layer.parameter(op)])
+        if op == MEAN_POOL:
+            return mean_of_maps(maps)
         if op.kind == "max":
             return F.max_pool2d(maps, op.kernel, op.stride)
         return maps if self._pools_late else average_pool(maps)
@@ -207,6 +221,24 @@ class Network:
             for some in torch.split(part.channels, len(maps))
         ]
         return torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
+
+    def _logits(self, means: Tensor) -> Tensor:
+        """Logits, [B, classes, 1, 1], from the means of Mixed_7c's maps, [B, features, 1, 1].
+
+        Image by image and a product at a time: a matrix product may sum up in another order where the batch is larger,
+        and in TF32 it rounds.
+        """
+        weight, bias = self._folded[FC]  # [classes, features], [classes]
+        rows = [(weight * row).sum(1) + bias for row in means.to(weight.dtype).flatten(1)]
+        return torch.stack(rows)[..., None, None]
+
+
+def mean_of_maps(maps: Tensor) -> Tensor:
+    """The mean of each map, [B, C, rows, cols] → [B, C, 1, 1], in float32 or float64.
+
+    By `mean`, since the sum of an adaptive pool depends on the size of the batch.
+    """
+    return maps.to(torch.promote_types(maps.dtype, torch.float32)).mean((2, 3), keepdim=True)
 
 
 def average_pool(maps: Tensor) -> Tensor:
@@ -257,14 +289,14 @@ def walk(images: Tensor, count: int, apply: Apply) -> Iterator[tuple[Layer, Tens
 
     Args:
         images: [B, 3, H, W].
-        count: how many layers, 0 to 16.
+        count: how many layers, 0 to 16; 17 with the classifier.
         apply: (layer, convolution or pool, maps) → maps.
 
     Yields:
         Each layer with its output, [B, features, rows, cols].
     """
     maps = images
-    for layer in LAYERS[:count]:
+    for layer in ALL_LAYERS[:count]:
         paths: Paths = {(): apply(layer, layer.before, maps) if layer.before else maps}
         outputs = [_run_path(layer, branch.ops, paths, apply) for branch in layer.branches]
         # one [B, branch.features, rows, cols] a branch -> [B, features, rows, cols]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from atlas.inception import layers
 from atlas.inception.architecture import Size
+from atlas.inception.layers import FC
 from atlas.inception.targets import Neuron, Position, Prefix, Row, Target, Term, Whole
 from atlas.plan.recipes import METRICS, Metric
 from atlas.rendering.model import ChannelSubset, subset_of
@@ -70,7 +71,8 @@ def compile_objective(
             # by slot, so that no group names a row twice: adding up stays in one order, and so deterministic
             grouped.setdefault((slot, term.layer, term.feature is None), {})[row] = term
     deepest = max((layer for _, layer, _ in grouped), key=layers.depth)
-    needs_all = any(layer == deepest and takes_all for _, layer, takes_all in grouped)
+    # the log-odds of a class depend on the logits of the others
+    needs_all = deepest == FC or any(layer == deepest and takes_all for _, layer, takes_all in grouped)
     # of the deepest layer: for each group one feature a row, so that shapes depend on rows alone
     wanted: list[int] = []
     groups = []
@@ -113,7 +115,7 @@ def losses(objective: Objective, activations: Mapping[str, Tensor], metric: Metr
 
 
 def scores(objective: Objective, activations: Mapping[str, Tensor]) -> Tensor:
-    """What is maximised: the mean activation of a term's neurons (a sum would grow with the map).
+    """What is maximised: the mean activation of a term's neurons (a sum would grow with the map); of a class, log-odds.
 
     Args:
         objective: what counts.
@@ -174,14 +176,39 @@ def _masks(layer: str, terms: Mapping[int, Term], batch_size: int, first_size: S
 
 
 def _pick(group: TermGroup, activations: Mapping[str, Tensor]) -> Tensor:
-    """Every row's feature maps, [B, F, rows, cols] with F = 1 or all features, in the type of the masks."""
+    """Every row's feature maps, [B, F, rows, cols] with F = 1 or all features, in the type of the masks.
+
+    Of a class its log-odds, which a map of one neuron holds.
+    """
     maps = activations[group.layer]
+    if group.layer == FC and group.features is not None:
+        return log_odds(maps.to(group.masks.dtype).flatten(1), group.features)[:, None, None, None]
     if group.place is not None:
         # [B, n, rows, cols] -> [B, B, rows, cols] -> [rows, cols, B] -> [B, 1, rows, cols]
         maps = maps.narrow(1, group.place, len(maps)).diagonal().permute(2, 0, 1)[:, None]
     elif group.features is not None:
         maps = maps[torch.arange(len(maps), device=maps.device), group.features][:, None]
     return maps.to(group.masks.dtype)
+
+
+def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
+    """Logarithms of the odds p / (1 − p) of a class in each row, where p is its probability by the softmax.
+
+    That is its logit minus the log-sum-exp of the other logits. A logit alone says nothing: the softmax stays the same
+    if the same number is added to all of them, and all grow where an image leaves what the network has seen.
+
+    Args:
+        logits: [B, classes]; a single one is the log-odds itself, as of a sigmoid.
+        classes: [B] int64.
+
+    Returns:
+        [B].
+    """
+    own = logits.gather(1, classes[:, None])[:, 0]  # [B, classes] -> [B]
+    if logits.shape[1] == 1:
+        return own
+    is_own = torch.zeros_like(logits, dtype=torch.bool).scatter(1, classes[:, None], value=True)
+    return own - logits.masked_fill(is_own, -torch.inf).logsumexp(1)
 
 
 def _mean(group: TermGroup, maps: Tensor) -> Tensor:

@@ -18,8 +18,9 @@ from torch import Tensor
 from atlas.common import log
 from atlas.common.errors import WeightsError
 from atlas.common.paths import PathError, file_sha256, is_there
+from atlas.demo.pictures import CLASSES
 from atlas.demo.quantised import restore
-from atlas.inception.layers import convolutions
+from atlas.inception.layers import FC, LAYERS, MOST_CLASSES, convolutions
 from atlas.plan.recipes import InputMap
 from atlas.rendering.weight_files import read_state_dict
 from atlas.store.records import DEMO_SHA256, WeightsId
@@ -36,15 +37,21 @@ FID_NOTE = (
     "padding, and Mixed_7c has a max pool instead, unlike torchvision's, so the pictures are not quite that network's"
 )
 _FID_CLASSES = 1008
+IMAGENET_CLASSES = 1000
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A state dict in torchvision's spelling, of which only the tensors of `expected_shapes` are used."""
+    """The tensors that are used, in torchvision's spelling: those of `expected_shapes`, and `fc` if it is there."""
 
     id: WeightsId
     tensors: Mapping[str, Tensor]
+
+    @property
+    def has_classifier(self) -> bool:
+        """Whether `fc` is among the tensors."""
+        return f"{FC}.weight" in self.tensors
 
 
 def load_weights(source: str) -> Weights:
@@ -69,8 +76,24 @@ def load_weights(source: str) -> Weights:
         return _imagenet()
     if source == "demo":
         tensors = _checked(load_demo_file(), str(DEMO_FILE))
-        return Weights(WeightsId("demo", DEMO_SHA256, DEMO_NOTE), tensors)
+        return _weights(WeightsId("demo", DEMO_SHA256, DEMO_NOTE, classes=CLASSES), tensors)
     return _file(Path(source))
+
+
+def count_classes(source: str) -> int:
+    """How many classes weights have, before they are loaded; 0: they have no classifier.
+
+    Args:
+        source: as of `load_weights`.
+
+    Raises:
+        WeightsError: a file cannot be read.
+    """
+    known = {"imagenet": IMAGENET_CLASSES, "demo": len(CLASSES)}
+    if source in known:
+        return known[source]
+    weights_sha256(Path(source))  # says what is allowed where there is no such file
+    return _classes_in(read_state_dict(Path(source), expected_shapes(), LARGEST_WEIGHTS).tensors)
 
 
 def with_input(weights: Weights, given: InputMap | None) -> Weights:
@@ -112,14 +135,11 @@ def load_demo_file() -> dict[str, Tensor]:
 
 
 def _imagenet() -> Weights:
-    from torchvision.models import Inception_V3_Weights  # a second to import, and needed here only
-
-    weights = Inception_V3_Weights.IMAGENET1K_V1
+    weights = _published()
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    if is_there(file):  # torchvision checks the hash of what it downloads, and trusts what it finds
-        published = file.stem.rpartition("-")[2]
-        if not weights_sha256(file).startswith(published):
-            raise WeightsError(f"{file}: not the file that torchvision published, by its hash; delete it and try again")
+    # torchvision checks the hash of what it downloads, and trusts what it finds
+    if is_there(file) and not weights_sha256(file).startswith(_hash_in(weights.url)):
+        raise WeightsError(f"{file}: not the file that torchvision published, by its hash; delete it and try again")
     try:
         tensors = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (URLError, ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException) as error:
@@ -138,7 +158,20 @@ def _imagenet() -> Weights:
         raise WeightsError(
             f"{file}: not the file that torchvision published: {error}; delete it and try again"
         ) from None
-    return Weights(WeightsId("imagenet", weights_sha256(file), IMAGENET_NOTE), _checked(tensors, str(file)))
+    found = WeightsId("imagenet", weights_sha256(file), IMAGENET_NOTE, classes=tuple(weights.meta["categories"]))
+    return _weights(found, _checked(tensors, str(file)))
+
+
+def _published() -> Any:
+    """The ImageNet weights of torchvision, without their tensors."""
+    from torchvision.models import Inception_V3_Weights  # a second to import, and needed here only
+
+    return Inception_V3_Weights.IMAGENET1K_V1
+
+
+def _hash_in(url: str) -> str:
+    """The beginning of a file's SHA-256, as its name states it."""
+    return Path(url).stem.rpartition("-")[2]
 
 
 def _file(file: Path) -> Weights:
@@ -146,12 +179,20 @@ def _file(file: Path) -> Weights:
     found = read_state_dict(file, expected_shapes(), LARGEST_WEIGHTS)
     notes = [f"weights from the file {os.fsencode(file.name).decode(errors='replace')}"]  # a name need not be text
     notes += [found.note] if found.note else []
-    classes = found.tensors.get("fc.weight")
-    if isinstance(classes, Tensor) and classes.shape[:1] == (_FID_CLASSES,):  # the same names, another graph
+    weight = found.tensors.get(f"{FC}.weight")
+    if isinstance(weight, Tensor) and weight.shape[:1] == (_FID_CLASSES,):  # the same names, another graph
         log.notice(f"weights {file}: {FID_NOTE}")
         notes.append(FID_NOTE)
     tensors = _checked(found.tensors, f"weights {file}" + (f", {found.place}" if found.place else ""))
-    return Weights(WeightsId(weights_name(str(file)), sha256, "; ".join(notes)), tensors)
+    classes = ("",) * _classes_in(tensors)
+    if len(classes) == IMAGENET_CLASSES and sha256.startswith(_hash_in(_published().url)):
+        classes = tuple(_published().meta["categories"])
+    return _weights(WeightsId(weights_name(str(file)), sha256, "; ".join(notes), classes=classes), tensors)
+
+
+def _weights(found: WeightsId, tensors: Mapping[str, Tensor]) -> Weights:
+    """Weights, without classes if they have no classifier."""
+    return Weights(found if _classes_in(tensors) else replace(found, classes=()), tensors)
 
 
 def _checked(tensors: Mapping[Any, Any], where: str) -> dict[str, Tensor]:
@@ -170,7 +211,19 @@ def _checked(tensors: Mapping[Any, Any], where: str) -> dict[str, Tensor]:
             f"{where}: not InceptionV3 in torchvision's spelling that can be rendered with: {len(faults)} tensors "
             f"differ: {some}. Save the file again, or take another"
         )
-    return {name: tensors[name] for name in shapes}
+    classifier = [f"{FC}.weight", f"{FC}.bias"] if _classes_in(tensors) else []
+    return {name: tensors[name] for name in (*shapes, *classifier)}
+
+
+def _classes_in(tensors: Mapping[Any, Any]) -> int:
+    """How many classes the classifier of a state dict has; 0 if it has none that this network can use."""
+    weight, bias = (tensors.get(f"{FC}.{part}") for part in ("weight", "bias"))
+    if not (isinstance(weight, Tensor) and isinstance(bias, Tensor) and weight.ndim == 2):
+        return 0
+    count = len(weight)
+    shapes = {f"{FC}.weight": (count, LAYERS[-1].features), f"{FC}.bias": (count,)}
+    is_sound = 0 < count <= MOST_CLASSES and not any(_fault(name, tensors[name], shapes[name]) for name in shapes)
+    return count if is_sound else 0
 
 
 def _fault(name: str, tensor: object, shape: tuple[int, ...]) -> str | None:

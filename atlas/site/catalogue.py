@@ -13,14 +13,14 @@ from atlas.inception.layers import Layer, Region
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Job, layer_jobs
 from atlas.plan.recipes import Recipe
-from atlas.site.models import HOME, MARKS, THUMB, Mark, Picture, fit
-from atlas.site.study_page import StudyPage
+from atlas.site.models import HOME, MARKS, THUMB, Mark, Picture, fit, kind_of
+from atlas.site.study_page import StudyPage, with_weights
 from atlas.store.importance import find_importance
 from atlas.store.masters import find_record, master_path, read_record
 from atlas.store.records import STATUSES, Record, WeightsId
 from atlas.store.results import Results, ResultSpec
 from atlas.store.stages import find_stages
-from atlas.store.weights_ids import WEIGHTS_SUFFIXES
+from atlas.store.weights_ids import WEIGHTS_SUFFIXES, with_class_names
 
 PENDING = "pending"  # planned, and not in the store
 STATES = (*STATUSES, PENDING)
@@ -95,6 +95,11 @@ class Feature(PlannedRendering):
     layer: str
     number: int  # in the layer, from 0
     rescue: PlannedRendering | None = None  # by the recipe that rescues, where its own shows nothing; may be pending
+
+    @property
+    def kind(self) -> str:
+        """What it is: a "feature", or a "class" of the classifier."""
+        return kind_of(self.layer)
 
     @property
     def rescued(self) -> PlannedRendering | None:
@@ -182,7 +187,7 @@ class Atlas:
 
     @cached_property
     def layers(self) -> tuple[LayerEntry, ...]:
-        """All 16 layers."""
+        """All 16 layers, and the classifier if the weights have one that is wanted."""
         return tuple(entry for region in self.regions for entry in region.layers)
 
     @cached_property
@@ -261,7 +266,10 @@ def gather_atlas(
         studies: what is shown beside the features.
         spoilt: files whose pixels turned out to be damaged, and what is wrong with them.
     """
-    weights = replace(weights, input=weights.trained_input) if weights else None  # noted or not, pages are the same
+    if weights:
+        weights = replace(weights, input=weights.trained_input)  # noted or not, pages are the same
+        weights = with_class_names(weights, config.class_names)
+    config = with_weights(config, weights, studies)
     damaged: list[str] = []
 
     def look_up(planned: Planned) -> Planned:
@@ -304,14 +312,16 @@ def gather_atlas(
         renderings[job] = known.get(job) or renderings.get(job) or find(job)
 
     def entry(name: str) -> LayerEntry:
-        return LayerEntry(layers.get_layer(name), tuple(one for one in known.values() if one.layer == name))
+        layer = layers.classifier(config.classes) if name == layers.FC else layers.get_layer(name)
+        return LayerEntry(layer, tuple(one for one in known.values() if one.layer == name))
 
+    regions = (*layers.REGIONS, *([layers.CLASSIFIER_REGION] if config.classes else ()))
     records = {job: one.record for job, one in {**renderings, **known}.items() if one.record}
     return Atlas(
         config=config,
         recipe=config.face_recipe,
         weights=weights,
-        regions=tuple(RegionEntry(one, tuple(map(entry, one.layers))) for one in layers.REGIONS),
+        regions=tuple(RegionEntry(one, tuple(map(entry, one.layers))) for one in regions),
         renderings=MappingProxyType(renderings),
         studies=tuple(studies),
         results=Results(config, weights, records) if weights else None,

@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from posixpath import dirname, relpath
 
+from atlas.inception.layers import FC
+
 HOME = "index.html"
 THUMB = 160  # pixels of a thumbnail's longer side
 MARKS = ("seeds", "photographs", "path")  # kinds of checks, in the order of pages and data
+
+
+def kind_of(layer: str) -> str:
+    """What the features of a layer are called."""
+    return "class" if layer == FC else "feature"
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,11 @@ class Tile:
     is_rescued: bool = False  # whether the picture is the rescued one
     words: str = ""  # what it responds to
     marks: tuple[Mark, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What it is: a "feature", or a "class" of the classifier."""
+        return kind_of(self.layer)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ A region is a column, and the flow of an image through it goes down: along the s
 its branches side by side to the bar of its features, and from the foot of the bar back to the next block's spine.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -63,13 +63,8 @@ class Block:
         return self.lanes[-1].y + PITCH / 2 - 1
 
 
-def map_region(slug: str) -> dict[str, object]:
-    """Lay a region of the network out, as a column of blocks.
-
-    Args:
-        slug: such as "early-mixed".
-    """
-    members = [layers.get_layer(name) for name in layers.get_region(slug).layers]
+def map_region(members: Sequence[layers.Layer]) -> dict[str, object]:
+    """Lay the layers of a region of the network out, as a column of blocks."""
     blocks: list[Block] = []
     y = float(GAP)
     for layer in members:
@@ -91,7 +86,8 @@ def map_region(slug: str) -> dict[str, object]:
         # between two layers, on their line
         "pools": [_pool(layer.before, block) for layer, block in zip(members, blocks, strict=True) if layer.before],
         "source": layers.LAYERS[source].name if source >= 0 else "",  # where the flow comes from, "" at the image
-        "sink": layers.LAYERS[sink].name if sink < len(layers.LAYERS) else "",  # and goes to, "" after the last
+        # and goes to, "" where it is the classifier
+        "sink": [*(layer.name for layer in layers.LAYERS), "", "probabilities"][sink],
     }
 
 

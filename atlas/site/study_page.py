@@ -1,7 +1,7 @@
 """What a study gives to the site: each study's `page.py` ends with a `StudyPage`."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +11,8 @@ from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
 from atlas.plan.settings import StudySettings
 from atlas.site.models import HOME, Link, Mark, Page
+from atlas.store.records import WeightsId
+from atlas.store.results import Results
 
 if TYPE_CHECKING:
     from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
@@ -75,6 +77,15 @@ def nothing(*_: object) -> tuple[()]:
     return ()
 
 
+def with_weights(config: Config, weights: WeightsId | None, studies: Iterable["StudyPage"]) -> Config:
+    """The configuration with the classes of its weights, if they are known, and the features that studies name."""
+    config = replace(config, named=()).with_classes(len(weights.classes) if weights else 0)
+    if not weights:
+        return config
+    results = Results(config, weights)
+    return replace(config, named=tuple(dict.fromkeys(term for study in studies for term in study.names(results))))
+
+
 @dataclass(frozen=True)
 class StudyPage:
     """What a study gives to the site; every part is optional.
@@ -83,6 +94,7 @@ class StudyPage:
         card: on the home page, where the study has pages.
         pages: its pages, the one of its card first; none where there is nothing to show.
         section: on the pages of features.
+        names: features that it names by its results, so that they have pages.
         says: one line of words for features of a layer, by number: for tiles, titles, the search and the data.
         marks: for features of a layer, by number, what checks say of whether their own picture can be believed.
         layer: a template of a section on the pages of layers, and what it shows; None where there is nothing to show.
@@ -107,6 +119,7 @@ class StudyPage:
     card: StudyCard | None = None
     pages: Callable[["Atlas"], Iterable[Page]] = nothing
     section: Section | None = None
+    names: Callable[[Results], Iterable[Term]] = nothing
     says: Callable[["Atlas", "LayerEntry"], Mapping[int, str]] | None = None
     marks: Callable[["Atlas", "LayerEntry"], Mapping[int, Sequence[Mark]]] | None = None
     layer: tuple[str, Callable[["Atlas", "LayerEntry"], object | None]] | None = None

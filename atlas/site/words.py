@@ -1,11 +1,12 @@
 """Words and numbers for people: scores, statuses, recipes and records → text."""
 
 import json
+import math
 import shlex
 from functools import cache
 
 from atlas.common.text import count_of as count_of  # templates count with it
-from atlas.inception.layers import receptive_field
+from atlas.inception.layers import FC, Layer, receptive_field
 from atlas.plan.clips import Clip
 from atlas.plan.config import article_recipes
 from atlas.plan.jobs import Job
@@ -41,9 +42,19 @@ def whole_percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def probability(log_odds: float | None) -> str:
+    """The probability of a class in percent, from its score; what is not finite is said so."""
+    return "not finite" if log_odds is None else percent((1 + math.tanh(log_odds / 2)) / 2)
+
+
 def fixed(value: float) -> str:
     """A number in two decimals, with a true minus sign, and none before zero."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float) -> str:
+    """A number in two decimals with its sign, + or the true minus sign."""
+    return ("+" if round(value, 2) > 0 else "") + fixed(value)
 
 
 def tex(text: str) -> str:
@@ -51,8 +62,21 @@ def tex(text: str) -> str:
     return text.translate(_TEX)
 
 
+def features_of(layer: Layer, count: int | None = None) -> str:
+    """How many features a layer has, or some of them; those of the classifier are classes."""
+    count = layer.features if count is None else count
+    return classes(count) if layer.name == FC else count_of(count, "feature")
+
+
+def classes(count: int) -> str:
+    """A number of classes."""
+    return f"{count:,} class" + "es" * (count != 1)
+
+
 def field_of(layer: str, feature: int | None = None) -> str:
     """The theoretical receptive field of a feature, or of the widest branch of a layer, in pixels."""
+    if layer == FC:
+        return "the whole image"
     height, width = receptive_field(layer, feature).size
     return f"{height} × {width} px"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atlas.common.errors import StoreError
 from atlas.common.text import format_bytes
-from atlas.inception.layers import LAYERS
+from atlas.inception.layers import ALL_LAYERS
 from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.store.masters import find_record, master_path
@@ -51,7 +51,7 @@ class Forecast:
         def of(name: str, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
             return tuple(job for job in jobs if job.target.deepest == name)
 
-        parts = {layer.name: Forecast(of(layer.name, self.jobs), of(layer.name, self.pending)) for layer in LAYERS}
+        parts = {layer.name: Forecast(of(layer.name, self.jobs), of(layer.name, self.pending)) for layer in ALL_LAYERS}
         return {name: part for name, part in parts.items() if part.jobs}
 
 

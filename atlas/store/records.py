@@ -40,6 +40,8 @@ class WeightsId:
     note: str  # a sentence for pages: what they are
     # the map that they were trained with; None: `usual_input`. A record says in `Record.input` which map was used
     input: InputMap | None = field(default=None, compare=False, repr=False)
+    # names of what their classifier tells apart, "" where one is not known; none: they have no classifier
+    classes: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def folder(self) -> str:
@@ -104,8 +106,8 @@ class FailedStep:
 class Record:
     """The provenance of one rendering.
 
-    Scores are weighted mean activations of the target's neurons. `score_start` is the start's, resized to the last
-    octave's size, and `score_shown` that of the stored 8-bit picture, both in float32.
+    Scores are weighted mean activations of the target's neurons; of a class they are its log-odds. `score_start` is the
+    start's, resized to the last octave's size, and `score_shown` that of the stored 8-bit picture, both in float32.
     """
 
     target: str
@@ -170,7 +172,7 @@ class Record:
     def to_json(self) -> str:
         """The record as JSON, keys in the order of the fields; `read_json` reads it."""
         data = asdict(self)
-        del data["weights"]["input"]  # the record's own `input` counts
+        del data["weights"]["input"], data["weights"]["classes"]  # the record's own `input` counts
         return json.dumps(data, allow_nan=False, ensure_ascii=False)
 
 

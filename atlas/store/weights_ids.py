@@ -15,6 +15,7 @@ from atlas.store.records import WeightsId, read_json
 
 WEIGHTS_FILE = "weights.json"  # in the folder of some weights: their `WeightsId`
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")  # left out of names
+MOST_NOTE = 4 * MOST_JSON  # bytes: names of classes are at most as many as a file may hold, and each has a line
 LARGEST_WEIGHTS = 2**30  # bytes; InceptionV3 in float64 takes a fifth
 
 
@@ -41,6 +42,8 @@ def write_weights_id(store: Path, weights: WeightsId) -> None:
         StoreError: the file cannot be written.
     """
     note = {**asdict(weights), "input": weights.trained_input}
+    if not weights.classes:
+        del note["classes"]
     text = json.dumps(note, indent=2, ensure_ascii=False) + "\n"
     write_if_changed(store / weights.folder / WEIGHTS_FILE, text.encode())
 
@@ -52,7 +55,7 @@ def read_weights_id(file: Path) -> WeightsId:
         StoreError: not there, or damaged.
     """
     try:
-        return read_json(read_file(file, MOST_JSON), WeightsId)
+        return read_json(read_file(file, MOST_NOTE), WeightsId)
     except (OSError, StoreError):
         raise StoreError(f"{file}: missing or damaged; render with these weights, and it is written again") from None
 
@@ -111,6 +114,33 @@ def resolve_weights(store: Path, source: str, chosen: InputMap | None = None) ->
             f"set weights to one of them, for instance --weights {found[0].folder}"
         )
     return replace(found[0], input=chosen or found[0].trained_input) if found else None
+
+
+def with_class_names(weights: WeightsId, file: Path | None) -> WeightsId:
+    """The weights with the names of their classes that a text file holds, one on each line.
+
+    Args:
+        weights: as loaded or noted; those without a classifier stay as they are.
+        file: None: what is known of them counts.
+
+    Raises:
+        ConfigError: the file cannot be read, or has another number of lines.
+    """
+    if file is None or not weights.classes:
+        return weights
+    try:
+        names = read_file(file, MOST_JSON).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"class_names {file}: {error}; name a text file in UTF-8, one class on each line") from None
+    names = [" ".join(name.split()) for name in names]
+    while names and not names[-1]:
+        names.pop()
+    if len(names) != len(weights.classes):
+        raise ConfigError(
+            f"class_names {file}: {len(names)} lines, and the weights {weights.name} have {len(weights.classes)} "
+            "classes; write one name on each line, in their order"
+        )
+    return replace(weights, classes=tuple(names))
 
 
 def weights_sha256(file: Path) -> str:

@@ -66,6 +66,7 @@ STUDIES = (  # in the order of the home page
     Study("depth"),
     Study("dead"),
     Study("connections"),
+    Study("votes"),
     Study("nearest"),
     Study("map"),
 )

@@ -18,13 +18,16 @@ def measurements(config: Config) -> Iterator[Measurement]:
             yield from ask(config)
 
 
-def run_studies(config: Config, renderer: Renderer, on_progress: Callable[[str], None]) -> list[str]:
+def run_studies(
+    config: Config, renderer: Renderer, on_progress: Callable[[str], None], *, naming: bool = False
+) -> list[str]:
     """Measure what can be measured and is not up to date; if memory runs out for one result, the others go on.
 
     Args:
         config: what is wanted.
         renderer: of the weights with which everything was rendered.
         on_progress: called with the name of each result before it is measured.
+        naming: measure only results that name features, before the others, which may be of those features.
 
     Returns:
         The names of the results for which there was not enough memory; the next run tries them again.
@@ -36,6 +39,8 @@ def run_studies(config: Config, renderer: Renderer, on_progress: Callable[[str],
     context = MeasureContext(results, renderer)
     failed = []
     for wanted in measurements(config):
+        if naming and not wanted.names_features:
+            continue
         if not _is_due(results, wanted.spec) or any(_is_due(results, spec) for spec in wanted.after):
             continue
         on_progress(wanted.spec.name)

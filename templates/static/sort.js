@@ -15,15 +15,15 @@
       document.head.append(Object.assign(document.createElement("script"), { src: box.dataset.orders, onload, onerror }));
     }));
 
-  /* As the template makes it; no name in it needs an escape. */
+  /* As the template makes it; words are escaped. */
   function tile(number, { facts, status, sizes, face, words, marks }) {
-    const { layer } = atlasOrders;
+    const { layer, called } = atlasOrders;
     const own = `${root}${layer}/${number}`;
     const folder = face ? root + face.replace("####", `${number}`.padStart(4, 0)) : own;
     const [width, height, large] = sizes ?? [];
     const picture = `<picture><source type="image/avif" srcset="${folder}/thumb.avif ${width}w, ${folder}/picture.avif ${large}w"><img src="${folder}/thumb.jpg" width="${width}" height="${height}" alt="" loading="lazy" decoding="async"></picture>`;
     const mark = status === "ok" ? "" : ` <span class="status ${status}">${status}</span>`;
-    return `<li data-facts="${facts}"><a class="tile" href="${own}/index.html">${sizes ? picture : '<span class="empty"></span>'}<span class="label"><span class="away">${layer} feature </span>${number}${mark}${marks ? ` <span class="marks" role="img" aria-label="${marks[1]}" data-signs="${marks[0]}"></span>` : ""}${words && ` <span class="said">${words}</span>`}</span></a></li>`;
+    return `<li data-facts="${facts}"><a class="tile" href="${own}/index.html">${sizes ? picture : '<span class="empty"></span>'}<span class="label"><span class="away">${called} </span>${number}${mark}${marks ? ` <span class="marks" role="img" aria-label="${marks[1]}" data-signs="${marks[0]}"></span>` : ""}${words && ` <span class="said">${words}</span>`}</span></a></li>`;
   }
 
   function tiles(order) {

@@ -84,7 +84,7 @@ def test_the_article_compares_four_features_and_shows_four_of_each_layer_raw():
     listed = comparisons(config)
     assert [str(row[0].target) for row in listed] == ["Mixed_6b[654]", "Mixed_6b[415]", "Mixed_6b[354]", "Mixed_6b[0]"]
     assert [job.recipe.name for job in listed[0]] == ["raw", "smooth", "crisp", "octaves"]
-    pairs = {layer: [pair.feature for pair in raw_pairs(config, layer)] for layer in config.layers}
+    pairs = {layer: [pair.feature for pair in raw_pairs(config, layer)] for layer in config.map_layers}
     assert pairs.pop("Mixed_6b") == [0, 1, 2, 3, 354, 415, 654]
     assert len(pairs) == 15
     assert all(features == [0, 1, 2, 3] for features in pairs.values())

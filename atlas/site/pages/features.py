@@ -64,7 +64,7 @@ def feature_pages(atlas: Atlas, entry: LayerEntry, mentions: Mentions) -> list[P
             row=[tile_of(one) for one in _row(entry.features, position)],
             octaves=octave_rows(feature.job, record),
             branch=entry.layer.branch_of(number),
-            block=draw_block(name, number),
+            block=None if feature.kind == "class" else draw_block(name, number),
             stages=stages_of(feature),  # None: the store keeps none
             progress=score_chart(feature),  # None: pending, or no score is finite
             beside=beside and (beside[0].template, beside[1]),

@@ -26,6 +26,7 @@ def method_page(atlas: Atlas) -> Page:
         layers=len(layers.LAYERS),
         features=sum(layer.features for layer in layers.LAYERS),
         regions=[region.title for region in layers.REGIONS],
+        classes=atlas.config.classes,
         trained_input=atlas.weights.trained_input if atlas.weights else None,
         states=STATES,
         example=_example(atlas),

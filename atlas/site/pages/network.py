@@ -24,6 +24,7 @@ from atlas.site.pages.parts import (
 from atlas.site.pictures import layer_sheet_path, sheet_copy
 from atlas.site.region_map import map_region
 from atlas.site.study_page import StudyCard
+from atlas.site.words import features_of
 
 MOST_LARGE_TILES = 24  # of a page whose pictures are large at first; more are of medium size
 FEATURES_A_LAYER = 16  # on a region's page, as in the article's figures
@@ -48,7 +49,7 @@ def _home(atlas: Atlas, cards: Sequence[StudyCard]) -> Page:
     )
     sections = (study.home for study in atlas.studies if study.home)
     body = {
-        "regions": [_region_card(region) for region in atlas.regions],
+        "regions": [_region_card(atlas, region) for region in atlas.regions],
         "planned": len(atlas.features),
         "shown": shown,
         "statuses": _statuses(atlas.features),
@@ -59,22 +60,22 @@ def _home(atlas: Atlas, cards: Sequence[StudyCard]) -> Page:
     return Page(HOME, "home.html", "", description, (), body)
 
 
-def _region_card(region: RegionEntry) -> dict[str, object]:
+def _region_card(atlas: Atlas, region: RegionEntry) -> dict[str, object]:
     """A region on the home page: its map, and a card for each of its layers."""
     return {
         "region": region.region,
         "page": region_link(region.region.slug).page if region.planned else None,
-        "map": map_region(region.region.slug),
+        "map": map_region([entry.layer for entry in region.layers]),
         "sheet": sheet_copy(region),  # a row for each planned layer
         # the picture that stands for a layer is the first of status `ok`, if there is one
         "cards": [
-            _card(entry, sorted(entry.shown, key=lambda feature: feature.face.status != "ok")[:1])
+            _card(atlas, entry, sorted(entry.shown, key=lambda feature: feature.face.status != "ok")[:1])
             for entry in region.layers
         ],
     }
 
 
-def _card(entry: LayerEntry, features: Sequence[Feature]) -> dict[str, object]:
+def _card(atlas: Atlas, entry: LayerEntry, features: Sequence[Feature]) -> dict[str, object]:
     """A layer on its region's page or in the region map, with some of its features."""
     return {
         "layer": entry.layer,
@@ -83,8 +84,13 @@ def _card(entry: LayerEntry, features: Sequence[Feature]) -> dict[str, object]:
         "planned": len(entry.features),
         "shown": len(entry.shown),
         "statuses": _statuses(entry.features),
-        "tiles": [tile_of(feature) for feature in features],
+        "tiles": [_tile(atlas, feature) for feature in features],
     }
+
+
+def _tile(atlas: Atlas, feature: Feature) -> Tile:
+    """A feature on a region's page; a class with its name."""
+    return replace(tile_of(feature), words=atlas.words_of(feature) if feature.kind == "class" else "")
 
 
 def _statuses(features: Iterable[Feature]) -> list[tuple[str, int]]:
@@ -110,9 +116,9 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
         f"region/{slug}/{HOME}",
         "region.html",
         title,
-        f"{title} of InceptionV3: what the features of {names} respond to.",
+        f"{title} of InceptionV3: what the {features_of(region.layers[-1].layer, 2).split()[1]} of {names} respond to.",
         slug=slug,
-        cards=[_card(entry, entry.features[:FEATURES_A_LAYER]) for entry in region.planned],
+        cards=[_card(atlas, entry, entry.features[:FEATURES_A_LAYER]) for entry in region.planned],
         article=(atlas.config.recipe, {entry.layer.name: _article_tiles(atlas, entry) for entry in region.planned}),
         sheet=sheet_copy(region),
         around=around,
@@ -136,7 +142,7 @@ def layer_pages(atlas: Atlas, entry: LayerEntry, around: Around) -> list[Page]:
             _layer_words(entry) + (f" Page {at + 1} of {total}." if total > 1 else ""),
             region_link(entry.layer.region),
             last=name,
-            card=_card(entry, ()),
+            card=_card(atlas, entry, ()),
             tiles=tiles,
             choices=list(_choices(tiles, everything)),
             orders=list(atlas.once(make_orders)[name]),
@@ -157,10 +163,9 @@ def _layer_words(entry: LayerEntry) -> str:
     """What a layer's pages show."""
     layer, place = entry.layer, f"of {entry.layer.name} in InceptionV3"
     if not entry.shown:
-        return f"{count_of(len(entry.features), 'feature')} {place}, planned and not rendered."
+        return f"{features_of(layer, len(entry.features))} {place}, planned and not rendered."
     part = "All" if len(entry.shown) == layer.features else f"{len(entry.shown):,} of the"
-    features = count_of(layer.features, "feature")
-    return f"{part} {features} {place}, as pictures made by gradient descent on the input."
+    return f"{part} {features_of(layer)} {place}, as pictures made by gradient descent on the input."
 
 
 def _choices(tiles: Sequence[Tile], everything: Sequence[Tile]) -> Iterator[tuple[str, list[tuple[str, int]]]]:

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
+from html import escape
 from posixpath import dirname
 
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.colour import GREYS, HUES
 from atlas.site.finder import letters, places
-from atlas.site.models import MARKS, Tile
+from atlas.site.models import MARKS, Tile, kind_of
 from atlas.site.pages.parts import layer_tile
 
 NAME = "atlasOrders"  # the variable that the script sets
@@ -74,10 +75,11 @@ def orders_script(atlas: Atlas, layer: str) -> bytes:
     kinds = list({json.dumps(kind): kind for kind in made}.values())
     data = {
         "layer": layer,
+        "called": f"{layer} {kind_of(layer)}",
         "numbers": list(entry.by_number),
         "kinds": kinds,
         "kind": letters(kinds.index(kind) for kind in made),
-        "words": list(words),
+        "words": [escape(one) for one in words],
         "word": letters(words[one] for one in said),
         "orders": atlas.once(make_orders)[layer],
     }

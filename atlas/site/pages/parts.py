@@ -106,6 +106,12 @@ def octave_rows(job: Job, record: Record | None) -> list[dict[str, object]]:
     ]
 
 
+def class_name(atlas: Atlas, number: int) -> str:
+    """The name of a class; "" if it is not known."""
+    names = atlas.weights.classes if atlas.weights else ()
+    return names[number] if 0 <= number < len(names) else ""
+
+
 def again_of(rendering: PlannedRendering, recipe: Recipe, command: tuple[str, ...]) -> dict[str, object]:
     """How to make a rendering, or to make it again: a command, and its recipe if the package does not have it."""
     return {"command": command, "toml": words.own_toml(recipe), "record": rendering.record, "json": rendering.json}

@@ -53,7 +53,7 @@ def article_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     recipe = config.get_recipe(config.recipe)
     if recipe == config.face_recipe:
         return ()
-    features = {*config.features_of(layer)[: config.study(Settings).recipe_features]}
+    features = {*config.first_features(layer, config.study(Settings).recipe_features)}
     features |= {pair.feature for pair in raw_pairs(config, layer)}
     return tuple(Job(feature_target(layer, feature), recipe, config.seed) for feature in sorted(features))
 
@@ -63,7 +63,7 @@ def other_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     wanted = config.study(Settings)
     shown = {config.face_recipe, *map(config.get_recipe, (config.recipe, wanted.raw))}
     others = [recipe for recipe in map(config.get_recipe, wanted.beside) if recipe not in shown]
-    features = config.features_of(layer)[: wanted.raw_features]
+    features = config.first_features(layer, wanted.raw_features)
     return tuple(Job(feature_target(layer, number), recipe, config.seed) for number in features for recipe in others)
 
 
@@ -73,7 +73,7 @@ def raw_pairs(config: Config, layer: str) -> tuple[RawPair, ...]:
     own, raw = config.get_recipe(config.recipe), config.get_recipe(wanted.raw)
     if own == raw:
         return ()
-    features = set(config.features_of(layer)[: wanted.raw_features])
+    features = set(config.first_features(layer, wanted.raw_features))
     if layer in config.layers:
         features |= {number for name, number in map(feature_of, wanted.targets) if name == layer}
     found = []

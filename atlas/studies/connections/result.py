@@ -38,7 +38,7 @@ class Wiring:
 
 def wired_layers(config: Config) -> tuple[str, ...]:
     """The layers of a configuration whose wiring is shown: all or none."""
-    return config.layers if config.study(Settings).strongest else ()
+    return config.map_layers if config.study(Settings).strongest else ()
 
 
 def connected_layers(config: Config) -> tuple[str, ...]:

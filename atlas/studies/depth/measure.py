@@ -21,8 +21,8 @@ FEWEST_LAYERS = 3  # of two, a rank correlation is ±1 whatever they are
 
 def measurements(config: Config) -> Iterator[Measurement]:
     """Each layer, then the trends over all."""
-    specs = tuple(map(layer_depth_spec, config.layers))
-    for layer, spec in zip(config.layers, specs, strict=True):
+    specs = tuple(map(layer_depth_spec, config.map_layers))
+    for layer, spec in zip(config.map_layers, specs, strict=True):
         yield Measurement(spec, partial(measure_layer_depth, layer=layer))
     yield Measurement(DEPTH, measure_depth, after=specs)
 
@@ -43,7 +43,7 @@ def measure_layer_depth(context: MeasureContext, layer: str) -> LayerDepth:
 
 def measure_depth(context: MeasureContext) -> Depth:
     """Put the layers together, which are measured before, and the trends over them."""
-    specs = [layer_depth_spec(layer) for layer in context.config.layers]
+    specs = [layer_depth_spec(layer) for layer in context.config.map_layers]
     layers = tuple(found for found in map(context.results.read, specs) if found)
     return Depth(layers, tuple(trend(measure, layers) for measure in MEASURES))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from atlas.plan.jobs import feature_jobs, layer_jobs
+from atlas.plan.jobs import layer_jobs, map_jobs
 from atlas.store.results import ResultSpec
 
 MEASURES = ("centroid", "entropy", "edges")
@@ -78,4 +78,4 @@ def layer_depth_spec(layer: str) -> ResultSpec[LayerDepth]:
     return ResultSpec(f"depth-{layer}", 2, LayerDepth, partial(layer_jobs, layer=layer), needs_all=False)
 
 
-DEPTH = ResultSpec("depth", 3, Depth, feature_jobs, needs_all=False)
+DEPTH = ResultSpec("depth", 3, Depth, map_jobs, needs_all=False)

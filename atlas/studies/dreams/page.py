@@ -10,7 +10,7 @@ from atlas.site import words
 from atlas.site.catalogue import Atlas
 from atlas.site.copies import JPEG, Encoder, Work, make_work, open_picture
 from atlas.site.models import HOME, THUMB, Link, Page, Picture
-from atlas.site.pages.parts import Around, again_of, make_page, neighbours, octave_rows
+from atlas.site.pages.parts import Around, again_of, class_name, make_page, neighbours, octave_rows
 from atlas.site.study_page import Mention, StudyCard, StudyPage
 from atlas.store.photos import open_kept, photo_path
 from atlas.studies.dreams.jobs import Dream, config_dreams, jobs
@@ -101,6 +101,7 @@ def _dream_page(atlas: Atlas, dream: Dream, around: Around) -> Page:
         last=_title(dream),
         rendering=rendering,
         start=dream.title,
+        class_name=class_name(atlas, job.target.terms[0].feature or 0) if job.target.is_class else "",
         is_drawn=dream.start.file is None,  # it started from the picture that ships with the project
         before=before,  # None: pending, or the store has lost the photograph
         octaves=octave_rows(job, record),

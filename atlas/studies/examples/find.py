@@ -19,7 +19,7 @@ from atlas.inception.architecture import Size
 from atlas.inception.layers import receptive_field
 from atlas.inception.targets import feature_target
 from atlas.plan.config import Config
-from atlas.plan.jobs import Job, feature_jobs
+from atlas.plan.jobs import Job, map_jobs
 from atlas.rendering.memory import is_out_of_memory
 from atlas.store.crops import CROPS, LARGEST, examples_folder, remove_crops
 from atlas.store.picture_files import COLOURS
@@ -89,7 +89,7 @@ def find_examples(
     """
     config, weights = context.config, context.results.weights
     now = Results(config, weights)  # the context's may be older than the newest master
-    faces = {job: pixels for job in feature_jobs(config) if (pixels := now.pixels(job))}
+    faces = {job: pixels for job in map_jobs(config) if (pixels := now.pixels(job))}
     rendered = faces | {job: pixels for job in _others(faces, config) if (pixels := now.pixels(job))}
     if not faces:
         raise ConfigError(
@@ -117,7 +117,7 @@ def find_examples(
 def _others(faces: Iterable[Job], config: Config) -> Iterator[Job]:
     """The features that are there by other recipes, which their pages show beside their own."""
     features = {job.target for job in faces}
-    for layer in config.layers:
+    for layer in config.map_layers:
         for number, jobs in jobs_beside(config, layer).items():
             if feature_target(layer, number) in features:
                 yield from jobs

@@ -58,7 +58,8 @@ def interactions(config: Config) -> tuple[Interaction, ...]:
 
 def matrix_jobs(config: Config, layer: str) -> tuple[Job, ...]:
     """The renderings of the first features of a layer, by the configuration's own recipe."""
-    return layer_jobs(config, layer)[: config.study(Settings).features]
+    first = config.first_features(layer, config.study(Settings).features)
+    return tuple(job for job in layer_jobs(config, layer) if job.target.terms[0].feature in first)
 
 
 def _walk(first: Target, second: Target, count: int) -> Iterator[tuple[float, Target]]:

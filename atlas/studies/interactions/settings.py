@@ -35,6 +35,10 @@ def _read_pair(texts: list[str], recipe: Recipe | None) -> TargetPair:
     for target in (first, second):
         if len(target.terms) > 1 or target.terms[0].coefficient != 1:
             raise ConfigError(f'"{target}" is a sum or weighted; name one such as "Mixed_6b[201]"')
+        if target.is_class:
+            raise ConfigError(
+                f'"{target}" is a class, whose log-odds are no activation; name one such as "Mixed_6b[201]"'
+            )
         if recipe:
             Job(target, recipe, DEFAULT_SEED)  # which says why it cannot be rendered
     if first == second:

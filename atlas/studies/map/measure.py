@@ -30,12 +30,12 @@ Cells = NDArray[np.int64]
 
 def measurements(config: Config) -> Iterator[Measurement]:
     """The map, once the pictures of all layers are described."""
-    yield Measurement(FEATURE_MAP, measure_map, after=tuple(map(described_spec, config.layers)))
+    yield Measurement(FEATURE_MAP, measure_map, after=tuple(map(described_spec, config.map_layers)))
 
 
 def measure_map(context: MeasureContext) -> FeatureMap:
     """Arrange the pictures of all layers, described before, and those that were rescued."""
-    layers = context.config.layers
+    layers = context.config.map_layers
     described = {
         (one.layer, feature): data
         for layer in layers

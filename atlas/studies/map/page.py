@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from atlas.inception.layers import FC
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.copies import GROUND, JPEG, Encoder, Work, make_work
 from atlas.site.finder import ranges
@@ -73,7 +74,7 @@ def map_pages(atlas: Atlas) -> Iterator[Page]:
             "All features of InceptionV3 on one plane, each near those whose pictures have like colours and edges.",
             layers=[(name, len(cells)) for name, cells in found.layers.items()],
             count=found.count,
-            others=sum(len(entry.shown) for entry in atlas.layers) - found.count,
+            others=sum(len(entry.shown) for entry in atlas.layers if entry.layer.name != FC) - found.count,
             picture=found.picture,
         )
 

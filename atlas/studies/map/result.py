@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from atlas.plan.config import Config
-from atlas.plan.jobs import Job, feature_jobs
+from atlas.plan.jobs import Job, map_jobs
 from atlas.store.results import ResultSpec
 from atlas.studies.dead.rescues import rescue_recipe
 from atlas.studies.nearest.result import described_spec
@@ -22,13 +22,13 @@ class FeatureMap:
 
 def _jobs(config: Config) -> tuple[Job, ...]:
     """The features, and then a rescue of each: which ones there are is known only by the store."""
-    own, recipe = feature_jobs(config), rescue_recipe(config)
+    own, recipe = map_jobs(config), rescue_recipe(config)
     return tuple(dict.fromkeys((*own, *(Job(job.target, recipe, job.seed) for job in own))))
 
 
 def _described(config: Config) -> tuple[object, ...]:
     """How pictures are described."""
-    return tuple({described_spec(layer).version for layer in config.layers})
+    return tuple({described_spec(layer).version for layer in config.map_layers})
 
 
 FEATURE_MAP = ResultSpec("map", 1, FeatureMap, _jobs, _described, needs_all=False)

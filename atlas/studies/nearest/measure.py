@@ -25,8 +25,8 @@ DIGITS = 3  # of a likeness; of equal ones the earlier feature comes first
 
 def measurements(config: Config) -> Iterator[Measurement]:
     """Describe each layer's pictures, then compare all of them."""
-    specs = tuple(map(described_spec, config.layers))
-    for layer, spec in zip(config.layers, specs, strict=True):
+    specs = tuple(map(described_spec, config.map_layers))
+    for layer, spec in zip(config.map_layers, specs, strict=True):
         yield Measurement(spec, partial(measure_described, layer=layer))
     yield Measurement(NEAREST, measure_nearest, after=specs)
 
@@ -40,7 +40,7 @@ def measure_described(context: MeasureContext, layer: str) -> Described:
 
 def measure_nearest(context: MeasureContext) -> Nearest:
     """Compare the pictures of all layers, which are described before, with each other."""
-    layers = [one for layer in context.config.layers if (one := context.results.read(described_spec(layer)))]
+    layers = [one for layer in context.config.map_layers if (one := context.results.read(described_spec(layer)))]
     names = [(one.layer, feature) for one in layers for feature in one.features]
     found: dict[str, dict[int, tuple[Near, ...]]] = {one.layer: {} for one in layers}
     neighbours = nearest([data for one in layers for data in one.features.values()], MOST)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from atlas.plan.jobs import feature_jobs, layer_jobs
+from atlas.plan.jobs import layer_jobs, map_jobs
 from atlas.store.results import ResultSpec
 
 MOST = 6  # neighbours of each feature
@@ -39,4 +39,4 @@ def described_spec(layer: str) -> ResultSpec[Described]:
     return ResultSpec(f"described-{layer}", 1, Described, partial(layer_jobs, layer=layer), needs_all=False)
 
 
-NEAREST = ResultSpec("nearest", 2, Nearest, feature_jobs, needs_all=False)
+NEAREST = ResultSpec("nearest", 2, Nearest, map_jobs, needs_all=False)

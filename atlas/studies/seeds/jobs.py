@@ -10,7 +10,7 @@ from atlas.studies.seeds.settings import Settings
 
 def jobs(config: Config) -> tuple[Job, ...]:
     """Every rendering of the features that are rendered from several noises."""
-    return tuple(job for layer in config.layers for some in seed_jobs(config, layer).values() for job in some)
+    return tuple(job for layer in config.map_layers for some in seed_jobs(config, layer).values() for job in some)
 
 
 def seed_jobs(config: Config, layer: str) -> dict[int, tuple[Job, ...]]:
@@ -21,7 +21,7 @@ def seed_jobs(config: Config, layer: str) -> dict[int, tuple[Job, ...]]:
     wanted = config.study(Settings)
     if wanted.count == 1 or layer not in wanted.layers:
         return {}
-    first = {number: face_job(config, layer, number) for number in config.features_of(layer)[: wanted.features]}
+    first = {number: face_job(config, layer, number) for number in config.first_features(layer, wanted.features)}
     return {
         number: tuple(replace(job, seed=(job.seed + step) % (LARGEST_SEED + 1)) for step in range(wanted.count))
         for number, job in first.items()

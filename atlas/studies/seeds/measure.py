@@ -25,7 +25,7 @@ def measurements(config: Config) -> Iterator[Measurement]:
 def measure_seeds(context: MeasureContext) -> Seeds:
     """How alike renderings from several noises are, layer by layer."""
     config, found = context.config, []
-    for name in config.layers:
+    for name in config.map_layers:
         if mine := seed_jobs(config, name):
             faces = [face_job(config, name, number) for number in config.features_of(name)[:MOST_OTHERS]]
             found.append(layer_seeds(context, name, faces, mine))

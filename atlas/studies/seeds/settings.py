@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from atlas.inception.layers import MOST_FEATURES
-from atlas.plan.settings import Layers, StudySettings, Whole
+from atlas.plan.settings import MapLayers, StudySettings, Whole
 
 MOST_SEEDS = 16
 
@@ -15,4 +15,4 @@ class Settings(StudySettings):
 
     count: Annotated[int, Whole(1, MOST_SEEDS)]  # noises of each feature; 1: none but the feature's own
     features: Annotated[int, Whole(0, MOST_FEATURES)]  # so many of each layer
-    layers: Layers
+    layers: MapLayers

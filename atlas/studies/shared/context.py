@@ -166,11 +166,13 @@ class Measurement:
         spec: the result.
         measure: what returns it; may raise StoreError if a master is missing or damaged.
         after: results that it gathers, which must all be up to date before it is measured.
+        names_features: whether features that it names get pages (`StudyPage.names`).
     """
 
     spec: ResultSpec[Any]
     measure: Callable[[MeasureContext], object]
     after: tuple[ResultSpec[Any], ...] = ()
+    names_features: bool = False
 
 
 def in_fewer_rows(rows: int, run: Callable[[int], Found]) -> Found:

@@ -46,7 +46,7 @@ def measure_tuning(context: MeasureContext) -> TuningOfLayers:
     null = null_strengths(context, pictures, wanted.shuffles)
     network = context.renderer.network("fp32", "trained")
     found = []
-    for name, responses in respond(context, network, pictures, config.layers).items():
+    for name, responses in respond(context, network, pictures, config.map_layers).items():
         write_atomically(context.results.path(TUNING).with_name(f"tuning-{name}.npz"), as_table(responses))
         found.append(tuning_of(name, responses, null[name], config.features_of(name)))
     every = [one for layer in found for one in layer.features.values()]
@@ -64,7 +64,7 @@ def measure_tuning(context: MeasureContext) -> TuningOfLayers:
 
 def null_strengths(context: MeasureContext, pictures: Pictures, shuffles: int) -> dict[str, Array]:
     """How strongly features with shuffled weights are tuned: by layer, [4, F · shuffles]."""
-    names, weights = context.config.layers, context.renderer.weights
+    names, weights = context.config.map_layers, context.renderer.weights
     early = [name for name in names if layers.get_layer(name).region == EARLY]
     found: dict[str, list[Array]] = {name: [] for name in names}
     for seed in range(shuffles * EARLY_SHUFFLES):

@@ -128,7 +128,8 @@ def _jobs(_: Config) -> tuple[Job, ...]:
 def _settings(config: Config) -> tuple[object, ...]:
     """Size, number of shuffles and planned features; none if it is not wanted."""
     wanted = config.study(Settings)
-    return (wanted.size, wanted.shuffles, *((n, config.features_of(n)) for n in config.layers)) if wanted.size else ()
+    features = ((name, config.features_of(name)) for name in config.map_layers)
+    return (wanted.size, wanted.shuffles, *features) if wanted.size and config.map_layers else ()
 
 
 TUNING = ResultSpec("tuning", 1, TuningOfLayers, _jobs, _settings)
