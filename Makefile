@@ -1,6 +1,6 @@
 # What a person types. `make help` lists the targets; variables are passed on only if they are set:
 #   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL FINE ZIP PORT REMOTE BRANCH
-#   HASHES SMALL
+#   HISTORY HASHES SMALL
 
 # a value as one word of the shell, whatever is in it; and an option with the value of a variable, if that is set
 quoted = '$(subst ','\'',$(1))'
@@ -64,9 +64,9 @@ serve: $(READY) ## Preview site/ at 127.0.0.1
 check: $(READY) ## Check that every master is whole and every link of the site is good
 	$(BIN)/atlas check $(call option,--config,CONFIG) $(call option,--store,STORE) $(call option,--site,SITE)
 
-publish: $(READY) ## Check site/ and push it to branch gh-pages of REMOTE, which is origin unless named
+publish: $(READY) ## Check site/ and push it to branch gh-pages of REMOTE, which is origin unless named; HISTORY=none: with this commit alone
 	$(BIN)/python scripts/publish.py $(call option,,SITE) $(call option,--remote,REMOTE) \
-		$(call option,--branch,BRANCH)
+		$(call option,--branch,BRANCH) $(call option,--history,HISTORY)
 
 cluster: $(READY_CLUSTER) ## Install Ray too, for more than one GPU or machine; on every machine of a cluster
 

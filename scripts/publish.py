@@ -1,7 +1,8 @@
 """Put a built site on a branch of a remote, such as gh-pages of origin, after it was checked; run by `make publish`.
 
-Nothing is forced: the branch gets one commit more, and a branch that holds anything but such a site is refused. The
-commit is made without touching working tree, index or branches, so that whatever fails, nothing here has moved.
+The branch gets one commit more. With `--history none` it gets one commit in place of all others, and only if nobody
+has pushed meanwhile. A branch that holds anything but such a site is refused. The commit is made without touching
+working tree, index or branches, so that whatever fails, nothing here has moved.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ def main() -> None:
     parser.add_argument("site", type=Path, nargs="?", default=Path("site"), help="folder of the site")
     parser.add_argument("--remote", default="origin", help="where to push to, as git remote lists it")
     parser.add_argument("--branch", default="gh-pages", help="what GitHub Pages shows")
+    parser.add_argument("--history", choices=("keep", "none"), default="keep", help="of the branch (default: keep)")
     options = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of folders may be no UTF-8
     try:
-        print(publish(options.site, options.remote, options.branch))
+        print(publish(options.site, options.remote, options.branch, keeps_history=options.history == "keep"))
     except AtlasError as error:
         print(f"publish: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -43,8 +45,14 @@ def main() -> None:
         sys.exit(130)
 
 
-def publish(site: Path, remote: str, branch: str) -> str:
+def publish(site: Path, remote: str, branch: str, *, keeps_history: bool = True) -> str:
     """Check a site, commit it to a branch, and push that; run inside a git repository.
+
+    Args:
+        site: its folder.
+        remote: where to push to.
+        branch: of the remote.
+        keeps_history: whether the commits of the branch stay before this one; otherwise it is the only one.
 
     Returns:
         What was done, in words.
@@ -56,11 +64,24 @@ def publish(site: Path, remote: str, branch: str) -> str:
     size = checked_size(site)
     refuse_wrong_repository(remote, branch)
     base = refuse_foreign_branch(remote, branch)
-    before = commit_of(f"refs/heads/{branch}")
-    commit = commit_files(site, files, base)
-    git("push", remote, f"{commit}:refs/heads/{branch}")
-    git("update-ref", f"refs/heads/{branch}", commit, before or "")  # only if it has not moved meanwhile
-    return f"{site} is on branch {branch} of {remote}: {size:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}"
+    name = f"refs/heads/{branch}"
+    before = commit_of(name)
+    commit = commit_files(site, files, base if keeps_history else None)
+    lease = [] if keeps_history else [f"--force-with-lease={name}:{base if has_branch(remote, name) else ''}"]
+    git("push", *lease, remote, f"{commit}:{name}")
+    git("update-ref", name, commit, before or "")  # only if it has not moved meanwhile
+    done = f"{site} is on branch {branch} of {remote}: {size:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}"
+    return f"{done}; {history_words(commit)}"
+
+
+def history_words(commit: str) -> str:
+    """How many commits a branch has, and what they take in the repository."""
+    count, taken = int(git("rev-list", "--count", commit)), int(git("rev-list", "--objects", "--disk-usage", commit))
+    if count == 1:
+        return f"the branch has this commit alone, {taken:,} bytes as git packs it"
+    return (
+        f"the branch has {count:,} commits, {taken:,} bytes as git packs them; HISTORY=none leaves out all but the last"
+    )
 
 
 def files_to_publish(site: Path) -> Iterator[str]:
@@ -157,7 +178,7 @@ def refuse_foreign_branch(remote: str, branch: str) -> str | None:
         The commit to which one is added: the remote's, or that of the branch here; None where there is neither.
     """
     local, tracked = f"refs/heads/{branch}", f"refs/remotes/{remote}/{branch}"
-    if git("ls-remote", "--heads", remote, local):
+    if has_branch(remote, local):
         git("fetch", "--quiet", remote, f"+{local}:{tracked}")
         base, where = commit_of(tracked), f"branch {branch} of {remote}"
     else:
@@ -172,6 +193,11 @@ def refuse_foreign_branch(remote: str, branch: str) -> str | None:
             f"push them, or give the branch another name: git branch -m {shlex.quote(branch)} NAME"
         )
     return base
+
+
+def has_branch(remote: str, name: str) -> bool:
+    """Whether a remote has a branch, such as refs/heads/gh-pages."""
+    return bool(git("ls-remote", "--heads", remote, name))
 
 
 def commit_of(name: str) -> str | None:

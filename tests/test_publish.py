@@ -1,6 +1,7 @@
 """Publishing a site to a bare repository: what arrives, and what is refused."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,9 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import publish as publishing
 from atlas import studies
 from atlas.common.errors import AtlasError
 from atlas.plan.config import Config, override
@@ -154,6 +157,60 @@ def test_commits_that_the_remote_lacks_are_never_dropped(config: Config, tmp_pat
         "Publish the atlas",
         "mine",
     ]
+
+
+def commits(tmp_path: Path) -> int:
+    return int(git("rev-list", "--count", "gh-pages", at=tmp_path / "remote"))
+
+
+def test_the_history_grows_and_is_told_and_can_be_left_out(config: Config, tmp_path: Path) -> None:
+    assert "the branch has this commit alone" in publish(config.site, "pages", "gh-pages")
+    assert re.search(r"has 2 commits, [\d,]+ bytes .*; HISTORY=none", publish(config.site, "pages", "gh-pages"))
+    said = publish(config.site, "pages", "gh-pages", keeps_history=False)
+    assert "the branch has this commit alone" in said
+    assert commits(tmp_path) == 1
+    assert git("rev-parse", "gh-pages", at=tmp_path / "clone") == git("rev-parse", "gh-pages", at=tmp_path / "remote")
+    assert "index.html" in arrived(tmp_path)
+    publish(config.site, "pages", "gh-pages")
+    assert commits(tmp_path) == 2
+
+
+def test_without_history_a_new_branch_has_one_commit(config: Config, tmp_path: Path) -> None:
+    publish(config.site, "pages", "gh-pages", keeps_history=False)
+    assert commits(tmp_path) == 1
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_without_history_what_somebody_else_pushed_meanwhile_is_not_lost(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    if not is_first:
+        publish(config.site, "pages", "gh-pages")
+    git("clone", "--quiet", str(tmp_path / "remote"), str(tmp_path / "other"), at=tmp_path)
+    make = publishing.commit_files
+
+    def somebody_pushes(*arguments: Any) -> str:
+        other = tmp_path / "other"
+        git("checkout", "--quiet", *(["--orphan"] if is_first else []), "gh-pages", at=other)
+        (other / "theirs.txt").write_text("work")
+        git("add", "theirs.txt", at=other)
+        git("commit", "--quiet", "--message=theirs", at=other)
+        git("push", "--quiet", "origin", "gh-pages", at=other)
+        return make(*arguments)
+
+    monkeypatch.setattr(publishing, "commit_files", somebody_pushes)
+    before = git("for-each-ref", "refs/heads", at=tmp_path / "clone")
+    with pytest.raises(AtlasError, match="git push failed"):
+        publish(config.site, "pages", "gh-pages", keeps_history=False)
+    assert "theirs.txt" in arrived(tmp_path)
+    assert git("for-each-ref", "refs/heads", at=tmp_path / "clone") == before
+
+
+def test_without_history_a_branch_of_something_else_is_refused_too(config: Config, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git("push", "--quiet", "pages", "main:gh-pages", at=clone)
+    with pytest.raises(AtlasError, match="holds something else than an atlas"):
+        publish(config.site, "pages", "gh-pages", keeps_history=False)
 
 
 def dangling(site: Path) -> None:
