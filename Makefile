@@ -35,7 +35,7 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(call option,--device,DEVICE) $(call option,--out,
 	$(call option,--base-url,BASE_URL) $(if $(FINE),--fine) $(if $(ZIP),--zip)
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo sample site serve check publish cluster demo-weights demo-store test gpu-check torture check-site check-pages lint types hashes \
+.PHONY: help atlas demo sample site serve check publish cluster demo-weights demo-store docs test gpu-check torture check-site check-pages lint types hashes \
 	audit clean
 
 help: ## List the targets
@@ -76,6 +76,9 @@ demo-weights: $(READY) ## Train the demo weights anew, on a GPU if there is one;
 demo-store: $(READY) ## Render the small store that ships with the tests anew; minutes
 	rm -rf tests/data/demo-store
 	$(BIN)/atlas build --config tests/data/demo-store.toml --device cpu --threads 2
+
+docs: $(READY_DEV) ## Write docs/cli.md from the commands' help
+	$(BIN)/python scripts/make_cli_docs.py
 
 test: $(READY_DEV) ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

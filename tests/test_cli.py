@@ -31,6 +31,7 @@ from atlas.rendering.weights import load_weights
 from atlas.store.forecast import Forecast
 from atlas.store.masters import list_masters, open_master
 from atlas.studies import load_config
+from make_cli_docs import FILE, cli_docs
 
 COMMANDS = ["layers", "plan", "render", "raster", "dream", "examples", "site", "serve", "check", "bench", "build"]
 TINY = """
@@ -595,6 +596,10 @@ def test_a_cached_file_with_another_hash_is_refused_before_it_is_read(published,
     assert result.exit_code == 3
     assert "delete it and try again" in result.output
     assert not Evil.ran
+
+
+def test_the_page_about_the_commands_says_what_their_help_says():
+    assert FILE.read_text() == cli_docs(), "run make docs"
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault_of_a_disk():
