@@ -326,6 +326,17 @@ def test_a_class_of_the_demo_weights_becomes_what_its_picture_shows():
         render("fc[55]", weights="demo", recipe="small", device="cpu")
 
 
+def test_a_plan_says_that_weights_have_no_classes(weights, tmp_path):
+    file = save(tmp_path / "b.pth", weights.tensors)
+    arguments = ["--features-only", "--features", "1", "--store", str(tmp_path / "none"), "--device", "cpu"]
+    for source, words in ((file, "not counted: classes, since the weights have no fc layer"), ("demo", "fc ")):
+        result = CliRunner().invoke(app, ["plan", "--config", "demo", "--weights", source, *arguments])
+        assert result.exit_code == 0
+        assert words in result.stdout
+    result = CliRunner().invoke(app, ["plan", "--config", "demo", "--layers", "fc,Mixed_7c", *arguments[1:]])
+    assert "not counted: the features that vote for each class" in result.stdout
+
+
 def test_a_command_refuses_a_class_in_words_and_others_are_rendered(tmp_path):
     arguments = ["--weights", "demo", "--store", str(tmp_path), "--recipe", "quick", "--device", "cpu"]
     result = CliRunner().invoke(app, ["render", "fc[55]", *arguments])

@@ -19,6 +19,7 @@ from atlas.inception import layers as network
 from atlas.store.forecast import forecast
 from atlas.studies import all_jobs
 from atlas.studies.dead.settings import Settings as DeadSettings
+from atlas.studies.votes.settings import Settings as VotesSettings
 
 ARTICLE_SIZE = (299, 299)
 
@@ -65,7 +66,8 @@ def plan_command(
     """
     from atlas.runs import RunOptions, connect_executor, expect, with_classes
 
-    settings = with_classes(with_photos(read_settings(source, choice)))
+    wanted = with_photos(read_settings(source, choice))
+    settings = with_classes(wanted)
     ahead = forecast(all_jobs(settings), settings, None if precision == "auto" else precision)
     typer.echo(
         f"weights {settings.weights}, recipe {settings.face_recipe.name}, seed {settings.seed}, store {settings.store}"
@@ -77,6 +79,10 @@ def plan_command(
             expectation = expect(ahead, options, None, executor)
         Console().print(cost_table(expectation))
         typer.echo(device_line(expectation))
+    if network.FC in wanted.layers and not settings.classes:
+        typer.echo(f"not counted: classes, since the weights have no {network.FC} layer that can be used")
+    if settings.classes and not settings.named and settings.study(VotesSettings).voters:
+        typer.echo("not counted: the features that vote for each class, which are known once classes are rendered")
     if settings.study(DeadSettings).features:
         typer.echo("not counted: features that turn out to have no gradient, or not to be raised, are rendered again")
 
