@@ -83,7 +83,7 @@ docs: $(READY_DEV) ## Write docs/cli.md from the commands' help
 test: $(READY_DEV) ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-gpu-check: $(READY_DEV) ## Check correctness, equal bytes, speed and memory on a GPU; 7 minutes. DEVICE=cpu SMALL=1: a test of it
+gpu-check: $(READY_DEV) ## Check correctness, equal bytes, speed and memory on a GPU; 8 minutes. DEVICE=cpu SMALL=1: a test of it
 	$(BIN)/python scripts/gpu_check.py $(call option,--device,DEVICE) $(if $(SMALL),--small) \
 		$(call option,--weights,WEIGHTS)
 

@@ -13,7 +13,7 @@ from atlas.rendering.numerics import allowed_on, resolve_device, resolve_numeric
 from atlas.rendering.outcomes import Report
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights
-from atlas.runs import RunOptions, Watcher, load_configured_weights, render_jobs, with_classes
+from atlas.runs import RunOptions, Watcher, load_configured_weights, render_jobs, resolve_config
 from atlas.site.build import SiteReport, build_site, check_folders
 from atlas.site.study_page import with_weights
 from atlas.store.clips import clip_folder, clip_target
@@ -69,7 +69,7 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
         AtlasError: as `raster`, or the site cannot be written.
     """
     check_folders(config)  # before anything is rendered
-    config = with_classes(config)
+    config = resolve_config(config)
     check_pictures(config.study(ExamplesSettings).folder)
 
     sites: list[SiteReport] = []

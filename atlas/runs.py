@@ -231,7 +231,7 @@ def load_configured_weights(config: Config) -> Weights:
     return with_input(weights, config.weights_input or noted_input(config.store, weights.id))
 
 
-def with_classes(config: Config) -> Config:
+def resolve_config(config: Config) -> Config:
     """The configuration with what depends on its weights and on results: their classes, and features that studies name.
 
     What the store notes of the weights counts; if it notes nothing, a file of weights is read.

@@ -25,7 +25,7 @@ from atlas.rendering.objectives import compile_objective, log_odds
 from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights, count_classes, load_weights
-from atlas.runs import with_classes
+from atlas.runs import resolve_config
 from atlas.site.words import percent, probability
 from atlas.store.records import Record, WeightsId, read_json
 from atlas.store.weights_ids import read_weights_id, with_class_names, write_weights_id
@@ -172,18 +172,18 @@ def test_nothing_is_planned_otherwise_for_weights_without_a_classifier():
 def test_numbers_of_classes_that_the_weights_lack_are_refused_where_nothing_else_is_wanted(tmp_path):
     config = replace(override(load_config("demo"), layers="fc", features="60-70"), store=tmp_path)
     with pytest.raises(ConfigError, match="the weights demo have none of these features: their classes are 0 to 54"):
-        with_classes(config)
-    assert with_classes(override(config, features="50-70")).features_of(FC) == (50, 51, 52, 53, 54)
+        resolve_config(config)
+    assert resolve_config(override(config, features="50-70")).features_of(FC) == (50, 51, 52, 53, 54)
 
 
 def test_a_target_of_a_study_that_the_weights_lack_is_refused_before_anything_runs(weights, tmp_path):
     dreams = replace(load_config("demo").study(DreamsSettings), targets=(targets.parse("fc[60]"),))
     config = load_config("demo").with_study(dreams)
     with pytest.raises(TargetError, match="fc has 55 classes, 0 to 54"):
-        with_classes(replace(config, store=tmp_path))
+        resolve_config(replace(config, store=tmp_path))
     config = replace(config, weights=save(tmp_path / "b.pth", weights.tensors), store=tmp_path)
     with pytest.raises(TargetError, match="they have no fc layer"):
-        with_classes(config)
+        resolve_config(config)
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,8 @@ def test_what_the_store_notes_of_weights_counts_before_a_file_is_read(tmp_path):
     for ids in (WeightsId("mine", "a" * 64, "", "x", ("cat", "dog")), WeightsId("plain", "b" * 64, "", "x")):
         write_weights_id(tmp_path, ids)
     config = replace(load_config("demo"), store=tmp_path)
-    assert with_classes(replace(config, weights="mine-aaaaaaaa")).classes == 2
-    assert with_classes(replace(config, weights="plain-bbbbbbbb")).classes == 0
+    assert resolve_config(replace(config, weights="mine-aaaaaaaa")).classes == 2
+    assert resolve_config(replace(config, weights="plain-bbbbbbbb")).classes == 0
 
 
 def test_features_that_results_name_are_not_among_the_first_of_their_layer():
@@ -250,7 +250,7 @@ def test_a_file_has_as_many_classes_as_its_fc(classified, weights, tmp_path):
         assert load_weights(name).id.classes == ()
         assert not load_weights(name).has_classifier
     config = replace(load_config(), weights=without)
-    assert with_classes(config).layers == config.map_layers
+    assert resolve_config(config).layers == config.map_layers
 
 
 def test_the_demo_weights_know_their_classes():

@@ -64,10 +64,10 @@ def plan_command(
     The time is that of this machine, by some seconds of measurement. With --precision, only renderings in that
     precision count as up to date.
     """
-    from atlas.runs import RunOptions, connect_executor, expect, with_classes
+    from atlas.runs import RunOptions, connect_executor, expect, resolve_config
 
     wanted = with_photos(read_settings(source, choice))
-    settings = with_classes(wanted)
+    settings = resolve_config(wanted)
     ahead = forecast(all_jobs(settings), settings, None if precision == "auto" else precision)
     typer.echo(
         f"weights {settings.weights}, recipe {settings.face_recipe.name}, seed {settings.seed}, store {settings.store}"

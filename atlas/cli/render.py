@@ -71,12 +71,12 @@ def render_command(
     "Mixed_6b[415, 9, 9]" a neuron, "Mixed_6b[654, :40]" the first 40 neurons in reading order, "Mixed_6b[:]" a layer,
     "fc[281]" a class. Sums are written with +.
     """
-    from atlas.runs import with_classes
+    from atlas.runs import resolve_config
 
     if targets and (choice.layers is not None or choice.features is not None):
         raise ConfigError("targets and --layers or --features exclude each other")
     settings = read_settings(source, choice)
-    settings = settings if targets else with_classes(with_photos(settings))
+    settings = settings if targets else resolve_config(with_photos(settings))
     jobs = planning.target_jobs(settings, targets) if targets else all_jobs(settings)
     part = planning.parse_shard(shard) if shard is not None else None
     _render(settings, jobs, running, rescue=not targets, shard=part, fit_batches=bool(targets))

@@ -24,5 +24,10 @@ def format_seconds(seconds: float) -> str:
 
 
 def count_of(number: int, thing: str) -> str:
-    """A number and a thing, such as "1 layer" and "1,024 features"."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+    """A number and a thing, such as "1 layer", "1,024 features" and "55 classes"."""
+    return f"{number:,} {thing if number == 1 else plural(thing)}"
+
+
+def plural(thing: str) -> str:
+    """Several of a thing: "features", "classes"."""
+    return f"{thing}es" if thing.endswith("s") else f"{thing}s"

@@ -6,11 +6,13 @@ import shlex
 from functools import cache
 
 from atlas.common.text import count_of as count_of  # templates count with it
+from atlas.common.text import plural as plural
 from atlas.inception.layers import FC, Layer, receptive_field
 from atlas.plan.clips import Clip
 from atlas.plan.config import article_recipes
 from atlas.plan.jobs import Job
 from atlas.plan.recipes import Recipe
+from atlas.site.models import kind_of
 from atlas.store.clips import clip_target
 from atlas.store.records import Record
 
@@ -33,6 +35,11 @@ def percent(share: float) -> str:
     if 0 < share < 0.001:
         return "less than 0.1 %"
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+
+
+def short_percent(share: float) -> str:
+    """A share in percent, for a label."""
+    return percent(share).replace("less than ", "<")
 
 
 def whole_percent(share: float) -> str:
@@ -64,13 +71,7 @@ def tex(text: str) -> str:
 
 def features_of(layer: Layer, count: int | None = None) -> str:
     """How many features a layer has, or some of them; those of the classifier are classes."""
-    count = layer.features if count is None else count
-    return classes(count) if layer.name == FC else count_of(count, "feature")
-
-
-def classes(count: int) -> str:
-    """A number of classes."""
-    return f"{count:,} class" + "es" * (count != 1)
+    return count_of(layer.features if count is None else count, kind_of(layer.name))
 
 
 def field_of(layer: str, feature: int | None = None) -> str:

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from atlas.common.text import count_of
+from atlas.common.text import count_of, plural
 from atlas.inception import layers
 from atlas.site.catalogue import STATES, Atlas, Feature, LayerEntry, RegionEntry
 from atlas.site.colour import COLOUR_NAMES, STRONG
-from atlas.site.models import HOME, MARKS, Page, Tile
+from atlas.site.models import HOME, MARKS, Page, Tile, kind_of
 from atlas.site.pages.method import method_page
 from atlas.site.pages.orders import make_orders, orders_path
 from atlas.site.pages.parts import (
@@ -79,6 +79,7 @@ def _card(atlas: Atlas, entry: LayerEntry, features: Sequence[Feature]) -> dict[
     """A layer on its region's page or in the region map, with some of its features."""
     return {
         "layer": entry.layer,
+        "kind": kind_of(entry.layer.name),
         "page": entry.page if entry.features else None,
         "grid": layers.grid(entry.layer.name, GRID_SIZE),  # (rows, cols)
         "planned": len(entry.features),
@@ -116,7 +117,7 @@ def _region_page(atlas: Atlas, region: RegionEntry, around: Around) -> Page:
         f"region/{slug}/{HOME}",
         "region.html",
         title,
-        f"{title} of InceptionV3: what the {features_of(region.layers[-1].layer, 2).split()[1]} of {names} respond to.",
+        f"{title} of InceptionV3: what the {plural(kind_of(region.layers[0].layer.name))} of {names} respond to.",
         slug=slug,
         cards=[_card(atlas, entry, entry.features[:FEATURES_A_LAYER]) for entry in region.planned],
         article=(atlas.config.recipe, {entry.layer.name: _article_tiles(atlas, entry) for entry in region.planned}),

@@ -4,6 +4,7 @@ from atlas.inception.layers import get_layer, layer_before
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.pages.parts import tiles
 from atlas.site.study_page import Section, StudyPage
+from atlas.site.words import short_percent
 from atlas.studies.connections.result import Ties, connected_layers, connections_spec
 
 
@@ -33,7 +34,8 @@ def _side(atlas: Atlas, layer: str, of_all: Ties, of_planned: Ties) -> dict[str,
         "features": get_layer(layer).features,
         # features with the largest shares of all: None for one that is not in the atlas, its number and its share
         "of_all": [(planned.get((layer, number)), number, share) for number, share in of_all],
-        "of_planned": [(planned[layer, number], share) for number, share in of_planned],  # those in the atlas
+        # those in the atlas: tile, words for the share, and the width of a line
+        "of_planned": [(planned[layer, n], short_percent(share), max(1, 40 * share)) for n, share in of_planned],
     }
 
 

@@ -12,6 +12,7 @@ from atlas.plan.config import Config
 from atlas.plan.jobs import Job
 from atlas.rendering.model import Network, mean_of_maps
 from atlas.studies.shared.context import MeasureContext, Measurement, in_fewer_rows, to_tensor
+from atlas.studies.shared.places import feature_of
 from atlas.studies.votes.result import (
     COPIES,
     VOTERS,
@@ -40,7 +41,7 @@ def measurements(config: Config) -> Iterator[Measurement]:
 
 def measure_votes(context: MeasureContext) -> Votes:
     """The votes for the planned classes."""
-    return Votes({number_of(job): votes_of_class(context, job) for job in context.raised(VOTES)})
+    return Votes({feature_of(job.target)[1]: votes_of_class(context, job) for job in context.raised(VOTES)})
 
 
 def measure_features(context: MeasureContext) -> Weighed:
@@ -52,16 +53,9 @@ def measure_features(context: MeasureContext) -> Weighed:
     return Weighed({number: FeatureVotes(*both_ends(columns[number], count)) for number in features})
 
 
-def number_of(job: Job) -> int:
-    """Of the class that a job maximises."""
-    (term,) = job.target.terms
-    assert term.feature is not None
-    return term.feature
-
-
 def votes_of_class(context: MeasureContext, job: Job) -> ClassVotes:
     """How the network comes to the logit of a class, in its own rendering."""
-    number, count = number_of(job), context.config.study(Settings).strongest
+    (_, number), count = feature_of(job.target), context.config.study(Settings).strongest
     picture = to_tensor(context.picture(job))[None]  # [1, 3, H, W]
     network = context.renderer.network("fp32", job.recipe.input)
     with context.float32(1), torch.inference_mode():

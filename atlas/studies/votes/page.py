@@ -53,23 +53,14 @@ def votes_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
 
 def _of_class(atlas: Atlas, number: int, one: ClassVotes) -> dict[str, object]:
     named = (*one.votes_for, *one.votes_against)
-    largest = max((abs(vote) for _, vote in named), default=0) or 1.0
     planned = atlas.once(tiles)
     drawn = [(at, vote) for at, vote in one.votes_for if (VOTERS, at) in planned]
     most = max((vote for _, vote in drawn), default=0) or 1.0
-
-    def rows(ties: Ties) -> list[Row]:
-        pages = ((at, planned.get((VOTERS, at)), vote) for at, vote in ties)
-        return [
-            Row(_feature_words(atlas, at), tile.page if tile else None, vote, abs(vote) / largest)
-            for at, tile, vote in pages
-        ]
-
     return {
         "is_class": True,
         "name": _name(atlas, number),
         "votes": one,
-        "rows": [rows(one.votes_for), rows(one.votes_against)],
+        "rows": _rows(atlas, VOTERS, one.votes_for, one.votes_against),
         "others": one.voters - len(named),
         "rest": one.logit - one.bias - sum(vote for _, vote in named),
         "seen": [
@@ -79,18 +70,25 @@ def _of_class(atlas: Atlas, number: int, one: ClassVotes) -> dict[str, object]:
         ],
         "copies": COPIES,
         "voters": VOTERS,
-        "drawn": [(planned[VOTERS, at], vote, max(1.0, WIDEST * vote / most)) for at, vote in drawn],
+        # tile, words, and the width of a line
+        "drawn": [(planned[VOTERS, at], words.signed(vote), max(1, WIDEST * vote / most)) for at, vote in drawn],
         "way": list(_way_down(atlas, number, drawn)),
     }
 
 
 def _of_feature(atlas: Atlas, one: FeatureVotes) -> dict[str, object]:
-    largest = max((abs(vote) for _, vote in (*one.votes_for, *one.votes_against)), default=0) or 1.0
-    rows = [
-        [Row(_name(atlas, at), _page_of(atlas, FC, at), vote, abs(vote) / largest) for at, vote in ties]
-        for ties in (one.votes_for, one.votes_against)
-    ]
+    rows = _rows(atlas, FC, one.votes_for, one.votes_against)
     return {"is_class": False, "rows": rows, "classes": len(atlas.weights.classes) if atlas.weights else 0}
+
+
+def _rows(atlas: Atlas, layer: str, *sides: Ties) -> list[list[Row]]:
+    """The rows of a table, those for and those against: features of Mixed_7c, or classes."""
+    largest = max((abs(vote) for ties in sides for _, vote in ties), default=0) or 1.0
+    name = _name if layer == FC else _feature_words
+    return [
+        [Row(name(atlas, at), _page_of(atlas, layer, at), vote, abs(vote) / largest) for at, vote in ties]
+        for ties in sides
+    ]
 
 
 def _feature_words(atlas: Atlas, number: int) -> str:
