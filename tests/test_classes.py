@@ -26,7 +26,7 @@ from atlas.rendering.parameterization import start_noise
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights, count_classes, load_weights
 from atlas.runs import resolve_config
-from atlas.site.words import percent, probability
+from atlas.site.words import probability
 from atlas.store.records import Record, WeightsId, read_json
 from atlas.store.weights_ids import read_weights_id, with_class_names, write_weights_id
 from atlas.studies import all_jobs, load_config
@@ -290,7 +290,7 @@ def test_the_score_of_a_class_is_its_log_odds(classified, recipes):
             renderer.network("fp32").activations(tensor_of(made[0]), {FC})[FC].flatten().double().softmax(0)[3].item()
         )
     assert record.score_shown == pytest.approx(math.log(share / (1 - share)), rel=1e-4)
-    assert probability(record.score_shown) == percent(share)
+    assert probability(record.score_shown) == f"{100 * share:.1f} %"
     assert read_json(record.to_json(), Record) == record
     assert "classes" not in record.to_json()
     with torch.inference_mode():
@@ -302,6 +302,11 @@ def test_the_score_of_a_class_is_its_log_odds(classified, recipes):
 def tensor_of(rendering):
     picture = torch.frombuffer(bytearray(rendering.pixels), dtype=torch.uint8)
     return picture.view(1, rendering.record.height, rendering.record.width, 3).permute(0, 3, 1, 2).float() / 255
+
+
+def test_a_probability_is_never_said_to_be_0_or_1():
+    said = [probability(score) for score in (-2000.0, -6.0, 0.0, 6.0, 2000.0, None)]
+    assert said == ["less than 0.1 %", "0.2 %", "50.0 %", "99.8 %", "more than 99.9 %", "not finite"]
 
 
 @pytest.mark.parametrize("classes", [1, 2, 7])

@@ -50,8 +50,12 @@ def whole_percent(share: float) -> str:
 
 
 def probability(log_odds: float | None) -> str:
-    """The probability of a class in percent, from its score; what is not finite is said so."""
-    return "not finite" if log_odds is None else percent((1 + math.tanh(log_odds / 2)) / 2)
+    """The probability of a class in percent, from its score; it is never 0 or 1. What is not finite is said so."""
+    if log_odds is None:
+        return "not finite"
+    if abs(log_odds) > math.log(999):
+        return "more than 99.9 %" if log_odds > 0 else "less than 0.1 %"
+    return f"{100 / (1 + math.exp(-log_odds)):.1f} %"
 
 
 def fixed(value: float) -> str:
