@@ -13,7 +13,7 @@ from atlas.rendering.model import Network
 from atlas.rendering.weights import Weights
 from atlas.store.records import WeightsId
 from atlas.studies import load_config
-from seeded import seeded_tensors
+from seeded import seeded_tensors, with_classifier
 from studied import Studied, make_studied
 
 CPU = torch.device("cpu")
@@ -50,6 +50,14 @@ def weights_file(weights, tmp_path_factory) -> Path:
     """The weights as a file, which loads faster than they calibrate."""
     file = tmp_path_factory.mktemp("weights") / "trial.safetensors"
     safetensors.torch.save_file({name: t.contiguous() for name, t in weights.tensors.items()}, file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def classified_file(weights, tmp_path_factory) -> Path:
+    """The weights with three classes, as a file."""
+    file = tmp_path_factory.mktemp("weights") / "classified.safetensors"
+    safetensors.torch.save_file({k: t.contiguous() for k, t in with_classifier(weights.tensors, 3).items()}, file)
     return file
 
 

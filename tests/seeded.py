@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from atlas.inception.architecture import Conv, Op
-from atlas.inception.layers import LAYERS, Layer, convolutions
+from atlas.inception.layers import FC, LAYERS, Layer, convolutions, get_layer
 from atlas.rendering.model import walk
 
 SEED = 2015  # of the weights and of the calibration pictures
@@ -77,6 +77,14 @@ def _calibration_pictures(generator: torch.Generator) -> Tensor:
         pictures.append(F.interpolate(field, (size, size), mode="bicubic", align_corners=False).clamp(0, 1))
     start = torch.rand(START_PICTURES, 3, size, size, generator=generator, dtype=torch.float64) / 10 + 0.5
     return torch.cat([*pictures, start])
+
+
+def with_classifier(tensors: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:
+    """The state dict with a random classifier of so many classes."""
+    generator = torch.Generator().manual_seed(1)
+    inputs = get_layer(FC).inputs
+    weight = torch.randn(classes, inputs, generator=generator) / 10
+    return {**tensors, f"{FC}.weight": weight, f"{FC}.bias": torch.randn(classes, generator=generator)}
 
 
 def closed(tensors: Mapping[str, Tensor], name: str, feature: int, bias: float = -1.0) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ from atlas.store.records import Record, WeightsId, read_json
 from atlas.store.weights_ids import read_weights_id, with_class_names, write_weights_id
 from atlas.studies import all_jobs, load_config
 from atlas.studies.dreams.settings import Settings as DreamsSettings
+from seeded import with_classifier
 
 CPU = torch.device("cpu")
 COUNT = 7
@@ -40,13 +41,7 @@ IMAGES = torch.rand(3, 3, 80, 93, generator=torch.Generator().manual_seed(5)).do
 @pytest.fixture(scope="module")
 def classified(weights) -> Weights:
     """The seeded weights with a classifier of seven classes."""
-    generator = torch.Generator().manual_seed(1)
-    inputs = layers.get_layer(FC).inputs
-    fc = {
-        f"{FC}.weight": torch.randn(COUNT, inputs, generator=generator) / 10,
-        f"{FC}.bias": torch.randn(COUNT, generator=generator),
-    }
-    return Weights(replace(weights.id, classes=("",) * COUNT), {**weights.tensors, **fc})
+    return Weights(replace(weights.id, classes=("",) * COUNT), with_classifier(weights.tensors, COUNT))
 
 
 @pytest.fixture(scope="module")

@@ -38,10 +38,10 @@ RECIPE = load_config().recipes["octaves"]
 
 
 @pytest.fixture(scope="module")
-def atlas_of(weights_file, tmp_path_factory):
+def atlas_of(classified_file, tmp_path_factory):
     """A configuration, and what an undisturbed run makes of it."""
     folder = tmp_path_factory.mktemp("full")
-    config = torture.write_tiny_atlas(folder, weights_file)
+    config = torture.write_tiny_atlas(folder, classified_file)
     assert build(config, folder / "calm", folder / "calm-site").exit_code == 0
     return config, final_files(folder / "calm"), final_files(folder / "calm-site")
 
@@ -206,9 +206,9 @@ def test_what_is_small_or_unknown_is_tried(tmp_path, monkeypatch):
     require_space(ahead(700), tmp_path)
 
 
-def test_build_and_render_exit_4_without_room_before_anything_is_written(weights_file, tmp_path, monkeypatch):
+def test_build_and_render_exit_4_without_room_before_anything_is_written(classified_file, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", usage(5_000_000))
-    where = ["--weights", weights_file, "--store", tmp_path / "store", "--features", "64", "--device", "cpu"]
+    where = ["--weights", classified_file, "--store", tmp_path / "store", "--features", "64", "--device", "cpu"]
     for command in (["build", "--out", tmp_path / "site"], ["render"]):
         result = run(*command, *where)
         assert result.exit_code == 4

@@ -16,9 +16,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from atlas.common.errors import AtlasError, ConfigError
-from atlas.inception.layers import LAYERS
+from atlas.inception.layers import ALL_LAYERS, FC
 from atlas.inception.targets import WHOLE, Neuron, Prefix, Row, Target, Term, parse
 from atlas.plan import config as configuration
 from atlas.plan.config import Config
@@ -27,6 +28,7 @@ from atlas.site.output import MANIFEST, Output
 from atlas.site.pages.progress import score_chart
 from atlas.site.words import number
 from atlas.store.clips import ClipRecord
+from atlas.store.importance import importance_path, write_importance
 from atlas.store.masters import find_record, open_master, read_record, write_master
 from atlas.store.media import media_fault
 from atlas.store.records import Record, read_json
@@ -35,13 +37,21 @@ from atlas.store.sidecars import is_sidecar_of, named_pixels
 from atlas.store.stages import stages_path, write_stages
 from atlas.store.weights_ids import read_weights_id
 from atlas.studies import load_config
+from atlas.studies.compare.result import COMPARE, raw_spec
+from atlas.studies.connections.result import connections_spec, wiring_spec
 from atlas.studies.depth.result import DEPTH, layer_depth_spec
 from atlas.studies.examples import result as examples
+from atlas.studies.fields.result import fields_spec
 from atlas.studies.influence.result import INFLUENCE
-from atlas.studies.interactions.result import INTERACTIONS
+from atlas.studies.interactions.result import INTERACTIONS, matrix_spec
+from atlas.studies.map.result import FEATURE_MAP
 from atlas.studies.metrics.result import METRICS
-from atlas.studies.nearest.result import NEAREST
+from atlas.studies.nearest.result import NEAREST, described_spec
 from atlas.studies.neurons.result import NEURONS
+from atlas.studies.palette.result import palette_spec
+from atlas.studies.seeds.result import SEEDS
+from atlas.studies.tuning.result import TUNING
+from atlas.studies.votes.result import VOTES, WEIGHED
 from test_store import JOB, PIXELS, RECORD
 
 pytestmark = pytest.mark.torture
@@ -68,9 +78,11 @@ coefficients = st.floats(allow_nan=False, allow_infinity=False).filter(bool)
 
 @st.composite
 def terms(draw):
-    layer = draw(st.sampled_from(LAYERS))
+    layer, coefficient = draw(st.sampled_from(ALL_LAYERS)), draw(st.just(1.0) | coefficients)
+    if layer.name == FC:
+        return Term(FC, draw(st.integers(0, layer.features - 1)), WHOLE, coefficient)
     feature = draw(st.none() | st.integers(0, layer.features - 1))
-    return Term(layer.name, feature, draw(positions), draw(st.just(1.0) | coefficients))
+    return Term(layer.name, feature, draw(positions), coefficient)
 
 
 targets = st.lists(terms(), min_size=1, max_size=4).map(tuple).map(Target)
@@ -332,12 +344,28 @@ def test_what_is_nested_more_deeply_than_a_record_is_refused_however_deep_the_re
         read_json(text.replace("[0.5]", "[[" * levels + "]]" * levels), Record)
 
 
-FINDINGS = [DEPTH, layer_depth_spec("Mixed_6b"), INFLUENCE, INTERACTIONS, METRICS, NEAREST, NEURONS]
+RESULTS = [
+    DEPTH,
+    INFLUENCE,
+    INTERACTIONS,
+    METRICS,
+    NEAREST,
+    NEURONS,
+    COMPARE,
+    SEEDS,
+    TUNING,
+    FEATURE_MAP,
+    VOTES,
+    WEIGHED,
+]
+RESULTS += [layer_spec("Mixed_6b") for layer_spec in (layer_depth_spec, raw_spec, wiring_spec, connections_spec)]
+RESULTS += [layer_spec("Mixed_6b") for layer_spec in (described_spec, matrix_spec, fields_spec)]
+RESULTS += [palette_spec("octaves")]
 
 
 def test_a_result_is_of_its_kind_or_counts_as_none(tmp_path):
     path = tmp_path / "finding.json"
-    kinds = [(spec.kind, msgspec.json.schema(spec.kind)) for spec in FINDINGS]
+    kinds = [(spec.kind, msgspec.json.schema(spec.kind)) for spec in RESULTS]
     names = sorted({name for _, schema in kinds for part in schema["$defs"].values() for name in part["properties"]})
     found_values = st.recursive(
         json_values,
@@ -456,19 +484,23 @@ def test_a_master_of_mutated_bytes_is_whole_or_refused(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow speaks of what is wrong in EXIF, and goes on
-def test_a_strip_of_stages_of_mutated_bytes_is_of_its_picture_or_of_none(tmp_path):
-    from PIL import Image
-
+@pytest.mark.parametrize("kind", ["stages", "importance"])
+def test_what_lies_beside_a_master_with_mutated_bytes_is_of_its_picture_or_of_none(kind, tmp_path):
     master = tmp_path / "master.png"
-    write_stages(master, [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")], RECORD)
-    path = stages_path(master)
+    if kind == "stages":
+        write_stages(master, [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")], RECORD)
+        path, size = stages_path(master), (32, 16)
+    else:
+        write_importance(master, Image.linear_gradient("L").resize((16, 16)), RECORD)
+        path, size = importance_path(master), (16, 16)
     whole = path.read_bytes()
+    assert is_sidecar_of(path, RECORD, size)
 
-    @inputs(600)
+    @inputs(300)
     @given(mutated(st.just(whole)))
     def check(data):
         path.write_bytes(data)
-        assert not is_sidecar_of(path, RECORD, (32, 16)) or named_pixels(path) == RECORD.pixels_sha256
+        assert not is_sidecar_of(path, RECORD, size) or named_pixels(path) == RECORD.pixels_sha256
         assert media_fault(path) in (None, "not a picture", "cut off")
 
     check()

@@ -15,9 +15,9 @@ KILLS = 50 if IS_FULL else 8
 
 
 @pytest.mark.torture
-def test_kills_at_random_moments_lose_nothing(weights_file, tmp_path):
+def test_kills_at_random_moments_lose_nothing(classified_file, tmp_path):
     """A SIGKILL cannot be caught, so what is found afterwards is what a power cut would leave."""
-    config = torture.write_tiny_atlas(tmp_path, weights_file)
+    config = torture.write_tiny_atlas(tmp_path, classified_file)
     calm, calm_site = tmp_path / "calm", tmp_path / "calm-site"
     began = time.monotonic()
     assert finish_build(config, calm, calm_site)[0] == 0

@@ -160,13 +160,13 @@ def test_gradients_of_studies_are_taken_in_halves(error, studied, monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
-def test_a_build_goes_on_where_memory_runs_out_and_the_next_one_makes_up_for_it(weights_file, tmp_path, monkeypatch):
+def test_a_build_goes_on_where_memory_runs_out_and_the_next_one_makes_up_for_it(classified_file, tmp_path, monkeypatch):
     """In a descent, in the judge after it, in a study, in a video, and while a master is encoded."""
     from atlas import pipeline
     from atlas.rendering import outcomes as execute
     from atlas.rendering import renderer
 
-    config = torture.write_tiny_atlas(tmp_path, weights_file)
+    config = torture.write_tiny_atlas(tmp_path, classified_file)
     assert build(config, tmp_path / "calm").exit_code == 0
 
     def never(*_, **__):

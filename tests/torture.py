@@ -7,19 +7,37 @@ import sys
 from pathlib import Path
 
 from atlas.site.output import MANIFEST
+from atlas.store.importance import importance_path
 from atlas.store.media import MEDIA, media_fault
 from atlas.store.stages import stages_path
 
+BESIDE = (".stages.avif", ".importance.avif", ".npz")  # files that are made together with another one
 IS_FULL = bool(os.environ.get("ATLAS_TORTURE"))  # as `make torture` sets it
 
-# Two octaves, so that stages are kept; a video, neurons, a dream from a photograph, and most of the studies.
+# Two octaves, so that stages are kept; all parameterizations; classes and their voters; several noises; a video,
+# neurons, a dream from a photograph, and most of the studies.
 TINY_ATLAS = """
 [atlas]
 weights = {weights!r}
 [features]
-layers = ["Conv2d_1a_3x3", "Mixed_5b"]
-count = 3
+layers = ["Conv2d_1a_3x3", "Mixed_5b", "Mixed_7c", "fc"]
+count = 2
 recipe = "tiny"
+face = "moved"
+[recipes.moved]
+input = "trained"
+parameterization = "fourier"
+color = "decorrelated"
+optimizer = "adam"
+transforms = [{{ jitter = 2 }}, {{ scale = [0.9, 1.1] }}, {{ rotate = 5 }}]
+octaves = [{{ size = 75, steps = 3, lr = [0.1, 0.1] }}, {{ size = 76, steps = 2, lr = [0.1, 0.05] }}]
+[recipes.phases]
+input = "trained"
+parameterization = "phase"
+color = "decorrelated"
+optimizer = "adam"
+transforms = [{{ crop = [0.6, 1.0] }}, {{ noise = 0.05 }}]
+octaves = [{{ size = 75, steps = 2, lr = [0.5, 0.1] }}]
 [recipes.tiny]
 gradient = "rms"
 octaves = [
@@ -46,7 +64,15 @@ targets = ["Mixed_5b[:]"]
 recipe = "flat"
 size = 75
 [tuning]
-size = 0
+size = {tuning}
+shuffles = 1
+[seeds]
+count = 2
+features = 1
+layers = ["Mixed_5b"]
+[votes]
+strongest = 2
+voters = 1
 [fields]
 layers = ["Mixed_5b"]
 features = 1
@@ -60,8 +86,9 @@ features = 4
 [compare]
 targets = ["Mixed_5b[3]"]
 recipes = ["tiny", "flat"]
-raw_features = 0
-beside = []
+raw_features = 1
+beside = ["phases"]
+recipe_features = 1
 [metrics]
 targets = ["Mixed_5b[3]"]
 recipe = "flat"
@@ -74,9 +101,10 @@ recipe = "saved"
 
 
 def write_tiny_atlas(folder: Path, weights_file: Path) -> Path:
-    """The configuration as a file."""
+    """The configuration as a file; the weights must have a classifier."""
     config = folder / "atlas.toml"
-    config.write_text(TINY_ATLAS.format(weights=str(weights_file)))
+    tuning = 75 if IS_FULL else 0  # it takes longer than all the rest
+    config.write_text(TINY_ATLAS.format(weights=str(weights_file), tuning=tuning))
     return config
 
 
@@ -121,15 +149,17 @@ def half_files(site: Path, calm: dict[str, bytes]) -> list[str]:
 
 
 def remove_some(store: Path, site: Path, random) -> None:
-    """Remove half of everything, so that there is something to do again; the strip of a master goes with it.
+    """Remove half of everything, so that there is something to do again; what lies beside a file goes with it.
 
     The site's manifest stays, without which it would be a folder of somebody else's.
     """
     for folder in (store, site):
         names = [name for name in final_files(folder) if name != MANIFEST]
         for name in random.sample(names, len(names) // 2):
-            if folder == store and name.endswith(".stages.avif"):
+            if folder == store and name.endswith(BESIDE):
                 continue
-            if folder == store and name.endswith(".png"):
-                stages_path(folder / name).unlink(missing_ok=True)
-            (folder / name).unlink()
+            file = folder / name
+            beside = [sidecar(file) for sidecar in (stages_path, importance_path)] if name.endswith(".png") else []
+            beside += file.parent.glob("tuning-*.npz") if name.endswith("/tuning.json") else []
+            for one in (*beside, file):
+                one.unlink(missing_ok=folder == store)

@@ -48,6 +48,7 @@ class Output:
         self._folder = folder
         self._known = _read_manifest(folder)  # of an earlier build and of this one
         self._claimed: set[str] = set()  # to be written, and not written yet
+        self._asked: set[str] = set()  # files whose notes were asked for, which the others lose
 
     def has_copy(self, path: str, source: str | None) -> bool:
         """Whether a file made from this source is there, whole; never of one that was written without a source."""
@@ -68,6 +69,7 @@ class Output:
 
     def seen(self, path: str) -> str | None:
         """The note about a web copy as it is now."""
+        self._asked.add(path)
         return self._known.get(path, _NO_NOTE).seen
 
     def note_seen(self, path: str, what: str) -> None:
@@ -114,7 +116,11 @@ class Output:
             sweep_temporaries(root)
         except OSError as error:
             raise StoreError(f"{error.filename}: cannot be removed: {error.strerror}; remove it by hand") from None
+        # of what this build did not look at, as it does not at a picture that was rescued since, nothing is noted, so
+        # that the manifest does not depend on earlier builds
         self._known = {path: self._known[path] for path in kept}
+        for path in self._known.keys() - self._asked:
+            self._known[path] = msgspec.structs.replace(self._known[path], seen=None)
         self._claimed.clear()
         self.save()
         sizes = {path: _size(root / path) for path in (*self._known, MANIFEST)}
