@@ -14,6 +14,7 @@ from atlas.rendering.outcomes import Report
 from atlas.rendering.renderer import Renderer
 from atlas.rendering.weights import Weights
 from atlas.runs import RunOptions, Watcher, load_configured_weights, render_jobs, resolve_config
+from atlas.site.budget import plan_site
 from atlas.site.build import SiteReport, build_site, check_folders
 from atlas.site.study_page import with_weights
 from atlas.store.clips import clip_folder, clip_target
@@ -78,8 +79,9 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
         watch = partial(watcher.progress, "writing the site")
         sites.append(build_site(config, weights, studies.pages(), fine=options.fine, on_progress=watch))
 
+    site = plan_site(config, studies.pages())
     report, weights = render_jobs(
-        config, all_jobs(config), options, watcher, rescue=True, on_first_round=write_site, site=config.site
+        config, all_jobs(config), options, watcher, rescue=True, on_first_round=write_site, site=site
     )
     renderer = make_renderer(config, options, weights)
     run_studies(config, renderer, watcher.studies, naming=True)
@@ -98,8 +100,8 @@ def build(config: Config, options: RunOptions, watcher: Watcher) -> BuildReport:
         lost.append(f"examples: {error}")
     write_site(weights.id)
     # only the first of two sites sees a base URL go
-    site = replace(sites[-1], lost_base_url=any(one.lost_base_url for one in sites))
-    return BuildReport(report, videos, site, tuple(lost))
+    written = replace(sites[-1], lost_base_url=any(one.lost_base_url for one in sites))
+    return BuildReport(report, videos, written, tuple(lost))
 
 
 def examples(config: Config, options: RunOptions, watcher: Watcher) -> FoundExamples:

@@ -25,6 +25,7 @@ from atlas.rendering.numerics import resolve_device, resolve_numerics, why_no_gp
 from atlas.rendering.outcomes import Outcome, Report, keep_attempts, split_fresh
 from atlas.rendering.pace import rough_pace
 from atlas.rendering.weights import Weights, count_classes, load_weights, with_input
+from atlas.site.budget import SitePlan
 from atlas.site.study_page import with_weights
 from atlas.store.files import sweep_temporaries
 from atlas.store.forecast import Forecast, forecast, require_space
@@ -75,6 +76,7 @@ class Expectation:
     executor: Executor
     costs: tuple[Cost, ...]  # by recipe, the longest first; none where nothing is pending
     threads_from: str = ""  # what says how many threads there are; "" where nothing does
+    site: SitePlan | None = None  # None: no site is written
 
     @property
     def flops(self) -> int:
@@ -111,7 +113,7 @@ def render_jobs(
     *,
     rescue: bool = False,
     on_first_round: Callable[[WeightsId], object] | None = None,
-    site: Path | None = None,
+    site: SitePlan | None = None,
 ) -> tuple[Report, Weights]:
     """Render what the store lacks.
 
@@ -122,7 +124,7 @@ def render_jobs(
         watcher: follows the progress.
         rescue: render features that turn out to have no gradient, or not to be raised, once more.
         on_first_round: called after the first of several rounds.
-        site: a folder that needs space too.
+        site: what is written beside, and needs space too.
 
     Returns:
         An outcome for every job, those that were up to date first, and then those of the rescues; and the weights.
@@ -138,8 +140,8 @@ def render_jobs(
             jobs = planning.shard(jobs, *options.shard)
 
         def check(ahead: Forecast) -> None:
-            require_space(ahead, config.store, site)  # before seconds of measurement
-            expectation = expect(ahead, options, sizes, executor)
+            _require_space(ahead, config, site)  # before seconds of measurement
+            expectation = replace(expect(ahead, options, sizes, executor), site=site)
             watcher.expects(expectation)
             refuse_long_cpu_run(expectation, options)
 
@@ -184,6 +186,10 @@ def expect(ahead: Forecast, options: RunOptions, sizes: BatchSizes, executor: Ex
     here = find_cores().source if options.executor == "plain" else ""  # a worker elsewhere has a number of its own
     threads_from = "--threads" if options.threads else here
     return Expectation(ahead, executor, tuple(costs), threads_from)
+
+
+def _require_space(ahead: Forecast, config: Config, site: SitePlan | None) -> None:
+    require_space(ahead, config.store, (site.folder, site.expected.bytes) if site else None)
 
 
 def refuse_long_cpu_run(expectation: Expectation, options: RunOptions) -> None:
@@ -282,20 +288,20 @@ class _Run:
             attempts = self.render_batches(batches)
             keep_attempts(attempts, self.weights.id, self.config.store, self.report, self.watcher.renders)
 
-    def rescue(self, sizes: BatchSizes, site: Path | None) -> None:
+    def rescue(self, sizes: BatchSizes, site: SitePlan | None) -> None:
         """Render those features once more that have no gradient or were not raised, by the recipe that rescues them.
 
         Of a shard, those that it rendered itself.
 
         Args:
             sizes: of batches.
-            site: a folder that needs space too.
+            site: what is written beside, and needs space too.
         """
         dead = [one.job for one in self.report.outcomes if one.record and one.record.needs_rescue]
         known = {one.job for one in self.report.outcomes}
         jobs = [rescued for _, rescued in rescues(self.config, dead) if rescued not in known]
         pending = self.split_fresh(jobs)
         if pending:
-            require_space(Forecast(tuple(jobs), tuple(pending)), self.config.store, site)
+            _require_space(Forecast(tuple(jobs), tuple(pending)), self.config, site)
             self.watcher.progress("rendering", len(jobs) - len(pending), len(jobs))
             self.render(list(chain.from_iterable(_rounds(pending, sizes, self.executor))))

@@ -19,7 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from atlas.common.errors import AtlasError, ConfigError
-from atlas.site.check import LARGEST_SITE, check_site
+from atlas.site.budget import LARGEST_SITE
+from atlas.site.check import check_site
 from atlas.site.output import MANIFEST
 
 SHOWN_FAULTS = 10

@@ -15,7 +15,6 @@ from atlas.inception.targets import parse
 from atlas.plan import jobs as planning
 from atlas.plan.config import override
 from atlas.plan.jobs import Job
-from atlas.store.forecast import forecast
 from atlas.studies import all_jobs, load_config
 
 
@@ -323,17 +322,6 @@ def test_the_articles_atlas_has_a_face_of_its_own_and_whoever_names_a_recipe_has
     file.write_text("[features]\nlarge_features = 2\n")
     recipes = [one.recipe.name for one in planning.layer_jobs(load_config(str(file)), "Mixed_7a")]
     assert recipes == ["crisp-large"] * 2 + ["crisp"] * 14
-
-
-def test_frames_take_the_room_of_their_video_and_no_more(tmp_path):
-    """A frame has no page and no web copy of its own."""
-    config = override(load_config(), layers="Mixed_6b", features="16", features_only=True, store=tmp_path)
-    features = planning.feature_jobs(config)
-    frames = [Job(parse(f"Mixed_6b[654, :{k}]"), config.recipes["raster"], 999) for k in range(1, 290)]
-    room = [forecast(jobs, config).site_bytes for jobs in (features, frames, (*features, *frames))]
-    assert room == [16 * planning.SITE_BYTES_PER_PICTURE, 289 * planning.SITE_BYTES_PER_FRAME, room[0] + room[1]]
-    assert 1.5e6 < room[1] < 4e6
-    assert 0.75e9 < 10_448 * planning.SITE_BYTES_PER_PICTURE < 0.9e9
 
 
 def test_digests_ignore_the_name_and_nothing_else():

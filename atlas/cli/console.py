@@ -19,6 +19,7 @@ from rich.table import Table
 
 from atlas.common import log
 from atlas.common.text import count_of, format_bytes, format_flops, format_seconds
+from atlas.site.budget import LARGEST_SITE, ExpectedSite, SitePlan, words_of
 from atlas.site.words import probability
 from atlas.store.clips import VIDEO, clip_target
 from atlas.store.forecast import Forecast, free_bytes
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # these need torch, and a site is written without it
 
 SECONDS_BETWEEN_LINES = 10
 MOST_COSTS = 5  # recipes whose cost is said before a run; `atlas plan` lists all
+LESS = "select fewer features, layers or recipes"
 LOST_BASE_URL = (
     "this site had a base URL, and is written without one: no sitemap, no 404 page, no link previews; "
     "add --base-url, or base_url in the configuration"
@@ -175,12 +177,14 @@ def expectation_lines(expectation: Expectation) -> list[str]:
         device_line(expectation),
         f"renderings {len(ahead.pending):,} to make, {ahead.fresh:,} up to date",
         f"work       {format_flops(expectation.flops)}, about {format_seconds(expectation.seconds)}",
-        space_line(ahead),
+        space_line(ahead, expectation.site),
     ]
     if len(expectation.costs) > 1:
         lines[3:3] = map(_cost_line, expectation.costs[:MOST_COSTS])
     if expectation.flops > 1.5 * ahead.flops:
         lines.append("           much of it pads batches that are not full; for a few pictures add --batch-size 1")
+    if expectation.site:
+        lines += site_plan_lines(expectation.site)
     return lines
 
 
@@ -214,11 +218,46 @@ def cost_table(expectation: Expectation) -> Table:
     return table
 
 
-def space_line(ahead: Forecast, store: Path | None = None) -> str:
+def space_line(ahead: Forecast, site: SitePlan | None, store: Path | None = None) -> str:
     """How much disk space masters and site need and, of a store, how much is free."""
     free = free_bytes(store) if store else None
-    needed = f"{format_bytes(ahead.master_bytes)} for masters, {format_bytes(ahead.site_bytes)} for the site"
+    needed = f"{format_bytes(ahead.master_bytes)} for masters"
+    needed += f", {format_bytes(site.expected.bytes)} for the site" if site else ""
     return f"disk space {needed}" + ("" if free is None else f"; {format_bytes(free)} free where the store is")
+
+
+def site_table(site: ExpectedSite) -> Table:
+    """What a site is expected to weigh, by kind of file."""
+    table = Table("site", box=None, pad_edge=False)
+    for heading in ("files", "size"):
+        table.add_column(heading, justify="right")
+    for one in site.weights:
+        table.add_row(one.kind, f"{one.files:,}", format_bytes(one.bytes))
+    table.add_section()
+    table.add_row("all", f"{site.files:,}", format_bytes(site.bytes), style="bold")
+    return table
+
+
+def site_plan_lines(plan: SitePlan) -> list[str]:
+    """Whether GitHub Pages takes a site, and what it leaves out to stay within its budget."""
+    site, smallest = plan.expected, plan.for_pages
+    lines = []
+    if site.left_out:
+        lines.append(f"left out, to stay within {format_bytes(plan.budget or 0)}: {_left_out(site)}")
+    if plan.budget is not None and site.bytes > plan.budget:
+        lines.append(f"the site is expected to weigh more than its budget all the same: {LESS}")
+    if site.bytes <= LARGEST_SITE:
+        return lines
+    takes = f"GitHub Pages takes {format_bytes(LARGEST_SITE)}, and this site will have {format_bytes(site.bytes)}"
+    if smallest.bytes <= LARGEST_SITE:
+        lines.append(f"{takes}; with --budget 1GB, {format_bytes(smallest.bytes)}: {_left_out(smallest)}")
+    else:
+        lines.append(f"{takes}: {LESS}")
+    return lines
+
+
+def _left_out(site: ExpectedSite | SiteReport) -> str:
+    return "; ".join(words_of(site.left_out))
 
 
 def report_lines(report: Report) -> list[str]:
@@ -275,6 +314,10 @@ def site_lines(settings: Config, site: SiteReport, zip_site: bool) -> list[str]:
     lines = [f"warning: {fault}" for fault in site.damaged]
     if site.lost_base_url:
         lines.append(f"warning: {LOST_BASE_URL}")
+    if site.left_out:
+        lines.append(f"left out, to stay within the budget: {_left_out(site)}")
+    if settings.budget and site.bytes > settings.budget:
+        lines.append(f"warning: the site has more than its budget of {format_bytes(settings.budget)}: {LESS}")
     pending = f", {site.pending} features pending" if site.pending else ""
     pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"
     lines.append(f"site: {site.pages} pages, {pictures}, {site.bytes / 1e6:.1f} MB{pending}")

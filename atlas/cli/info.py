@@ -9,13 +9,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from atlas import studies
 from atlas.cli import options as opt
 from atlas.cli.app import command
-from atlas.cli.console import cost_table, device_line, plan_table, space_line
-from atlas.cli.options import Choice, Source, option
+from atlas.cli.console import cost_table, device_line, plan_table, site_plan_lines, site_table, space_line
+from atlas.cli.options import Choice, Site, Source, option
 from atlas.cli.settings import read_settings, with_photos
 from atlas.common.errors import ConfigError
 from atlas.inception import layers as network
+from atlas.site.budget import plan_site
 from atlas.store.forecast import forecast
 from atlas.studies import all_jobs
 from atlas.studies.dead.settings import Settings as DeadSettings
@@ -58,22 +60,29 @@ def plan_command(
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     threads: opt.Threads = None,
+    budget: opt.Budget = None,
 ) -> None:
     """Print what a build would render: counts, work, disk space, what is up to date, and how long the rest would take.
+
+    And what the site will weigh, by kind of file, and whether GitHub Pages takes that.
 
     The time is that of this machine, by some seconds of measurement. With --precision, only renderings in that
     precision count as up to date.
     """
     from atlas.runs import RunOptions, connect_executor, expect, resolve_config
 
-    wanted = with_photos(read_settings(source, choice))
+    wanted = with_photos(read_settings(source, choice, Site(budget=budget)))
     settings = resolve_config(wanted)
     ahead = forecast(all_jobs(settings), settings, None if precision == "auto" else precision)
     typer.echo(
         f"weights {settings.weights}, recipe {settings.face_recipe.name}, seed {settings.seed}, store {settings.store}"
     )
     Console().print(plan_table(ahead))
-    typer.echo(space_line(ahead, settings.store))
+    site = plan_site(settings, studies.pages())
+    Console().print(site_table(site.expected))
+    for line in site_plan_lines(site):
+        typer.echo(line)
+    typer.echo(space_line(ahead, site, settings.store))
     if ahead.pending:
         with connect_executor(options := RunOptions(device, precision, threads=threads)) as executor:
             expectation = expect(ahead, options, None, executor)

@@ -98,6 +98,14 @@ Threads = Annotated[
 ]
 
 
+Budget = Annotated[
+    str | None,
+    _site_option(
+        "--budget", "SIZE", "Size of the site at most, such as 1GB: what is missed least is left out, and pages say so."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Source:
     """Whose features, and where their renderings are kept."""
@@ -141,6 +149,7 @@ class Site:
     base_url: Annotated[
         str | None, _site_option("--base-url", "URL", "Address at which the site will be published.")
     ] = None
+    budget: Budget = None
     fine: Annotated[
         bool,
         _site_option(

@@ -16,7 +16,7 @@ from atlas.studies import load_config
 
 def read_settings(source: Source, choice: Choice = Choice(), site: Site = Site()) -> Config:  # noqa: B008  # frozen
     """The configuration with the options put in."""
-    given = {**vars(source), **vars(choice), "site": site.out, "base_url": site.base_url}
+    given = {**vars(source), **vars(choice), "site": site.out, "base_url": site.base_url, "budget": site.budget}
     return override(load_config(given.pop("config")), **given)
 
 

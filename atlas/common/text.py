@@ -8,9 +8,10 @@ def format_flops(flops: float) -> str:
 
 def format_bytes(count: float) -> str:
     """A size in GB, MB or KB."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if count >= size:
-            return f"{count / size:,.1f} {unit}"
+    if count >= 1e9:
+        return f"{count / 1e9:,.2f} GB"
+    if count >= 1e6:
+        return f"{count / 1e6:,.1f} MB"
     return f"{count / 1e3:,.0f} KB"
 
 

@@ -47,6 +47,10 @@ _ALONE = {"recipe": ("face", "large", "large_features"), "face": ("large", "larg
 _NOT_IN_URLS = frozenset(' "<>\\^`{|}')
 _RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
+_BYTES = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([MG]B)")
+_UNITS = {"MB": 10**6, "GB": 10**9}
+LEAST_BUDGET, MOST_BUDGET = 10**6, 10**12  # bytes
+
 Tables = Mapping[str, type[StudySettings]]  # the settings of studies, by the names of their tables
 Settings = TypeVar("Settings", bound=StudySettings)
 
@@ -63,6 +67,16 @@ def _read_base_url(value: object) -> str:
     if text and (fault := _url_fault(text)):
         raise ConfigError(f'{fault}; must be like "https://name.github.io/atlas/"')
     return text if text.endswith("/") or not text else text + "/"
+
+
+def _read_bytes(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    found = _BYTES.fullmatch(value) if isinstance(value, str) else value if type(value) is int else None
+    size = round(float(found[1]) * _UNITS[found[2]]) if isinstance(found, re.Match) else found
+    if size is None or not LEAST_BUDGET <= size <= MOST_BUDGET:
+        raise ConfigError('must be a size such as "1GB" or "800MB", at least 1MB and at most 1000GB, or "" for none')
+    return size
 
 
 def _read_count(value: object) -> Features:
@@ -104,7 +118,14 @@ class FeaturesTable(Table):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(AtlasTable, FeaturesTable):
+class SiteTable(Table):
+    """The table [site] of a configuration."""
+
+    budget: Annotated[int | None, PlainValidator(_read_bytes)]  # of the whole site, such as "1GB"; None: none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(AtlasTable, FeaturesTable, SiteTable):
     """What an atlas is made of: every key is in the `article` preset, and files and options replace some."""
 
     recipes: Mapping[str, Recipe]
@@ -238,6 +259,7 @@ def override(
     store: Path | None = None,
     site: Path | None = None,
     base_url: str | None = None,
+    budget: str | None = None,
     features_only: bool = False,
 ) -> Config:
     """The configuration with the options that were given put in; each is text as on the command line.
@@ -253,6 +275,7 @@ def override(
         ("weights_input", "--weights-input", weights_input),
         ("seed", "--seed", seed),
         ("base_url", "--base-url", base_url),
+        ("budget", "--budget", budget),
     )
     read = {key: reader.option(Config, key, option, value) for key, option, value in given if value is not None}
     reader.finish()
@@ -292,7 +315,7 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
         reader.fail(("extends",), did_you_mean(str(extended), PRESETS), extended)
         extended = PRESETS[0]
     base = None if is_article else _load_preset(extended, tuple(tables.items()))
-    given = {key: data.get(key, {}) for key in ("atlas", "features", "recipes", *tables)}
+    given = {key: data.get(key, {}) for key in ("atlas", "features", "recipes", "site", *tables)}
     known = ("extends", *given)
     for key in data:
         if key not in known:
@@ -303,6 +326,7 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
         for key in ("weights_input", "class_names"):  # which are those of the base's weights
             base_atlas.pop(key, None)
     atlas = reader.table(AtlasTable, given["atlas"], ("atlas",), base_atlas)
+    site = reader.table(SiteTable, given["site"], ("site",), values_of(SiteTable, base))
     base_features = values_of(FeaturesTable, base)
     for key, others in _ALONE.items():
         if isinstance(given["features"], dict) and key in given["features"]:
@@ -320,6 +344,7 @@ def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is
     config = Config(
         **values_of(AtlasTable, atlas),
         **values_of(FeaturesTable, features),
+        **values_of(SiteTable, site),
         recipes=MappingProxyType(_known(recipes)),
         recipe_is_chosen=base is not None and ("recipe" in given["features"] or base.recipe_is_chosen),
         studies=MappingProxyType({kind: settings for kind, settings in studies.items() if settings}),

@@ -9,15 +9,13 @@ from pathlib import PurePosixPath
 from atlas.common.errors import ConfigError, TargetError
 from atlas.inception import layers, targets
 from atlas.inception.architecture import Size
-from atlas.inception.targets import Prefix, Target
+from atlas.inception.targets import Target
 from atlas.plan.config import Config
 from atlas.plan.recipes import Recipe, octave_size
 from atlas.plan.starts import Photo, shorten
 
 DEFAULT_SEED = 999  # the article's; any other is spelled in a master's path
 PNG_BYTES_PER_PIXEL = 1.95  # measured on renderings: about 276 KB at 380 px
-SITE_BYTES_PER_PICTURE = 78_000  # three web copies, a strip of stages, a page, a record; by scripts/bench_site.py
-SITE_BYTES_PER_FRAME = 10_000  # its part of a video and of the contact sheet
 
 # Rows in a batch, fixed, so that a rendering's numerics depend neither on a stopwatch nor on what else runs.
 _BATCH_SIZES = {  # measured
@@ -118,12 +116,6 @@ class Job:
         """Expected size of the master."""
         height, width = self.sizes[-1]
         return round(PNG_BYTES_PER_PIXEL * height * width)
-
-    @property
-    def site_bytes(self) -> int:
-        """Expected bytes in the site; a frame is there only as a part of its video."""
-        is_frame = any(isinstance(term.position, Prefix) for term in self.target.terms)
-        return SITE_BYTES_PER_FRAME if is_frame else SITE_BYTES_PER_PICTURE
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ import msgspec
 
 from atlas.common.errors import ConfigError, StoreError
 from atlas.common.paths import read_file
+from atlas.common.text import format_bytes
 from atlas.plan.config import Config
+from atlas.site.budget import Step, plan_site, words_of
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.exports import CSV, JSON, features_csv, features_json
 from atlas.site.finder import index_script
@@ -25,7 +27,7 @@ from atlas.site.pages.orders import make_orders, orders_path, orders_script
 from atlas.site.pages.parts import METHOD, MISSING, region_link
 from atlas.site.pages.progress import stages_copy
 from atlas.site.pictures import Encoded, Progress, encode_all, measure_colours, sheet_copy
-from atlas.site.study_page import StudyPage
+from atlas.site.study_page import StudyPage, with_weights
 from atlas.site.templates import Templates, templates_folder
 from atlas.store.clips import VIDEO
 from atlas.store.files import locked_folder
@@ -49,6 +51,7 @@ class SiteReport:
     bytes: int  # of the whole site
     damaged: tuple[str, ...]  # one message for each master, crop, result or folder of masters that cannot be shown
     lost_base_url: bool  # whether the site had a base URL before, and has none now
+    left_out: tuple[Step, ...] = ()  # to stay within the budget
 
 
 class _File(NamedTuple):
@@ -68,6 +71,9 @@ def build_site(
 ) -> SiteReport:
     """Write the site of an atlas from its store, or bring it up to date.
 
+    What its budget asks for is left out: first by what it is expected to weigh, and then, until it fits, by what it
+    does weigh.
+
     Args:
         config: what is shown, the store, and the site's folder.
         weights: with which weights; None if nothing is rendered with them yet, so that everything is pending.
@@ -80,36 +86,56 @@ def build_site(
         StoreError: the site's folder holds something else, or cannot be written; or a picture cannot be encoded.
     """
     check_folders(config)  # before a folder is made
+    plan = plan_site(with_weights(config, weights, studies), studies)
+    reports: list[SiteReport] = []
     with _collector_paused(), locked_folder(config.site):  # a second build waits
-        output = Output(config.site)
-        encode = partial(encode_all, output=output, fine=fine, on_progress=on_progress)
-        atlas, encoded = _encode(partial(gather_atlas, config, weights, studies), encode)
-        colours, hues = measure_colours(atlas, config.site, output)
-        atlas = replace(atlas, colours=colours, hues=hues)
-        pages = make_pages(atlas)
-        copies = [copy for study in atlas.studies for copy in study.files(atlas)]
-        copies += [(stages_copy(one), stages_path(atlas.master(one))) for one in atlas.features if one.has_stages]
-        copies += [
-            (one.importance, importance_path(atlas.master(one))) for one in atlas.shown_or_pending if one.importance
-        ]
-        files = _files(atlas, pages, copies)
-        stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
-        output.claim(stale)
-        for path, file in stale.items():  # one after another, so that no more than one is in memory
-            output.write(path, file.make(), file.source)
-        faults = [fault for study in atlas.studies for fault in study.faults(atlas)]
-        faults += sorted(atlas.results.damaged.values()) if atlas.results else ()
-        lost_base_url = not config.base_url and output.lists(MISSING)  # before the page for it is removed
-        return SiteReport(
-            pages=sum(path.endswith(".html") for path in files),
-            pictures=len(encoded.paths),
-            encoded=encoded.count,
-            videos=sum(path.endswith(f"/{VIDEO}") for path in files),
-            pending=sum(feature.record is None for feature in atlas.features),
-            bytes=output.finish({*encoded.paths, *files}),
-            damaged=(*atlas.damaged, *faults, *unknown_folders(config.store)),
-            lost_base_url=lost_base_url,
-        )
+        for expected in (plan.expected, *plan.smaller):
+            reports.append(_write(config, weights, studies, expected.left_out, fine=fine, on_progress=on_progress))
+            if config.budget is None or reports[-1].bytes <= config.budget:
+                break
+    lost_base_url = any(one.lost_base_url for one in reports)  # only the first one sees it go
+    return replace(reports[-1], encoded=sum(one.encoded for one in reports), lost_base_url=lost_base_url)
+
+
+def _write(
+    config: Config,
+    weights: WeightsId | None,
+    studies: Sequence[StudyPage],
+    left_out: tuple[Step, ...],
+    *,
+    fine: bool,
+    on_progress: Progress | None,
+) -> SiteReport:
+    """Write the site without what is left out."""
+    output = Output(config.site)
+    encode = partial(encode_all, output=output, fine=fine, on_progress=on_progress)
+    gather = partial(gather_atlas, config, weights, studies, left_out=left_out)
+    atlas, encoded = _encode(gather, encode)
+    colours, hues = measure_colours(atlas, config.site, output)
+    atlas = replace(atlas, colours=colours, hues=hues)
+    pages = make_pages(atlas)
+    copies = [copy for study in atlas.studies for copy in study.files(atlas)]
+    copies += [(stages_copy(one), stages_path(atlas.master(one))) for one in atlas.features if one.has_stages]
+    copies += [(one.importance, importance_path(atlas.master(one))) for one in atlas.shown_or_pending if one.importance]
+    files = _files(atlas, pages, copies)
+    stale = {path: file for path, file in files.items() if not output.has_copy(path, file.source)}
+    output.claim(stale)
+    for path, file in stale.items():  # one after another, so that no more than one is in memory
+        output.write(path, file.make(), file.source)
+    faults = [fault for study in atlas.studies for fault in study.faults(atlas)]
+    faults += sorted(atlas.results.damaged.values()) if atlas.results else ()
+    lost_base_url = not config.base_url and output.lists(MISSING)  # before the page for it is removed
+    return SiteReport(
+        pages=sum(path.endswith(".html") for path in files),
+        pictures=len(encoded.paths),
+        encoded=encoded.count,
+        videos=sum(path.endswith(f"/{VIDEO}") for path in files),
+        pending=sum(feature.record is None for feature in atlas.features),
+        bytes=output.finish({*encoded.paths, *files}),
+        damaged=(*atlas.damaged, *faults, *unknown_folders(config.store)),
+        lost_base_url=lost_base_url,
+        left_out=left_out,
+    )
 
 
 def check_folders(config: Config) -> None:
@@ -145,7 +171,7 @@ def _encode(gather: Callable[..., Atlas], encode: Callable[[Atlas], Encoded]) ->
     spoilt: dict[Path, str] = {}
     count = 0
     while True:
-        atlas = gather(spoilt)
+        atlas = gather(spoilt=spoilt)
         encoded = encode(atlas)
         count += encoded.count
         if not encoded.spoilt:
@@ -197,6 +223,8 @@ def _facts(atlas: Atlas, paths: Collection[str]) -> dict[str, object]:
         "weights": atlas.weights,
         "weights_name": atlas.weights.name if atlas.weights else weights_name(atlas.config.weights),
         "menu": (*regions, *studies, Link("Method", METHOD)),
+        "budget": format_bytes(atlas.config.budget or 0),
+        "left_out": words_of(atlas.left_out),
         "card": next(sheets, None),  # the picture of pages that have none of their own, in link previews
     }
 

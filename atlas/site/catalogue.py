@@ -13,6 +13,7 @@ from atlas.inception.layers import Layer, Region
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Job, layer_jobs
 from atlas.plan.recipes import Recipe
+from atlas.site.budget import Step, kinds_of, largest_side
 from atlas.site.models import HOME, MARKS, THUMB, Mark, Picture, fit, kind_of
 from atlas.site.study_page import StudyPage, with_weights
 from atlas.store.importance import find_importance
@@ -40,6 +41,12 @@ class PlannedRendering:
     record: Record | None = None  # None: pending
     has_stages: bool = False  # whether the store has a strip of its octaves, of this very picture
     has_importance: bool = False  # whether the store has a map of how much each pixel of this very picture counted
+    largest: int | None = None  # pixels of the longer side of its large web copy; None: as rendered; 0: no copies
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether the site has web copies of it."""
+        return self.record is not None and self.largest != 0
 
     @property
     def recipe(self) -> str:
@@ -64,12 +71,14 @@ class PlannedRendering:
     @property
     def json(self) -> str | None:
         """Path of its record in the site."""
-        return f"{self.folder}/record.json" if self.record else None
+        return f"{self.folder}/record.json" if self.has_copies else None
 
     @property
     def picture(self) -> Picture | None:
         """The large web copy; None while it is pending."""
-        return self._copy("picture.avif", max(self.record.width, self.record.height)) if self.record else None
+        if self.record is None or self.largest == THUMB:
+            return self.thumb
+        return self._copy("picture.avif", self.largest or max(self.record.width, self.record.height))
 
     @property
     def thumb(self) -> Picture | None:
@@ -82,7 +91,7 @@ class PlannedRendering:
         return f"{self.folder}/importance.avif" if self.has_importance else None
 
     def _copy(self, name: str, largest: int) -> Picture | None:
-        if self.record is None:
+        if self.record is None or not self.has_copies:
             return None
         width, height = fit((self.record.width, self.record.height), largest)
         return Picture(f"{self.folder}/{name}", f"{self.folder}/thumb.jpg", width, height)
@@ -172,6 +181,7 @@ class Atlas:
     results: Results | None  # of studies; None: nothing is rendered yet
     damaged: tuple[str, ...]  # one message for each master that cannot be read
     spoilt: Mapping[Path, str]  # files of the store whose pixels turned out to be damaged, and what is wrong with them
+    left_out: tuple[Step, ...] = ()  # what the site leaves out or makes smaller to fit in its budget
     colours: Colours = field(default_factory=dict)  # measured on web copies, so known when those are made
     hues: Mapping[str, int] = field(default_factory=dict)  # likewise, the main ones in degrees; none of a grey picture
     _made: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -257,6 +267,7 @@ def gather_atlas(
     weights: WeightsId | None,
     studies: Sequence[StudyPage] = (),
     spoilt: Mapping[Path, str] = MappingProxyType({}),
+    left_out: tuple[Step, ...] = (),
 ) -> Atlas:
     """Look everything that pages show up in the store.
 
@@ -265,12 +276,14 @@ def gather_atlas(
         weights: with which weights; None if nothing is rendered with them yet.
         studies: what is shown beside the features.
         spoilt: files whose pixels turned out to be damaged, and what is wrong with them.
+        left_out: what the site leaves out or makes smaller.
     """
     if weights:
         weights = replace(weights, input=weights.trained_input)  # noted or not, pages are the same
         weights = with_class_names(weights, config.class_names)
     config = with_weights(config, weights, studies)
     damaged: list[str] = []
+    kinds = kinds_of(config, studies)
 
     def look_up(planned: Planned) -> Planned:
         """The rendering with what the store has of it; what is wrong with a damaged master is noted."""
@@ -286,8 +299,8 @@ def gather_atlas(
             return replace(
                 planned,
                 record=record,
-                has_stages=find_stages(path, job, record) is not None,
-                has_importance=find_importance(path, job, record) is not None,
+                has_stages="stages" not in left_out and find_stages(path, job, record) is not None,
+                has_importance=planned.largest is None and find_importance(path, job, record) is not None,
             )
         if path.exists():  # damaged, or of another provenance, which is no fault
             try:
@@ -297,12 +310,15 @@ def gather_atlas(
         return planned
 
     def find(job: Job) -> PlannedRendering:
-        return look_up(PlannedRendering(job, f"renderings/{job.path.with_suffix('')}"))
+        largest = largest_side(kinds.get(job, "features"), left_out)  # what is not planned is a feature's rescue
+        return look_up(PlannedRendering(job, f"renderings/{job.path.with_suffix('')}", largest=largest))
 
     known: dict[Job, Feature] = {}
+    of_features = largest_side("features", left_out)
     for layer in config.layers:
         for number, job in zip(config.features_of(layer), layer_jobs(config, layer), strict=True):
-            known[job] = look_up(Feature(job, f"{layer}/{number}", layer=layer, number=number))
+            feature = Feature(job, f"{layer}/{number}", largest=of_features, layer=layer, number=number)
+            known[job] = look_up(feature)
     renderings = _Renderings()
     dead = [job for job, feature in known.items() if feature.record and feature.record.needs_rescue]
     for own, job in (pair for study in studies for pair in study.rescues(config, dead)):
@@ -327,4 +343,5 @@ def gather_atlas(
         results=Results(config, weights, records) if weights else None,
         damaged=tuple(damaged),
         spoilt=spoilt,
+        left_out=left_out,
     )

@@ -15,6 +15,7 @@ from atlas.common.errors import StoreError, TargetError
 from atlas.inception import targets
 from atlas.plan.jobs import DEFAULT_SEED
 from atlas.plan.starts import shorten
+from atlas.site.budget import LARGEST_SITE
 from atlas.site.links import INDEX, REBUILD, check_pages
 from atlas.site.output import MANIFEST, read_sizes
 from atlas.site.study_page import StudyPage
@@ -28,7 +29,6 @@ from atlas.store.records import NOISE, Record
 from atlas.store.sidecars import list_sidecars, master_of, named_pixels
 from atlas.store.weights_ids import WEIGHTS_FILE, read_weights_id
 
-LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
 _Build = tuple[str | None, ...]  # device, model, version of torch, version of cuDNN
 
 
@@ -133,7 +133,7 @@ def check_site(site: Path) -> SiteCheck:
     faults += _check_manifest(site, listed, files)
     total = sum(files.values())
     if total > LARGEST_SITE:
-        faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: show fewer features")
+        faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: build it with --budget 1GB")
     return SiteCheck(tuple(faults), pages, links, total)
 
 

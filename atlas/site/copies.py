@@ -15,6 +15,7 @@ from PIL import Image, features
 
 from atlas.common.cores import count_cores
 from atlas.common.errors import StoreError
+from atlas.plan.jobs import Job
 from atlas.site.models import fit
 from atlas.store.masters import open_master
 from atlas.store.media import encoded
@@ -52,6 +53,13 @@ class Encoder:
 
 
 JPEG = Encoder("JPEG", 82)
+SMALL_JPEG = Encoder("JPEG", 35)  # for a site that is to be small
+_FINE_LAYER = "Conv2d_1a_3x3"
+
+
+def is_fine(job: Job) -> bool:
+    """Whether a rendering has details of one pixel, and so web copies of higher quality."""
+    return job.target.deepest == _FINE_LAYER or job.recipe.is_sharp
 
 
 def avif_encoder(fine: bool, quality: int = QUALITY) -> Encoder:

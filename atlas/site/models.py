@@ -7,6 +7,7 @@ from posixpath import dirname, relpath
 from atlas.inception.layers import FC
 
 HOME = "index.html"
+REGION_COLUMNS = 16  # pictures in a row of a region's sheet at most
 THUMB = 160  # pixels of a thumbnail's longer side
 MARKS = ("seeds", "photographs", "path")  # kinds of checks, in the order of pages and data
 

@@ -21,6 +21,7 @@ from atlas.site.copies import (
     JPEG,
     QUALITY,
     SHEET_GREYS,
+    SMALL_JPEG,
     THUMB_QUALITY,
     Encoder,
     SpoiltError,
@@ -28,16 +29,16 @@ from atlas.site.copies import (
     avif_encoder,
     draw_master,
     draw_sheet,
+    is_fine,
     make_all,
     make_work,
 )
-from atlas.site.models import THUMB, Picture
+from atlas.site.models import REGION_COLUMNS, THUMB, Picture
 from atlas.site.output import Output
 
 _SHEET_QUALITY = 40  # of a layer's, which is a map of many small pictures
-_FINE_LAYER = "Conv2d_1a_3x3"
 _BATCH = 512  # pictures between two saves of the manifest
-REGION_COLUMNS, REGION_TILE = 16, 96
+REGION_TILE = 96
 LAYER_TILES = ((64, 96), (256, 64), (768, 48), (2048, 32))  # up to so many features, pixels of each one's picture
 NARROW, WIDE, MANY = 16, 32, 256  # pictures in a row, and features from which a row is wide
 
@@ -141,7 +142,7 @@ def layer_sheet_path(entry: LayerEntry) -> str:
 def _works(atlas: Atlas, fine: bool) -> Iterator[Work]:
     """All copies of renderings and their sheets, whether they are there or not."""
     for rendering in atlas.shown_or_pending:
-        if rendering.record:
+        if rendering.has_copies:
             yield _rendering_work(atlas, rendering, fine)
     for region in atlas.regions:
         if sheet := sheet_copy(region):
@@ -167,13 +168,13 @@ def _make_in_turn(turns: Iterable[Sequence[Work]]) -> Generator[Sequence[bytes] 
 def _rendering_work(atlas: Atlas, rendering: PlannedRendering, fine: bool) -> Work:
     record = rendering.record
     assert record, "only what is rendered has web copies"
-    is_fine = rendering.job.target.deepest == _FINE_LAYER or rendering.job.recipe.is_sharp
-    avif = avif_encoder(fine, FINE_QUALITY if is_fine else QUALITY)
-    wanted = (
-        ("picture.avif", avif, max(record.width, record.height)),
-        ("thumb.avif", avif if is_fine else avif_encoder(fine, THUMB_QUALITY), THUMB),
-        ("thumb.jpg", JPEG, THUMB),
-    )
+    avif = avif_encoder(fine, FINE_QUALITY if is_fine(rendering.job) else QUALITY)
+    wanted = [
+        ("thumb.avif", avif if is_fine(rendering.job) else avif_encoder(fine, THUMB_QUALITY), THUMB),
+        ("thumb.jpg", SMALL_JPEG if "jpeg" in atlas.left_out else JPEG, THUMB),
+    ]
+    if rendering.largest != THUMB:
+        wanted.insert(0, ("picture.avif", avif, rendering.largest or max(record.width, record.height)))
     copies = ((f"{rendering.folder}/{name}", how, largest) for name, how, largest in wanted)
     return make_work(partial(draw_master, atlas.master(rendering)), record.pixels_sha256, copies)
 

@@ -15,6 +15,7 @@ from atlas.store.records import WeightsId
 from atlas.store.results import Results
 
 if TYPE_CHECKING:
+    from atlas.site.budget import Kind, Step, Weight
     from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
     from atlas.site.copies import Encoder, Work
 
@@ -103,6 +104,8 @@ class StudyPage:
         mentions: which pages show which features, for the list "Elsewhere in this atlas"; the words of a page that is
             not written are left out.
         jobs: the renderings that its pages show.
+        kind: what these are to a site that is to be small.
+        weighs: what else its pages need, for a forecast: given what the site leaves out.
         recipes: recipes of what it shows that is no rendering, for the method page.
         rescues: for jobs of features whose rendering shows nothing, the job of the rendering that is shown instead.
         versions: by number, renderings of features of a layer by other recipes, which their pages show in exchange for
@@ -127,6 +130,8 @@ class StudyPage:
     home: tuple[str, Callable[["Atlas"], object | None]] | None = None
     mentions: Callable[["Atlas"], Iterable[Mention]] = nothing
     jobs: Callable[[Config], Iterable[Job]] = nothing
+    kind: "Kind" = "studies"
+    weighs: Callable[[Config, Collection["Step"]], Iterable["Weight"]] = nothing
     recipes: Callable[[Config], Iterable[Recipe]] = nothing
     rescues: Callable[[Config, Collection[Job]], Iterable[tuple[Job, Job]]] = nothing
     versions: Callable[["Atlas", "LayerEntry"], Mapping[int, Sequence["PlannedRendering"]]] | None = None

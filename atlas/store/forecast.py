@@ -40,11 +40,6 @@ class Forecast:
         """Expected size of the pending masters."""
         return sum(job.master_bytes for job in self.pending)
 
-    @property
-    def site_bytes(self) -> int:
-        """Expected size of the site of all jobs."""
-        return sum(job.site_bytes for job in self.jobs)
-
     def by_layer(self) -> "dict[str, Forecast]":
         """The same for each layer: the jobs of which it is the deepest; in the network's order, without empty ones."""
 
@@ -74,20 +69,21 @@ def forecast(jobs: Sequence[Job], config: Config, precision: str | None = None, 
     return Forecast(tuple(jobs), tuple(job for job in jobs if not is_fresh(job)))
 
 
-def require_space(ahead: Forecast, store: Path, site: Path | None = None) -> None:
+def require_space(ahead: Forecast, store: Path, site: tuple[Path, int] | None = None) -> None:
     """Refuse a run for which a disk has too little space.
 
     Args:
         ahead: what is left to render.
         store: where masters go.
-        site: where the site goes, if it is written; what it holds already counts.
+        site: where the site goes, if it is written, and its expected bytes; what it holds already counts.
 
     Raises:
         StoreError: a disk has less space than is expected to be needed, if that is more than `NEGLIGIBLE`.
     """
     needs = {store: ahead.master_bytes}
     if site:
-        needs[site] = max(0, ahead.site_bytes - _bytes_in(site))
+        folder, size = site
+        needs[folder] = max(0, size - _bytes_in(folder))
     disks: dict[int, list[Path]] = {}
     for folder in needs:
         disks.setdefault(_existing(folder).stat().st_dev, []).append(folder)

@@ -9,12 +9,17 @@ from statistics import median
 from PIL import Image
 
 from atlas.common.errors import StoreError
+from atlas.inception.layers import receptive_field
+from atlas.plan.config import Config
+from atlas.site.budget import FEWER_CROPS, Step, Weight
 from atlas.site.catalogue import Atlas, Feature, LayerEntry
-from atlas.site.copies import JPEG, Encoder, Work, make_work, open_picture
+from atlas.site.copies import JPEG, SMALL_JPEG, Encoder, Work, make_work, open_picture
 from atlas.site.models import THUMB, Link, Page, Picture
 from atlas.site.study_page import Section, StudyCard, StudyPage
 from atlas.store.crops import CROPS, examples_folder, has_crop, open_crop
 from atlas.studies.examples.result import (
+    KEPT,
+    LEVELS,
     Crop,
     Examples,
     FeatureExamples,
@@ -31,6 +36,8 @@ CARD = StudyCard(
     "Top crops",
     "Does the optimised picture activate its feature more than any picture of a collection does?",
 )
+UNSHARED = 0.6  # of the crops of features, the share that is left where a crop that several have counts once
+PAGE_BYTES = 9_000  # of what a feature's page says of them
 CROP = 96  # pixels up to which a small crop is enlarged, by a whole number
 
 
@@ -76,7 +83,8 @@ def shown_examples(atlas: Atlas) -> ShownExamples:
     folder are shown only by a configuration that names that folder.
     """
     config, known = atlas.config, atlas.once(known_examples)
-    if not config.study(Settings).show or not known.found or not atlas.weights:
+    is_wanted = config.study(Settings).show and "examples" not in atlas.left_out
+    if not is_wanted or not known.found or not atlas.weights:
         return ShownExamples()
     folder = examples_folder(config.store, atlas.weights) / CROPS
     faults = {}
@@ -86,7 +94,29 @@ def shown_examples(atlas: Atlas) -> ShownExamples:
         elif not has_crop(folder, name):
             faults[name] = missing(folder / name)
     by_target = {target: one for target, one in known.by_target.items() if not faults.keys() & crop_files([one])}
+    if "crops" in atlas.left_out:
+        by_target = {target: _fewer(one) for target, one in by_target.items()}
     return ShownExamples(known.found, by_target, folder, tuple(faults.values()))
+
+
+def _fewer(one: FeatureExamples) -> FeatureExamples:
+    return replace(one, crops=one.crops[:FEWER_CROPS], levels=())
+
+
+def example_weights(config: Config, left_out: Collection[Step]) -> Iterator[Weight]:
+    """What pages say of examples, and crops, where they are shown: one that several features share counts once."""
+    wanted = config.study(Settings)
+    if wanted.folder is None:
+        return
+    a_feature = UNSHARED * (FEWER_CROPS if "crops" in left_out else KEPT + len(LEVELS))
+    a_pixel = 0.1 + (0.09 if "jpeg" in left_out else 0.19)
+    for layer in config.map_layers:
+        features = len(config.features_of(layer))
+        yield Weight("pages and data", 0, PAGE_BYTES * features)
+        if wanted.show and "examples" not in left_out:
+            side = min(THUMB, wanted.size, max(CROP, *receptive_field(layer).size))
+            crops = round(a_feature * features)
+            yield Weight("crops", 2 * crops, round(crops * a_pixel * side**2))
 
 
 def example_pages(atlas: Atlas) -> Iterator[Page]:
@@ -120,9 +150,9 @@ def crops_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
 
 def crop_pictures(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
     """Copies of all crops that are shown, each once, whichever features share it."""
-    shown = atlas.once(shown_examples)
+    shown, jpeg = atlas.once(shown_examples), SMALL_JPEG if "jpeg" in atlas.left_out else JPEG
     for file in sorted(crop_files(shown.by_target.values())):
-        copies = ((f"{_crop_path(file)}.{end}", how, THUMB) for end, how in (("avif", avif), ("jpg", JPEG)))
+        copies = ((f"{_crop_path(file)}.{end}", how, THUMB) for end, how in (("avif", avif), ("jpg", jpeg)))
         yield make_work(partial(_draw_crop, shown.folder / file), file, copies, f"{CROP} {THUMB}")
 
 
@@ -186,6 +216,7 @@ PAGE = StudyPage(
     pages=example_pages,
     section=Section("studies/examples_section.html", crops_of, stands_beside=True),
     pictures=crop_pictures,
+    weighs=example_weights,
     faults=lambda atlas: atlas.once(shown_examples).faults,
     store_faults=store_faults,
 )

@@ -12,6 +12,8 @@ from typing import Any
 from PIL import Image
 
 from atlas.inception.layers import FC
+from atlas.plan.config import Config
+from atlas.site.budget import Weight
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.copies import GROUND, JPEG, Encoder, Work, make_work
 from atlas.site.finder import ranges
@@ -27,6 +29,7 @@ CARD = StudyCard(
 NAME = "atlasMap"  # the variable that the script with the data sets
 WIDTH = 1600  # pixels of the picture of the whole map, at most
 GAP = 16  # pixels of a cell's side for each one between two pictures
+CELL_BYTES, MOST_BYTES = 3_800, 4_800_000  # of a feature in that picture, and of all
 AVIF_QUALITY, JPEG_QUALITY = 50, 75  # of many small pictures
 
 
@@ -142,10 +145,17 @@ def links_of(atlas: Atlas, entry: LayerEntry) -> dict[int, str]:
     return {number: f"{CARD.path}#{name}-{number}" for number in found.layers.get(name, ())} if found else {}
 
 
+def map_weights(config: Config, _: object) -> Iterator[Weight]:
+    """What the picture of the whole map weighs."""
+    features = sum(len(config.features_of(layer)) for layer in config.map_layers)
+    yield Weight("pages and data", 2, min(MOST_BYTES, CELL_BYTES * features))
+
+
 PAGE = StudyPage(
     card=CARD,
     pages=map_pages,
     section=Section("studies/map_section.html", links_of),
     pictures=map_pictures,
     written=map_scripts,
+    weighs=map_weights,
 )

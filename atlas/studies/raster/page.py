@@ -6,7 +6,9 @@ from pathlib import Path
 
 from atlas.inception.layers import receptive_field
 from atlas.plan.clips import Clip
+from atlas.plan.config import Config
 from atlas.site import words
+from atlas.site.budget import Weight
 from atlas.site.catalogue import Atlas, LayerEntry
 from atlas.site.models import HOME, Page, Picture
 from atlas.site.pages.parts import make_page
@@ -15,6 +17,7 @@ from atlas.store.clips import FILES, POSTER, RECORD, SHEET, SHEET_JPEG, VIDEO, C
 from atlas.studies.raster.jobs import config_clips
 
 VIDEOS = f"videos/{HOME}"
+FRAME_BYTES = 10_000  # of a frame, in the video and in the sheet
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,17 @@ def _player(video: Video, record: ClipRecord, weights_option: str) -> dict[str, 
     }
 
 
+def video_weights(config: Config, _: object) -> Iterator[Weight]:
+    """What the videos weigh: each with its poster, its sheet of frames and its record."""
+    clips = config_clips(config)
+    yield Weight("videos", 6 * len(clips), FRAME_BYTES * sum(len(clip.frames) for clip in clips))
+
+
 PAGE = StudyPage(
     pages=video_pages,
     section=Section("studies/raster_section.html", players, comes_last=True, script="raster.js"),
     home=("studies/raster_home.html", lambda atlas: atlas.once(videos)),
     recipes=lambda config: (clip.recipe for clip in config_clips(config)),
     files=video_files,
+    weighs=video_weights,
 )

@@ -1,10 +1,21 @@
 """Renderings of a feature from several noises, on its page."""
 
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from atlas.plan.config import Config
+from atlas.site.budget import Step, Weight
 from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
+from atlas.site.copies import Encoder, Work, draw_sheet, make_work
 from atlas.site.pages.parts import Shot, shot_of
 from atlas.site.study_page import Section, StudyPage
 from atlas.studies.seeds.jobs import jobs, seed_jobs
 from atlas.studies.seeds.result import SEEDS, LayerSeeds, Seeds
+from atlas.studies.seeds.settings import Settings
+
+STRIP_TILE, STRIP_QUALITY = 128, 40  # pixels of each rendering in the strip of a site that is to be small
+_STRIP_BYTES = 0.13  # a pixel
 
 
 def found_seeds(atlas: Atlas) -> Seeds | None:
@@ -20,16 +31,62 @@ def layer_seeds(atlas: Atlas, layer: str) -> LayerSeeds | None:
 
 def renderings_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
     """The renderings of a layer's features from several noises that are there, by number."""
-    layer = layer_seeds(atlas, entry.layer.name)
-    found: dict[int, dict[str, object]] = {}
-    for number, some in seed_jobs(atlas.config, entry.layer.name).items():
-        shown = [atlas.renderings[job] for job in some if atlas.renderings[job].status == "ok"]
+    layer, is_strip = layer_seeds(atlas, entry.layer.name), "seeds" in atlas.left_out
+    return {
+        number: {
+            "shots": [_shot(one) for one in shown],
+            "strip": _strip(entry, number, shown) if is_strip else None,
+            "agreement": layer.features.get(number) if layer else None,
+        }
+        for number, shown in _shown(atlas, entry).items()
+    }
+
+
+def strips(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
+    """The strip of each feature's renderings, if the site has no copies of each."""
+    if "seeds" not in atlas.left_out:
+        return
+    for entry in atlas.layers:
+        for number, shown in _shown(atlas, entry).items():
+            size = STRIP_TILE * len(shown), STRIP_TILE
+            draw = partial(draw_sheet, [[atlas.master(one) for one in shown]], STRIP_TILE, 0, size)
+            pixels = ",".join(one.record.pixels_sha256 for one in shown if one.record)
+            copy = _strip_path(entry, number), replace(avif, quality=STRIP_QUALITY), max(size)
+            yield make_work(draw, pixels, [copy], layout=f"{STRIP_TILE}")
+
+
+def strip_weights(config: Config, left_out: Collection[Step]) -> Iterator[Weight]:
+    """What the strips weigh."""
+    wanted = config.study(Settings)
+    if "seeds" in left_out and wanted.count > 1:
+        strips = sum(len(config.first_features(layer, wanted.features)) for layer in wanted.layers)
+        yield Weight("seeds", strips, round(_STRIP_BYTES * STRIP_TILE**2 * wanted.count * strips))
+
+
+def _shown(atlas: Atlas, entry: LayerEntry) -> dict[int, list[PlannedRendering]]:
+    """The renderings of each feature, where there are several that show something."""
+    found = {}
+    for number, jobs_of_one in seed_jobs(atlas.config, entry.layer.name).items():
+        shown = [one for one in (atlas.renderings[job] for job in jobs_of_one) if one.status == "ok"]
         if len(shown) > 1:
-            found[number] = {
-                "shots": [_shot(one) for one in shown],
-                "agreement": layer.features.get(number) if layer else None,
-            }
+            found[number] = shown
     return found
+
+
+def _strip_path(entry: LayerEntry, number: int) -> str:
+    return f"{entry.layer.name}/{number}/seeds.avif"
+
+
+def _strip(entry: LayerEntry, number: int, shown: Sequence[PlannedRendering]) -> dict[str, object]:
+    """All renderings of a feature in one picture."""
+    seeds = [str(one.job.seed) for one in shown]
+    return {
+        "path": _strip_path(entry, number),
+        "width": STRIP_TILE * len(shown),
+        "height": STRIP_TILE,
+        "labels": [f"seed {seed}" for seed in seeds],
+        "alt": f"Renderings from the noises of seeds {', '.join(seeds)}.",
+    }
 
 
 def _shot(one: PlannedRendering) -> Shot:
@@ -37,4 +94,10 @@ def _shot(one: PlannedRendering) -> Shot:
     return shot_of(one, seed, alt=f"Rendering from the noise of {seed}.")
 
 
-PAGE = StudyPage(section=Section("studies/seeds_section.html", renderings_of), jobs=jobs)
+PAGE = StudyPage(
+    section=Section("studies/seeds_section.html", renderings_of),
+    jobs=jobs,
+    kind="seeds",
+    pictures=strips,
+    weighs=strip_weights,
+)

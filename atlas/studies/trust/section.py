@@ -43,7 +43,7 @@ def evidence_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]
         one = known.by_target.get(str(feature.job.target))
         if one and known.found and feature.status == "ok":
             found[feature.number] = {
-                "evidence": _evidence(feature, one, has_crops=str(feature.job.target) in shown.by_target),
+                "evidence": _evidence(feature, one, shown.by_target.get(str(feature.job.target))),
                 "found": known.found,
                 "kind": kind_of(atlas),
                 "collection": collection_of(atlas),
@@ -51,8 +51,10 @@ def evidence_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]
     return found
 
 
-def _evidence(feature: Feature, one: FeatureExamples, *, has_crops: bool) -> Evidence:
+def _evidence(feature: Feature, one: FeatureExamples, shown: FeatureExamples | None) -> Evidence:
+    """The evidence of a feature, and those of its crops that are shown."""
     highest, best = max(one.counts), one.quantiles[-1]
+    levels = shown.levels if shown else ()
     step = WIDTH / len(one.counts)
     bars = (
         Bar(round(at * step + 1), round(step - 2), max(1, round(HIGHEST * count / highest)))
@@ -64,7 +66,7 @@ def _evidence(feature: Feature, one: FeatureExamples, *, has_crops: bool) -> Evi
         quantiles=dict(zip(QUANTILES, one.quantiles, strict=True)),
         bars=tuple(bars),
         at=round(WIDTH * one.own.score / best) if best and one.own.score <= best else None,
-        levels=tuple((some.level, some.crop.score, crop_picture(some.crop)) for some in one.levels if has_crops),
+        levels=tuple((some.level, some.crop.score, crop_picture(some.crop)) for some in levels),
         path=_path_chart(feature, one) if len(one.own.path) > 1 else None,
     )
 
