@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from atlas.common.errors import AtlasError, ConfigError
 from atlas.site.budget import LARGEST_SITE
-from atlas.site.check import check_site
+from atlas.site.check import SiteCheck, check_site
 from atlas.site.output import MANIFEST
 
 SHOWN_FAULTS = 10
@@ -62,7 +62,7 @@ def publish(site: Path, remote: str, branch: str, *, keeps_history: bool = True)
         AtlasError: the site has faults or is too large, or git cannot do it.
     """
     files = list(files_to_publish(site))
-    size = checked_size(site)
+    found = checked(site)
     refuse_wrong_repository(remote, branch)
     base = refuse_foreign_branch(remote, branch)
     name = f"refs/heads/{branch}"
@@ -71,8 +71,8 @@ def publish(site: Path, remote: str, branch: str, *, keeps_history: bool = True)
     lease = [] if keeps_history else [f"--force-with-lease={name}:{base if has_branch(remote, name) else ''}"]
     git("push", *lease, remote, f"{commit}:{name}")
     git("update-ref", name, commit, before or "")  # only if it has not moved meanwhile
-    done = f"{site} is on branch {branch} of {remote}: {size:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}"
-    return f"{done}; {history_words(commit)}"
+    done = f"{site} is on branch {branch} of {remote}: {found.files:,} files, {found.packed:,} bytes in one archive"
+    return f"{done}, of which GitHub Pages takes {LARGEST_SITE:,}; {history_words(commit)}"
 
 
 def history_words(commit: str) -> str:
@@ -141,15 +141,15 @@ def commit_files(site: Path, files: list[str], base: str | None) -> str:
     return git("commit-tree", tree, *(("-p", base) if base else ()), "-m", "Publish the atlas")
 
 
-def checked_size(site: Path) -> int:
-    """Bytes of a site without faults.
+def checked(site: Path) -> SiteCheck:
+    """What a check says of a site without faults.
 
     Raises:
         AtlasError: it has faults, of which size may be one.
     """
     found = check_site(site)
     if not found.faults:
-        return found.bytes
+        return found
     shown = list(found.faults[:SHOWN_FAULTS])
     if len(found.faults) > len(shown):
         shown.append(f"and {len(found.faults) - len(shown)} more: atlas check --site {shlex.quote(str(site))}")

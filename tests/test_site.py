@@ -603,7 +603,7 @@ def test_the_commands_of_the_last_line_can_be_pasted(tmp_path: Path, monkeypatch
     folder = tmp_path / "si te%41?" / "pub #1"
     monkeypatch.setattr("sys.argv", ["/my tools/atlas"])
     config = replace(load_config(), site=folder)
-    said = site_lines(config, SiteReport(1, 0, 0, 0, 0, 0, (), False), zip_site=False)[-1]
+    said = site_lines(config, SiteReport(1, 0, 0, 0, 0, 0, 0, (), False), zip_site=False)[-1]
     before, after = said.split(" in a browser, or run: ")
     assert shlex.split(before) == ["open", str(folder / "index.html")]
     assert shlex.split(after) == ["/my tools/atlas", "serve", str(folder)]

@@ -235,6 +235,7 @@ def site_table(site: ExpectedSite) -> Table:
         table.add_row(one.kind, f"{one.files:,}", format_bytes(one.bytes))
     table.add_section()
     table.add_row("all", f"{site.files:,}", format_bytes(site.bytes), style="bold")
+    table.add_row("in one archive", "", format_bytes(site.packed))
     return table
 
 
@@ -244,13 +245,14 @@ def site_plan_lines(plan: SitePlan) -> list[str]:
     lines = []
     if site.left_out:
         lines.append(f"left out, to stay within {format_bytes(plan.budget or 0)}: {_left_out(site)}")
-    if plan.budget is not None and site.bytes > plan.budget:
+    if plan.budget is not None and site.packed > plan.budget:
         lines.append(f"the site is expected to weigh more than its budget all the same: {LESS}")
-    if site.bytes <= LARGEST_SITE:
+    if site.packed <= LARGEST_SITE:
         return lines
-    takes = f"GitHub Pages takes {format_bytes(LARGEST_SITE)}, and this site will have {format_bytes(site.bytes)}"
-    if smallest.bytes <= LARGEST_SITE:
-        lines.append(f"{takes}; with --budget 1GB, {format_bytes(smallest.bytes)}: {_left_out(smallest)}")
+    takes = f"GitHub Pages takes an archive of {format_bytes(LARGEST_SITE)}"
+    takes += f", and this site will have {format_bytes(site.packed)}"
+    if smallest.packed <= LARGEST_SITE:
+        lines.append(f"{takes}; with --budget 1GB, {format_bytes(smallest.packed)}: {_left_out(smallest)}")
     else:
         lines.append(f"{takes}: {LESS}")
     return lines
@@ -316,7 +318,7 @@ def site_lines(settings: Config, site: SiteReport, zip_site: bool) -> list[str]:
         lines.append(f"warning: {LOST_BASE_URL}")
     if site.left_out:
         lines.append(f"left out, to stay within the budget: {_left_out(site)}")
-    if settings.budget and site.bytes > settings.budget:
+    if settings.budget and site.packed > settings.budget:
         lines.append(f"warning: the site has more than its budget of {format_bytes(settings.budget)}: {LESS}")
     pending = f", {site.pending} features pending" if site.pending else ""
     pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"

@@ -71,8 +71,8 @@ def check_command(
     if site:
         result = check_site(site)
         faults += result.faults
-        counts = f"{result.pages} pages, {result.links} links, {result.bytes:,} bytes, {len(result.faults)} faults"
-        typer.echo(f"{site}: {counts}", err=True)
+        counts = f"{result.files} files, {result.pages} pages, {result.links} links, {result.bytes:,} bytes"
+        typer.echo(f"{site}: {counts}, {len(result.faults)} faults", err=True)
     for fault in faults:
         typer.echo(fault.encode(errors="backslashreplace").decode())  # names of files need not be text
     finish([], failed=bool(faults))

@@ -6,7 +6,8 @@ The bytes a pixel were measured on renderings of the ImageNet weights (docs/benc
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from math import ceil
+from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple, get_args
 
 from atlas.plan.config import Config
@@ -17,11 +18,12 @@ from atlas.site.study_page import StudyPage
 from atlas.store.importance import has_importance
 from atlas.store.stages import has_stages
 
-LARGEST_SITE = 1_000_000_000  # bytes that GitHub Pages takes
+LARGEST_SITE = 1_000_000_000  # bytes of the archive that GitHub Pages takes
+BLOCK = 512  # bytes of a tar archive: each file and folder has one, and the content of files is padded to whole ones
 SMALL_PICTURE = 256  # pixels of the longer side of a feature's picture, where pictures are made smaller
 FEWER_CROPS = 4  # of a feature, where crops are left out
 
-Step = Literal["seeds", "recipes", "crops", "stages", "jpeg", "examples", "pictures"]
+Step = Literal["seeds", "recipes", "crops", "stages", "jpeg", "no-crops", "no-seeds", "pictures"]
 STEPS: tuple[Step, ...] = get_args(Step)  # what is left out first: what a visitor misses least
 Kind = Literal["features", "studies", "recipes", "seeds"]
 _WORDS: Mapping[Step, str] = {
@@ -30,7 +32,8 @@ _WORDS: Mapping[Step, str] = {
     "crops": f"only {FEWER_CROPS} top crops of a feature are shown",
     "stages": "strips from noise to picture are left out",
     "jpeg": "JPEG copies, for browsers that do not read AVIF, are of low quality",
-    "examples": "top crops are left out",
+    "no-crops": "top crops are left out",
+    "no-seeds": "renderings of a feature from several noises are left out",
     "pictures": f"pictures of features are at most {SMALL_PICTURE} px wide",
 }
 _KINDS: tuple[Kind, ...] = get_args(Kind)  # a rendering that is of two is of the first
@@ -40,6 +43,7 @@ _AVIF, _THUMB_AVIF, _JPEG, _SMALL_JPEG, _IMPORTANCE = 0.24, 0.19, 0.58, 0.25, 0.
 _STAGE = 2_000  # bytes of a stage
 _RECORD = 1_700
 _PAGE, _DATA = 25_500, 5_500  # of each feature: its page, and its part of other pages, sheets, data and the manifest
+_OF_FILE = 1.7 * BLOCK  # that an archive adds to a file: its block, half of one for padding, its part of its folder's
 _FIXED = 1_000_000  # pages of studies, styles and scripts
 _OF_REGION = 7_400  # of a feature in the sheets of regions
 
@@ -69,13 +73,18 @@ class ExpectedSite:
         """Bytes of all files."""
         return sum(one.bytes for one in self.weights)
 
+    @property
+    def packed(self) -> int:
+        """Bytes of all files in one archive, which is what a budget is about."""
+        return self.bytes + round(_OF_FILE * self.files)
+
 
 @dataclass(frozen=True)
 class SitePlan:
     """A site that is to be written."""
 
     folder: Path
-    budget: int | None  # bytes; None: no limit
+    budget: int | None  # bytes of all files in one archive; None: no limit
     expected: ExpectedSite  # as the budget asks for
     smaller: tuple[ExpectedSite, ...]  # which leave out more and more, if it turns out to weigh more than the budget
     for_pages: ExpectedSite  # as GitHub Pages would ask for; the smallest one, if even that is too large
@@ -99,21 +108,31 @@ def plan_site(config: Config, studies: Sequence[StudyPage]) -> SitePlan:
     chain = [expect(STEPS[:count]) for count in range(len(STEPS) + 1)]
 
     def fit(budget: int) -> ExpectedSite:
-        site = next((site for site in chain if site.bytes <= budget), chain[-1])
+        site = next((site for site in chain if site.packed <= budget), chain[-1])
         for step in reversed(site.left_out):
             fuller = expect(one for one in site.left_out if one != step)
-            if fuller.bytes <= max(budget, site.bytes):
+            if fuller.packed <= max(budget, site.packed):
                 site = fuller
         return site
 
     expected = chain[0] if config.budget is None else fit(config.budget)
-    smaller = [site for site in chain if site.bytes < expected.bytes]
+    smaller = [site for site in chain if site.packed < expected.packed]
     return SitePlan(config.site, config.budget, expected, tuple(smaller), fit(LARGEST_SITE))
+
+
+def packed_bytes(sizes: Mapping[str, int]) -> int:
+    """Bytes of files in one tar archive, as which GitHub Pages deploys them.
+
+    Args:
+        sizes: of each file in bytes, by path.
+    """
+    folders = {folder for path in sizes for folder in PurePosixPath(path).parents}
+    return BLOCK * (len(folders) + sum(1 + ceil(size / BLOCK) for size in sizes.values()))
 
 
 def words_of(left_out: Collection[Step]) -> list[str]:
     """What a site leaves out or makes smaller, in words."""
-    return [_WORDS[step] for step in left_out if not (step == "crops" and "examples" in left_out)]
+    return [_WORDS[step] for step in left_out if f"no-{step}" not in left_out]
 
 
 def kinds_of(config: Config, studies: Iterable[StudyPage]) -> dict[Job, Kind]:

@@ -16,7 +16,7 @@ from atlas.common.errors import ConfigError, StoreError
 from atlas.common.paths import read_file
 from atlas.common.text import format_bytes
 from atlas.plan.config import Config
-from atlas.site.budget import Step, plan_site, words_of
+from atlas.site.budget import Step, packed_bytes, plan_site, words_of
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.exports import CSV, JSON, features_csv, features_json
 from atlas.site.finder import index_script
@@ -49,6 +49,7 @@ class SiteReport:
     videos: int
     pending: int  # features that are planned and not in the store
     bytes: int  # of the whole site
+    packed: int  # bytes of it in one archive
     damaged: tuple[str, ...]  # one message for each master, crop, result or folder of masters that cannot be shown
     lost_base_url: bool  # whether the site had a base URL before, and has none now
     left_out: tuple[Step, ...] = ()  # to stay within the budget
@@ -91,7 +92,7 @@ def build_site(
     with _collector_paused(), locked_folder(config.site):  # a second build waits
         for expected in (plan.expected, *plan.smaller):
             reports.append(_write(config, weights, studies, expected.left_out, fine=fine, on_progress=on_progress))
-            if config.budget is None or reports[-1].bytes <= config.budget:
+            if config.budget is None or reports[-1].packed <= config.budget:
                 break
     lost_base_url = any(one.lost_base_url for one in reports)  # only the first one sees it go
     return replace(reports[-1], encoded=sum(one.encoded for one in reports), lost_base_url=lost_base_url)
@@ -125,13 +126,15 @@ def _write(
     faults = [fault for study in atlas.studies for fault in study.faults(atlas)]
     faults += sorted(atlas.results.damaged.values()) if atlas.results else ()
     lost_base_url = not config.base_url and output.lists(MISSING)  # before the page for it is removed
+    sizes = output.finish({*encoded.paths, *files})
     return SiteReport(
         pages=sum(path.endswith(".html") for path in files),
         pictures=len(encoded.paths),
         encoded=encoded.count,
         videos=sum(path.endswith(f"/{VIDEO}") for path in files),
         pending=sum(feature.record is None for feature in atlas.features),
-        bytes=output.finish({*encoded.paths, *files}),
+        bytes=sum(sizes.values()),
+        packed=packed_bytes(sizes),
         damaged=(*atlas.damaged, *faults, *unknown_folders(config.store)),
         lost_base_url=lost_base_url,
         left_out=left_out,

@@ -15,7 +15,7 @@ from atlas.common.errors import StoreError, TargetError
 from atlas.inception import targets
 from atlas.plan.jobs import DEFAULT_SEED
 from atlas.plan.starts import shorten
-from atlas.site.budget import LARGEST_SITE
+from atlas.site.budget import LARGEST_SITE, packed_bytes
 from atlas.site.links import INDEX, REBUILD, check_pages
 from atlas.site.output import MANIFEST, read_sizes
 from atlas.site.study_page import StudyPage
@@ -39,7 +39,9 @@ class SiteCheck:
     faults: tuple[str, ...]
     pages: int
     links: int
+    files: int
     bytes: int  # of all files
+    packed: int  # bytes of them in one archive
 
 
 def check_store(store: Path, studies: Iterable[StudyPage] = ()) -> list[str]:
@@ -119,7 +121,7 @@ def check_site(site: Path) -> SiteCheck:
         StoreError: a folder or a page cannot be read.
     """
     if not (site / INDEX).is_file():
-        return SiteCheck((f"{site}: no {INDEX}: make the site with atlas build or atlas site",), 0, 0, 0)
+        return SiteCheck((f"{site}: no {INDEX}: make the site with atlas build or atlas site",), 0, 0, 0, 0, 0)
     files = {path.relative_to(site).as_posix(): path.stat().st_size for path in walk(site) if path.is_file()}
     faults, pages, links = check_pages(site, files)
     media = [path for path in files if path.endswith(MEDIA)]
@@ -131,10 +133,11 @@ def check_site(site: Path) -> SiteCheck:
         for why, path in zip(found_faults, media, strict=True):
             faults += [f"{site / path}: {why}: {REBUILD}"] if why else []
     faults += _check_manifest(site, listed, files)
-    total = sum(files.values())
-    if total > LARGEST_SITE:
-        faults.append(f"{site}: {total:,} bytes, and GitHub Pages takes {LARGEST_SITE:,}: build it with --budget 1GB")
-    return SiteCheck(tuple(faults), pages, links, total)
+    packed = packed_bytes(files)
+    if packed > LARGEST_SITE:
+        takes = f"{len(files):,} files, {packed:,} bytes in one archive, and GitHub Pages takes {LARGEST_SITE:,}"
+        faults.append(f"{site}: {takes}: build it with --budget 1GB")
+    return SiteCheck(tuple(faults), pages, links, len(files), sum(files.values()), packed)
 
 
 def _kinds(builds: Iterable[_Build]) -> tuple[Counter[_Build], int]:

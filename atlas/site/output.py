@@ -97,14 +97,14 @@ class Output:
         manifest = _Manifest(FORMAT, {**self._known, **dict.fromkeys(self._claimed, _NO_NOTE)})
         write_if_changed(self._folder / MANIFEST, msgspec.json.encode(manifest, order="sorted") + b"\n")
 
-    def finish(self, kept: Collection[str]) -> int:
+    def finish(self, kept: Collection[str]) -> dict[str, int]:
         """Remove what an earlier build left, and write the manifest.
 
         Args:
             kept: every file that the finished site has.
 
         Returns:
-            Bytes of all files of the site.
+            Bytes of each file of the site.
 
         Raises:
             StoreError: a file cannot be removed or written.
@@ -129,7 +129,7 @@ class Output:
                 raise StoreError(
                     f"{self._folder / path}: vanished while the site was written; run the same command again"
                 )
-        return sum(size or 0 for size in sizes.values())
+        return {path: size or 0 for path, size in sizes.items()}
 
 
 def has_pictures(folder: Path) -> bool:

@@ -83,7 +83,7 @@ def shown_examples(atlas: Atlas) -> ShownExamples:
     folder are shown only by a configuration that names that folder.
     """
     config, known = atlas.config, atlas.once(known_examples)
-    is_wanted = config.study(Settings).show and "examples" not in atlas.left_out
+    is_wanted = config.study(Settings).show and "no-crops" not in atlas.left_out
     if not is_wanted or not known.found or not atlas.weights:
         return ShownExamples()
     folder = examples_folder(config.store, atlas.weights) / CROPS
@@ -113,7 +113,7 @@ def example_weights(config: Config, left_out: Collection[Step]) -> Iterator[Weig
     for layer in config.map_layers:
         features = len(config.features_of(layer))
         yield Weight("pages and data", 0, PAGE_BYTES * features)
-        if wanted.show and "examples" not in left_out:
+        if wanted.show and "no-crops" not in left_out:
             side = min(THUMB, wanted.size, max(CROP, *receptive_field(layer).size))
             crops = round(a_feature * features)
             yield Weight("crops", 2 * crops, round(crops * a_pixel * side**2))

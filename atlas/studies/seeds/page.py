@@ -31,11 +31,13 @@ def layer_seeds(atlas: Atlas, layer: str) -> LayerSeeds | None:
 
 def renderings_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object]]:
     """The renderings of a layer's features from several noises that are there, by number."""
-    layer, is_strip = layer_seeds(atlas, entry.layer.name), "seeds" in atlas.left_out
+    layer = layer_seeds(atlas, entry.layer.name)
+    is_strip, has_none = "seeds" in atlas.left_out, "no-seeds" in atlas.left_out
     return {
         number: {
-            "shots": [_shot(one) for one in shown],
-            "strip": _strip(entry, number, shown) if is_strip else None,
+            "count": len(shown),
+            "shots": [] if is_strip else [_shot(one) for one in shown],
+            "strip": _strip(entry, number, shown) if is_strip and not has_none else None,
             "agreement": layer.features.get(number) if layer else None,
         }
         for number, shown in _shown(atlas, entry).items()
@@ -44,7 +46,7 @@ def renderings_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object
 
 def strips(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
     """The strip of each feature's renderings, if the site has no copies of each."""
-    if "seeds" not in atlas.left_out:
+    if "seeds" not in atlas.left_out or "no-seeds" in atlas.left_out:
         return
     for entry in atlas.layers:
         for number, shown in _shown(atlas, entry).items():
@@ -58,7 +60,7 @@ def strips(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
 def strip_weights(config: Config, left_out: Collection[Step]) -> Iterator[Weight]:
     """What the strips weigh."""
     wanted = config.study(Settings)
-    if "seeds" in left_out and wanted.count > 1:
+    if "seeds" in left_out and "no-seeds" not in left_out and wanted.count > 1:
         strips = sum(len(config.first_features(layer, wanted.features)) for layer in wanted.layers)
         yield Weight("seeds", strips, round(_STRIP_BYTES * STRIP_TILE**2 * wanted.count * strips))
 
