@@ -77,8 +77,8 @@ demo-store: $(READY) ## Render the small store that ships with the tests anew; m
 	rm -rf tests/data/demo-store
 	$(BIN)/atlas build --config tests/data/demo-store.toml --device cpu --threads 2
 
-docs: $(READY_DEV) ## Write docs/cli.md from the commands' help
-	$(BIN)/python scripts/make_cli_docs.py
+docs: $(READY_DEV) ## Write docs/cli.md and docs/configuration.md from the help and the docstrings
+	$(BIN)/python scripts/make_docs.py
 
 test: $(READY_DEV) ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -3,8 +3,8 @@
 Makes a store of one master for each of the 10,448 features, with its strip of stages (kept and used again, if they are
 there), and of the results that every feature's page shows: connections, nearest features, and the map. The article's
 other lists stay pending. Runs the command in a process of its own: a first build, a build in which nothing changed, and
-one after a single master changed. For each it reports the seconds, those of the CPU, the largest memory of all
-processes together, and what the site weighs.
+one after a single master changed; then the site is packed as for GitHub Pages. For each it reports the seconds, those
+of the CPU, the largest memory of all processes together, and what the site weighs.
 
 The pictures are the project's own drawings, four to a picture, enlarged, with grain, so that a master weighs what a
 real one does. A few hundred are drawn; turning them and swapping their channels makes as many as there are features.
@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--features", default="all", help="of each layer: all, or the first N")
     parser.add_argument("--pictures", type=int, default=256, help="to draw, at least 218 for all features")
     parser.add_argument("--fine", action="store_true", help="encode as atlas site --fine does")
+    parser.add_argument("--budget", help="as atlas site --budget")
     parser.add_argument("--out", type=Path, help="folder for site.json and site.md; default: print alone")
     parser.add_argument("--machine", default="", help="in words, for the report")
     options = parser.parse_args()
@@ -107,11 +108,13 @@ def main() -> None:
 
     command = [sys.executable, "-m", "atlas", "site", "--features", options.features]
     command += ["--store", str(config.store), "--out", str(config.site), *(["--fine"] if options.fine else [])]
+    command += ["--budget", options.budget] if options.budget else []
     runs = [watch("first build", command), watch("nothing changed", command)]
     kinds = weigh(config.site)
     change_one(config, jobs[len(jobs) // 2])
     runs.append(watch("one master changed", command))
     change_one(config, jobs[len(jobs) // 2])  # as it was
+    runs += deploy(config.site, options.folder / "artifact.tar")
     report(options, len(jobs), masters, runs, kinds)
 
 
@@ -171,6 +174,12 @@ def make_results(config: Config) -> None:
 def write_lot(store: Path, seed: int, jobs: Sequence[Job]) -> None:
     """The masters of one drawing, turned and coloured differently for each job."""
     torch.set_num_threads(1)
+    for recipe in dict.fromkeys(job.recipe for job in jobs):
+        write_alike(store, seed, [job for job in jobs if job.recipe == recipe])
+
+
+def write_alike(store: Path, seed: int, jobs: Sequence[Job]) -> None:
+    """Those of one recipe."""
     masters = [master_path(store, WEIGHTS, job) for job in jobs]
     missing = [at for at, path in enumerate(masters) if not (path.exists() and stages_path(path).exists())]
     if not missing:
@@ -178,13 +187,14 @@ def write_lot(store: Path, seed: int, jobs: Sequence[Job]) -> None:
     base = draw(seed, jobs[0].sizes[-1][0])
     for at in missing:
         put(store, jobs[at], turn(base, at))
-    write_strips([masters[at] for at in missing], base)
+    write_strips([masters[at] for at in missing], [jobs[at] for at in missing], base)
 
 
-def write_strips(masters: Sequence[Path], base: NDArray[np.uint8]) -> None:
+def write_strips(masters: Sequence[Path], jobs: Sequence[Job], base: NDArray[np.uint8]) -> None:
     """Strips of stages: one is encoded, and of the others all but the hash of their masters' pixels is the same."""
     noise = np.random.default_rng(0).integers(0, 256, base.shape, np.uint8)
-    amounts = (0, 0.5, 0.8, 1)
+    count = len(jobs[0].recipe.octaves) + 1
+    amounts = [at / (count - 1) for at in range(count)]
     stages = [Image.fromarray((noise * (1 - amount) + base * amount).astype(np.uint8)) for amount in amounts]
     records = [read_record(path) for path in masters]
     write_stages(masters[0], stages, records[0])
@@ -273,6 +283,20 @@ def watch(name: str, command: Sequence[str]) -> Run:
         print(f"halted {len(halts)} times by someone else, for {sum(halts):.0f} s that do not count", file=sys.stderr)
     print(f"{run.name}: {times}, {memory / 1e6:.0f} MB in {processes} processes; {run.encoded}")
     return run
+
+
+def deploy(site: Path, archive: Path) -> list[Run]:
+    """Pack a site as GitHub's workflow for Pages does: one tar archive, which is compressed to be uploaded."""
+    pack = ["tar", "--dereference", "--hard-dereference", "--directory", str(site), "-cf", str(archive), "."]
+    runs = [watch("one archive", pack)]
+    packed = archive.stat().st_size
+    runs.append(watch("compressed", ["gzip", "--force", str(archive)]))
+    compressed = archive.with_suffix(".tar.gz")
+    entries = sum(1 + len(names) for _, _, names in os.walk(site))
+    runs[0] = replace(runs[0], encoded=f"{entries:,} entries, {packed:,} bytes")
+    runs[1] = replace(runs[1], encoded=f"{compressed.stat().st_size:,} bytes")
+    compressed.unlink()
+    return runs
 
 
 def cpu_seconds() -> float:

@@ -31,7 +31,7 @@ from atlas.rendering.weights import load_weights
 from atlas.store.forecast import Forecast
 from atlas.store.masters import list_masters, open_master
 from atlas.studies import load_config
-from make_cli_docs import FILE, cli_docs
+from make_docs import DOCS
 
 COMMANDS = ["layers", "plan", "render", "raster", "dream", "examples", "site", "serve", "check", "bench", "build"]
 TINY = """
@@ -598,8 +598,9 @@ def test_a_cached_file_with_another_hash_is_refused_before_it_is_read(published,
     assert not Evil.ran
 
 
-def test_the_page_about_the_commands_says_what_their_help_says():
-    assert FILE.read_text() == cli_docs(), "run make docs"
+@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
+def test_pages_that_are_written_from_help_and_docstrings_are_current(file):
+    assert file.read_text(encoding="utf-8") == DOCS[file](), "run make docs"
 
 
 def test_a_reader_that_has_seen_enough_is_no_fault_of_a_disk():

@@ -91,37 +91,70 @@ def _read_count(value: object) -> Features:
 
 @dataclass(frozen=True, kw_only=True)
 class AtlasTable(Table):
-    """The table [atlas] of a configuration."""
+    """Whose features are shown, and where everything is kept.
+
+    Attributes:
+        title: Title of the site.
+        license: Licence of the pictures, as a text for the foot of each page and for features.json. Default: none is
+            stated.
+        weights: "imagenet", "demo", or the path of a file: a state dict of torchvision’s InceptionV3.
+        weights_input: What the weights were trained on, for a picture x in [0, 1]: "x" or "2x-1". Default: as is known
+            of them, and "2x-1" for a file.
+        class_names: A text file with the name of a class on each line. Default: as is known of the weights.
+        seed: Seed of the start noise.
+        store: Folder of the renderings.
+        site: Folder of the site.
+        base_url: Address of the published site, such as "https://you.github.io/atlas/"; with it the site has a
+            sitemap, a 404 page and link previews. "": none.
+    """
 
     title: Title
-    license: Title | None = None  # of the pictures, as a text; None: none is stated
-    weights: Annotated[str, PlainValidator(_read_weights)]  # "imagenet", "demo" or the path of a file
-    weights_input: InputMap | None = None  # the map that they were trained with; None: as is known of them
-    class_names: FilePath | None = None  # a text file, one class of the weights on each line; None: as is known of them
+    license: Title | None = None
+    weights: Annotated[str, PlainValidator(_read_weights)]
+    weights_input: InputMap | None = None
+    class_names: FilePath | None = None
     seed: Annotated[int, Whole(0, LARGEST_SEED)]
     store: FolderPath
     site: FolderPath
-    base_url: Annotated[str, PlainValidator(_read_base_url)]  # of the published site, ends in "/"; "" if unknown
+    base_url: Annotated[str, PlainValidator(_read_base_url)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesTable(Table):
-    """The table [features] of a configuration."""
+    """Which features are rendered, and by which recipes.
+
+    Attributes:
+        layers: "all", or a list of layers, such as ["Mixed_6b", "fc"]; weights without a classifier have no fc.
+        count: Features of each layer: the first so many, "all", or a list such as [0, "5-9", 654]; a layer that lacks
+            one goes without.
+        recipe: Recipe of the article’s pages, and of all features if there is no `face`.
+        face: Recipe of the features, as mosaics and their pages show them first. Default: `recipe`, if a file names
+            that.
+        large: Recipe of the first features of each layer, in place of `face`. Default: none, if a file names `recipe`
+            or `face`.
+        large_features: So many features of each layer are rendered by `large`.
+        only: Whether videos and studies are left out.
+    """
 
     layers: Layers
-    count: Annotated[Features, PlainValidator(_read_count)]  # which of each layer
-    recipe: RecipeName  # of the article's pages, and of all features if there is no `face`
-    face: RecipeName | None = None  # of the features, as mosaics and their pages show them first; None: `recipe`
-    large: RecipeName | None = None  # in place of that for the first features of each layer; None: no other
-    large_features: Annotated[int, Whole(0, layers.MOST_FEATURES)] = 0  # how many of each layer
-    only: Flag = False  # whether what studies show is left out
+    count: Annotated[Features, PlainValidator(_read_count)]
+    recipe: RecipeName
+    face: RecipeName | None = None
+    large: RecipeName | None = None
+    large_features: Annotated[int, Whole(0, layers.MOST_FEATURES)] = 0
+    only: Flag = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteTable(Table):
-    """The table [site] of a configuration."""
+    """How large the site may be.
 
-    budget: Annotated[int | None, PlainValidator(_read_bytes)]  # of the whole site, such as "1GB"; None: none
+    Attributes:
+        budget: Size of the whole site as one archive at most, such as "1GB" or "800MB": what is missed least is made
+            smaller or left out, and pages say so. "": no limit.
+    """
+
+    budget: Annotated[int | None, PlainValidator(_read_bytes)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,12 +42,19 @@ class Octave(Table):
     """Steps of gradient descent at one image size.
 
     At step i of N, from 0, a pair (a, b) stands for a(N−i)/N + b·i/N: it starts at a and approaches b.
+
+    Attributes:
+        size: Pixels of the image’s shorter side.
+        steps: Number of steps.
+        lr: Learning rate, [first, last].
+        sigma: Standard deviation of the 3×3 Gaussian blur after each update, [first, last], in pixels. Default: no
+            blur.
     """
 
-    size: Annotated[int, Whole(MIN_SIZE, LARGEST_SIZE)]  # pixels, the shorter side
+    size: Annotated[int, Whole(MIN_SIZE, LARGEST_SIZE)]
     steps: Annotated[int, Whole(1, MOST_STEPS)]
-    lr: Pair  # learning rate
-    sigma: PositivePair | None = None  # of the 3×3 Gaussian blur after each update, pixels; None: no blur
+    lr: Pair
+    sigma: PositivePair | None = None
 
     def lr_at(self, step: int) -> float:
         """Learning rate of a step, 0 ≤ step < steps."""
@@ -65,13 +72,21 @@ class Octave(Table):
 
 @dataclass(frozen=True)
 class Transform(Table):
-    """A random change of what the network sees, drawn anew at each step: one of these keys."""
+    """A random change of what the network sees, drawn anew at each step: one of these keys.
 
-    jitter: Annotated[int, Whole(1, LARGEST_JITTER)] | None = None  # move by up to so many pixels in each direction
-    scale: PositivePair | None = None  # enlarge by a factor between these two
-    rotate: PositiveNumber | None = None  # turn by up to so many degrees either way
-    crop: PositivePair | None = None  # show a part, enlarged: its share of each side lies between these two
-    noise: PositiveNumber | None = None  # add normal noise of this standard deviation
+    Attributes:
+        jitter: Move by up to so many pixels in each direction.
+        scale: Enlarge by a factor between these two.
+        rotate: Turn by up to so many degrees either way.
+        crop: Show a part, enlarged: its share of each side lies between these two.
+        noise: Add normal noise of this standard deviation.
+    """
+
+    jitter: Annotated[int, Whole(1, LARGEST_JITTER)] | None = None
+    scale: PositivePair | None = None
+    rotate: PositiveNumber | None = None
+    crop: PositivePair | None = None
+    noise: PositiveNumber | None = None
 
     @property
     def is_motion(self) -> bool:
@@ -98,25 +113,42 @@ def _read_transforms(value: object) -> object:
 
 @dataclass(frozen=True)
 class Recipe(Table):
-    """A list of octaves, and what the descent follows."""
+    """A list of octaves, and what the descent follows.
+
+    Attributes:
+        name: Its name, which is that of its table.
+        octaves: Tables of the keys below, in the order in which they are descended.
+        metric: Distance between the constant and the activations: "l1", "l2" or "linf".
+        constant: C, the large activation that is aimed at.
+        gradient: "sum": as it is; "per_feature": divided by the number of features summed; "rms": divided by each
+            image’s root mean square, so that rates carry over to other weights.
+        resize: [least, largest] factor at which the network sees the image, drawn at each step. Default: 1.
+        rescue_steps: In so many first steps an image without any gradient is rescued: the last ReLU lets it pass.
+            Default: none.
+        input: What the network is given: "raw", pixels as they are, which is the article’s; or "trained", pixels as in
+            its training.
+        parameterization: What the image is made of, and so what moves: "pixels"; "fourier", a spectrum; or "phase",
+            phases alone with the magnitudes of photographs.
+        color: "rgb", or "decorrelated": channels that are independent of one another in photographs.
+        optimizer: "sgd" or "adam".
+        epsilon: Of Adam: a parameter whose gradient is less than this share of the largest one moves less.
+        transforms: Random changes of what the network sees, drawn at each step, in their order: tables of one of the
+            keys below.
+    """
 
     name: str
     octaves: Annotated[tuple[Octave, ...], BeforeValidator(_read_octaves)]
-    metric: Metric = "l1"  # distance between the constant and the activations
-    constant: Number = 200.0  # C, the large activation that is aimed at
-    gradient: Gradient = "sum"  # as it is, divided by the features summed, or by each row's root mean square
-    resize: PositivePair | None = None  # least and largest factor at which the network sees the image; None: 1
-    rescue_steps: Annotated[int, Whole(1, MOST_STEPS)] | None = (
-        None  # steps at the start in which a row without a gradient is rescued; None: none
-    )
-    input: Input = "raw"  # give the network pixels as they are (the article), or mapped as in its training
-    parameterization: Kind = "pixels"  # what the image is made of, and so what moves
-    color: Color = "rgb"  # or channels that are independent of one another in photographs
+    metric: Metric = "l1"
+    constant: Number = 200.0
+    gradient: Gradient = "sum"
+    resize: PositivePair | None = None
+    rescue_steps: Annotated[int, Whole(1, MOST_STEPS)] | None = None
+    input: Input = "raw"
+    parameterization: Kind = "pixels"
+    color: Color = "rgb"
     optimizer: Optimizer = "sgd"
-    epsilon: PositiveNumber = (
-        EPSILON  # of Adam: a parameter whose gradient is less than this share of the largest slows
-    )
-    transforms: Annotated[tuple[Transform, ...], BeforeValidator(_read_transforms)] = ()  # of what the network sees
+    epsilon: PositiveNumber = EPSILON
+    transforms: Annotated[tuple[Transform, ...], BeforeValidator(_read_transforms)] = ()
 
     @cached_property
     def digest(self) -> str:

@@ -84,6 +84,9 @@ Info = ValidationInfo[Context]
 class Whole(PlainValidator):
     """Marks a whole number, least ≤ value ≤ most: `Annotated[int, Whole(1, 120)]`."""
 
+    least: int
+    most: int
+
     def __init__(self, least: int, most: int) -> None:
         def read(value: object) -> int:
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -91,6 +94,8 @@ class Whole(PlainValidator):
             return value
 
         super().__init__(read)
+        object.__setattr__(self, "least", least)  # a validator is frozen
+        object.__setattr__(self, "most", most)
 
 
 def _read_pair(value: object, handler: Handler) -> tuple[float, float]:

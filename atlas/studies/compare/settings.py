@@ -20,14 +20,21 @@ def _check_recipes(names: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Features by several recipes side by side, and the first features of each layer by others beside their own."""
+    """Features by several recipes side by side, and the first features of each layer by others beside their own.
+
+    Attributes:
+        targets: Features, each by all `recipes` on one page.
+        recipes: Raw descent first, and last the one that the others are compared with.
+        beside: Recipes that are shown beside a feature’s own picture too.
+        raw_features: So many features of each layer are rendered raw, and by the recipes of `beside`.
+        recipe_features: So many features of each layer are rendered by the `recipe` of [features] too, if its `face`
+            is another.
+    """
 
     targets: FeatureTargets
-    # Raw descent first, and last the one that the others are compared with.
     recipes: Annotated[RecipeNames, AfterValidator(_check_recipes)]
-    beside: RecipeNames  # recipes that are shown beside a feature's own picture, as the raw one is
-    raw_features: Annotated[int, Whole(0, MOST_FEATURES)]  # so many of each layer are rendered by these, and raw
-    # So many of each layer are rendered by the `recipe` of [features] too, if its `face` is another.
+    beside: RecipeNames
+    raw_features: Annotated[int, Whole(0, MOST_FEATURES)]
     recipe_features: Annotated[int, Whole(0, MOST_FEATURES)]
 
     @property

@@ -10,9 +10,13 @@ MOST = 12  # of the pictures that they add to a feature's page
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Connections to the layer before, by weights alone."""
+    """Connections to the layer before, by weights alone.
 
-    strongest: Annotated[int, Whole(0, MOST)]  # of each feature; 0: none
+    Attributes:
+        strongest: So many features of the layer before, and of the next one, for each feature. 0: none.
+    """
+
+    strongest: Annotated[int, Whole(0, MOST)]
 
     def emptied(self) -> Self:
         """No connections."""

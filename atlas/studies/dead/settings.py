@@ -26,9 +26,11 @@ class Settings(StudySettings):
     """How features are rescued; which ones need it is known only once they are rendered.
 
     A rescue belongs to the picture of a feature and is not only shown beside it, so `emptied` changes nothing.
+
+    Attributes:
+        recipe: A recipe with `rescue_steps`. Default: the features’ own, with 16 of them.
+        features: At most so many of each layer, or "all". 0: none.
     """
 
-    # None: the features' own, with a rescue.
     recipe: Annotated[RecipeName, AfterValidator(_check_rescues)] | None = None
-    # At most so many of each layer; 0: none, and no page.
     features: Annotated[int, Whole(0, MOST_FEATURES), BeforeValidator(_read_all)] = MOST_FEATURES

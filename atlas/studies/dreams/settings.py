@@ -24,12 +24,19 @@ def _name_photo(value: object, folder: Path) -> StartPhoto:
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Photographs and the targets that each is changed towards."""
+    """Photographs and the targets that each is changed towards.
+
+    Attributes:
+        photos: Files, or "drawn" for the picture that ships with the project. These pictures enter the site.
+        targets: Each photograph is changed towards each of them.
+        recipe: By which.
+        size: Pixels of the shorter side. Default: the recipe’s.
+    """
 
     photos: Annotated[tuple[Annotated[StartPhoto, PlainValidator(_read_photo)], ...], EachOnce]
     targets: Targets
     recipe: RecipeName
-    size: Annotated[int, Whole(layers.MIN_SIZE, LARGEST_SIDE)] | None = None  # pixels of the dream's shorter side
+    size: Annotated[int, Whole(layers.MIN_SIZE, LARGEST_SIDE)] | None = None
 
     @property
     def terms(self) -> tuple[Term, ...]:

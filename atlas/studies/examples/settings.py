@@ -27,14 +27,21 @@ def _read_folder(value: object, info: Info) -> Path | str | None:
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """A folder of pictures from which crops are taken, and whether the site shows them."""
+    """A folder of pictures from which crops are taken, and whether the site shows them.
 
-    # "drawn": the pictures that the project draws; None: no pictures.
+    Attributes:
+        folder: A folder, subfolders included; "drawn" for pictures that the project draws; "" for none.
+        size: Pixels of the square in the middle of each picture that the network sees.
+        show: Whether crops enter the site. Numbers do anyway.
+        title: Where the pictures come from, in words for pages.
+        credits: Who made them and their licences, a line each.
+    """
+
     folder: Annotated[Path | Literal["drawn"] | None, PlainValidator(_read_folder)]
-    size: Annotated[int, Whole(layers.MIN_SIZE, LARGEST_SIZE)]  # pixels of the square that the network sees of each
-    show: Flag  # whether crops enter the site
-    title: Title  # where the pictures come from, in words for pages
-    credits: tuple[Title, ...] = ()  # who made them and their licences, a line each, for the page
+    size: Annotated[int, Whole(layers.MIN_SIZE, LARGEST_SIZE)]
+    show: Flag
+    title: Title
+    credits: tuple[Title, ...] = ()
 
     def emptied(self) -> Self:
         """The same settings without pictures."""

@@ -56,10 +56,18 @@ def _can_render(recipe: Recipe, target: Target) -> bool:
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Pairs of targets, alone and together, and layers of which each picture is shown to each feature."""
+    """Pairs of targets, alone and together, and layers of which each picture is shown to each feature.
 
-    recipe: RecipeName  # of the pairs; the first field, since it must be able to render them
+    Attributes:
+        recipe: Of the pairs.
+        pairs: Pairs of features, neurons, rows or whole layers.
+        walk: Pictures from the first target to the second, both ends included.
+        layers: Layers whose pictures are each given to all of their features.
+        features: So many of each such layer.
+    """
+
+    recipe: RecipeName
     pairs: Annotated[tuple[TargetPair, ...], PlainValidator(_read_pairs)]
-    walk: Annotated[int, Whole(2, LONGEST_WALK)]  # pictures from the first target to the second, both ends included
-    layers: LayerNames  # with a matrix
-    features: Annotated[int, Whole(2, MOST_FEATURES)]  # of each matrix, the first of the layer
+    walk: Annotated[int, Whole(2, LONGEST_WALK)]
+    layers: LayerNames
+    features: Annotated[int, Whole(2, MOST_FEATURES)]

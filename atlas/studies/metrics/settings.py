@@ -7,7 +7,12 @@ from atlas.plan.settings import FeatureTargets, RecipeName, StudySettings
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Features that are rendered by each metric, all else being equal."""
+    """Features that are rendered by each metric, all else being equal.
+
+    Attributes:
+        targets: Features, each by L1, L2 and L∞.
+        recipe: Whose metric is exchanged.
+    """
 
     targets: FeatureTargets
-    recipe: RecipeName  # whose metric is exchanged
+    recipe: RecipeName

@@ -21,8 +21,14 @@ def _read_neuron(value: object, info: Info) -> Target:
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Single neurons with a page of their own, and features shown beside one of their rows and neurons."""
+    """Single neurons with a page of their own, and features shown beside one of their rows and neurons.
 
-    recipe: OneSizeRecipe  # the first field, since the neurons must lie in its maps
+    Attributes:
+        recipe: A recipe of one size.
+        targets: Single neurons, each with a page of its own.
+        beside: Features that are shown beside one of their rows and neurons.
+    """
+
+    recipe: OneSizeRecipe
     targets: Annotated[tuple[Annotated[Target, PlainValidator(_read_neuron)], ...], EachOnce]
     beside: FeatureTargets

@@ -12,10 +12,15 @@ LAYER = "Conv2d_1a_3x3"  # the one layer whose features are linear in the image,
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Recipes by which the first features of Conv2d_1a_3x3 are rendered and their colours measured."""
+    """Recipes by which the first features of Conv2d_1a_3x3 are rendered and their colours measured.
+
+    Attributes:
+        recipes: By each of them.
+        features: So many of the first features.
+    """
 
     recipes: RecipeNames
-    features: Annotated[int, Whole(1, get_layer(LAYER).features)]  # the first so many
+    features: Annotated[int, Whole(1, get_layer(LAYER).features)]
 
     @property
     def terms(self) -> tuple[Term, ...]:

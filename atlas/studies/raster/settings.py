@@ -13,11 +13,18 @@ LARGEST_STRIDE = 149  # neurons: the side of the largest grid
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Features of which there is a video of neurons in reading order."""
+    """Features of which there is a video of neurons in reading order.
+
+    Attributes:
+        targets: Features, a video of each.
+        recipe: A recipe of one size.
+        fps: Frames a second. Default: a row of the grid a second.
+        stride: Neurons from one frame to the next. Default: the least that leaves at most 400 frames.
+        size: Pixels of the frames. Default: the recipe’s.
+    """
 
     targets: FeatureTargets
     recipe: OneSizeRecipe
-    fps: Annotated[int, Whole(1, LARGEST_FPS)] | None = None  # frames a second; None: a row of the grid a second
-    # Neurons from one frame to the next; None: the least that leaves at most 400 frames.
+    fps: Annotated[int, Whole(1, LARGEST_FPS)] | None = None
     stride: Annotated[int, Whole(1, LARGEST_STRIDE)] | None = None
-    size: Annotated[int, Whole(MIN_SIZE, LARGEST_SIZE)] | None = None  # pixels to render at; None: the recipe's own
+    size: Annotated[int, Whole(MIN_SIZE, LARGEST_SIZE)] | None = None

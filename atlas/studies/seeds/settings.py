@@ -11,8 +11,14 @@ MOST_SEEDS = 16
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """The first features of some layers, each rendered from several noises."""
+    """The first features of some layers, each rendered from several noises.
 
-    count: Annotated[int, Whole(1, MOST_SEEDS)]  # noises of each feature; 1: none but the feature's own
-    features: Annotated[int, Whole(0, MOST_FEATURES)]  # so many of each layer
+    Attributes:
+        count: Noises of each feature. 1: its own alone.
+        features: So many of each layer.
+        layers: "all", or a list.
+    """
+
+    count: Annotated[int, Whole(1, MOST_SEEDS)]
+    features: Annotated[int, Whole(0, MOST_FEATURES)]
     layers: MapLayers

@@ -19,10 +19,15 @@ def _read_size(value: object) -> int:
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """The tuning of all features of the layers, by one forward pass and some with shuffled weights."""
+    """The tuning of all features of the layers, by one forward pass and some with shuffled weights.
 
-    size: Annotated[int, PlainValidator(_read_size)]  # pixels of a stimulus; 0: no tuning
-    shuffles: Annotated[int, Whole(1, 99)]  # of the weights, for the null
+    Attributes:
+        size: Pixels of a stimulus, 75 to 512. 0: no tuning.
+        shuffles: Networks with shuffled weights: only what goes beyond them is said.
+    """
+
+    size: Annotated[int, PlainValidator(_read_size)]
+    shuffles: Annotated[int, Whole(1, 99)]
 
     def emptied(self) -> Self:
         """No tuning."""

@@ -11,10 +11,15 @@ MOST = 24  # rows that votes add to a page, either way
 
 @dataclass(frozen=True)
 class Settings(StudySettings):
-    """Votes of the features of Mixed_7c for classes."""
+    """Votes of the features of Mixed_7c for classes.
 
-    strongest: Annotated[int, Whole(0, MOST)]  # so many for each class, and against it; 0: none
-    voters: Annotated[int, Whole(0, MOST_VOTERS)]  # features with the largest votes for each class that get pages
+    Attributes:
+        strongest: So many features of Mixed_7c that vote for each class, and as many against it. 0: none.
+        voters: So many features with the largest votes for each class are rendered too.
+    """
+
+    strongest: Annotated[int, Whole(0, MOST)]
+    voters: Annotated[int, Whole(0, MOST_VOTERS)]
 
     def emptied(self) -> Self:
         """No votes."""
