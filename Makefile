@@ -1,6 +1,6 @@
 # What a person types. `make help` lists the targets; variables are passed on only if they are set:
-#   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL FINE ZIP PORT REMOTE BRANCH
-#   HISTORY HASHES SMALL
+#   PYTHON VENV CONFIG FEATURES FEATURES_ONLY LAYERS WEIGHTS DEVICE STORE SITE BASE_URL BUDGET FINE ZIP PORT REMOTE
+#   BRANCH HISTORY HASHES SMALL
 
 # a value as one word of the shell, whatever is in it; and an option with the value of a variable, if that is set
 quoted = '$(subst ','\'',$(1))'
@@ -31,8 +31,9 @@ endif
 
 PLAN_FLAGS := $(call option,--features,FEATURES) $(call option,--layers,LAYERS) \
 	$(if $(FEATURES_ONLY),--features-only) $(call option,--weights,WEIGHTS) $(call option,--store,STORE)
+SITE_FLAGS := $(call option,--base-url,BASE_URL) $(call option,--budget,BUDGET) $(if $(FINE),--fine) $(if $(ZIP),--zip)
 BUILD_FLAGS := $(PLAN_FLAGS) $(call option,--device,DEVICE) $(call option,--out,SITE) \
-	$(call option,--base-url,BASE_URL) $(if $(FINE),--fine) $(if $(ZIP),--zip)
+	$(SITE_FLAGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help atlas demo sample site serve check publish cluster demo-weights demo-store docs test gpu-check torture check-site check-pages lint types hashes \
@@ -40,6 +41,7 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(call option,--device,DEVICE) $(call option,--out,
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo && echo 'Variables, such as in make atlas FEATURES=0-15,654 LAYERS=Mixed_6b DEVICE=cuda:1:' && sed -n 's/^#   /  /p' $(MAKEFILE_LIST)
 
 atlas: $(READY) ## Render the article's atlas with ImageNet weights and write site/
 	$(BIN)/atlas build $(call option,--config,CONFIG) $(BUILD_FLAGS)
@@ -55,8 +57,7 @@ sample: ## Write build/sample/ from the pictures that ship with the project; a m
 	$$python -m atlas check --config $(SAMPLE) --site $(SAMPLE_SITE)
 
 site: $(READY) ## Write site/ from what the store has, without rendering
-	$(BIN)/atlas site $(call option,--config,CONFIG) $(PLAN_FLAGS) $(call option,--out,SITE) \
-		$(call option,--base-url,BASE_URL) $(if $(FINE),--fine) $(if $(ZIP),--zip)
+	$(BIN)/atlas site $(call option,--config,CONFIG) $(PLAN_FLAGS) $(call option,--out,SITE) $(SITE_FLAGS)
 
 serve: $(READY) ## Preview site/ at 127.0.0.1
 	$(BIN)/atlas serve $(call option,,SITE) $(call option,--port,PORT)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from atlas.api import Octave, Recipe, Rendering, Target, Weights, load_weights, render
 
 __all__ = ["Octave", "Recipe", "Rendering", "Target", "Weights", "load_weights", "render"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 INTERRUPTED = 130  # exit code after Ctrl-C; here, since it must be known before anything else is imported
 

@@ -16,22 +16,11 @@ from atlas import Octave, Recipe, Target, api, load_weights
 from atlas.common.errors import ConfigError, TargetError, WeightsError
 from atlas.studies import load_config
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 TINY = Recipe("tiny", (Octave(75, 1, (0.04, 0.02)),), gradient="rms")
 
 
 def make(target="Conv2d_1a_3x3[3]", recipe=TINY, **options):
     return api.render(target, weights="demo", recipe=recipe, device="cpu", **options)
-
-
-def test_the_lines_of_readme_run(tmp_path, monkeypatch):
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(block, names)
-    picture = Image.open(tmp_path / "6b-654.png")
-    assert (picture.size, picture.tobytes()) == ((96, 96), names["rendering"].image.tobytes())
-    assert names["rendering"].record.status == "ok"
 
 
 @pytest.mark.parametrize("before", ["import atlas", "import atlas.rendering.model"])

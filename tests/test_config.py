@@ -360,9 +360,3 @@ def test_any_toml_loads_or_says_why(tmp_path_factory, data):
         load_config(str(file))
     except AtlasError as error:
         assert str(file) in str(error)
-
-
-def test_readme_names_the_recipes_that_there_are():
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    named = re.search(r"Recipes that come with the\s+program: (.*?)\.", readme, re.DOTALL)[1]
-    assert set(re.findall(r"`([^`]+)`", named)) == set(load_config().recipes)
