@@ -15,10 +15,12 @@ BESIDE = (".stages.avif", ".importance.avif", ".npz")  # files that are made tog
 IS_FULL = bool(os.environ.get("ATLAS_TORTURE"))  # as `make torture` sets it
 
 # Two octaves, so that stages are kept; all parameterizations; classes and their voters; several noises; a video,
-# neurons, a dream from a photograph, and most of the studies.
+# neurons, a dream from a photograph, most of the studies, and a site that leaves something out.
 TINY_ATLAS = """
 [atlas]
 weights = {weights!r}
+[site]
+budget = "2MB"
 [features]
 layers = ["Conv2d_1a_3x3", "Mixed_5b", "Mixed_7c", "fc"]
 count = 2
