@@ -36,7 +36,7 @@ BUILD_FLAGS := $(PLAN_FLAGS) $(call option,--device,DEVICE) $(call option,--out,
 	$(SITE_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help atlas demo sample site serve check publish cluster demo-weights demo-store docs test gpu-check torture check-site check-pages lint types hashes \
+.PHONY: help atlas demo sample plan site serve check publish cluster demo-weights demo-store docs test gpu-check torture check-site check-pages lint types hashes \
 	audit clean
 
 help: ## List the targets
@@ -56,6 +56,9 @@ sample: ## Write build/sample/ from the pictures that ship with the project; a m
 	$$python -m atlas site --config $(SAMPLE) --out $(SAMPLE_SITE) $(call option,--base-url,BASE_URL) && \
 	$$python -m atlas check --config $(SAMPLE) --site $(SAMPLE_SITE)
 
+plan: $(READY) ## Print what an atlas costs, and what its site weighs
+	$(BIN)/atlas plan $(call option,--config,CONFIG) $(PLAN_FLAGS) $(call option,--device,DEVICE) $(call option,--budget,BUDGET)
+
 site: $(READY) ## Write site/ from what the store has, without rendering
 	$(BIN)/atlas site $(call option,--config,CONFIG) $(PLAN_FLAGS) $(call option,--out,SITE) $(SITE_FLAGS)
 
@@ -66,6 +69,7 @@ check: $(READY) ## Check that every master is whole and every link of the site i
 	$(BIN)/atlas check $(call option,--config,CONFIG) $(call option,--store,STORE) $(call option,--site,SITE)
 
 publish: $(READY) ## Check site/ and push it to branch gh-pages of REMOTE, which is origin unless named; HISTORY=none: with this commit alone
+	$(if $(CONFIG),$(error publish reads no configuration: name the folder of the site with SITE=))
 	$(BIN)/python scripts/publish.py $(call option,,SITE) $(call option,--remote,REMOTE) \
 		$(call option,--branch,BRANCH) $(call option,--history,HISTORY)
 

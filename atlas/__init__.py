@@ -3,17 +3,43 @@
     >>> from atlas import render
     >>> rendering = render("Mixed_6b[654]", weights="demo", size=96, steps=2)
 
-`render`, `load_weights` and the types `Target`, `Recipe`, `Octave`, `Weights` and `Rendering` are the public API. They
-are imported when they are first used, since torch takes seconds.
+`render`, `load_weights`, the types `Target`, `Recipe`, `Octave`, `Transform`, `Weights` and `Rendering`, and the errors
+are the public API. They are imported when they are first used, since torch takes seconds.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from atlas.api import Octave, Recipe, Rendering, Target, Weights, load_weights, render
+    from atlas.api import (
+        AtlasError,
+        ConfigError,
+        Octave,
+        Recipe,
+        Rendering,
+        Target,
+        TargetError,
+        Transform,
+        Weights,
+        WeightsError,
+        load_weights,
+        render,
+    )
 
-__all__ = ["Octave", "Recipe", "Rendering", "Target", "Weights", "load_weights", "render"]
+__all__ = [
+    "AtlasError",
+    "ConfigError",
+    "Octave",
+    "Recipe",
+    "Rendering",
+    "Target",
+    "TargetError",
+    "Transform",
+    "Weights",
+    "WeightsError",
+    "load_weights",
+    "render",
+]
 __version__ = "0.2.0"
 
 INTERRUPTED = 130  # exit code after Ctrl-C; here, since it must be known before anything else is imported

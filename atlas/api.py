@@ -1,5 +1,6 @@
 """The public API behind `import atlas`: a target → a `Rendering`, on this machine and without a store."""
 
+import warnings
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
@@ -9,20 +10,33 @@ from typing import get_args
 import torch
 from PIL import Image
 
-from atlas.common.errors import ConfigError, did_you_mean
+from atlas.common.errors import AtlasError, ConfigError, TargetError, WeightsError, did_you_mean
 from atlas.inception import targets
 from atlas.inception.targets import Target
-from atlas.plan.config import BUILT_IN_WEIGHTS, LARGEST_SEED
+from atlas.plan.config import BUILT_IN_WEIGHTS, LARGEST_SEED, check_recipe
 from atlas.plan.jobs import DEFAULT_SEED, Job
-from atlas.plan.recipes import LARGEST_SIZE, InputMap, Octave, Recipe
+from atlas.plan.recipes import LARGEST_SIZE, InputMap, Octave, Recipe, Transform
 from atlas.plan.starts import DRAWN, Photo
 from atlas.rendering.numerics import resolve_device, resolve_numerics
 from atlas.rendering.renderer import Renderer, Rendering
-from atlas.rendering.weights import Weights, load_weights, with_input
+from atlas.rendering.weights import Weights, is_assumed, load_weights, with_input
 from atlas.store.photos import DRAWN_FILE, read_photo
 from atlas.studies import load_config
 
-__all__ = ["Octave", "Recipe", "Rendering", "Target", "Weights", "load_weights", "render"]
+__all__ = [
+    "AtlasError",
+    "ConfigError",
+    "Octave",
+    "Recipe",
+    "Rendering",
+    "Target",
+    "TargetError",
+    "Transform",
+    "Weights",
+    "WeightsError",
+    "load_weights",
+    "render",
+]
 
 _ONE_AT_A_TIME = Lock()  # of the threads that call `render`: numerics are settings of the whole process
 
@@ -30,7 +44,7 @@ _ONE_AT_A_TIME = Lock()  # of the threads that call `render`: numerics are setti
 def render(
     target: str | Target,
     *,
-    weights: str | Weights = "imagenet",
+    weights: str | PathLike[str] | Weights = "imagenet",
     weights_input: InputMap | None = None,
     recipe: str | Recipe | None = None,
     start: str | PathLike[str] | None = None,
@@ -48,10 +62,10 @@ def render(
             ``"Mixed_6b[654, 3, :]"`` (a row of its neurons), ``"Mixed_6b[415, 9, 9]"`` (a neuron),
             ``"Mixed_6b[654, :40]"`` (its first 40 neurons in reading order), ``"Mixed_6b[:]"`` (a layer),
             ``"fc[281]"`` (a class, by its log-odds), or a sum of them with ``+``.
-        weights: ``"imagenet"``, ``"demo"``, the path of a state dict, or what :func:`load_weights` returned. A file is
-            read anew by each call.
+        weights: ``"imagenet"``, ``"demo"``, the path of a state dict, or what :func:`load_weights` returned, so that
+            a file is not read anew.
         weights_input: input that the weights were trained on, for a picture x in [0, 1]: ``"x"`` or ``"2x-1"``. It
-            counts for recipes whose ``input`` is ``"trained"``. Default for a file: ``"2x-1"``.
+            counts for recipes whose ``input`` is ``"trained"``. Default for a file: ``"2x-1"``, with a warning.
         recipe: how to descend: a :class:`Recipe`, or the name of one of the `article` preset. Default: ``"octaves"``,
             ``"raster"`` for a target with positions, and ``"dream"`` for a photograph.
         start: path of a photograph to start from, or ``"drawn"`` for the picture that ships. Default: seeded noise.
@@ -64,9 +78,10 @@ def render(
         threads: of the CPU. Default: its cores.
 
     Returns:
-        The picture, ``.image`` (:class:`PIL.Image.Image`, RGB), and ``.record``: target, recipe, seed, weights,
-        numerics, status, and the scores at the start and at the end of each octave. Equal arguments give equal bytes on
-        one model of GPU or processor.
+        The picture, ``.image`` (:class:`PIL.Image.Image`, RGB), and ``.record``: ``.score_start`` and ``.score_shown``,
+        the target's mean activation in what it started from and in the picture (of a class: ln(p / (1 − p))),
+        ``.status``, which is ``"ok"`` if that rose, and target, recipe, seed, weights and numerics. ``.save(path)``
+        writes both into a PNG. Equal arguments give equal bytes on one model of GPU or processor.
 
     Raises:
         TargetError: not a target, no such layer or feature, or a position outside the feature map.
@@ -85,14 +100,20 @@ def render(
     photo = next(iter(photos), None)
     if not 0 <= seed <= LARGEST_SEED:
         raise ConfigError(f"seed {seed}: must be a whole number from 0 to {LARGEST_SEED}")
-    job = Job(target, _resize(_find_recipe(recipe, target, photo), size, steps), seed, photo)
+    job = Job(target, _find_recipe(recipe, target, photo).resized(size, steps), seed, photo)
     longest = max(side for octave in job.sizes for side in octave)
     if longest > LARGEST_SIZE:
         raise ConfigError(f"the picture's longer side would have {longest} px, and {LARGEST_SIZE} are the most")
-    if isinstance(weights, str):
+    if not isinstance(weights, Weights):
         weights = _built_in(weights) if weights in BUILT_IN_WEIGHTS else load_weights(weights)
     if weights_input not in (None, *get_args(InputMap)):
         raise ConfigError(f'weights_input "{weights_input}": {did_you_mean("", get_args(InputMap))}')
+    if job.recipe.input == "trained" and is_assumed(weights, weights_input):
+        warnings.warn(
+            f"weights {weights.id.name}: assuming that they expect 2x - 1 for a picture x in [0, 1]; if they expect x, "
+            'say weights_input="x"',
+            stacklevel=2,
+        )
     job.target.check_classes(len(weights.id.classes), weights.id.name)
     with _ONE_AT_A_TIME:
         renderer, opened = _renderer(weights, weights_input, resolve_device(device), precision, threads)
@@ -105,19 +126,9 @@ def render(
 
 def _find_recipe(recipe: str | Recipe | None, target: Target, photo: Photo | None) -> Recipe:
     if isinstance(recipe, Recipe):
-        return recipe
+        return check_recipe(recipe)
     default = "dream" if photo else "raster" if target.has_positions else "octaves"
     return load_config().get_recipe(recipe or default, "recipe ")
-
-
-def _resize(recipe: Recipe, size: int | None, steps: int | None) -> Recipe:
-    """The recipe with so many pixels in its last octave, and so many steps in each."""
-    if steps is not None and steps < 1:
-        raise ConfigError(f"steps {steps}: must be at least 1")
-    recipe = recipe.scaled(recipe.octaves[-1].size if size is None else size, steps, octave=-1)
-    if recipe.size_fault:
-        raise ConfigError(f'recipe "{recipe.name}": {recipe.size_fault}')
-    return recipe
 
 
 _built_in = lru_cache(maxsize=1)(load_weights)  # weights that do not change while a program runs

@@ -1,26 +1,30 @@
 """Put a built site on a branch of a remote, such as gh-pages of origin, after it was checked; run by `make publish`.
 
-The branch gets one commit more. With `--history none` it gets one commit in place of all others, and only if nobody
-has pushed meanwhile. A branch that holds anything but such a site is refused. The commit is made without touching
-working tree, index or branches, so that whatever fails, nothing here has moved.
+The branch gets one commit more. With `--history none` it gets one commit in place of all others, whoever made them.
+Files on the branch that are not the atlas's, such as a CNAME, stay. A branch that holds anything but such a site is
+refused, and so is a push that would undo one that happens meanwhile. The commit is made without touching working tree,
+index or branches, so that whatever fails, nothing here has moved.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
+import re
 import shlex
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from atlas.common.errors import AtlasError, ConfigError
 from atlas.site.budget import LARGEST_SITE
 from atlas.site.check import SiteCheck, check_site
+from atlas.site.links import INDEX
 from atlas.site.output import MANIFEST
 
 SHOWN_FAULTS = 10
@@ -61,18 +65,54 @@ def publish(site: Path, remote: str, branch: str, *, keeps_history: bool = True)
     Raises:
         AtlasError: the site has faults or is too large, or git cannot do it.
     """
+    if not (site / INDEX).is_file():
+        raise ConfigError(f"{site}: no site there: run make atlas first, or name another folder with SITE=…")
     files = list(files_to_publish(site))
     found = checked(site)
     refuse_wrong_repository(remote, branch)
     base = refuse_foreign_branch(remote, branch)
     name = f"refs/heads/{branch}"
+    replaced = (base or "") if has_branch(remote, name) else ""  # nothing else may be, whatever is pushed meanwhile
+    lease = [] if keeps_history else [f"--force-with-lease={name}:{replaced}"]
     before = commit_of(name)
-    commit = commit_files(site, files, base if keeps_history else None)
-    lease = [] if keeps_history else [f"--force-with-lease={name}:{base if has_branch(remote, name) else ''}"]
-    git("push", *lease, remote, f"{commit}:{name}")
+    kept = foreign_files(base, files) if base else {}
+    commit = commit_files(site, files, kept, base if keeps_history else None)
+    if keeps_history and base and git("rev-parse", f"{commit}^{{tree}}") == git("rev-parse", f"{base}^{{tree}}"):
+        commit = base  # nothing has changed
+    try:
+        git("push", *lease, remote, f"{commit}:{name}")
+    except AtlasError as error:
+        if any(words in str(error) for words in ("stale info", "cannot lock ref", "fetch first", "non-fast-forward")):
+            raise AtlasError(
+                f"somebody pushed to {branch} of {remote} meanwhile, and nothing is changed: run this again"
+            ) from error
+        raise
     git("update-ref", name, commit, before or "")  # only if it has not moved meanwhile
     done = f"{site} is on branch {branch} of {remote}: {found.files:,} files, {found.packed:,} bytes in one archive"
-    return f"{done}, of which GitHub Pages takes {LARGEST_SITE:,}; {history_words(commit)}"
+    done += f", of which GitHub Pages takes {LARGEST_SITE:,}"
+    parts = [done, history_words(commit), address_words(site, branch)]
+    if commit == base:
+        parts.insert(1, "nothing has changed since the last time")
+    if kept:
+        parts.append(f"kept, as it is not the atlas's: {', '.join(sorted(kept)[:SHOWN_FAULTS])}")
+    return "; ".join(parts)
+
+
+def address_words(site: Path, branch: str) -> str:
+    """Where a published site is seen."""
+    sitemap = site / "sitemap.xml"
+    found = re.search(r"<loc>([^<]*)</loc>", sitemap.read_text(encoding="utf-8")) if sitemap.is_file() else None
+    if not found:
+        return "it was written without an address, so it has no sitemap, 404 page and link previews: say BASE_URL=…"
+    return f"its address is {found[1]}, once Settings → Pages deploys from branch {branch}"
+
+
+def foreign_files(base: str, files: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Files of a commit that are neither its atlas's nor among those to be published: mode and object by path."""
+    listed = json.loads(git("show", f"{base}:{MANIFEST}"))["files"]
+    entries = (entry.partition("\t") for entry in git("ls-tree", "-r", "-z", base).split("\0") if entry)
+    own = {*listed, *files, MANIFEST}
+    return {path: (about.split()[0], about.split()[2]) for about, _, path in entries if path not in own}
 
 
 def history_words(commit: str) -> str:
@@ -110,19 +150,22 @@ def unfit(path: Path, root: str) -> str | None:
     if path.name.lower() == ".git":
         return "is a repository of its own"
     if path.is_symlink():
-        if not path.is_file() or os.path.commonpath([root, os.path.realpath(path)]) != root:
-            return "is a link that leads to no file of the site"
+        if not path.is_file():
+            return "is a link that leads to no file"
+        if os.path.commonpath([root, os.path.realpath(path)]) != root:
+            return f"is a link to {os.path.realpath(path)!a}, outside of the site"
     elif not path.is_file() and not path.is_dir():
         return "is neither a file nor a folder"
     return None
 
 
-def commit_files(site: Path, files: list[str], base: str | None) -> str:
-    """Commit files as they are, and nothing else, with an index that is thrown away.
+def commit_files(site: Path, files: list[str], kept: Mapping[str, tuple[str, str]], base: str | None) -> str:
+    """Commit files as they are, with an index that is thrown away.
 
     Args:
         site: their folder.
         files: relative to it.
+        kept: other files, mode and object by path.
         base: the commit before; None for the first one.
 
     Returns:
@@ -134,6 +177,7 @@ def commit_files(site: Path, files: list[str], base: str | None) -> str:
     paths = "".join(f"{site.resolve() / name}\n" for name in files)
     blobs = git("hash-object", "-w", "--no-filters", "--stdin-paths", given=paths).split()
     entries = "".join(f"100644 {blob}\t{name}\0" for blob, name in zip(blobs, files, strict=True))
+    entries += "".join(f"{mode} {blob}\t{name}\0" for name, (mode, blob) in kept.items())
     with TemporaryDirectory() as folder:
         index = Path(folder, "index")
         git("update-index", "-z", "--index-info", given=entries, index=index)

@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from PIL import Image
 
 import atlas
-from atlas import Octave, Recipe, Target, api, load_weights
+from atlas import Octave, Recipe, Target, Transform, api, load_weights
 from atlas.common.errors import ConfigError, TargetError, WeightsError
+from atlas.plan.config import check_recipe
 from atlas.studies import load_config
 
 TINY = Recipe("tiny", (Octave(75, 1, (0.04, 0.02)),), gradient="rms")
@@ -98,18 +100,22 @@ def test_two_threads_render_from_photographs(tmp_path):
             assert list(found) == alone
 
 
-def test_the_input_of_weights_is_as_given_or_said_to_be_assumed(caplog):
-    caplog.set_level("INFO", "atlas")
+def test_the_input_of_weights_is_as_given_or_said_to_be_assumed():
     demo = load_weights("demo")
     unknown = replace(demo, id=replace(demo.id, name="mine", sha256="0" * 64))
     trained = replace(TINY, input="trained")
-    for weights, given, used, notices in (
-        (unknown, "x", "x", 0), (unknown, None, "2x-1", 1), (unknown, None, "2x-1", 1),
-        (demo, None, "x", 1), (demo, "2x-1", "2x-1", 1),
+    for weights, given, used, is_warned in (
+        (unknown, "x", "x", False), (unknown, None, "2x-1", True), (unknown, None, "2x-1", True),
+        (demo, None, "x", False), (demo, "2x-1", "2x-1", False),
     ):  # fmt: skip
         options = {"recipe": trained, "device": "cpu", "weights_input": given}
-        assert api.render("Conv2d_1a_3x3[3]", weights=weights, **options).record.input == used
-        assert len(caplog.records) == notices
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert api.render("Conv2d_1a_3x3[3]", weights=weights, **options).record.input == used
+        assert ['say weights_input="x"' in str(one.message) for one in caught] == [True] * is_warned
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a recipe that gives pixels as they are asks for nothing
+        api.render("Conv2d_1a_3x3[3]", weights=unknown, recipe=TINY, device="cpu")
 
 
 def test_size_is_of_the_picture_and_steps_are_of_each_octave():
@@ -117,6 +123,66 @@ def test_size_is_of_the_picture_and_steps_are_of_each_octave():
     record = make(recipe=recipe, size=120, steps=1).record
     assert [octave["size"] for octave in record.recipe["octaves"]] == [96, 120]
     assert [octave["steps"] for octave in record.recipe["octaves"]] == [1, 1]
+
+
+def test_a_recipe_of_lists_and_dicts_is_that_of_a_file(tmp_path):
+    lines = """[recipes.mine]
+    parameterization = "fourier"
+    optimizer = "adam"
+    transforms = [{ jitter = 8 }, { scale = [0.9, 1.1] }]
+    octaves = [{ size = 80, steps = 1, lr = [0.1, 0.05] }]"""
+    (tmp_path / "a.toml").write_text(lines)
+    mine = load_config(str(tmp_path / "a.toml")).recipes["mine"]
+    octaves, fields = [Octave(80, 1, [0.1, 0.05])], {"parameterization": "fourier", "optimizer": "adam"}
+    for transforms in ([{"jitter": 8}, {"scale": [0.9, 1.1]}], (Transform(jitter=8), Transform(scale=(0.9, 1.1)))):
+        assert check_recipe(Recipe("mine", octaves, transforms=transforms, **fields)) == mine
+    assert make(recipe=Recipe("mine", octaves, transforms=[{"jitter": 8}])).record.recipe["transforms"] == [
+        {"jitter": 8}
+    ]
+    for recipe in load_config().recipes.values():
+        assert check_recipe(recipe) == recipe
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (
+            replace(TINY, optimizer="adamw"),
+            r'recipes.tiny.optimizer = "adamw": allowed: sgd, adam; did you mean "adam"?',
+        ),
+        (replace(TINY, gradient="RMS"), "allowed: sum, per_feature, rms"),
+        (replace(TINY, metric="L2"), "allowed: l1, l2, linf"),
+        (replace(TINY, input="x"), "allowed: raw, trained"),
+        (replace(TINY, octaves=Octave(75, 1, (1, 1))), "must be a list of at least one table"),
+        (replace(TINY, octaves=(Octave(75, 0, (1, 1)),)), "octaves[0].steps = 0: must be a whole number from 1"),
+        (replace(TINY, octaves=(Octave(75, 1, 0.1),)), "octaves[0].lr = 0.1: must be two numbers [first, last]"),
+        (replace(TINY, parameterization="fourier", octaves=(Octave(75, 1, (1, 1), (1, 1)),)), "sigma blurs pixels"),
+        (replace(TINY, name="../x"), "a recipe's name is made of a-z"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_by_key(recipe, words):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        make(recipe=recipe)
+
+
+def test_a_rendering_is_saved_with_its_record_and_is_short_as_text(tmp_path):
+    from atlas.store.masters import open_master
+
+    rendering = make()
+    rendering.save(tmp_path / "a.png")
+    picture, record = open_master(tmp_path / "a.png")
+    assert (picture.tobytes(), record) == (rendering.pixels, rendering.record)
+    assert re.fullmatch(
+        r"<Rendering Conv2d_1a_3x3\[3\] by tiny, 75 × 75 px, no_gradient, score [\d.]+ → [\d.]+>", repr(rendering)
+    )
+    assert re.fullmatch(r"<Weights demo, 55 classes, SHA-256 [0-9a-f]{8}…>", repr(load_weights("demo")))
+
+
+def test_weights_are_a_path_and_anything_else_is_named(weights_file, weights):
+    rendering = api.render("Conv2d_1a_3x3[3]", weights=weights_file, recipe=TINY, device="cpu")
+    assert rendering.record.weights.name == "trial"
+    with pytest.raises(WeightsError, match=r"weights of type dict: must be a name, a path.*save model.state_dict\(\)"):
+        api.render("Conv2d_1a_3x3[3]", weights=dict(weights.tensors))
 
 
 def test_weights_are_loaded_once_and_passed():

@@ -1,6 +1,7 @@
 """The classifier: logits against torchvision in float64, targets and plans by the classes of the weights, records."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -233,6 +234,15 @@ def test_classes_are_rendered_with_rows_as_mixed_7c(recipes):
 def save(path, tensors):
     torch.save(tensors, path)
     return str(path)
+
+
+def test_a_classifier_after_a_dropout_is_found(classified, tmp_path):
+    tensors = {re.sub(r"^fc\.", "fc.1.", name): tensor for name, tensor in classified.tensors.items()}
+    file = save(tmp_path / "head.pth", tensors)
+    assert count_classes(file) == len(load_weights(file).id.classes) == COUNT
+    torch.testing.assert_close(load_weights(file).tensors["fc.weight"], classified.tensors["fc.weight"])
+    two = save(tmp_path / "two.pth", {**tensors, "fc.3.weight": torch.zeros(2, COUNT)})
+    assert count_classes(two) == 0
 
 
 def test_a_file_has_as_many_classes_as_its_fc(classified, weights, tmp_path):

@@ -105,6 +105,18 @@ def test_layers():
     assert re.search(r"Mixed_7c\s+late-mixed\s+2,048\s+8×8\s+22.84", run("layers").stdout)
 
 
+def test_a_target_is_rendered_at_another_size_and_length(tmp_path):
+    arguments = ["--weights", "demo", "--store", tmp_path, "--device", "cpu"]
+    result = run("render", "Conv2d_1a_3x3[3]", "--recipe", "small", "--size", "96", "--steps", "2", *arguments)
+    record = open_master(Path(result.stdout.strip()))[1]
+    assert [(octave["size"], octave["steps"]) for octave in record.recipe["octaves"]] == [(77, 2), (96, 2)]
+    assert "--size and --steps are for targets" in run("render", "--size", "96", *arguments).output
+    assert (
+        'recipe "small": the network would see'
+        in run("render", "Mixed_5b[1]", "--recipe", "small", "--size", "80", *arguments).output
+    )
+
+
 def test_plan_counts_without_loading_weights(tmp_path):
     output = run("plan", "--store", tmp_path / "none", "--features", "0-15,654", "--features-only").stdout
     assert re.search(r"Mixed_6b\s+17\s+0\s+17", output)
@@ -407,16 +419,18 @@ def test_weights_that_are_wrong_exit_3(config, tmp_path, weights):
     torch.save({"model": Evil()}, tmp_path / "evil.pth")
     assert "(it holds setattr), and anything else could run code" in message(tmp_path / "evil.pth")
     assert not Evil.ran
+    torch.save({"state_dict": {"conv1.weight": torch.zeros(2)}, "epoch": 3}, tmp_path / "resnet.ckpt")
+    assert "it has conv1.weight" in message(tmp_path / "resnet.ckpt")
     torch.save([1, 2], tmp_path / "list.pth")
     assert "not a state dict" in message(tmp_path / "list.pth")
     short = {k: v for k, v in weights.tensors.items() if not k.startswith("Mixed_7c")}
     short["Mixed_5b.branch1x1.conv.weight"] = torch.zeros(3, 3)
     torch.save(short, tmp_path / "short.pth")
     torch.save({"model": {f"module.{name}": tensor for name, tensor in short.items()}}, tmp_path / "short.ckpt")
-    assert "short.ckpt, key model, prefix module.: not InceptionV3" in message(tmp_path / "short.ckpt")
+    assert "short.ckpt, key model, prefix module.: not torchvision's InceptionV3" in message(tmp_path / "short.ckpt")
     told = message(tmp_path / "short.pth")
     assert "Mixed_5b.branch1x1.conv.weight is (3, 3), not (64, 192, 1, 1)" in told
-    assert "tensors differ" in told
+    assert "tensors not as expected" in told
 
 
 class Evil:

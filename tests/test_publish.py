@@ -77,6 +77,38 @@ def test_a_second_time_adds_a_commit_from_any_clone(config: Config, tmp_path: Pa
     assert "Mixed_5b/1/index.html" not in arrived(tmp_path)
 
 
+def test_without_a_change_there_is_no_commit_more(config: Config, tmp_path: Path) -> None:
+    publish(config.site, "pages", "gh-pages")
+    first = git("rev-parse", "gh-pages", at=tmp_path / "remote")
+    assert "nothing has changed since the last time" in publish(config.site, "pages", "gh-pages")
+    assert git("rev-parse", "gh-pages", at=tmp_path / "remote") == first
+
+
+@pytest.mark.parametrize("keeps_history", [True, False])
+def test_what_others_put_on_the_branch_stays(config: Config, tmp_path: Path, *, keeps_history: bool) -> None:
+    """GitHub writes a CNAME there, where a domain is set up in its settings."""
+    publish(config.site, "pages", "gh-pages")
+    clone = tmp_path / "hers"
+    git("clone", "--quiet", "--branch", "gh-pages", str(tmp_path / "remote"), str(clone), at=tmp_path)
+    git("config", "user.email", "b@example.org", at=clone)
+    git("config", "user.name", "B", at=clone)
+    (clone / "CNAME").write_text("atlas.example.org\n")
+    git("add", "CNAME", at=clone)
+    git("commit", "--quiet", "--message=domain", at=clone)
+    git("push", "--quiet", "origin", "gh-pages", at=clone)
+    build_site(override(config, features="1"), WEIGHTS, studies.pages())
+    said = publish(config.site, "pages", "gh-pages", keeps_history=keeps_history)
+    assert "kept, as it is not the atlas's: CNAME" in said
+    assert "CNAME" in arrived(tmp_path)
+    assert "Mixed_5b/1/index.html" not in arrived(tmp_path)
+    assert git("show", "gh-pages:CNAME", at=tmp_path / "remote") == "atlas.example.org"
+
+
+def test_a_folder_without_a_site_is_named(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(AtlasError, match=r"no site there: run make atlas first"):
+        publish(tmp_path / "none", "pages", "gh-pages")
+
+
 def fault(config: Config) -> None:
     (config.site / "Mixed_5b/0/thumb.jpg").unlink()
 
@@ -152,11 +184,17 @@ def test_commits_that_the_remote_lacks_are_never_dropped(config: Config, tmp_pat
         publish(config.site, "pages", "gh-pages")
     assert refs(tmp_path) == before
     git("push", "--quiet", "pages", "gh-pages", at=clone)
+    change(config)
     publish(config.site, "pages", "gh-pages")
     assert git("log", "--format=%s", "gh-pages", at=tmp_path / "remote").splitlines()[:2] == [
         "Publish the atlas",
         "mine",
     ]
+
+
+def change(config: Config) -> None:
+    """Put one more file of a person's own into the site."""
+    (config.site / f"note-{len(list(config.site.iterdir()))}.txt").write_text("a note")
 
 
 def commits(tmp_path: Path) -> int:
@@ -165,12 +203,14 @@ def commits(tmp_path: Path) -> int:
 
 def test_the_history_grows_and_is_told_and_can_be_left_out(config: Config, tmp_path: Path) -> None:
     assert "the branch has this commit alone" in publish(config.site, "pages", "gh-pages")
+    change(config)
     assert re.search(r"has 2 commits, [\d,]+ bytes .*; HISTORY=none", publish(config.site, "pages", "gh-pages"))
     said = publish(config.site, "pages", "gh-pages", keeps_history=False)
     assert "the branch has this commit alone" in said
     assert commits(tmp_path) == 1
     assert git("rev-parse", "gh-pages", at=tmp_path / "clone") == git("rev-parse", "gh-pages", at=tmp_path / "remote")
     assert "index.html" in arrived(tmp_path)
+    change(config)
     publish(config.site, "pages", "gh-pages")
     assert commits(tmp_path) == 2
 
@@ -200,7 +240,7 @@ def test_without_history_what_somebody_else_pushed_meanwhile_is_not_lost(
 
     monkeypatch.setattr(publishing, "commit_files", somebody_pushes)
     before = git("for-each-ref", "refs/heads", at=tmp_path / "clone")
-    with pytest.raises(AtlasError, match="git push failed"):
+    with pytest.raises(AtlasError, match="somebody pushed to gh-pages of pages meanwhile"):
         publish(config.site, "pages", "gh-pages", keeps_history=False)
     assert "theirs.txt" in arrived(tmp_path)
     assert git("for-each-ref", "refs/heads", at=tmp_path / "clone") == before
@@ -250,10 +290,10 @@ def repository(site: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (dangling, "a link that leads to no file of the site"),
-        (way_out, "a link that leads to no file of the site"),
-        (folder_outside, "a link that leads to no file of the site"),
-        (loop, "a link that leads to no file of the site"),
+        (dangling, "a link that leads to no file"),
+        (way_out, "a link to .*secret.txt., outside of the site"),
+        (folder_outside, "a link that leads to no file"),
+        (loop, "a link that leads to no file"),
         (pipe, "neither a file nor a folder"),
         (two_lines, "control character"),
         (no_unicode, "no UTF-8"),
@@ -298,6 +338,7 @@ def test_a_push_that_fails_changes_nothing_and_the_next_one_works(
 ) -> None:
     if not is_first:
         publish(config.site, "pages", "gh-pages")
+        change(config)
     before = refs(tmp_path)
     hook = tmp_path / "remote/hooks/pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")

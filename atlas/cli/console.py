@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # these need torch, and a site is written without it
 SECONDS_BETWEEN_LINES = 10
 MOST_COSTS = 5  # recipes whose cost is said before a run; `atlas plan` lists all
 LESS = "select fewer features, layers or recipes"
+CLOSE = 0.93  # of what GitHub Pages takes: a forecast is a few percent off
 LOST_BASE_URL = (
     "this site had a base URL, and is written without one: no sitemap, no 404 page, no link previews; "
     "add --base-url, or base_url in the configuration"
@@ -184,7 +185,10 @@ def expectation_lines(expectation: Expectation) -> list[str]:
     if expectation.flops > 1.5 * ahead.flops:
         lines.append("           much of it pads batches that are not full; for a few pictures add --batch-size 1")
     if expectation.site:
-        lines += site_plan_lines(expectation.site)
+        site = expectation.site.expected
+        kinds = ", ".join(f"{format_bytes(one.bytes)} {one.kind}" for one in site.weights)
+        lines.append(f"site       {format_bytes(site.packed)} as one archive of {site.files:,} files: {kinds}")
+        lines += [f"           {line}" for line in site_plan_lines(expectation.site)]
     return lines
 
 
@@ -235,27 +239,24 @@ def site_table(site: ExpectedSite) -> Table:
         table.add_row(one.kind, f"{one.files:,}", format_bytes(one.bytes))
     table.add_section()
     table.add_row("all", f"{site.files:,}", format_bytes(site.bytes), style="bold")
-    table.add_row("in one archive", "", format_bytes(site.packed))
+    table.add_row("as one archive", "", format_bytes(site.packed))
     return table
 
 
 def site_plan_lines(plan: SitePlan) -> list[str]:
-    """Whether GitHub Pages takes a site, and what it leaves out to stay within its budget."""
-    site, smallest = plan.expected, plan.for_pages
-    lines = []
-    if site.left_out:
-        lines.append(f"left out, to stay within {format_bytes(plan.budget or 0)}: {_left_out(site)}")
+    """What a site leaves out to stay within its budget, and whether GitHub Pages takes it."""
+    site, for_pages = plan.expected, plan.for_pages
+    lines = [f"left out: {_left_out(site)}"] if site.left_out else []
     if plan.budget is not None and site.packed > plan.budget:
-        lines.append(f"the site is expected to weigh more than its budget all the same: {LESS}")
+        lines.append(f"the site is expected to have more than its budget of {format_bytes(plan.budget)}: {LESS}")
+    limit = f"the {format_bytes(LARGEST_SITE)} that it takes as one archive"
     if site.packed <= LARGEST_SITE:
-        return lines
-    takes = f"GitHub Pages takes an archive of {format_bytes(LARGEST_SITE)}"
-    takes += f", and this site will have {format_bytes(site.packed)}"
-    if smallest.packed <= LARGEST_SITE:
-        lines.append(f"{takes}; with --budget 1GB, {format_bytes(smallest.packed)}: {_left_out(smallest)}")
-    else:
-        lines.append(f"{takes}: {LESS}")
-    return lines
+        close = "; that is close: the build says what it has" if site.packed > CLOSE * LARGEST_SITE else ""
+        return [*lines, f"GitHub Pages: fits, {format_bytes(site.packed)} of {limit}{close}"]
+    lines.append(f"GitHub Pages: too large, {format_bytes(site.packed)} instead of {limit}")
+    if for_pages.packed <= LARGEST_SITE:
+        return [*lines, f"with --budget 1GB: {format_bytes(for_pages.packed)}, since {_left_out(for_pages)}"]
+    return [*lines, f"what can be left out is not enough for it: {LESS}"]
 
 
 def _left_out(site: ExpectedSite | SiteReport) -> str:
@@ -312,14 +313,25 @@ def site_lines(settings: Config, site: SiteReport, zip_site: bool) -> list[str]:
     """A site in numbers, and how to open it; packs it first with `zip_site`."""
     for fault in site.damaged:
         log.event("damaged", level=logging.WARNING, why=fault)
-    log.event("site", pages=site.pages, pictures=site.pictures, encoded=site.encoded, bytes=site.bytes)
+    log.event(
+        "site",
+        pages=site.pages,
+        pictures=site.pictures,
+        encoded=site.encoded,
+        bytes=site.bytes,
+        packed=site.packed,
+        left_out=list(site.left_out),
+    )
     lines = [f"warning: {fault}" for fault in site.damaged]
     if site.lost_base_url:
         lines.append(f"warning: {LOST_BASE_URL}")
     if site.left_out:
-        lines.append(f"left out, to stay within the budget: {_left_out(site)}")
+        lines.append(f"left out: {_left_out(site)}")
     if settings.budget and site.packed > settings.budget:
-        lines.append(f"warning: the site has more than its budget of {format_bytes(settings.budget)}: {LESS}")
+        budget = format_bytes(settings.budget)
+        lines.append(
+            f"warning: the site has {format_bytes(site.packed)} as one archive, and its budget is {budget}: {LESS}"
+        )
     pending = f", {site.pending} features pending" if site.pending else ""
     pictures = f"{site.pictures} pictures ({site.encoded} encoded), {site.videos} videos"
     lines.append(f"site: {site.pages} pages, {pictures}, {site.bytes / 1e6:.1f} MB{pending}")

@@ -70,7 +70,10 @@ def size_option(help_text: str, most: int) -> Any:
 
 
 Config = Annotated[
-    str, config_option("--config", "FILE|PRESET", "TOML file, or a preset: article or demo.", parser=given_name)
+    str,
+    config_option(
+        "--config", "FILE|PRESET", "TOML file, or a preset: article, demo or demo-imagenet.", parser=given_name
+    ),
 ]
 Store = Annotated[Path | None, config_option("--store", "DIR", "Folder where renderings are kept.", parser=given_path)]
 Layers = Annotated[str | None, config_option("--layers", "L,L", "Layers by name, separated by commas, or all.")]

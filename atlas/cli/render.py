@@ -1,6 +1,7 @@
 """Commands that render into the store: build, render, raster, dream, examples."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,6 +61,12 @@ def render_command(
     targets: Annotated[
         list[str] | None, argument("TARGET", 'Such as "Mixed_6b[654]". Default: all of the configuration\'s.')
     ] = None,
+    size: Annotated[
+        int | None, opt.size_option("Size of the pictures of targets. Default: the recipe's.", LARGEST_SIZE)
+    ] = None,
+    steps: Annotated[
+        int | None, config_option("--steps", "N", "Steps of each octave of targets. Default: the recipe's.", min=1)
+    ] = None,
     shard: Annotated[
         str | None,
         run_option("--shard", "I/N", "Render part I of N, when N machines share the work; I counts from 1."),
@@ -75,9 +82,13 @@ def render_command(
 
     if targets and (choice.layers is not None or choice.features is not None):
         raise ConfigError("targets and --layers or --features exclude each other")
+    if not targets and (size, steps) != (None, None):
+        raise ConfigError("--size and --steps are for targets: name some, or write a recipe into a configuration")
     settings = read_settings(source, choice)
     settings = settings if targets else resolve_config(with_photos(settings))
     jobs = planning.target_jobs(settings, targets) if targets else all_jobs(settings)
+    if targets:
+        jobs = tuple(replace(job, recipe=job.recipe.resized(size, steps)) for job in jobs)
     part = planning.parse_shard(shard) if shard is not None else None
     _render(settings, jobs, running, rescue=not targets, shard=part, fit_batches=bool(targets))
 

@@ -72,6 +72,7 @@ def check_command(
         result = check_site(site)
         faults += result.faults
         counts = f"{result.files} files, {result.pages} pages, {result.links} links, {result.bytes:,} bytes"
+        counts += f" ({result.packed:,} as one archive)"
         typer.echo(f"{site}: {counts}, {len(result.faults)} faults", err=True)
     for fault in faults:
         typer.echo(fault.encode(errors="backslashreplace").decode())  # names of files need not be text

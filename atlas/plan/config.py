@@ -4,7 +4,7 @@ import codecs
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -72,10 +72,12 @@ def _read_base_url(value: object) -> str:
 def _read_bytes(value: object) -> int | None:
     if value is None or value == "":
         return None
-    found = _BYTES.fullmatch(value) if isinstance(value, str) else value if type(value) is int else None
-    size = round(float(found[1]) * _UNITS[found[2]]) if isinstance(found, re.Match) else found
-    if size is None or not LEAST_BUDGET <= size <= MOST_BUDGET:
-        raise ConfigError('must be a size such as "1GB" or "800MB", at least 1MB and at most 1000GB, or "" for none')
+    if type(value) is int and value >= LEAST_BUDGET:  # bytes, as read before
+        return value
+    found = _BYTES.fullmatch(value.upper()) if isinstance(value, str) else None
+    size = round(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if not LEAST_BUDGET <= size <= MOST_BUDGET:
+        raise ConfigError('must be a size with its unit, such as "1GB" or "800MB", from 1MB to 1000GB, or "" for none')
     return size
 
 
@@ -322,6 +324,28 @@ def override(
         _check_features(reader, config, "--layers" if features is None else "--features")
     reader.finish()
     return config.only_features() if features_only else config
+
+
+def check_recipe(recipe: Recipe) -> Recipe:
+    """A recipe that was made in Python, checked as those of files are; lists and dicts in it count as in a file.
+
+    Raises:
+        ConfigError: names each value that is wrong by its key.
+    """
+    reader = Reader("", Context(Path(), {}))
+    table = _as_table(recipe)
+    found = _read_recipe(reader, str(table.pop("name")), table)
+    reader.finish()
+    assert found
+    return found
+
+
+def _as_table(value: Any) -> Any:
+    """Dataclasses, however nested, as a file has them."""
+    if is_dataclass(value):
+        given = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {key: _as_table(one) for key, one in given.items() if one is not None}
+    return [_as_table(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def article_recipes() -> Mapping[str, Recipe]:

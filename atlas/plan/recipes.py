@@ -267,6 +267,23 @@ class Recipe(Table):
         octaves = (replace(o, size=round(o.size * size / old), steps=steps or o.steps) for o in self.octaves)
         return replace(self, octaves=tuple(octaves))
 
+    def resized(self, size: int | None, steps: int | None) -> Self:
+        """The same recipe at another size or length.
+
+        Args:
+            size: pixels of the last octave, to which the others keep their ratio; None: its own.
+            steps: of each octave; None: its own.
+
+        Raises:
+            ConfigError: no steps, or an octave of a size that the network cannot take.
+        """
+        if steps is not None and steps < 1:
+            raise ConfigError(f"steps {steps}: must be at least 1")
+        found = self.scaled(self.octaves[-1].size if size is None else size, steps, octave=-1)
+        if found.size_fault:
+            raise ConfigError(f'recipe "{self.name}": {found.size_fault}')
+        return found
+
     def without_blur(self) -> Self:
         """The same recipe with the update alone."""
         return replace(self, octaves=tuple(replace(octave, sigma=None) for octave in self.octaves))

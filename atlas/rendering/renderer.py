@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
+from os import PathLike
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -24,7 +26,7 @@ from atlas.rendering.parameterization import start_image
 from atlas.rendering.transforms import resize
 from atlas.rendering.weights import Weights
 from atlas.store.importance import has_importance
-from atlas.store.masters import pixels_sha256
+from atlas.store.masters import pixels_sha256, write_master
 from atlas.store.media import encoded
 from atlas.store.records import NOISE, Numerics, Record, finite
 from atlas.store.stages import has_stages
@@ -37,7 +39,7 @@ def no_photos(photo: Photo) -> Image.Image:
     raise LookupError(f"no photograph {photo.sha256}: this renderer was given none")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rendering:
     """A picture and its record; shows itself in a notebook."""
 
@@ -51,6 +53,24 @@ class Rendering:
     def image(self) -> Image.Image:
         """The picture, RGB in 8 bits."""
         return Image.frombytes("RGB", (self.record.width, self.record.height), self.pixels)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a PNG that carries the record, as those in a store do.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        write_master(Path(path), self.pixels, self.record)
+
+    def __repr__(self) -> str:
+        record = self.record
+        scores = record.score_start, record.score_shown
+        start, shown = ("unknown" if score is None else f"{score:.4g}" for score in scores)
+        size = f"{record.width} × {record.height} px"
+        return f"<Rendering {record.target} by {record.recipe_name}, {size}, {record.status}, score {start} → {shown}>"
 
     def _repr_png_(self) -> bytes:
         return encoded(self.image, "PNG")

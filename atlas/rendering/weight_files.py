@@ -99,7 +99,8 @@ def find_state_dict(saved: Mapping[Any, Any], names: Collection[str], where: str
         where: what to begin a message with.
 
     Returns:
-        The one that is complete; else the one that has most of the names; else the whole, for whoever says what lacks.
+        The one that is complete; else the one that has most of the names; else the dict with most tensors, for whoever
+        says what lacks.
 
     Raises:
         WeightsError: several are complete.
@@ -114,7 +115,13 @@ def find_state_dict(saved: Mapping[Any, Any], names: Collection[str], where: str
             f"{where}: holds InceptionV3 {len(complete)} times: {places}. Save the one that you mean alone, "
             "as a state dict, with torch.save, and name that file"
         )
-    return found[0] if found else StateDict(saved)
+    if found:
+        return found[0]
+
+    def count(held: Mapping[Any, Any]) -> int:
+        return sum(isinstance(value, torch.Tensor) for value in held.values())
+
+    return StateDict(max((held for _, held in _dicts(saved)), key=count))  # of another network, which its names tell
 
 
 def _candidates(saved: Mapping[Any, Any], names: Collection[str]) -> Iterator[StateDict]:

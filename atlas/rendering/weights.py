@@ -3,6 +3,7 @@
 import http.client
 import os
 import pickle
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from torch import Tensor
 from atlas.common import log
 from atlas.common.errors import WeightsError
 from atlas.common.paths import PathError, file_sha256, is_there
+from atlas.common.text import count_of
 from atlas.demo.pictures import CLASSES
 from atlas.demo.quantised import restore
 from atlas.inception.layers import FC, LAYERS, MOST_CLASSES, convolutions
@@ -41,12 +43,15 @@ IMAGENET_CLASSES = 1000
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Weights:
     """The tensors that are used, in torchvision's spelling: those of `expected_shapes`, and `fc` if it is there."""
 
     id: WeightsId
     tensors: Mapping[str, Tensor]
+
+    def __repr__(self) -> str:
+        return f"<Weights {self.id.name}, {len(self.id.classes)} classes, SHA-256 {self.id.sha256[:8]}…>"
 
     @property
     def has_classifier(self) -> bool:
@@ -54,7 +59,7 @@ class Weights:
         return f"{FC}.weight" in self.tensors
 
 
-def load_weights(source: str) -> Weights:
+def load_weights(source: str | os.PathLike[str]) -> Weights:
     """Load the weights of an InceptionV3, and check each tensor's name, shape and numbers.
 
     Args:
@@ -72,6 +77,11 @@ def load_weights(source: str) -> Weights:
         >>> load_weights("demo").id.name
         'demo'
     """
+    if not isinstance(source, str | os.PathLike):
+        raise WeightsError(
+            f"weights of type {type(source).__name__}: must be a name, a path, or what load_weights returned; "
+            "save model.state_dict() with torch.save, and name that file"
+        )
     if source == "imagenet":
         return _imagenet()
     if source == "demo":
@@ -93,7 +103,8 @@ def count_classes(source: str) -> int:
     if source in known:
         return known[source]
     weights_sha256(Path(source))  # says what is allowed where there is no such file
-    return _classes_in(read_state_dict(Path(source), expected_shapes(), LARGEST_WEIGHTS).tensors)
+    found = read_state_dict(Path(source), expected_shapes(), LARGEST_WEIGHTS)
+    return _classes_in(_with_plain_classifier(found.tensors))
 
 
 def with_input(weights: Weights, given: InputMap | None) -> Weights:
@@ -104,12 +115,17 @@ def with_input(weights: Weights, given: InputMap | None) -> Weights:
         given: what is known of it; None: what the weights say, else their usual one. A notice says what is assumed of
             a file.
     """
-    if not (given or weights.id.input or weights.id.is_known):
+    if is_assumed(weights, given):
         log.notice(
             f"weights {weights.id.name}: assuming that they expect 2x - 1 for a picture x in [0, 1], as torchvision's "
             "do; if they expect x, add --weights-input x"
         )
     return replace(weights, id=replace(weights.id, input=given or weights.id.trained_input))
+
+
+def is_assumed(weights: Weights, given: InputMap | None) -> bool:
+    """Whether nothing says which input map weights were trained with."""
+    return not (given or weights.id.input or weights.id.is_known)
 
 
 def expected_shapes() -> dict[str, tuple[int, ...]]:
@@ -183,11 +199,22 @@ def _file(file: Path) -> Weights:
     if isinstance(weight, Tensor) and weight.shape[:1] == (_FID_CLASSES,):  # the same names, another graph
         log.notice(f"weights {file}: {FID_NOTE}")
         notes.append(FID_NOTE)
-    tensors = _checked(found.tensors, f"weights {file}" + (f", {found.place}" if found.place else ""))
+    tensors = _checked(
+        _with_plain_classifier(found.tensors), f"weights {file}" + (f", {found.place}" if found.place else "")
+    )
     classes = ("",) * _classes_in(tensors)
     if len(classes) == IMAGENET_CLASSES and sha256.startswith(_hash_in(_published().url)):
         classes = tuple(_published().meta["categories"])
     return _weights(WeightsId(weights_name(str(file)), sha256, "; ".join(notes), classes=classes), tensors)
+
+
+def _with_plain_classifier(tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The tensors with the one linear layer of a classifier that is a `Sequential`, such as `fc.1`, called `fc`."""
+    heads = [name.removesuffix(".weight") for name in tensors if re.fullmatch(rf"{FC}\.[0-9]+\.weight", name)]
+    if f"{FC}.weight" in tensors or len(heads) != 1:
+        return tensors
+    names = ((f"{FC}.{part}", f"{heads[0]}.{part}") for part in ("weight", "bias"))
+    return {**tensors, **{name: tensors[given] for name, given in names if given in tensors}}
 
 
 def _weights(found: WeightsId, tensors: Mapping[str, Tensor]) -> Weights:
@@ -202,14 +229,14 @@ def _checked(tensors: Mapping[Any, Any], where: str) -> dict[str, Tensor]:
         found = ", ".join(str(name) for name in list(tensors)[:3]) or "nothing"
         raise WeightsError(
             f"{where}: has none of InceptionV3's tensors in torchvision's spelling, such as {next(iter(shapes))}, "
-            f"under any prefix or key; it has {found}. Save model.state_dict()"
+            f"under any prefix or key; it has {found}. Save model.state_dict() of an InceptionV3"
         )
     faults = [fault for name, shape in shapes.items() if (fault := _fault(name, tensors.get(name), shape))]
     if faults:
         some = "; ".join(faults[:5]) + ("; …" if len(faults) > 5 else "")
         raise WeightsError(
-            f"{where}: not InceptionV3 in torchvision's spelling that can be rendered with: {len(faults)} tensors "
-            f"differ: {some}. Save the file again, or take another"
+            f"{where}: not torchvision's InceptionV3, or damaged: {count_of(len(faults), 'tensor')} not as expected: "
+            f"{some}. Save the file again, or take another"
         )
     classifier = [f"{FC}.weight", f"{FC}.bias"] if _classes_in(tensors) else []
     return {name: tensors[name] for name in (*shapes, *classifier)}

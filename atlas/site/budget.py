@@ -1,11 +1,12 @@
 """What a site weighs by kind of file, known before anything is rendered, and what it leaves out to fit in a budget.
 
-The bytes a pixel were measured on renderings of the ImageNet weights (docs/benchmarks/site.md).
+What a pixel and a page take was measured on renderings of the ImageNet weights (docs/benchmarks/site.md).
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple, get_args
@@ -20,31 +21,31 @@ from atlas.store.stages import has_stages
 
 LARGEST_SITE = 1_000_000_000  # bytes of the archive that GitHub Pages takes
 BLOCK = 512  # bytes of a tar archive: each file and folder has one, and the content of files is padded to whole ones
-SMALL_PICTURE = 256  # pixels of the longer side of a feature's picture, where pictures are made smaller
+SMALL_PICTURE = 192  # pixels of the longer side of a feature's picture, where pictures are made smaller
 FEWER_CROPS = 4  # of a feature, where crops are left out
 
 Step = Literal["seeds", "recipes", "crops", "stages", "jpeg", "no-crops", "no-seeds", "pictures"]
 STEPS: tuple[Step, ...] = get_args(Step)  # what is left out first: what a visitor misses least
-Kind = Literal["features", "studies", "recipes", "seeds"]
+Role = Literal["features", "studies", "recipes", "seeds"]
 _WORDS: Mapping[Step, str] = {
     "seeds": "renderings of a feature from several noises are one small strip",
-    "recipes": f"renderings by other recipes are at most {THUMB} px wide",
+    "recipes": f"renderings by other recipes are at most {THUMB} px wide, and without importance maps",
     "crops": f"only {FEWER_CROPS} top crops of a feature are shown",
     "stages": "strips from noise to picture are left out",
-    "jpeg": "JPEG copies, for browsers that do not read AVIF, are of low quality",
+    "jpeg": "JPEG copies, for search results and for browsers that do not read AVIF, are of low quality",
     "no-crops": "top crops are left out",
     "no-seeds": "renderings of a feature from several noises are left out",
     "pictures": f"pictures of features are at most {SMALL_PICTURE} px wide",
 }
-_KINDS: tuple[Kind, ...] = get_args(Kind)  # a rendering that is of two is of the first
+_ROLES: tuple[Role, ...] = get_args(Role)  # a rendering that has two has the first
 
-# Bytes a pixel; of fine pictures twice as many.
+# Bytes a pixel
 _AVIF, _THUMB_AVIF, _JPEG, _SMALL_JPEG, _IMPORTANCE = 0.24, 0.19, 0.58, 0.25, 0.12
 _STAGE = 2_000  # bytes of a stage
 _RECORD = 1_700
 _PAGE, _DATA = 25_500, 5_500  # of each feature: its page, and its part of other pages, sheets, data and the manifest
 _OF_FILE = 1.7 * BLOCK  # that an archive adds to a file: its block, half of one for padding, its part of its folder's
-_FIXED = 1_000_000  # pages of studies, styles and scripts
+_FIXED = 700_000  # pages of studies, styles and scripts
 _OF_REGION = 7_400  # of a feature in the sheets of regions
 
 
@@ -81,43 +82,65 @@ class ExpectedSite:
 
 @dataclass(frozen=True)
 class SitePlan:
-    """A site that is to be written."""
+    """A site that is to be written, and what it would weigh."""
 
     folder: Path
     budget: int | None  # bytes of all files in one archive; None: no limit
-    expected: ExpectedSite  # as the budget asks for
-    smaller: tuple[ExpectedSite, ...]  # which leave out more and more, if it turns out to weigh more than the budget
-    for_pages: ExpectedSite  # as GitHub Pages would ask for; the smallest one, if even that is too large
+    expect: Callable[[tuple[Step, ...]], ExpectedSite]  # what it weighs where so much is left out
+
+    @cached_property
+    def expected(self) -> ExpectedSite:
+        """The site within its budget."""
+        return self.expect(()) if self.budget is None else self.fit(self.budget)
+
+    @cached_property
+    def for_pages(self) -> ExpectedSite:
+        """The site that GitHub Pages takes; the smallest one, if even that is too large."""
+        return self.fit(LARGEST_SITE)
+
+    def fit(self, size: int) -> ExpectedSite:
+        """Leave things out in the order of `STEPS` until an archive has at most so many bytes.
+
+        Each step that proves unnecessary then is undone, beginning with the last. What cannot be met is met as nearly
+        as possible.
+        """
+        chain = (self.expect(STEPS[:count]) for count in range(len(STEPS) + 1))
+        site = next((site for site in chain if site.packed <= size), self.expect(STEPS))
+        for step in reversed(site.left_out):
+            fuller = self.expect(tuple(one for one in site.left_out if one != step))
+            if fuller.packed <= max(size, site.packed):
+                site = fuller
+        return site
+
+    def smaller(self, site: ExpectedSite, packed: int) -> ExpectedSite | None:
+        """What to try next after a site that turned out to weigh more than the budget; None: nothing is left to try.
+
+        Args:
+            site: as it was expected.
+            packed: bytes that it has.
+        """
+        assert self.budget, "without one, nothing weighs more"
+        smaller = self.fit(min(site.packed - 1, self.budget * site.packed // packed))
+        return smaller if smaller.packed < site.packed else None
 
 
-def plan_site(config: Config, studies: Sequence[StudyPage]) -> SitePlan:
-    """What the site of a plan weighs, and what it leaves out to fit in its budget.
-
-    Things are left out in the order of `STEPS` until it fits. Then those that need not have been left out are put
-    back, the last one first.
+def plan_site(config: Config, studies: Sequence[StudyPage], rendered: Collection[Job] | None = None) -> SitePlan:
+    """The site of a plan.
 
     Args:
         config: the plan.
         studies: what is shown beside the features.
+        rendered: what the store has of it, features' rescues among it; None: take all that is planned.
     """
-    shapes = Counter(_Shape.of(job, kind) for job, kind in kinds_of(config, studies).items())
+    roles = roles_of(config, studies)
+    jobs = roles.keys() if rendered is None else rendered
+    shapes = Counter(_Shape.of(job, roles.get(job, "features")) for job in jobs)
 
-    def expect(left_out: Iterable[Step]) -> ExpectedSite:
-        return ExpectedSite(steps := tuple(left_out), _weigh(config, studies, shapes, steps))
+    @cache
+    def expect(left_out: tuple[Step, ...]) -> ExpectedSite:
+        return ExpectedSite(left_out, _weigh(config, studies, shapes, left_out))
 
-    chain = [expect(STEPS[:count]) for count in range(len(STEPS) + 1)]
-
-    def fit(budget: int) -> ExpectedSite:
-        site = next((site for site in chain if site.packed <= budget), chain[-1])
-        for step in reversed(site.left_out):
-            fuller = expect(one for one in site.left_out if one != step)
-            if fuller.packed <= max(budget, site.packed):
-                site = fuller
-        return site
-
-    expected = chain[0] if config.budget is None else fit(config.budget)
-    smaller = [site for site in chain if site.packed < expected.packed]
-    return SitePlan(config.site, config.budget, expected, tuple(smaller), fit(LARGEST_SITE))
+    return SitePlan(config.site, config.budget, expect)
 
 
 def packed_bytes(sizes: Mapping[str, int]) -> int:
@@ -135,51 +158,51 @@ def words_of(left_out: Collection[Step]) -> list[str]:
     return [_WORDS[step] for step in left_out if f"no-{step}" not in left_out]
 
 
-def kinds_of(config: Config, studies: Iterable[StudyPage]) -> dict[Job, Kind]:
+def roles_of(config: Config, studies: Iterable[StudyPage]) -> dict[Job, Role]:
     """What each rendering that pages show is to them."""
-    kinds: dict[Job, Kind] = dict.fromkeys(feature_jobs(config), "features")
+    roles: dict[Job, Role] = dict.fromkeys(feature_jobs(config), "features")
     for study in studies:
         for job in study.jobs(config):
-            kinds[job] = min(kinds.get(job, study.kind), study.kind, key=_KINDS.index)
-    return kinds
+            roles[job] = min(roles.get(job, study.role), study.role, key=_ROLES.index)
+    return roles
 
 
-def largest_side(kind: Kind, left_out: Collection[Step]) -> int | None:
+def largest_side(role: Role, left_out: Collection[Step]) -> int | None:
     """Pixels of the longer side of a rendering's large web copy at most; None: as rendered; 0: it has no copies."""
-    if kind == "seeds" and "seeds" in left_out:
+    if role == "seeds" and ("seeds" in left_out or "no-seeds" in left_out):
         return 0
-    if kind == "recipes" and "recipes" in left_out:
+    if role == "recipes" and "recipes" in left_out:
         return THUMB
-    return SMALL_PICTURE if kind == "features" and "pictures" in left_out else None
+    return SMALL_PICTURE if role == "features" and "pictures" in left_out else None
 
 
 class _Shape(NamedTuple):
     """What the bytes of a rendering in a site depend on."""
 
-    kind: Kind
+    role: Role
     size: tuple[int, int]  # (height, width) in pixels
-    is_fine: bool
-    stages: int
-    has_importance: bool
+    details: int  # times as many bytes as usual
+    stages: int  # in its strip; 0: it has none
+    has_map: bool  # of importance
 
     @classmethod
-    def of(cls, job: Job, kind: Kind) -> "_Shape":
-        stages = len(job.recipe.octaves) + 1 if kind == "features" and has_stages(job) else 0
-        return cls(kind, job.sizes[-1], is_fine(job), stages, has_importance(job))
+    def of(cls, job: Job, role: Role) -> "_Shape":
+        stages = len(job.recipe.octaves) + 1 if role == "features" and has_stages(job) else 0
+        return cls(role, job.sizes[-1], 2 if is_fine(job) else 1, stages, has_importance(job))
 
     def weights(self, left_out: Collection[Step]) -> Iterator[Weight]:
         """Of the web copies, the record, the strip of stages and the importance map."""
-        largest, (height, width) = largest_side(self.kind, left_out), self.size
+        largest, (height, width) = largest_side(self.role, left_out), self.size
         if largest == 0:
             return
         area, longer = height * width, max(height, width)
         small, large = (area * min(1, side / longer) ** 2 for side in (THUMB, largest or longer))
         size = small * (_THUMB_AVIF + (_SMALL_JPEG if "jpeg" in left_out else _JPEG))
         size += 0 if largest == THUMB else large * _AVIF
-        yield Weight(self.kind, 3 if largest == THUMB else 4, round(size * (2 if self.is_fine else 1)) + _RECORD)
+        yield Weight(self.role, 3 if largest == THUMB else 4, round(size * self.details) + _RECORD)
         if self.stages and "stages" not in left_out:
             yield Weight("stages", 1, _STAGE * self.stages)
-        if self.has_importance and largest is None:
+        if self.has_map and (largest is None or largest >= longer):
             yield Weight("importance maps", 1, round(_IMPORTANCE * area))
 
 

@@ -14,9 +14,8 @@ import msgspec
 
 from atlas.common.errors import ConfigError, StoreError
 from atlas.common.paths import read_file
-from atlas.common.text import format_bytes
 from atlas.plan.config import Config
-from atlas.site.budget import Step, packed_bytes, plan_site, words_of
+from atlas.site.budget import ExpectedSite, Step, packed_bytes, plan_site, words_of
 from atlas.site.catalogue import Atlas, gather_atlas
 from atlas.site.exports import CSV, JSON, features_csv, features_json
 from atlas.site.finder import index_script
@@ -72,8 +71,8 @@ def build_site(
 ) -> SiteReport:
     """Write the site of an atlas from its store, or bring it up to date.
 
-    What its budget asks for is left out: first by what it is expected to weigh, and then, until it fits, by what it
-    does weigh.
+    What its budget asks for is left out: first by what the renderings in the store are expected to weigh, and then,
+    until it fits, by what the site does weigh.
 
     Args:
         config: what is shown, the store, and the site's folder.
@@ -87,13 +86,17 @@ def build_site(
         StoreError: the site's folder holds something else, or cannot be written; or a picture cannot be encoded.
     """
     check_folders(config)  # before a folder is made
-    plan = plan_site(with_weights(config, weights, studies), studies)
+    rendered = None
+    if config.budget is not None:
+        rendered = [one.job for one in gather_atlas(config, weights, studies).shown_or_pending if one.record]
+    plan = plan_site(with_weights(config, weights, studies), studies, rendered)
     reports: list[SiteReport] = []
     with _collector_paused(), locked_folder(config.site):  # a second build waits
-        for expected in (plan.expected, *plan.smaller):
+        expected: ExpectedSite | None = plan.expected
+        while expected:
             reports.append(_write(config, weights, studies, expected.left_out, fine=fine, on_progress=on_progress))
-            if config.budget is None or reports[-1].packed <= config.budget:
-                break
+            is_small = config.budget is None or reports[-1].packed <= config.budget
+            expected = None if is_small else plan.smaller(expected, reports[-1].packed)
     lost_base_url = any(one.lost_base_url for one in reports)  # only the first one sees it go
     return replace(reports[-1], encoded=sum(one.encoded for one in reports), lost_base_url=lost_base_url)
 
@@ -226,7 +229,6 @@ def _facts(atlas: Atlas, paths: Collection[str]) -> dict[str, object]:
         "weights": atlas.weights,
         "weights_name": atlas.weights.name if atlas.weights else weights_name(atlas.config.weights),
         "menu": (*regions, *studies, Link("Method", METHOD)),
-        "budget": format_bytes(atlas.config.budget or 0),
         "left_out": words_of(atlas.left_out),
         "card": next(sheets, None),  # the picture of pages that have none of their own, in link previews
     }

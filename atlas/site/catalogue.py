@@ -13,7 +13,7 @@ from atlas.inception.layers import Layer, Region
 from atlas.plan.config import BUILT_IN_WEIGHTS, Config
 from atlas.plan.jobs import Job, layer_jobs
 from atlas.plan.recipes import Recipe
-from atlas.site.budget import Step, kinds_of, largest_side
+from atlas.site.budget import Role, Step, largest_side, roles_of
 from atlas.site.models import HOME, MARKS, THUMB, Mark, Picture, fit, kind_of
 from atlas.site.study_page import StudyPage, with_weights
 from atlas.store.importance import find_importance
@@ -70,19 +70,19 @@ class PlannedRendering:
 
     @property
     def json(self) -> str | None:
-        """Path of its record in the site."""
+        """Path of its record in the site; None while it is pending, or where it has no copies."""
         return f"{self.folder}/record.json" if self.has_copies else None
 
     @property
     def picture(self) -> Picture | None:
-        """The large web copy; None while it is pending."""
+        """The large web copy, or the small one if that is all; None while it is pending, or where it has no copies."""
         if self.record is None or self.largest == THUMB:
             return self.thumb
         return self._copy("picture.avif", self.largest or max(self.record.width, self.record.height))
 
     @property
     def thumb(self) -> Picture | None:
-        """The small web copy; None while it is pending."""
+        """The small web copy; None while it is pending, or where it has no copies."""
         return self._copy("thumb.avif", THUMB)
 
     @property
@@ -283,7 +283,7 @@ def gather_atlas(
         weights = with_class_names(weights, config.class_names)
     config = with_weights(config, weights, studies)
     damaged: list[str] = []
-    kinds = kinds_of(config, studies)
+    roles = roles_of(config, studies)
 
     def look_up(planned: Planned) -> Planned:
         """The rendering with what the store has of it; what is wrong with a damaged master is noted."""
@@ -296,11 +296,12 @@ def gather_atlas(
             return planned
         record = find_record(path, job, weights)
         if record:
+            is_reduced = planned.largest is not None and planned.largest < max(record.width, record.height)
             return replace(
                 planned,
                 record=record,
                 has_stages="stages" not in left_out and find_stages(path, job, record) is not None,
-                has_importance=planned.largest is None and find_importance(path, job, record) is not None,
+                has_importance=not is_reduced and find_importance(path, job, record) is not None,
             )
         if path.exists():  # damaged, or of another provenance, which is no fault
             try:
@@ -309,8 +310,8 @@ def gather_atlas(
                 damaged.append(str(error))
         return planned
 
-    def find(job: Job) -> PlannedRendering:
-        largest = largest_side(kinds.get(job, "features"), left_out)  # what is not planned is a feature's rescue
+    def find(job: Job, role: Role) -> PlannedRendering:
+        largest = largest_side(role, left_out)
         return look_up(PlannedRendering(job, f"renderings/{job.path.with_suffix('')}", largest=largest))
 
     known: dict[Job, Feature] = {}
@@ -322,10 +323,10 @@ def gather_atlas(
     renderings = _Renderings()
     dead = [job for job, feature in known.items() if feature.record and feature.record.needs_rescue]
     for own, job in (pair for study in studies for pair in study.rescues(config, dead)):
-        renderings[job] = find(job)
+        renderings[job] = find(job, "features")  # which it stands for, whatever else shows it
         known[own] = replace(known[own], rescue=renderings[job])
     for job in dict.fromkeys(job for study in studies for job in study.jobs(config)):
-        renderings[job] = known.get(job) or renderings.get(job) or find(job)
+        renderings[job] = known.get(job) or renderings.get(job) or find(job, roles[job])
 
     def entry(name: str) -> LayerEntry:
         layer = layers.classifier(config.classes) if name == layers.FC else layers.get_layer(name)

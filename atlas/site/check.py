@@ -135,8 +135,8 @@ def check_site(site: Path) -> SiteCheck:
     faults += _check_manifest(site, listed, files)
     packed = packed_bytes(files)
     if packed > LARGEST_SITE:
-        takes = f"{len(files):,} files, {packed:,} bytes in one archive, and GitHub Pages takes {LARGEST_SITE:,}"
-        faults.append(f"{site}: {takes}: build it with --budget 1GB")
+        takes = f"{len(files):,} files, {packed:,} bytes as one archive, and GitHub Pages takes {LARGEST_SITE:,}"
+        faults.append(f"{site}: {takes}: build it with --budget 1GB, or show fewer features")
     return SiteCheck(tuple(faults), pages, links, len(files), sum(files.values()), packed)
 
 

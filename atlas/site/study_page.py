@@ -15,7 +15,7 @@ from atlas.store.records import WeightsId
 from atlas.store.results import Results
 
 if TYPE_CHECKING:
-    from atlas.site.budget import Kind, Step, Weight
+    from atlas.site.budget import Role, Step, Weight
     from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
     from atlas.site.copies import Encoder, Work
 
@@ -130,7 +130,7 @@ class StudyPage:
     home: tuple[str, Callable[["Atlas"], object | None]] | None = None
     mentions: Callable[["Atlas"], Iterable[Mention]] = nothing
     jobs: Callable[[Config], Iterable[Job]] = nothing
-    kind: "Kind" = "studies"
+    role: "Role" = "studies"
     weighs: Callable[[Config, Collection["Step"]], Iterable["Weight"]] = nothing
     recipes: Callable[[Config], Iterable[Recipe]] = nothing
     rescues: Callable[[Config, Collection[Job]], Iterable[tuple[Job, Job]]] = nothing

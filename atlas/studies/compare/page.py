@@ -145,7 +145,7 @@ PAGE = StudyPage(
     section=Section("studies/compare_section.html", raw_beside, comes_last=True),
     mentions=CARD.mentions(Settings),
     jobs=jobs,
-    kind="recipes",
+    role="recipes",
     versions=versions,
     comparison=raw_renderings,
 )

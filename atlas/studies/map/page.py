@@ -15,7 +15,7 @@ from atlas.inception.layers import FC
 from atlas.plan.config import Config
 from atlas.site.budget import Weight
 from atlas.site.catalogue import Atlas, LayerEntry
-from atlas.site.copies import GROUND, JPEG, Encoder, Work, make_work
+from atlas.site.copies import GROUND, JPEG, SMALL_JPEG, Encoder, Work, make_work
 from atlas.site.finder import ranges
 from atlas.site.links import MAP_DATA
 from atlas.site.models import THUMB, Page, Picture
@@ -117,7 +117,8 @@ def map_pictures(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
         (found.picture.jpeg, replace(JPEG, quality=JPEG_QUALITY), max(size)),
     )
     draw = partial(draw_map, atlas.config.site, thumbs, found.tile, size)
-    yield make_work(draw, pixels.hexdigest(), copies, f"{size} {found.tile} {GAP} {GROUND} {JPEG.identity}")
+    thumb = SMALL_JPEG if "jpeg" in atlas.left_out else JPEG
+    yield make_work(draw, pixels.hexdigest(), copies, f"{size} {found.tile} {GAP} {GROUND} {thumb.identity}")
 
 
 def draw_map(site: Path, thumbs: Iterable[tuple[str, Cell]], tile: int, size: tuple[int, int]) -> Image.Image:

@@ -41,6 +41,7 @@ def renderings_of(atlas: Atlas, entry: LayerEntry) -> dict[int, dict[str, object
             "agreement": layer.features.get(number) if layer else None,
         }
         for number, shown in _shown(atlas, entry).items()
+        if not has_none or (layer and number in layer.features)
     }
 
 
@@ -99,7 +100,7 @@ def _shot(one: PlannedRendering) -> Shot:
 PAGE = StudyPage(
     section=Section("studies/seeds_section.html", renderings_of),
     jobs=jobs,
-    kind="seeds",
+    role="seeds",
     pictures=strips,
     weighs=strip_weights,
 )
