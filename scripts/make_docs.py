@@ -23,24 +23,28 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs"
 CLI_HEAD = "# Commands\n\nWhat `atlas COMMAND --help` says, written by `make docs`.\n\n"
 CONFIGURATION_HEAD = """# Configuration
 
-A configuration is a TOML file. All commands take it, such as `atlas build --config mine.toml`, and so does
-`make atlas CONFIG=mine.toml`.
+A configuration is a TOML file: `atlas build --config mine.toml`, or `make atlas CONFIG=mine.toml`. All commands that
+render or show an atlas take it.
 
 ```toml
 extends = "article"            # or "demo", "demo-imagenet": what is left out stays as it is there
 
 [atlas]
 title = "My network"
-weights = "my-inception.pth"   # paths are relative to this file
+weights = "my-inception.pth"   # paths written here are relative to this file
 
 [features]
 layers = ["Mixed_6b", "Mixed_6c"]
 count = [0, "5-9", 654]
 ```
 
+Without `store` and `site`, `renders/` and `site/` are made in the folder where the command runs. **Studies**, such as
+videos, receptive fields and interactions, have targets of their own, which come on top of `[features]` and are most of
+the work: `only = true` leaves all of them out, and an empty list, such as `targets = []`, one.
+
 Errors are named by file, key and value, all at once, before anything runs. The
 [article's preset](../atlas/plan/presets/article.toml), which `extends` begins from unless it names another one, has the
-values below. This page is written by `make docs` from the docstrings of the settings.
+values below. A size of 1GB is 10⁹ bytes. This page is written by `make docs` from the docstrings of the settings.
 
 """
 

@@ -20,7 +20,7 @@ TINY_ATLAS = """
 [atlas]
 weights = {weights!r}
 [site]
-budget = "2MB"
+budget = "2.1MB"
 [features]
 layers = ["Conv2d_1a_3x3", "Mixed_5b", "Mixed_7c", "fc"]
 count = 2
