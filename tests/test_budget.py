@@ -257,7 +257,7 @@ def test_renderings_of_other_noises_are_one_strip(sample, tmp_path, monkeypatch)
     assert names(site)["seeds.avif"] == 2
     page = read(site / "Mixed_6b" / "0")
     strip = page.partition('id="seeds"')[2].partition("</figure>")[0]
-    assert '<img src="seeds.avif" width="512" height="128"' in strip
+    assert '<img src="seeds.avif" width="532" height="136"' in strip
     assert "seeds 999, 1000, 1001, 1002" in strip
     assert "seed 1002</span>" in strip
 

@@ -7,14 +7,14 @@ from functools import partial
 from atlas.plan.config import Config
 from atlas.site.budget import Step, Weight
 from atlas.site.catalogue import Atlas, LayerEntry, PlannedRendering
-from atlas.site.copies import Encoder, Work, draw_sheet, make_work
+from atlas.site.copies import GROUND, Encoder, Work, draw_sheet, make_work
 from atlas.site.pages.parts import Shot, shot_of
 from atlas.site.study_page import Section, StudyPage
 from atlas.studies.seeds.jobs import jobs, seed_jobs
 from atlas.studies.seeds.result import SEEDS, LayerSeeds, Seeds
 from atlas.studies.seeds.settings import Settings
 
-STRIP_TILE, STRIP_QUALITY = 128, 40  # pixels of each rendering in the strip of a site that is to be small
+STRIP_TILE, STRIP_GAP, STRIP_QUALITY = 128, 4, 40  # pixels of each rendering, in the strip of a site that is small
 _STRIP_BYTES = 0.13  # a pixel
 
 
@@ -51,11 +51,11 @@ def strips(atlas: Atlas, avif: Encoder) -> Iterator[Work]:
         return
     for entry in atlas.layers:
         for number, shown in _shown(atlas, entry).items():
-            size = STRIP_TILE * len(shown), STRIP_TILE
-            draw = partial(draw_sheet, [[atlas.master(one) for one in shown]], STRIP_TILE, 0, size)
+            size = _strip_size(len(shown))
+            draw = partial(draw_sheet, [[atlas.master(one) for one in shown]], STRIP_TILE, STRIP_GAP, size)
             pixels = ",".join(one.record.pixels_sha256 for one in shown if one.record)
             copy = _strip_path(entry, number), replace(avif, quality=STRIP_QUALITY), max(size)
-            yield make_work(draw, pixels, [copy], layout=f"{STRIP_TILE}")
+            yield make_work(draw, pixels, [copy], layout=f"{STRIP_TILE} {STRIP_GAP} {GROUND}")
 
 
 def strip_weights(config: Config, left_out: Collection[Step]) -> Iterator[Weight]:
@@ -76,17 +76,22 @@ def _shown(atlas: Atlas, entry: LayerEntry) -> dict[int, list[PlannedRendering]]
     return found
 
 
+def _strip_size(count: int) -> tuple[int, int]:
+    """(width, height) of a strip in pixels."""
+    return count * (STRIP_TILE + STRIP_GAP) + STRIP_GAP, STRIP_TILE + 2 * STRIP_GAP
+
+
 def _strip_path(entry: LayerEntry, number: int) -> str:
     return f"{entry.layer.name}/{number}/seeds.avif"
 
 
 def _strip(entry: LayerEntry, number: int, shown: Sequence[PlannedRendering]) -> dict[str, object]:
     """All renderings of a feature in one picture."""
-    seeds = [str(one.job.seed) for one in shown]
+    seeds, (width, height) = [str(one.job.seed) for one in shown], _strip_size(len(shown))
     return {
         "path": _strip_path(entry, number),
-        "width": STRIP_TILE * len(shown),
-        "height": STRIP_TILE,
+        "width": width,
+        "height": height,
         "labels": [f"seed {seed}" for seed in seeds],
         "alt": f"Renderings from the noises of seeds {', '.join(seeds)}.",
     }
