@@ -92,7 +92,7 @@ gpu-check: $(READY_DEV) ## Check correctness, equal bytes, speed and memory on a
 	$(BIN)/python scripts/gpu_check.py $(call option,--device,DEVICE) $(if $(SMALL),--small) \
 		$(call option,--weights,WEIGHTS)
 
-torture: $(READY_DEV) ## Run the tests of reliability in full length; 70 minutes
+torture: $(READY_DEV) ## Run the tests of reliability in full length; 90 minutes
 	ATLAS_TORTURE=1 $(BIN)/python -m pytest -m torture -rP
 
 check-site: check-pages ## Check a site as browsers see it: HTML, links, axe, Lighthouse, and every interactive part

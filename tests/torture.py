@@ -68,6 +68,8 @@ size = 75
 [tuning]
 size = {tuning}
 shuffles = 1
+[connections]
+strongest = {connections}
 [seeds]
 count = 2
 features = 1
@@ -105,8 +107,8 @@ recipe = "saved"
 def write_tiny_atlas(folder: Path, weights_file: Path) -> Path:
     """The configuration as a file; the weights must have a classifier."""
     config = folder / "atlas.toml"
-    tuning = 75 if IS_FULL else 0  # it takes longer than all the rest
-    config.write_text(TINY_ATLAS.format(weights=str(weights_file), tuning=tuning))
+    slow = {"tuning": 75, "connections": 6} if IS_FULL else {"tuning": 0, "connections": 0}  # longer than all the rest
+    config.write_text(TINY_ATLAS.format(weights=str(weights_file), **slow))
     return config
 
 
