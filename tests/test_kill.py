@@ -11,7 +11,7 @@ import torture
 from atlas.store.masters import list_masters
 from torture import IS_FULL, files_of, final_files, finish_build, half_files, remove_some, start_build
 
-KILLS = 50 if IS_FULL else 6
+KILLS = 50 if IS_FULL else 4
 
 
 @pytest.mark.torture

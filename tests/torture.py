@@ -22,7 +22,7 @@ weights = {weights!r}
 [site]
 budget = "2.1MB"
 [features]
-layers = ["Conv2d_1a_3x3", "Mixed_5b", "Mixed_7c", "fc"]
+layers = {layers}
 count = 2
 recipe = "tiny"
 face = "moved"
@@ -107,8 +107,9 @@ recipe = "saved"
 def write_tiny_atlas(folder: Path, weights_file: Path) -> Path:
     """The configuration as a file; the weights must have a classifier."""
     config = folder / "atlas.toml"
+    layers = ["Conv2d_1a_3x3", "Mixed_5b", "fc", *(["Mixed_7c"] if IS_FULL else [])]
     slow = {"tuning": 75, "connections": 6} if IS_FULL else {"tuning": 0, "connections": 0}  # longer than all the rest
-    config.write_text(TINY_ATLAS.format(weights=str(weights_file), **slow))
+    config.write_text(TINY_ATLAS.format(weights=str(weights_file), layers=layers, **slow))
     return config
 
 
