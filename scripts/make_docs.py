@@ -86,14 +86,14 @@ def _tables() -> Iterator[tuple[str, type[Table]]]:
             yield study.table or study.name, kind
 
 
-def _table(title: str, kind: type[Table], preset: dict[str, object]) -> str:
+def _table(title: str, kind: Any, preset: dict[str, object]) -> str:
     """One table: its docstring's first line, and its keys with their meaning and value."""
     docstring = inspect.getdoc(kind) or ""
     said = dict(re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", docstring.partition("Attributes:\n")[2], re.M))
     values = "`article` has" if preset else "default"
     name = title if title.startswith("A") else f"`{title}`"
     lines = [f"## {name}", "", docstring.partition("\n")[0], "", f"| key | {values} | meaning |", "|---|---|---|"]
-    for field in fields(kind):  # type: ignore[arg-type]  # every table is a dataclass
+    for field in fields(kind):
         if field.name == "name" and kind is Recipe:
             continue
         default = preset.get(field.name, None if field.default is MISSING else field.default)

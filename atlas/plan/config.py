@@ -1,8 +1,6 @@
 """Settings of an atlas: a TOML file or preset → frozen `Config`, or an error that names all that is wrong in it."""
 
-import codecs
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
@@ -14,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import PlainValidator
 
 from atlas.common.errors import ConfigError, did_you_mean, shorten
-from atlas.common.paths import PathError, is_there, read_file
+from atlas.common.paths import is_there
 from atlas.inception import layers
 from atlas.inception.targets import Target, Term
 from atlas.plan.features import Features, parse_features
@@ -36,11 +34,11 @@ from atlas.plan.settings import (
     read_text,
     values_of,
 )
+from atlas.plan.toml_files import read_toml
 
 PRESETS = ("article", "demo", "demo-imagenet")
 BUILT_IN_WEIGHTS = ("imagenet", "demo")
 LARGEST_SEED = 2**63 - 1
-LARGEST_FILE = 2**20  # bytes; every feature of every layer named one by one takes a tenth
 _FOLDER = Path(__file__).parent / "presets"
 # Whoever names one recipe gets one: what a key of [features] takes from the preset no more.
 _ALONE = {"recipe": ("face", "large", "large_features"), "face": ("large", "large_features")}
@@ -279,7 +277,7 @@ def load_config(name: str, tables: Tables) -> Config:
     file = Path(name)
     if not is_there(file):
         raise ConfigError(f'configuration "{name}": no such file, and the presets are {", ".join(PRESETS)}')
-    return _extend(_read_toml(file, name), name, file.parent, tables)
+    return _extend(read_toml(file, name), name, file.parent, tables)
 
 
 def override(
@@ -360,7 +358,7 @@ def _load_preset(name: str, tables: tuple[tuple[str, type[StudySettings]], ...])
 
 
 def _read_preset(name: str) -> dict[str, Any]:
-    return _read_toml(_FOLDER / f"{name}.toml", f"preset {name}")
+    return read_toml(_FOLDER / f"{name}.toml", f"preset {name}")
 
 
 def _extend(data: dict[str, Any], name: str, folder: Path, tables: Tables, *, is_article: bool = False) -> Config:
@@ -466,50 +464,3 @@ def _url_fault(text: str) -> str:
     if "?" in text or "#" in text:
         return "holds ? or #, after which no path can follow"
     return "" if not re.search("%(?![0-9A-Fa-f]{2})", text) else "holds a % without two hexadecimal digits after it"
-
-
-def _read_toml(file: Path, name: str) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        ConfigError: the file cannot be read or is not TOML.
-    """
-    try:
-        text = _decode(read_file(file, LARGEST_FILE), name)
-    except PathError as error:
-        raise ConfigError(f"{name}: {error}; name a TOML file") from None
-    try:
-        data = tomllib.loads(text)
-        if _has_huge_number(data):
-            raise ValueError("a whole number has at most 64 bits")
-    except RecursionError:
-        raise ConfigError(f"{name}: tables or lists inside each other, deeper than they can be read") from None
-    except ValueError as error:  # a number of thousands of digits is a plain one
-        raise ConfigError(f"{name}: not valid TOML: {error}") from None
-    return data
-
-
-def _decode(data: bytes, name: str) -> str:
-    """The text of a file in UTF-8; a byte order mark, as editors of Windows put it first, is left out.
-
-    Raises:
-        ConfigError: in another encoding, or no text.
-    """
-    has_mark = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if has_mark or data[:2].count(0) == 1:  # a sign of ASCII and a zero: UTF-16 without a mark
-        raise ConfigError(f"{name}: saved as UTF-16: save it as UTF-8")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ConfigError(
-            f"{name}: not UTF-8 text, in line {line}: if it was saved in another encoding, such as Latin-1 or ANSI, "
-            "save it as UTF-8"
-        ) from None
-
-
-def _has_huge_number(value: object) -> bool:
-    """Whether a value of TOML holds a whole number that TOML does not allow, and that could not even be printed."""
-    if isinstance(value, dict | list):
-        return any(map(_has_huge_number, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, int) and not -(2**63) <= value < 2**64
