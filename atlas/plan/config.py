@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 from pydantic import PlainValidator
 
@@ -18,6 +17,8 @@ from atlas.inception.targets import Target, Term
 from atlas.plan.features import Features, parse_features
 from atlas.plan.recipes import InputMap, Recipe
 from atlas.plan.settings import (
+    BaseUrl,
+    Bytes,
     Context,
     FilePath,
     Flag,
@@ -42,12 +43,8 @@ LARGEST_SEED = 2**63 - 1
 _FOLDER = Path(__file__).parent / "presets"
 # Whoever names one recipe gets one: what a key of [features] takes from the preset no more.
 _ALONE = {"recipe": ("face", "large", "large_features"), "face": ("large", "large_features")}
-_NOT_IN_URLS = frozenset(' "<>\\^`{|}')
 _RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
-_BYTES = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([MG]B)")
-_UNITS = {"MB": 10**6, "GB": 10**9}
-LEAST_BUDGET, MOST_BUDGET = 10**6, 10**12  # bytes
 
 Tables = Mapping[str, type[StudySettings]]  # the settings of studies, by the names of their tables
 Settings = TypeVar("Settings", bound=StudySettings)
@@ -58,25 +55,6 @@ def _read_weights(value: object, info: Info) -> str:
     if not text:
         raise ConfigError(f"must be {', '.join(BUILT_IN_WEIGHTS)} or a file")
     return text if text in BUILT_IN_WEIGHTS else str(read_path(text, info.context.folder))
-
-
-def _read_base_url(value: object) -> str:
-    text = read_text(value)
-    if text and (fault := _url_fault(text)):
-        raise ConfigError(f'{fault}; must be like "https://name.github.io/atlas/"')
-    return text if text.endswith("/") or not text else text + "/"
-
-
-def _read_bytes(value: object) -> int | None:
-    if value is None or value == "":
-        return None
-    if type(value) is int and value >= LEAST_BUDGET:  # bytes, as read before
-        return value
-    found = _BYTES.fullmatch(value.upper()) if isinstance(value, str) else None
-    size = round(float(found[1]) * _UNITS[found[2]]) if found else 0
-    if not LEAST_BUDGET <= size <= MOST_BUDGET:
-        raise ConfigError('must be a size with its unit, such as "1GB" or "800MB", from 1MB to 1000GB, or "" for none')
-    return size
 
 
 def _read_count(value: object) -> Features:
@@ -116,7 +94,7 @@ class AtlasTable(Table):
     seed: Annotated[int, Whole(0, LARGEST_SEED)]
     store: FolderPath
     site: FolderPath
-    base_url: Annotated[str, PlainValidator(_read_base_url)]
+    base_url: BaseUrl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +132,7 @@ class SiteTable(Table):
             smaller or left out, and pages say so. "": no limit.
     """
 
-    budget: Annotated[int | None, PlainValidator(_read_bytes)]
+    budget: Bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -444,23 +422,3 @@ def _known(recipes: Mapping[str, Recipe | None]) -> dict[str, Recipe]:
 def _split(text: str) -> str | list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     return "all" if names == ["all"] else names
-
-
-def _url_fault(text: str) -> str:
-    """What keeps a text from being the address of a folder, to which the names of pages are added; "" if nothing."""
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port  # the port is checked when it is read
-    except ValueError as error:
-        return shorten(ascii(str(error))[1:-1])
-    if odd := next((letter for letter in text if letter in _NOT_IN_URLS or not letter.isprintable()), None):
-        return f"no address holds {odd!a}, which is written %{odd.encode(errors='replace').hex('%').upper()} in it"
-    if parts.scheme not in ("http", "https"):
-        return "begins neither with https:// nor with http://"
-    if not host:
-        return "names no host"
-    if "@" in parts.netloc:
-        return "holds a user name, which would be published"
-    if "?" in text or "#" in text:
-        return "holds ? or #, after which no path can follow"
-    return "" if not re.search("%(?![0-9A-Fa-f]{2})", text) else "holds a % without two hexadecimal digits after it"

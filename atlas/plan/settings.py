@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 from pydantic import (
     ConfigDict,
@@ -37,6 +38,11 @@ if TYPE_CHECKING:  # whose fields have types of this module
 
 LONGEST_PATH, LONGEST_PART = 4095, 255  # bytes that file systems take
 MOST_FAULTS = 20  # that one message lists
+
+_NOT_IN_URLS = frozenset(' "<>\\^`{|}')
+_BYTES = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([MG]B)")
+_UNITS = {"MB": 10**6, "GB": 10**9}
+LEAST_BYTES, MOST_BYTES = 10**6, 10**12  # of a size
 
 T = TypeVar("T")
 Place = tuple[str | int, ...]  # of a value: keys of tables and indices of lists
@@ -203,6 +209,45 @@ def _read_map_layers(value: object, handler: Handler) -> tuple[str, ...]:
     return _read_layers(value, handler, layers.LAYERS)
 
 
+def _read_base_url(value: object) -> str:
+    text = read_text(value)
+    if text and (fault := _url_fault(text)):
+        raise ConfigError(f'{fault}; must be like "https://name.github.io/atlas/"')
+    return text if text.endswith("/") or not text else text + "/"
+
+
+def _read_bytes(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    if type(value) is int and value >= LEAST_BYTES:  # bytes, as read before
+        return value
+    found = _BYTES.fullmatch(value.upper()) if isinstance(value, str) else None
+    size = round(float(found[1]) * _UNITS[found[2]]) if found else 0
+    if not LEAST_BYTES <= size <= MOST_BYTES:
+        raise ConfigError('must be a size with its unit, such as "1GB" or "800MB", from 1MB to 1000GB, or "" for none')
+    return size
+
+
+def _url_fault(text: str) -> str:
+    """What keeps a text from being the address of a folder, to which the names of pages are added; "" if nothing."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port  # the port is checked when it is read
+    except ValueError as error:
+        return shorten(ascii(str(error))[1:-1])
+    if odd := next((letter for letter in text if letter in _NOT_IN_URLS or not letter.isprintable()), None):
+        return f"no address holds {odd!a}, which is written %{odd.encode(errors='replace').hex('%').upper()} in it"
+    if parts.scheme not in ("http", "https"):
+        return "begins neither with https:// nor with http://"
+    if not host:
+        return "names no host"
+    if "@" in parts.netloc:
+        return "holds a user name, which would be published"
+    if "?" in text or "#" in text:
+        return "holds ? or #, after which no path can follow"
+    return "" if not re.search("%(?![0-9A-Fa-f]{2})", text) else "holds a % without two hexadecimal digits after it"
+
+
 Flag = Annotated[bool, Strict()]
 Title = Annotated[str, PlainValidator(_read_title)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -211,6 +256,8 @@ Pair = Annotated[tuple[Number, Number], WrapValidator(_read_pair)]
 PositivePair = Annotated[tuple[PositiveNumber, PositiveNumber], WrapValidator(_read_pair)]
 FolderPath = Annotated[Path, PlainValidator(_read_relative)]
 FilePath = Annotated[Path, PlainValidator(_read_relative)]
+BaseUrl = Annotated[str, PlainValidator(_read_base_url)]
+Bytes = Annotated[int | None, PlainValidator(_read_bytes)]  # None: no limit
 RecipeName = Annotated[str, PlainValidator(_read_recipe)]
 OneSizeRecipe = Annotated[str, PlainValidator(_read_one_size_recipe)]  # a place in the map is one in the picture
 EachOnce = WrapValidator(_read_strings)  # marks a list of strings in which each counts once
