@@ -1,9 +1,9 @@
-"""Compare the words of features with their renderings, measured: orientation and hue, layer by layer.
+"""Compare the tuning of features with what knows nothing of stimuli: their renderings, and the first layer's kernels.
 
 The dominant orientation of a rendering is that of its structure tensor (Bigün & Granlund 1987), where its coherence is
-at least `COHERENT`; the dominant hue is the one by which pages sort. Both know nothing of stimuli and responses. A
-rendering agrees if its orientation is within 22.5 degrees of the preferred one, its hue within 45: a quarter would by
-chance.
+at least `COHERENT`; the dominant hue is the one by which pages sort. A rendering agrees if its orientation is within
+22.5 degrees of the preferred one, its hue within 45: a quarter would by chance. A kernel of the first layer has the
+orientation of its own spectrum, where that is selective.
 """
 
 from __future__ import annotations
@@ -23,19 +23,23 @@ from scipy.ndimage import gaussian_filter
 from atlas.common.cores import count_cores
 from atlas.plan.config import override
 from atlas.plan.jobs import layer_jobs
+from atlas.rendering.weights import load_weights
 from atlas.site.colour import main_hue
 from atlas.store.masters import master_path, open_master
 from atlas.store.results import Results
 from atlas.store.weights_ids import resolve_weights
 from atlas.studies import load_config
 from atlas.studies.shared.image_metrics import luma
-from atlas.studies.tuning.result import TUNING, Tuning
+from atlas.studies.shared.maps import Array
+from atlas.studies.tuning.result import PERIODS, TUNING, Tuning
 
 COHERENT = 0.2  # of a structure tensor: 0 for all directions alike, 1 for one
 BORDER = 1 / 16  # of a side that is left out
 LARGEST = 256  # pixels at which pictures are compared
 HEADS = ("features", "words", "oriented", "judged", "right", "of all", "hues", "right")
-NEAR_ORIENTATION, NEAR_HUE = 22.5, 45.0  # degrees
+NEAR_ORIENTATION, NEAR_HUE, NEAR_KERNEL = 22.5, 45.0, 10.0  # degrees
+ORIENTED = 0.3  # of a kernel's spectrum: 0 for all directions alike, 1 for one
+FIRST = "Conv2d_1a_3x3"
 
 
 @dataclass
@@ -59,11 +63,13 @@ class Counts:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="article", help="as of the build")
-    parser.add_argument("--layers", help="as of the build")
-    parser.add_argument("--features", help="as of the build")
+    for name in ("weights", "layers", "features"):
+        parser.add_argument(f"--{name}", help="as of the build")
+    parser.add_argument("--store", type=Path, help="as of the build")
     parser.add_argument("--pictures", type=Path, help="folder of other pictures, <layer>_<number>-<seed>.webp each")
     options = parser.parse_args()
-    config = override(load_config(options.config), layers=options.layers, features=options.features)
+    given = {name: getattr(options, name) for name in ("weights", "layers", "features", "store")}
+    config = override(load_config(options.config), **given)
     weights = resolve_weights(config.store, config.weights)
     found = Results(config, weights).read(TUNING) if weights else None
     if not weights or not found:
@@ -92,6 +98,36 @@ def main() -> None:
         if counts.features:
             print(line(layer.layer, counts))
     print(line("all", total))
+    if any(layer.layer == FIRST for layer in found.layers):
+        print(kernels(config.weights, next(layer.features for layer in found.layers if layer.layer == FIRST)))
+
+
+def kernels(weights: str, tunings: dict[int, Tuning]) -> str:
+    """How well preferred orientations of the first layer agree with the spectra of its kernels."""
+    every = load_weights(weights).tensors[f"{FIRST}.conv.weight"].double().numpy()  # [F, 3, 3, 3]
+    spectra = {number: spectrum_orientation(every[number]) for number in tunings}
+    oriented = {number: angle for number, (angle, selectivity) in spectra.items() if selectivity >= ORIENTED}
+    if not oriented:
+        return f"no kernel of {FIRST} is oriented"
+    away = [off(angle, tunings[number].orientation.preferred, 180) for number, angle in oriented.items()]
+    near = sum(one <= NEAR_KERNEL for one in away)
+    return f"oriented kernels of {FIRST}: {len(away)}; within {NEAR_KERNEL:g}°: {near}; median {np.median(away):.1f}°"
+
+
+def spectrum_orientation(kernel: Array) -> tuple[float, float]:
+    """The angle of a kernel's lines by its power spectrum, at frequencies of the gratings, and its selectivity.
+
+    Args:
+        kernel: [channels, rows, columns].
+
+    Returns:
+        Degrees from 0 (horizontal) to 180, and 1 − circular variance.
+    """
+    power = np.abs(np.fft.fft2(kernel.sum(0), s=(64, 64))) ** 2
+    up, right = -np.fft.fftfreq(64)[:, None], np.fft.fftfreq(64)[None]
+    power *= (np.hypot(up, right) <= 1 / min(PERIODS)) & (np.hypot(up, right) > 0)
+    doubled = (power * np.exp(2j * np.arctan2(up, right))).sum()  # by the direction of change, across the lines
+    return float((np.degrees(np.angle(doubled)) / 2 + 90) % 180), float(np.abs(doubled) / max(power.sum(), 1e-12))
 
 
 def judge(tunings: dict[int, Tuning], pair: tuple[int, Image.Image]) -> Counts:

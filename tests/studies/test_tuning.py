@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from atlas.studies.tuning.result import GROUPS, PERIODS, TUNING, Curve, Limits, 
 from atlas.studies.tuning.settings import Settings
 from atlas.studies.tuning.stimuli import CHROMAS, COLOUR_GROUND, all_stimuli, draw
 from atlas.studies.tuning.words import describe, shape_words, stimulus_words
+from compare_words import spectrum_orientation
 
 CPU = torch.device("cpu")
 FIRST = "Conv2d_1a_3x3"
@@ -60,15 +61,6 @@ def first_layer(weights, kernels):
 def respond(weights, tmp_path, pictures, names=(FIRST,)):
     context = context_of(weights, tmp_path, names)
     return measure.respond(context, context.renderer.network("fp32", "trained"), pictures, names)
-
-
-def spectrum_orientation(kernel):
-    """Angle of a kernel's lines by its own spectrum, at the frequencies of the gratings; [3, 3, 3] -> degrees."""
-    power = np.abs(np.fft.fft2(kernel.sum(0), s=(64, 64))) ** 2
-    up, right = -np.fft.fftfreq(64)[:, None], np.fft.fftfreq(64)[None]
-    inside = (np.hypot(up, right) <= 1 / min(PERIODS)) & (np.hypot(up, right) > 0)
-    mean = (power * inside * np.exp(2j * np.arctan2(up, right))).sum()
-    return np.degrees(np.angle(mean)) / 2 + 90  # lines are across the direction of change
 
 
 # stimuli
@@ -138,7 +130,7 @@ def test_planted_orientations_are_found(weights, tmp_path, pictures, seed, deriv
     planes -= planes.mean((1, 2), keepdims=True)
     kernels = np.repeat(planes[:, None], 3, axis=1)
     found = respond(first_layer(weights, kernels), tmp_path, pictures)[FIRST]
-    expected = np.array([spectrum_orientation(kernel) for kernel in kernels])
+    expected = np.array([spectrum_orientation(kernel)[0] for kernel in kernels])
     off = np.abs((orientations(found).preferred - expected + 90) % 180 - 90)
     assert np.median(off) <= 4
     assert (off <= 10).mean() >= 0.9
@@ -160,23 +152,29 @@ def test_an_opponent_kernel_has_its_hue(weights, tmp_path, pictures):
     assert describe(tunings(found, OPEN, [0])[0], STIMULI).endswith("blue")
 
 
+def test_an_edge_of_colours_is_named_by_both(weights, tmp_path, pictures):
+    """Red on one side and green on the other, of one brightness: no grey line excites it."""
+    kernels = np.zeros((32, 3, 3, 3))
+    kernels[:, 0, :, 0] = kernels[:, 1, :, 2] = 1
+    kernels[:, 1, :, 0] = kernels[:, 0, :, 2] = -1
+    kernels[1, :, :, 0], kernels[1, :, :, 2] = 1, -1  # from bright to dark
+    found = respond(first_layer(weights, kernels), tmp_path, pictures)[FIRST]
+    red, grey = tunings(found, replace(OPEN, orientation=np.inf, hue=np.inf, shape=np.inf, colour=0.5), [0, 1]).values()
+    assert describe(red, STIMULI) == "red against cyan"
+    assert describe(grey, STIMULI) == ""
+
+
 def test_few_features_of_unseen_shuffles_have_words(weights, tmp_path):
     """The limits come from some shuffles of the weights; of others at most one feature in a hundred has words."""
-    names, size = [*ENTRY, "Mixed_5b"], 80
-    small = np.stack([measure.to_bytes(one, size) for one in all_stimuli()])
-    context = context_of(weights, tmp_path, names)
-
-    def null(seeds):
-        networks = (Network(measure.shuffled(weights, seed), CPU, torch.float32, "x") for seed in seeds)
-        found = [measure.respond(context, network, small, names) for network in networks]
-        return {name: np.concatenate([curves.strengths(one[name]) for one in found], axis=1) for name in names}
-
-    seen, unseen = null(range(5)), null(range(5, 8))
+    small = np.stack([measure.to_bytes(one, 80) for one in all_stimuli()])
+    context = context_of(weights, tmp_path, ENTRY)
+    seen = measure.null_strengths(context, small, 5)
     beyond = []
-    for name in names:
-        limits = limits_of(seen[name])
-        ends = np.array([limits.orientation, limits.hue, limits.shape])[:, None]
-        beyond.append((unseen[name][:3] > ends).any(0))
+    for seed in range(100, 104):
+        network = Network(measure.shuffled(weights, seed), CPU, torch.float32, weights.id.trained_input)
+        for name, found in measure.respond(context, network, small, ENTRY).items():
+            ends = np.array(astuple(limits_of(seen[name])))[:, None]
+            beyond.append((curves.strengths(found) > ends).any(0))
     assert np.concatenate(beyond).mean() <= 0.01
     assert np.concatenate(beyond).any()  # or the limits would say nothing
 
@@ -198,6 +196,19 @@ def test_silent_features_have_no_words_and_break_nothing(pictures):
 
 
 # curves
+
+
+def test_a_curve_is_relative_to_the_stimuli_of_its_kind():
+    """A feature that a face excites ten times as much as any line has the same curve over lines."""
+    lines = np.array([one.family == "grating" and one.angle == 45 for one in all_stimuli()], dtype=float)
+    faces = np.array([10.0 * (one.family == "face") for one in all_stimuli()])
+    maps = np.stack([lines, lines + faces], axis=1)
+    found = Responses(maps, maps)
+    assert (orientations(found).values[:, 0] == orientations(found).values[:, 1]).all()
+    assert orientations(found).values.max() > 0
+    assert (hues(found).values == 0).all()  # nothing of the kind excites it
+    assert found.relative[:, 1].max() == 100
+    assert found.relative[lines > 0, 1].max() == 10
 
 
 def test_what_all_features_have_in_common_does_not_count():
@@ -287,6 +298,14 @@ LINES = {
         ("edge", {"orientation": beyond(90.0), "side": 200.0}, "vertical edges, bright on the left"),
         ("colour edge", {"orientation": beyond(90.0), "is_coloured": True}, "vertical edges, yellow against blue"),
         ("colour edge", {"orientation": beyond(90.0)}, "vertical edges"),
+        ("coarse", {"orientation": beyond(90.0), "is_coloured": True}, "coarse vertical stripes, yellow against blue"),
+        ("coarse", {"is_coloured": True}, "yellow against blue"),
+        ("coarse", {"is_coloured": True, "hue": beyond(100.0)}, "yellow against blue; yellow"),
+        (
+            "coarse",
+            {"orientation": beyond(90.0), "is_coloured": True, "strongest": (7, 0)},
+            "vertical orientation, yellow against blue",
+        ),
         ("grating", {"hue": beyond(100.0)}, "yellow"),
         ("grating", {}, ""),
     ],

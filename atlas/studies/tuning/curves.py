@@ -18,8 +18,7 @@ from atlas.studies.tuning.stimuli import ANGLES, COLOUR_GROUND, GROUND, PHASES, 
 COLOURED = ("hue", "colour spot", "colour grating", "colour edge")  # families on the grey of the colours' lightness
 RICH = 0.7  # what a rich stimulus counts for among shapes: it has something for every feature
 ONE_SIDED = 0.25  # selectivity for the bright side of an edge from which that side is named
-NULL_SHARES = (0.0058, 0.0005, 0.0025)  # of features with shuffled weights that may have an orientation, a hue, a shape
-COLOUR_SHARE = 0.01  # of those whose lines may be called coloured, where an orientation is named
+NULL_SHARES = (0.0046, 0.0008, 0.0016, 0.001)  # of features with shuffled weights that may have each of `Limits`
 SILENT = 1e-6  # share of the layer's median response that is none
 
 Numbers = NDArray[np.int64]
@@ -40,8 +39,16 @@ class Responses:
     @cached_property
     def relative(self) -> Array:
         """[n, F] percent of the strongest response, each above that to grey; the mean over both activations."""
-        tiny = np.finfo(np.float64).tiny
-        return np.asarray(50 * sum(above / np.maximum(above.max(0), tiny) for above in self._above))
+        return self.relative_to(np.arange(len(self.strongest)))
+
+    def relative_to(self, stimuli: "Numbers") -> Array:
+        """[n, F] likewise, percent of the strongest response to some stimuli; 0 where none excites a feature."""
+        tops = (above[stimuli].max(0) for above in self._above)
+        shares = (
+            np.divide(above, top, out=np.zeros_like(above), where=top > 0)
+            for above, top in zip(self._above, tops, strict=True)
+        )
+        return np.asarray(50 * sum(shares))
 
     @cached_property
     def drive(self) -> Array:
@@ -93,12 +100,12 @@ class Circular:
 
 def orientations(responses: Responses) -> Circular:
     """The response to lines: the mean over sets of stimuli, each of which has all orientations."""
-    return Circular(_means(responses, _line_sets()), 180)
+    return Circular(_curves(responses, _line_sets()).mean(0), 180)
 
 
 def hues(responses: Responses) -> Circular:
-    """The response to hues, the mean over even colours and coloured spots."""
-    return Circular(_means(responses, [_by_hue("hue"), _by_hue("colour spot")]), 360)
+    """The response to hues: the mean over even colours and coloured spots."""
+    return Circular(_curves(responses, _hue_sets()).mean(0), 360)
 
 
 def shapes(responses: Responses) -> tuple[Array, Numbers]:
@@ -120,20 +127,30 @@ def strengths(responses: Responses) -> Array:
     """How strongly each feature is tuned: [4, F] to orientation, to hue, to a shape, and to colour in lines.
 
     To the first two, selectivity times the length of the mean vector, without what all features of the layer have in
-    common: a bias of the first layers is everywhere. An orientation counts by the square of how well sets of stimuli
-    agree on it. To a shape and to colour, the lead. All are less where nothing excites a feature much: a lone weak
-    response is as selective as can be.
+    common (a bias of the first layers is everywhere), by the square of how well sets of stimuli agree. To a shape and
+    to colour, the lead. All are less where nothing excites a feature much: a lone weak response is as selective as can
+    be.
     """
     lead, _ = shapes(responses)
-    oriented = _own_strength(orientations(responses)) * agreement(responses) ** 2
-    circular = (one * np.sqrt(responses.drive) for one in (oriented, _own_strength(hues(responses))))
+    circular = []
+    for sets, circle in ((_line_sets(), 180), (_hue_sets(), 360)):
+        curves = _curves(responses, sets)
+        own = _own_strength(Circular(curves.mean(0), circle))
+        circular.append(own * agreement(curves) ** 2 * np.sqrt(responses.drive))
     return np.stack([*circular, lead * responses.drive**2, _colour_lead(responses) * responses.drive**2])
 
 
-def agreement(responses: Responses) -> Array:
-    """[F] how well sets of stimuli agree on an orientation, from 0 to 1: the mean cosine with the mean vector."""
-    whole = orientations(responses).vector
-    parts = np.stack([Circular(_means(responses, [one]), 180).vector for one in _line_sets()])  # [sets, F]
+def agreement(curves: Array) -> Array:
+    """How well tuning curves by sets of stimuli agree on what is preferred.
+
+    Args:
+        curves: [sets, angles, F].
+
+    Returns:
+        [F] from 0 to 1: the mean cosine of their vectors with the mean vector.
+    """
+    whole = Circular(curves.mean(0), 360).vector
+    parts = np.stack([Circular(one, 360).vector for one in curves])  # [sets, F]
     return np.asarray(np.where(parts == 0, 0, np.maximum(0, np.cos(np.angle(parts * whole.conj())))).mean(0))
 
 
@@ -156,10 +173,9 @@ def _own_strength(curves: Circular) -> Array:
 def limits_of(null: Array) -> Limits:
     """The strengths, [4, features with shuffled weights], above which only few of these are.
 
-    The shares of the first three add up to 0.88 %, so that of another shuffle, which differs from these, about 1 % have
-    words.
+    The shares add up to 0.8 %, so that of another shuffle, which differs from these, at most 1 % have words.
     """
-    ends = zip(null, (*NULL_SHARES, COLOUR_SHARE), strict=True)
+    ends = zip(null, NULL_SHARES, strict=True)
     return Limits(*(float(np.quantile(one, 1 - share, method="higher")) for one, share in ends))
 
 
@@ -299,9 +315,18 @@ def _whole(values: Array) -> tuple[int, ...]:
     return tuple(round(value) for value in values.tolist())
 
 
-def _means(responses: Responses, sets: Sequence[Numbers]) -> Array:
-    """[angles, F] the mean over sets, [angles, some] stimuli each."""
-    return np.asarray(np.mean([responses.relative[one].mean(1) for one in sets], axis=0))
+def _curves(responses: Responses, sets: Sequence[Numbers]) -> Array:
+    """The tuning curve by each of some sets of stimuli, in percent of the strongest response to any of them.
+
+    Args:
+        responses: of F features.
+        sets: [angles, some] numbers of stimuli each.
+
+    Returns:
+        [sets, angles, F].
+    """
+    relative = responses.relative_to(np.concatenate([one.ravel() for one in sets]))
+    return np.stack([relative[one].mean(1) for one in sets])
 
 
 @cache
@@ -338,9 +363,13 @@ def _by_angle(family: Family, *, bright: bool | None = None) -> Numbers:
 
 
 @cache
-def _by_hue(family: Family) -> Numbers:
-    """[HUES, some] stimuli of a family by hue."""
-    return _grouped(lambda one: one.hue if one.family == family else None)
+def _hue_sets() -> tuple[Numbers, ...]:
+    """Sets of colours, [HUES, 1] each: even ones of each chroma, and spots of each size on either ground."""
+    sets: dict[object, list[int]] = {}
+    for at, one in enumerate(all_stimuli()):  # by hue
+        if one.family in ("hue", "colour spot"):
+            sets.setdefault((one.family, one.chroma, one.size, one.other_hue is None), []).append(at)
+    return tuple(np.array(some)[:, None] for some in sets.values())
 
 
 @cache

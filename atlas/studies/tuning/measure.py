@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import astuple
 
 import msgspec
 import numpy as np
@@ -27,7 +28,7 @@ from atlas.studies.tuning.stimuli import all_stimuli, draw
 ROWS = 16  # stimuli that run through the network together
 SHOWN = 96  # pixels of the middle of a stimulus that pages show, as large as they are
 QUALITY = 75  # of those pictures, where they are smaller with loss
-EARLY = "entry-convolutions"  # the region whose layers are small: more shuffles, which cost little there
+EARLY = ("entry-convolutions", "early-mixed")  # regions of small layers: more shuffles, which cost little there
 EARLY_SHUFFLES = 2  # times as many
 
 Pictures = NDArray[np.uint8]  # [n, size, size, 3]
@@ -65,7 +66,7 @@ def measure_tuning(context: MeasureContext) -> TuningOfLayers:
 def null_strengths(context: MeasureContext, pictures: Pictures, shuffles: int) -> dict[str, Array]:
     """How strongly features with shuffled weights are tuned: by layer, [4, F · shuffles]."""
     names, weights = context.config.map_layers, context.renderer.weights
-    early = [name for name in names if layers.get_layer(name).region == EARLY]
+    early = [name for name in names if layers.get_layer(name).region in EARLY]
     found: dict[str, list[Array]] = {name: [] for name in names}
     for seed in range(shuffles * EARLY_SHUFFLES):
         some = names if seed < shuffles else early
@@ -87,7 +88,7 @@ def tuning_of(name: str, responses: Responses, null: Array, features: Sequence[i
         features: those that are planned.
     """
     limits = limits_of(null)
-    is_tuned = strengths(responses)[:3] > np.array([limits.orientation, limits.hue, limits.shape])[:, None]
+    is_tuned = strengths(responses) > np.array(astuple(limits))[:, None]
     preferred = orientations(responses).preferred[is_tuned[0]], hues(responses).preferred[is_tuned[1]]
     return LayerTuning(
         layer=name,

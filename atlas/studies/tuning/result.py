@@ -52,7 +52,7 @@ class Stimulus:
 
 @dataclass(frozen=True)
 class Curve:
-    """A circular tuning curve: its values are percent of the feature's strongest response to any stimulus."""
+    """A circular tuning curve: its values are percent of the feature's strongest response to lines, or to colours."""
 
     values: tuple[int, ...]  # evenly spaced from 0 degrees
     preferred: float  # degrees: the direction of the mean vector
@@ -67,7 +67,9 @@ class Tuning:
 
     orientation: Curve  # of lines, 180 degrees
     width: float | None  # degrees, half of the orientations' range above half height; None: all of them are
-    frequency: tuple[int, ...]  # by period of gratings, at the preferred orientation: percent as in curves
+    frequency: tuple[
+        int, ...
+    ]  # by period of gratings, at the preferred orientation: percent of the strongest response of all
     period: float | None  # pixels: the peak of that; None: no response
     band: tuple[float | None, float | None]  # periods where it falls to half on either side; None: it does not
     hue: Curve  # 360 degrees
@@ -83,17 +85,17 @@ class Tuning:
     @property
     def has_words(self) -> bool:
         """Whether anything beats the null."""
-        return self.orientation.beats_null or self.hue.beats_null or self.shape is not None
+        return self.orientation.beats_null or self.hue.beats_null or self.is_coloured or self.shape is not None
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What only few features with shuffled weights exceed."""
+    """The strengths that only few features with shuffled weights exceed."""
 
-    orientation: float  # strengths
+    orientation: float
     hue: float
-    shape: float
-    colour: float  # share by which coloured lines are ahead of grey ones
+    shape: float  # share by which the strongest shape is ahead of other stimuli
+    colour: float  # share by which the strongest coloured line is ahead of grey ones
 
 
 @dataclass(frozen=True)
@@ -132,4 +134,4 @@ def _settings(config: Config) -> tuple[object, ...]:
     return (wanted.size, wanted.shuffles, *features) if wanted.size and config.map_layers else ()
 
 
-TUNING = ResultSpec("tuning", 1, TuningOfLayers, _jobs, _settings)
+TUNING = ResultSpec("tuning", 2, TuningOfLayers, _jobs, _settings)

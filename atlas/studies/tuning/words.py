@@ -41,6 +41,8 @@ def describe(tuning: Tuning, stimuli: Mapping[int, Stimulus]) -> str:
         parts.append(shape_words(stimuli[tuning.shape]))
     if tuning.orientation.beats_null:
         parts.append(line_words(tuning, stimuli[tuning.line]))
+    elif tuning.is_coloured:
+        parts.append(colour_pair(stimuli[tuning.line]))
     if tuning.hue.beats_null:
         parts.append(hue_name(tuning.hue.preferred))
     return "; ".join(parts)
@@ -51,11 +53,9 @@ def line_words(tuning: Tuning, strongest: Stimulus) -> str:
 
     Where something else than a line excites the feature most, only the orientation is said.
     """
+    colours = f", {colour_pair(strongest)}" if tuning.is_coloured else ""
     if (tuning.line,) != tuning.strongest[:1]:
-        return orient("orientation", tuning)
-    colours = ""
-    if tuning.is_coloured and strongest.hue is not None and strongest.other_hue is not None:
-        colours = f", {hue_name(strongest.hue)} against {hue_name(strongest.other_hue)}"
+        return orient("orientation", tuning) + colours
     if strongest.family in ("edge", "colour edge"):
         return orient("edges", tuning) + (colours or bright_side(tuning))
     if strongest.family == "bar":
@@ -64,6 +64,11 @@ def line_words(tuning: Tuning, strongest: Stimulus) -> str:
     period = strongest.size or 0.0
     size = "fine " if period <= FINE else "coarse " if period > COARSE else ""
     return size + orient("stripes", tuning) + colours
+
+
+def colour_pair(line: Stimulus) -> str:
+    """The colours of a coloured grating or edge: "yellow against blue"."""
+    return f"{hue_name(line.hue or 0)} against {hue_name(line.other_hue or 0)}"
 
 
 def orient(noun: str, tuning: Tuning) -> str:
