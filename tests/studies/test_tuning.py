@@ -291,7 +291,7 @@ LINES = {
         ("coarse", {"orientation": beyond(172.0)}, "coarse horizontal stripes"),
         ("grating", {"orientation": beyond(44.0)}, "diagonal stripes (44°)"),
         ("grating", {"orientation": beyond(67.5)}, "slanted stripes (68°)"),
-        ("grating", {"orientation": beyond(90.0), "strongest": (7, 0)}, "vertical orientation"),  # no line is first
+        ("grating", {"orientation": beyond(90.0), "strongest": (7, 0)}, "vertical lines, among other things"),
         ("bar", {"orientation": beyond(90.0), "polarity": -0.8}, "dark vertical lines"),
         ("edge", {"orientation": beyond(3.0), "side": 80.0}, "horizontal edges, bright above"),
         ("edge", {"orientation": beyond(90.0), "side": 270.0}, "vertical edges"),  # along the edge: no side of it
@@ -304,8 +304,9 @@ LINES = {
         (
             "coarse",
             {"orientation": beyond(90.0), "is_coloured": True, "strongest": (7, 0)},
-            "vertical orientation, yellow against blue",
+            "vertical lines, among other things; yellow against blue",
         ),
+        ("edge", {"orientation": beyond(90.0), "strongest": (7, 0), "shape": 0}, "checks of 1 px; vertical lines"),
         ("grating", {"hue": beyond(100.0)}, "yellow"),
         ("grating", {}, ""),
     ],
@@ -320,6 +321,8 @@ def test_shapes_have_the_words_of_their_stimulus():
         Stimulus("arc", size=12.0, angle=180.0, bright=True): "bright curves of radius 12 px, open on the left",
         Stimulus("colour spot", size=6.0, hue=30.0, other_hue=210.0): "red spots of 12 px on cyan",
         Stimulus("checks", size=9.0, angle=0.0): "checks of 9 px",
+        Stimulus("dots", size=7.0, bright=False): "patterns of dark spots of 14 px",
+        Stimulus("plaid", size=36.0, angle=0.0): "soft spots in a grid, 36 px apart",
     }
     for one, expected in wanted.items():
         assert shape_words(one) == expected

@@ -11,6 +11,7 @@ from atlas.studies.tuning.result import Stimulus, Tuning
 FINE, COARSE = 7.0, 16.0  # pixels: periods up to which stripes are fine, and beyond which they are coarse
 ACROSS = 45  # degrees to either side of the perpendicular within which the bright side of edges lies
 CLEAR = 0.3  # polarity from which lines are called bright or dark
+AMONG = ", among other things"  # where no line is the strongest stimulus
 NAMED = 15  # degrees from horizontal, diagonal or vertical within which an orientation is called so
 GROUP_WORDS = {
     "uniform": "even grey or colour",
@@ -36,26 +37,22 @@ SIDES = (  # eighths of a circle, counterclockwise from the right
 
 def describe(tuning: Tuning, stimuli: Mapping[int, Stimulus]) -> str:
     """What a feature responds to, such as "fine vertical stripes"; "" if nothing beats the null."""
-    parts = []
+    parts, line = [], stimuli[tuning.line]
+    is_line = tuning.strongest[:1] == (tuning.line,)
     if tuning.shape is not None:
         parts.append(shape_words(stimuli[tuning.shape]))
     if tuning.orientation.beats_null:
-        parts.append(line_words(tuning, stimuli[tuning.line]))
-    elif tuning.is_coloured:
-        parts.append(colour_pair(stimuli[tuning.line]))
+        parts.append(line_words(tuning, line) if is_line else orient("lines", tuning) + ("" if parts else AMONG))
+    if tuning.is_coloured and not (tuning.orientation.beats_null and is_line):
+        parts.append(colour_pair(line))
     if tuning.hue.beats_null:
         parts.append(hue_name(tuning.hue.preferred))
     return "; ".join(parts)
 
 
 def line_words(tuning: Tuning, strongest: Stimulus) -> str:
-    """The preferred orientation, in the words of the strongest line: stripes, edges or single lines.
-
-    Where something else than a line excites the feature most, only the orientation is said.
-    """
+    """The preferred orientation, in the words of the strongest line: stripes, edges or single lines."""
     colours = f", {colour_pair(strongest)}" if tuning.is_coloured else ""
-    if (tuning.line,) != tuning.strongest[:1]:
-        return orient("orientation", tuning) + colours
     if strongest.family in ("edge", "colour edge"):
         return orient("edges", tuning) + (colours or bright_side(tuning))
     if strongest.family == "bar":
@@ -101,9 +98,10 @@ def shape_words(one: Stimulus) -> str:
     size = f"{one.size or 0:g} px"
     across = f"{2 * (one.size or 0):g} px"
     match one.family:
-        case "spot" | "dots" | "ring":
-            noun = {"spot": "spots", "dots": "patterns of spots", "ring": "rings"}[one.family]
-            return f"{tone}{noun} of {across}"
+        case "spot" | "ring":
+            return f"{tone}{one.family}s of {across}"
+        case "dots":
+            return f"patterns of {tone}spots of {across}"
         case "colour spot":
             ground = "" if one.other_hue is None else f" on {hue_name(one.other_hue)}"
             return f"{hue_name(one.hue or 0)} spots of {across}{ground}"
@@ -120,7 +118,7 @@ def shape_words(one: Stimulus) -> str:
         case "face":
             return f"{tone}faces of {across}"
         case "plaid":
-            return f"crossed stripes of {size}"
+            return f"soft spots in a grid, {size} apart"
         case _:
             return f"checks of {size}"
 
