@@ -289,15 +289,15 @@ LINES = {
     [
         ("fine", {"orientation": beyond(91.0)}, "fine vertical stripes"),
         ("coarse", {"orientation": beyond(172.0)}, "coarse horizontal stripes"),
-        ("grating", {"orientation": beyond(44.0)}, "diagonal stripes (44°)"),
-        ("grating", {"orientation": beyond(67.5)}, "slanted stripes (68°)"),
+        ("grating", {"orientation": beyond(44.0)}, "diagonal stripes (rising, 44°)"),
+        ("grating", {"orientation": beyond(67.5)}, "diagonal stripes (rising, 68°)"),
         ("grating", {"orientation": beyond(90.0), "strongest": (7, 0)}, "vertical lines, among other things"),
         ("bar", {"orientation": beyond(90.0), "polarity": -0.8}, "dark vertical lines"),
         ("edge", {"orientation": beyond(3.0), "side": 80.0}, "horizontal edges, bright above"),
         ("edge", {"orientation": beyond(90.0), "side": 270.0}, "vertical edges"),  # along the edge: no side of it
         ("edge", {"orientation": beyond(90.0), "side": 200.0}, "vertical edges, bright on the left"),
         ("colour edge", {"orientation": beyond(90.0), "is_coloured": True}, "vertical edges, yellow against blue"),
-        ("colour edge", {"orientation": beyond(90.0)}, "vertical edges"),
+        ("colour edge", {"orientation": beyond(112.0), "side": 200.0}, "diagonal edges (falling, 112°)"),  # as bright
         ("coarse", {"orientation": beyond(90.0), "is_coloured": True}, "coarse vertical stripes, yellow against blue"),
         ("coarse", {"is_coloured": True}, "yellow against blue"),
         ("coarse", {"is_coloured": True, "hue": beyond(100.0)}, "yellow against blue; yellow"),
@@ -321,6 +321,7 @@ def test_shapes_have_the_words_of_their_stimulus():
         Stimulus("arc", size=12.0, angle=180.0, bright=True): "bright curves of radius 12 px, open on the left",
         Stimulus("colour spot", size=6.0, hue=30.0, other_hue=210.0): "red spots of 12 px on cyan",
         Stimulus("checks", size=9.0, angle=0.0): "checks of 9 px",
+        Stimulus("corner", angle=180.0, opening=45.0, bright=True): "bright corners of 45°, pointing right",
         Stimulus("dots", size=7.0, bright=False): "patterns of dark spots of 14 px",
         Stimulus("plaid", size=36.0, angle=0.0): "soft spots in a grid, 36 px apart",
     }

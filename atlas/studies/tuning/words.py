@@ -12,7 +12,7 @@ FINE, COARSE = 7.0, 16.0  # pixels: periods up to which stripes are fine, and be
 ACROSS = 45  # degrees to either side of the perpendicular within which the bright side of edges lies
 CLEAR = 0.3  # polarity from which lines are called bright or dark
 AMONG = ", among other things"  # where no line is the strongest stimulus
-NAMED = 15  # degrees from horizontal, diagonal or vertical within which an orientation is called so
+NAMED = 15  # degrees from horizontal or vertical within which an orientation is called so
 GROUP_WORDS = {
     "uniform": "even grey or colour",
     "lines": "lines, edges and gratings",
@@ -32,6 +32,16 @@ SIDES = (  # eighths of a circle, counterclockwise from the right
     "at the lower left",
     "below",
     "at the lower right",
+)
+WAYS = (
+    "right",
+    "to the upper right",
+    "up",
+    "to the upper left",
+    "left",
+    "to the lower left",
+    "down",
+    "to the lower right",
 )
 
 
@@ -53,8 +63,10 @@ def describe(tuning: Tuning, stimuli: Mapping[int, Stimulus]) -> str:
 def line_words(tuning: Tuning, strongest: Stimulus) -> str:
     """The preferred orientation, in the words of the strongest line: stripes, edges or single lines."""
     colours = f", {colour_pair(strongest)}" if tuning.is_coloured else ""
-    if strongest.family in ("edge", "colour edge"):
-        return orient("edges", tuning) + (colours or bright_side(tuning))
+    if strongest.family == "edge":
+        return orient("edges", tuning) + bright_side(tuning)
+    if strongest.family == "colour edge":  # whose sides are as bright as each other
+        return orient("edges", tuning) + colours
     if strongest.family == "bar":
         tone = "bright " if tuning.polarity > CLEAR else "dark " if tuning.polarity < -CLEAR else ""
         return tone + orient("lines", tuning)
@@ -69,13 +81,12 @@ def colour_pair(line: Stimulus) -> str:
 
 
 def orient(noun: str, tuning: Tuning) -> str:
-    """Lines of an orientation: "vertical edges", "diagonal edges (45°)"."""
+    """Lines of an orientation: "vertical edges", "diagonal edges (rising, 45°)"."""
     angle = tuning.orientation.preferred
     for name, at in (("horizontal", 0), ("vertical", 90), ("horizontal", 180)):
         if abs(angle - at) <= NAMED:
             return f"{name} {noun}"
-    word = "diagonal" if min(abs(angle - 45), abs(angle - 135)) <= NAMED else "slanted"
-    return f"{word} {noun} ({angle:.0f}°)"
+    return f"diagonal {noun} ({'rising' if angle < 90 else 'falling'}, {angle:.0f}°)"
 
 
 def bright_side(tuning: Tuning) -> str:
@@ -94,29 +105,35 @@ def side_word(direction: float) -> str:
 
 def shape_words(one: Stimulus) -> str:
     """A shape: "dark spots of 8 px", "curves of radius 12 px, open on the left"."""
+    return _shape(one, "s")
+
+
+def _shape(one: Stimulus, s: str) -> str:
+    """A shape with its noun in the plural, by an s, or in the singular."""
     tone = "" if one.bright is None else "bright " if one.bright else "dark "
     size = f"{one.size or 0:g} px"
     across = f"{2 * (one.size or 0):g} px"
     match one.family:
         case "spot" | "ring":
-            return f"{tone}{one.family}s of {across}"
+            return f"{tone}{one.family}{s} of {across}"
         case "dots":
-            return f"patterns of {tone}spots of {across}"
+            return f"pattern{s} of {tone}spots of {across}"
         case "colour spot":
             ground = "" if one.other_hue is None else f" on {hue_name(one.other_hue)}"
-            return f"{hue_name(one.hue or 0)} spots of {across}{ground}"
+            return f"{hue_name(one.hue or 0)} spot{s} of {across}{ground}"
         case "eye":
-            return f"eyes of {across}: spots in rings"
+            return f"eye{s} of {across}: spot{s} in ring{s}"
         case "arc":
-            return f"{tone}curves of radius {size}, open {side_word(one.angle or 0)}"
+            return f"{tone}curve{s} of radius {size}, open {side_word(one.angle or 0)}"
         case "corner":
-            return f"{tone}corners of {one.opening:.0f}°, open {side_word(one.angle or 0)}"
+            way = WAYS[round((one.angle or 0) / 45 + 4) % len(WAYS)]  # away from where it is open
+            return f"{tone}corner{s} of {one.opening:.0f}°, pointing {way}"
         case "junction":
             return f"{tone}lines that meet as in {one.name}"
         case "letter":
             return f"{tone}strokes as in {one.name}"
         case "face":
-            return f"{tone}faces of {across}"
+            return f"{tone}face{s} of {across}"
         case "plaid":
             return f"soft spots in a grid, {size} apart"
         case _:
@@ -139,8 +156,8 @@ def stimulus_words(one: Stimulus) -> str:
         case "bar":
             return f"{'bright' if one.bright else 'dark'} line{turned}, {one.size or 0:g} px"
         case "border":
-            return f"border, fine {side_word(one.angle or 0)}"
+            return f"fine and coarse checks, fine {side_word(one.angle or 0)}"
         case "texture" | "thing":
             return f"drawn {one.name}"
         case _:
-            return shape_words(one)
+            return _shape(one, "")
