@@ -34,7 +34,7 @@ FIRST = "Conv2d_1a_3x3"
 SIZE = 160
 STIMULI = dict(enumerate(all_stimuli()))
 OPEN = Limits(0.0, 0.0, 0.0, 0.0)  # everything goes beyond it
-ENTRY = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"]
+ENTRY = ["Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1"]
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_few_features_of_unseen_shuffles_have_words(weights, tmp_path):
     """The limits come from some shuffles of the weights; of others at most one feature in a hundred has words."""
     small = np.stack([measure.to_bytes(one, 80) for one in all_stimuli()])
     context = context_of(weights, tmp_path, ENTRY)
-    seen = measure.null_strengths(context, small, 5)
+    seen = measure.null_strengths(context, small, 4)
     beyond = []
     for seed in range(100, 104):
         network = Network(measure.shuffled(weights, seed), CPU, torch.float32, weights.id.trained_input)
