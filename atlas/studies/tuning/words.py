@@ -122,7 +122,7 @@ def _shape(one: Stimulus, s: str) -> str:
             ground = "" if one.other_hue is None else f" on {hue_name(one.other_hue)}"
             return f"{hue_name(one.hue or 0)} spot{s} of {across}{ground}"
         case "eye":
-            return f"eye{s} of {across}: spot{s} in ring{s}"
+            return f"eye{s} of {across} (spot{s} in ring{s})"
         case "arc":
             return f"{tone}curve{s} of radius {size}, open {side_word(one.angle or 0)}"
         case "corner":
