@@ -330,6 +330,13 @@ def test_shapes_have_the_words_of_their_stimulus():
         assert describe(tuned(shape=0), {0: one}) == expected
 
 
+def test_a_shape_that_excites_bright_and_dark_is_called_neither():
+    bright, dark = (Stimulus("corner", angle=0.0, opening=90.0, bright=bright) for bright in (True, False))
+    stimuli = {0: dark, 1: bright, 2: replace(bright, family="spot")}
+    assert describe(tuned(shape=0, strongest=(0, 1)), stimuli) == "corners of 90°, pointing left"
+    assert describe(tuned(shape=0, strongest=(0, 2)), stimuli) == "dark corners of 90°, pointing left"
+
+
 @given(st.sampled_from(all_stimuli()))
 def test_every_stimulus_has_a_caption(one):
     said = stimulus_words(one)

@@ -3,7 +3,8 @@
 Only what beats the null is said, in the words of the strongest stimulus of its kind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from atlas.site.colour import hue_name
 from atlas.studies.tuning.result import Stimulus, Tuning
@@ -50,7 +51,7 @@ def describe(tuning: Tuning, stimuli: Mapping[int, Stimulus]) -> str:
     parts, line = [], stimuli[tuning.line]
     is_line = tuning.strongest[:1] == (tuning.line,)
     if tuning.shape is not None:
-        parts.append(shape_words(stimuli[tuning.shape]))
+        parts.append(shape_words(toned(stimuli[tuning.shape], [stimuli[at] for at in tuning.strongest])))
     if tuning.orientation.beats_null:
         parts.append(line_words(tuning, line) if is_line else orient("lines", tuning) + ("" if parts else AMONG))
     if tuning.is_coloured and not (tuning.orientation.beats_null and is_line):
@@ -58,6 +59,12 @@ def describe(tuning: Tuning, stimuli: Mapping[int, Stimulus]) -> str:
     if tuning.hue.beats_null:
         parts.append(hue_name(tuning.hue.preferred))
     return "; ".join(parts)
+
+
+def toned(shape: Stimulus, strongest: Iterable[Stimulus]) -> Stimulus:
+    """A shape, neither bright nor dark if both are among the strongest stimuli."""
+    is_either = any((one.family, one.bright) == (shape.family, not shape.bright) for one in strongest)
+    return replace(shape, bright=None) if is_either else shape
 
 
 def line_words(tuning: Tuning, strongest: Stimulus) -> str:
