@@ -312,7 +312,8 @@ LINES = {
     ],
 )
 def test_words_say_what_goes_beyond_the_null(family, facts, expected):
-    assert describe(tuned(**facts), {0: LINES[family]}) == expected
+    stimuli = {0: LINES[family], 7: Stimulus("face", size=16.0, bright=True)}
+    assert describe(tuned(**facts), stimuli) == expected
 
 
 def test_shapes_have_the_words_of_their_stimulus():
