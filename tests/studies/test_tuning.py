@@ -211,6 +211,27 @@ def test_a_curve_is_relative_to_the_stimuli_of_its_kind():
     assert found.relative[lines > 0, 1].max() == 10
 
 
+def test_stimuli_that_disagree_on_an_orientation_weigh_less():
+    peak, opposite, none = np.eye(16)[0], np.eye(16)[8], np.zeros(16)
+    three = np.array([[peak, peak, peak], [peak, peak, opposite], [peak, peak, none]])  # [features, sets, angles]
+    assert curves.agreement(three.transpose(1, 2, 0)) == pytest.approx([1, 2 / 3, 2 / 3])
+    # one curve from gratings and all bars, or from gratings and bright bars that count twice: 7 or 4 of 9 sets agree
+    of_bars = [(1.0, 1.0), (2.0, 0.0)]
+    maps = np.array(
+        [
+            [2.0 if one.family == "grating" else bright if one.bright else dark for bright, dark in of_bars]
+            if one.family in ("grating", "bar") and one.angle == 45
+            else [0.0, 0.0]
+            for one in all_stimuli()
+        ]
+    )
+    maps = np.hstack([maps, np.ones((len(maps), 9))])  # beside features that prefer nothing
+    found = Responses(maps, maps)
+    assert orientations(found).values[:, 0] == pytest.approx(orientations(found).values[:, 1])
+    first, second = curves.strengths(found)[0, :2]
+    assert second / first == pytest.approx((4 / 7) ** 2)
+
+
 def test_what_all_features_have_in_common_does_not_count():
     """Features that all prefer one orientation by as much say nothing; one that prefers another does."""
     shared = np.array([one.family in ("grating", "bar") and one.angle == 45 for one in all_stimuli()], dtype=float)
