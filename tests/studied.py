@@ -85,7 +85,7 @@ def make_studied(folder: Path, weights: Weights) -> Studied:
     (folder / "atlas.toml").write_text(TEXT)
     config = load_config(str(folder / "atlas.toml"))
     config = replace(config, store=folder / "store", site=folder / "site")
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     write_weights_id(config.store, weights.id)
     for batches in rounds(all_jobs(config), "cpu", 8):
         run_batches(batches, renderer, config.store, Report(), lambda outcome: None)

@@ -77,7 +77,7 @@ def test_the_file_is_small():
 def test_renderings_excite_their_features_more_than_pictures_do(layer):
     """The table of known answers, in small: 4 features a layer and 60 pictures."""
     recipe = load_config().recipes["quick"]
-    renderer = Renderer(loading.load_weights("demo"), CPU, resolve_numerics(CPU, "auto", 2))
+    renderer = Renderer(loading.load_weights("demo"), CPU, resolve_numerics(CPU, "auto", 1))
     jobs = tuple(Job(feature_target(layer, feature), recipe, 999) for feature in range(4))
     best = best_of_pictures(renderer, jobs, 60)[layer]
     alive = [r.record for r in renderer.render(jobs, 4) if r.record.status != "no_gradient"]

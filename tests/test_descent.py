@@ -29,7 +29,7 @@ def run(network, texts, recipe=SHORT, dtype=torch.float32):
 
 
 def renderer(weights, precision="fp32"):
-    return Renderer(weights, CPU, resolve_numerics(CPU, precision, 2))
+    return Renderer(weights, CPU, resolve_numerics(CPU, precision, 1))
 
 
 def test_start_is_the_articles():

@@ -31,7 +31,7 @@ JOBS = [Job(parse(f"{layer}[{f}]"), RECIPE, 999) for layer in ("Conv2d_2a_3x3", 
 
 @pytest.fixture
 def renderer(weights):
-    return Renderer(weights, CPU, resolve_numerics(CPU, "auto", 2))
+    return Renderer(weights, CPU, resolve_numerics(CPU, "auto", 1))
 
 
 def run(jobs, renderer, store, size=2, *, force=False):

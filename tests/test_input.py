@@ -39,7 +39,7 @@ def expecting(weights, input_map):
 
 
 def render(weights, recipe=TRAINED, precision="fp32"):
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, precision, 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, precision, 1))
     return renderer.render([Job(parse(TEXT), recipe, 999)], 1)[0]
 
 

@@ -160,7 +160,7 @@ def test_the_oracle_tells_a_wrong_algorithm(change, network64, model64, recipes)
 def test_masters_in_fp64_are_the_articles_pictures(weights, model64, recipes):
     recipe = recipes["octaves"].scaled(SIZE, 4)
     device = torch.device("cpu")
-    renderer = Renderer(weights, device, resolve_numerics(device, "fp64", 2))
+    renderer = Renderer(weights, device, resolve_numerics(device, "fp64", 1))
     texts = ["Mixed_6b[654]", "Mixed_6b[415, 2, 0]", "Mixed_6b[:]"]
     for rendering in renderer.render([Job(targets.parse(text), recipe, 999) for text in texts], 4):
         expected = to_pixels(oracle.article_render(model64, CASES[rendering.record.target], recipe))

@@ -90,7 +90,7 @@ def test_scores_are_taken_at_the_octaves_own_size(network64):
 
 
 def test_bytes_depend_neither_on_neighbours_nor_on_the_place_in_the_batch(weights):
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     job, *others = (Job(targets.parse(text), SHORT, 999) for text in ("Mixed_5b[3]", "Mixed_5b[4]", "Mixed_5b[:]"))
     alone = renderer.render([job], 3)[0]
     for place in (1, 2):
@@ -106,7 +106,7 @@ def test_jobs_of_different_seeds_share_no_batch(weights):
     fixed = [replace(job, recipe=replace(SHORT, resize=None)) for job in jobs]
     assert [len(batch.jobs) for batches in planning.rounds(fixed, "cpu", 4) for batch in batches] == [4]
     with pytest.raises(ValueError, match="needs the seed"):
-        Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2)).render(jobs, 4)
+        Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1)).render(jobs, 4)
 
 
 def test_positions_are_refused_where_maps_may_be_smaller():

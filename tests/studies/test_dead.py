@@ -288,7 +288,7 @@ def test_a_run_rescues_what_was_not_raised(load, weights, tmp_path, monkeypatch)
     monkeypatch.setattr(runs, "load_weights", lambda _: weights)
     text = TEXT.replace("lr = [0.02, 0.02] }]", "lr = [-0.02, -0.02] }]", 1)  # downhill, for the features' own recipe
     config = load(text=text.replace("count = 4", "count = [3]").replace('"Conv2d_1a_3x3", ', ""))
-    options = RunOptions(device="cpu", threads=2, batch_size=2)
+    options = RunOptions(device="cpu", threads=1, batch_size=2)
     report = pipeline.render(config, feature_jobs(config), options, Quiet(), rescue=True)
     assert [one.record.status for one in report.outcomes] == ["not_raised", "not_raised", "ok", "ok"]
 
@@ -298,7 +298,7 @@ def test_a_run_rescues_what_turned_out_to_be_dead_and_no_more(load, weights, tmp
     tensors = closed(closed(weights.tensors, "Mixed_5b.branch1x1", 2), "Mixed_5d.branch1x1", 7)
     monkeypatch.setattr(runs, "load_weights", lambda _: replace(weights, tensors=tensors))
     config = load(text=TEXT.replace("count = 4", "count = [2, 3, 487]").replace('"Conv2d_1a_3x3", ', ""))
-    options, watcher = RunOptions(device="cpu", threads=2, batch_size=2), Quiet()
+    options, watcher = RunOptions(device="cpu", threads=1, batch_size=2), Quiet()
     jobs = feature_jobs(config)
     plain = pipeline.render(config, jobs, options, watcher)
     assert len(plain.outcomes) == len(jobs) == 5

@@ -225,7 +225,7 @@ def start() -> torch.Tensor:
 
 
 def renderer(weights, precision: str = "fp32") -> Renderer:
-    return Renderer(weights, CPU, resolve_numerics(CPU, precision, 2), lambda photo: picture())
+    return Renderer(weights, CPU, resolve_numerics(CPU, precision, 1), lambda photo: picture())
 
 
 FOCI = {
@@ -273,7 +273,7 @@ def test_a_dream_is_the_same_bytes_again_whoever_is_beside_it(weights, tmp_path:
 
 def test_noise_is_what_it_was(weights) -> None:
     """A renderer of noise needs no photographs, and says so where one is wanted."""
-    plain = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    plain = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     noise = Job(LAYER, RECIPE, 999)
     assert plain.render([noise], 1)[0].record == renderer(weights).render([noise], 1)[0].record
     with pytest.raises(LookupError, match="no photograph abab"):

@@ -137,7 +137,7 @@ def made(weights, weights_file, photos, tmp_path_factory):
     config = read(
         tmp_path_factory.mktemp("examples"), weights_file, f'folder = "{photos}"\nshow = true\ntitle = "mine"'
     )
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     write_weights_id(config.store, weights.id)
     for batches in rounds(feature_jobs(config), "cpu", 4):
         run_batches(batches, renderer, config.store, Report(), lambda outcome: None)
@@ -200,7 +200,7 @@ def test_a_copy_of_the_network_that_expects_another_map_gives_the_same_crops_and
     """As torchvision's weights, which were trained on 2x − 1, beside weights that were trained on x."""
     whole, looked = made
     copy = Weights(replace(whole.renderer.weights.id, input="2x-1"), folded_copy(whole.renderer.weights.tensors))
-    renderer = Renderer(copy, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(copy, CPU, resolve_numerics(CPU, "fp32", 1))
     found = find_examples(
         MeasureContext(Results(context.results.config, copy.id), renderer), walk_folder(photos, print), Quiet(), rows=4
     ).found
@@ -295,7 +295,7 @@ def test_weights_that_torchvision_trained_see_photographs_through_its_own_prepro
     """Normalised, and by `transform_input`, as torchvision's pretrained model does it."""
     whole = made[0].renderer.weights
     trained = Weights(replace(whole.id, input="2x-1"), whole.tensors)
-    renderer = Renderer(trained, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(trained, CPU, resolve_numerics(CPU, "fp32", 1))
     there = MeasureContext(Results(context.results.config, trained.id), renderer)
     found = find_examples(there, walk_folder(photos, print), Quiet(), rows=4).found
     pictures = squares(photos)

@@ -75,7 +75,7 @@ def read(folder, more):
 @pytest.fixture(scope="module")
 def rendered(weights, tmp_path_factory):
     config = read(tmp_path_factory.mktemp("interactions"), PAIRS)
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     write_weights_id(config.store, weights.id)
     for batches in rounds(all_jobs(config), "cpu", 8):
         run_batches(batches, renderer, config.store, Report(), lambda outcome: None)

@@ -398,7 +398,7 @@ def measured(weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("palette")
     (folder / "atlas.toml").write_text(TEXT)
     config = replace(load_config(str(folder / "atlas.toml")), store=folder / "store", site=folder / "site")
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     for batches in rounds(every_job(config), "cpu", 8):
         run_batches(batches, renderer, config.store, Report(), lambda outcome: None)
     run_studies(config, renderer, lambda name: None)

@@ -34,7 +34,7 @@ def dead(weights):
 
 
 def record(weights, text, recipe):
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     return renderer.render([Job(targets.parse(text), recipe, 999)], 1)[0].record
 
 

@@ -58,7 +58,7 @@ def read(folder, more=""):
 def made(weights, tmp_path_factory):
     """A store with all renderings, and what was measured."""
     config = read(tmp_path_factory.mktemp("seeds"))
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     write_weights_id(config.store, weights.id)
     for batches in rounds(all_jobs(config), "cpu"):
         run_batches(batches, renderer, config.store, Report())

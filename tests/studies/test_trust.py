@@ -92,7 +92,7 @@ def rendered(folder, weights, layer, features, seeds=1):
     (folder / "atlas.toml").write_text(TEXT.format(layer=layer, features=features, seeds=seeds))
     config = load_config(str(folder / "atlas.toml"))
     config = config.only_features().with_study(config.study(ExamplesSettings), config.study(SeedsSettings))
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 2))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     write_weights_id(config.store, weights.id)
     for batches in rounds(all_jobs(config), "cpu"):
         run_batches(batches, renderer, config.store, Report())

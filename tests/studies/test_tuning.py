@@ -44,7 +44,7 @@ def pictures():
 
 def context_of(weights, tmp_path, layers=(FIRST,), size=SIZE):
     config = override(load_config(), layers=",".join(layers), features="2", store=tmp_path / "store")
-    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", None))
+    renderer = Renderer(weights, CPU, resolve_numerics(CPU, "fp32", 1))
     return MeasureContext(Results(config.with_study(Settings(size, 1)), weights.id), renderer)
 
 
