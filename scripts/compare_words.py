@@ -98,8 +98,9 @@ def main() -> None:
         if counts.features:
             print(line(layer.layer, counts))
     print(line("all", total))
-    if any(layer.layer == FIRST for layer in found.layers):
-        print(kernels(config.weights, next(layer.features for layer in found.layers if layer.layer == FIRST)))
+    for layer in found.layers:
+        if layer.layer == FIRST:
+            print(kernels(config.weights, layer.features))
 
 
 def kernels(weights: str, tunings: dict[int, Tuning]) -> str:
@@ -126,7 +127,7 @@ def spectrum_orientation(kernel: Array) -> tuple[float, float]:
     power = np.abs(np.fft.fft2(kernel.sum(0), s=(64, 64))) ** 2
     up, right = -np.fft.fftfreq(64)[:, None], np.fft.fftfreq(64)[None]
     power *= (np.hypot(up, right) <= 1 / min(PERIODS)) & (np.hypot(up, right) > 0)
-    doubled = (power * np.exp(2j * np.arctan2(up, right))).sum()  # by the direction of change, across the lines
+    doubled = (power * np.exp(2j * np.arctan2(up, right))).sum()  # of the direction of change
     return float((np.degrees(np.angle(doubled)) / 2 + 90) % 180), float(np.abs(doubled) / max(power.sum(), 1e-12))
 
 
